@@ -1,0 +1,61 @@
+# `make serve` and `make test` are all that a fresh machine needs: Python 3.11 or newer, pip and make.
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 3000
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.9
+URL := http://$(HOST):$(PORT)
+
+.PHONY: help install serve train test lint check bench lock clean
+
+help: ## say what each target does
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "make: $(PYTHON) is too old or missing: install Python 3.11, or run make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(VENV)/serving: requirements.txt | $(BIN)/uv
+	@echo "installing requirements.txt"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.txt
+	@touch $@
+
+$(VENV)/testing: requirements-dev.txt | $(BIN)/uv
+	@echo "installing requirements-dev.txt"
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.txt
+	@touch $@ $(VENV)/serving
+
+install: $(VENV)/testing ## make the environment from the lock files
+
+train: $(VENV)/serving ## train every model that the store lacks
+	@$(BIN)/python train.py --missing
+
+serve: train ## train what is missing, then serve on 127.0.0.1:3000
+	@echo "Docs page:  $(URL)/"
+	@echo "Try:        curl $(URL)/iris/predict -H 'Content-Type: application/json' -d '{\"sepal_length_cm\": 5.1, \"sepal_width_cm\": 3.5, \"petal_length_cm\": 1.4, \"petal_width_cm\": 0.2}'"
+	@exec $(BIN)/bentoml serve --host $(HOST) --port $(PORT)
+
+test: $(VENV)/testing ## run every test that pip alone can bring
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/testing ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+check: lint test ## all that must pass before a commit
+
+bench: $(VENV)/testing ## measure against the peers, and write benchmarks/results/
+	@$(BIN)/python -m benchmarks
+
+lock: $(BIN)/uv ## pin requirements*.in anew
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade --custom-compile-command "make lock" requirements.in -o requirements.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade --custom-compile-command "make lock" requirements-dev.in -o requirements-dev.txt
+
+clean: ## remove the environment and all caches; versions and journal stay in BENTOML_HOME
+	@rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,341 @@
+"""What a model is: its features, classes, dataset, estimator and gate rules.
+
+Owns the validation of rows and the words of its errors. Does no I/O, and imports neither
+scikit-learn nor pandas: the serving path goes through here.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import groupby, islice
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Le
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from models_store.errors import Detail, InvalidInput, InvalidSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from pydantic.fields import FieldInfo
+    from pydantic_core import ErrorDetails
+    from sklearn.base import ClassifierMixin
+
+Columns = dict[str, list[Any]]
+"""Rows by feature: one list of values a feature, `None` where a value is missing."""
+
+MAX_ERRORS = 100_000
+"""Errors in one body beyond which they are counted, not listed: explaining them would stall a worker."""
+
+MAX_ERRORS_A_ROW = 10
+
+RESERVED_NAMES = frozenset(
+    {
+        "assets",
+        "dashboard",
+        "docs",
+        "healthz",
+        "livez",
+        "metrics",
+        "models",
+        "readyz",
+        "static_content",
+    }
+)
+
+
+class Features(BaseModel):
+    """Base of every feature schema: strict types, no unknown fields, no NaN, no infinities."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def number(
+    description: str, *, unit: str, low: float, high: float, example: float, optional: bool = False
+) -> Any:
+    """Declare a numeric feature of a `Features` class.
+
+    Parameters
+    ----------
+    unit
+        Written after every figure; `""` for a count or a ratio.
+    low, high
+        The physical range, both ends included: a value outside is an error of the sender.
+    optional
+        Whether the value may be missing (`null` or absent). Only where the dataset has such rows.
+    """
+    return Field(
+        default=None if optional else ...,
+        ge=low,
+        le=high,
+        description=_describe(description, unit, optional),
+        examples=[example],
+        json_schema_extra={"unit": unit},
+    )
+
+
+def category(description: str, *, example: str, optional: bool = False) -> Any:
+    """Declare a categorical feature; its annotation, a `Literal`, lists the allowed values."""
+    return Field(
+        default=None if optional else ...,
+        description=_describe(description, "", optional),
+        examples=[example],
+    )
+
+
+def _describe(description: str, unit: str, optional: bool) -> str:
+    return description + (f", {unit}" if unit else "") + ("; may be missing" if optional else "")
+
+
+@dataclass(frozen=True)
+class GateRules:
+    """When a candidate may take the champion's place: not worse on every rule.
+
+    Parameters
+    ----------
+    metric_tolerance
+        How far macro-F1 may fall, absolute.
+    log_loss_tolerance
+        How far log-loss may rise, absolute, nats.
+    recall_floor
+        The least recall that each class must keep.
+    significance
+        The p-value of McNemar's exact test below which "worse" is no accident.
+    min_rows
+        Rows below which a rule does not vote.
+    """
+
+    metric_tolerance: float = 0.02
+    log_loss_tolerance: float = 0.05
+    recall_floor: float = 0.7
+    significance: float = 0.05
+    min_rows: int = 10
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One input of a model, as its schema declares it. Numbers have a range, categories do not."""
+
+    name: str
+    description: str
+    unit: str
+    optional: bool
+    example: Any
+    categories: tuple[str, ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+
+    @property
+    def expected(self) -> str:
+        """What a valid value looks like, in words."""
+        if self.categories:
+            words = f"one of {', '.join(self.categories)}"
+        else:
+            words = f"a number from {self.low:g} to {self.high:g} {self.unit}".rstrip()
+        return words + (" or null" if self.optional else "")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a model is, in one object: a file of `models_store/catalog/` holds one.
+
+    Parameters
+    ----------
+    name
+        The model's name in routes, in the store and in the journal.
+    title
+        One line for people.
+    features
+        The schema of one row.
+    classes
+        The labels, sorted, as scikit-learn orders the columns of `predict_proba`.
+    load
+        Returns `X` (n rows, one column a feature, missing values as NaN or None) and `y`
+        (n labels). Reads what a package ships; touches no network.
+    pipeline
+        Returns an unfitted classifier with `predict_proba` for a random seed. It must take `X`
+        as `load` returns it.
+
+    Raises
+    ------
+    InvalidSpec
+        With a sentence that says which part is wrong.
+    """
+
+    name: str
+    title: str
+    features: type[Features]
+    classes: tuple[str, ...]
+    load: Callable[[], tuple[pd.DataFrame, pd.Series]]
+    pipeline: Callable[[int], ClassifierMixin]
+    gate: GateRules = field(default_factory=GateRules)
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
+            raise InvalidSpec(f"model name {self.name!r}: use lower-case letters, digits and _")
+        if self.name in RESERVED_NAMES:
+            raise InvalidSpec(f"model name {self.name!r} is a route of the service: choose another")
+        if len(self.classes) < 2 or list(self.classes) != sorted(set(self.classes)):
+            raise InvalidSpec(f"{self.name}: give two or more classes, sorted, each once")
+        if not self.inputs:
+            raise InvalidSpec(f"{self.name}: the feature schema has no field")
+        try:
+            self.parse_object(self.example)
+        except InvalidInput as error:
+            raise InvalidSpec(f"{self.name}: the examples are no valid row: {error}") from error
+
+    @cached_property
+    def inputs(self) -> dict[str, Feature]:
+        """The features by name, in the schema's order."""
+        fields = self.features.model_fields
+        return {name: _feature(self.name, name, info) for name, info in fields.items()}
+
+    @property
+    def example(self) -> dict[str, Any]:
+        """One valid row, made from the features' examples."""
+        return {name: feature.example for name, feature in self.inputs.items()}
+
+    def parse(self, raw: bytes) -> Features:
+        """Validate the JSON of one row.
+
+        Raises
+        ------
+        InvalidInput
+            With a detail for every field that is wrong.
+        """
+        try:
+            return self.features.__pydantic_validator__.validate_json(raw)  # type: ignore[no-any-return]
+        except ValidationError as error:
+            raise self._explain(error) from None
+
+    def parse_batch(self, raw: bytes, max_rows: int) -> list[Features]:
+        """Validate the JSON of an array of rows; every bad row is named by its index.
+
+        Raises
+        ------
+        InvalidInput
+            When any row is invalid, or there are more than `max_rows`.
+        """
+        try:
+            return self._batch(max_rows).validate_json(raw)
+        except ValidationError as error:
+            raise self._explain(error) from None
+
+    def parse_object(self, raw: object) -> Features:
+        """Validate one row given as a Python object; errors as in `parse`."""
+        try:
+            return self.features.model_validate(raw)
+        except ValidationError as error:
+            raise self._explain(error) from None
+
+    def _batch(self, max_rows: int) -> TypeAdapter[list[Features]]:
+        if max_rows not in self._batches:
+            rows = Annotated[list[self.features], Field(max_length=max_rows)]  # type: ignore[name-defined]
+            self._batches[max_rows] = TypeAdapter(rows)
+        return self._batches[max_rows]
+
+    @cached_property
+    def _batches(self) -> dict[int, TypeAdapter[list[Features]]]:
+        return {}
+
+    def columns(self, rows: Sequence[Features]) -> Columns:
+        """Turn validated rows into columns."""
+        return {name: [getattr(row, name) for row in rows] for name in self.inputs}
+
+    def columns_of(self, frame: pd.DataFrame) -> Columns:
+        """Turn a frame into columns: every missing value, however written, becomes `None`."""
+        return {
+            name: [None if value != value or value is None else value for value in frame[name].tolist()]
+            for name in self.inputs
+        }
+
+    def frame(self, columns: Columns) -> pd.DataFrame:
+        """Turn columns into the frame that the pipeline takes: numbers float64, categories object."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                name: pd.Series(columns[name], dtype="object" if feature.categories else "float64")
+                for name, feature in self.inputs.items()
+            }
+        )
+
+    def random_columns(self, rows: int, rng: np.random.Generator) -> Columns:
+        """Draw rows uniformly from the physical ranges; optional values are missing in one of ten."""
+        columns: Columns = {}
+        for name, feature in self.inputs.items():
+            if feature.categories:
+                values: list[Any] = rng.choice(feature.categories, rows).tolist()
+            else:
+                values = rng.uniform(feature.low, feature.high, rows).tolist()
+            if feature.optional:
+                missing = rng.random(rows) < 0.1
+                values = [None if gone else v for v, gone in zip(values, missing, strict=True)]
+            columns[name] = values
+        return columns
+
+    def _explain(self, error: ValidationError) -> InvalidInput:
+        if error.error_count() > MAX_ERRORS:
+            return InvalidInput(f"invalid input for {self.name}: {error.error_count()} errors")
+        found = error.errors(include_url=False, include_input=False)
+        detail = []
+        for _, row in groupby(found, key=lambda item: item["loc"][:1] if len(item["loc"]) > 1 else ()):
+            detail += [self._detail(item) for item in islice(row, MAX_ERRORS_A_ROW)]
+        first = detail[0]
+        place = ".".join(str(part) for part in first["loc"])
+        message = f"invalid input for {self.name}: " + (f"{place}: " if place else "") + first["msg"]
+        if len(found) > 1:
+            message += f" (and {len(found) - 1} more, see detail)"
+        last = [str(item["loc"][-1]) for item in detail if item["loc"]]
+        return InvalidInput(message, detail, [name for name in last if name in self.inputs])
+
+    def _detail(self, item: ErrorDetails) -> Detail:
+        loc, kind = list(item["loc"]), item["type"]
+        feature = self.inputs.get(str(loc[-1])) if loc else None
+        if kind == "json_invalid":
+            message = "the body is not JSON: " + item["msg"].removeprefix("Invalid JSON: ")
+            loc = []
+        elif kind in ("model_type", "model_attributes_type", "dict_type"):
+            message = f"send an object with the fields {', '.join(self.inputs)}"
+        elif kind == "list_type":
+            message = "send an array of rows"
+        elif kind == "too_long":
+            message = f"at most {item['ctx']['max_length']} rows in a batch: split it"
+        elif kind == "missing" and feature:
+            message = f"is required: {feature.expected}"
+        elif kind == "extra_forbidden":
+            message = f"unknown field; the fields are {', '.join(self.inputs)}"
+        elif feature:
+            message = f"must be {feature.expected}"
+        else:
+            message = item["msg"]
+        return {"loc": loc, "msg": message}
+
+
+def _feature(model: str, name: str, info: FieldInfo) -> Feature:
+    annotation, optional = info.annotation, False
+    if get_origin(annotation) in (Union, types.UnionType):
+        kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
+        annotation, optional = kinds[0] if len(kinds) == 1 else None, True
+    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+    common: dict[str, Any] = {
+        "name": name,
+        "description": info.description or "",
+        "unit": str(extra.get("unit", "")),
+        "optional": optional,
+        "example": info.examples[0] if info.examples else None,
+    }
+    if get_origin(annotation) is Literal:
+        return Feature(categories=tuple(get_args(annotation)), **common)
+    low = next((item.ge for item in info.metadata if isinstance(item, Ge)), None)
+    high = next((item.le for item in info.metadata if isinstance(item, Le)), None)
+    if annotation is not float or low is None or high is None:
+        raise InvalidSpec(
+            f"{model}.{name}: declare `float` with number(...), or `Literal[...]` with category(...)"
+        )
+    return Feature(low=low, high=high, **common)  # type: ignore[arg-type]

@@ -1,0 +1,329 @@
+"""The life of versions in the BentoML model store: save, list, read, verify, adopt.
+
+A version is written once, into a folder of `$BENTOML_HOME/staging/` on the same file system, synced,
+and renamed into `$BENTOML_HOME/models/`: it is there whole or not at all. Nothing here trains,
+promotes or unpickles without a digest.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import bentoml
+from bentoml.models import ModelContext
+
+from models_store.errors import DamagedVersion, UnknownVersion, none_trained
+
+if TYPE_CHECKING:
+    from sklearn.base import ClassifierMixin
+
+PIPELINE = "saved_model.pkl"  # the name that `bentoml.sklearn.load_model` looks for
+ONNX = "model.onnx"
+PROFILE = "profile.json"
+GOLDEN = "golden.json"
+MANIFEST = "manifest.json"
+MODEL_YAML = "model.yaml"
+
+
+@dataclass(frozen=True)
+class Version:
+    """One trained, immutable artefact of a spec.
+
+    Parameters
+    ----------
+    digest
+        SHA-256 of the manifest, which holds the SHA-256 of every other file of the version.
+    """
+
+    model: str
+    version: str
+    path: Path
+    created_at: datetime
+    metadata: dict[str, Any]
+    digest: str
+
+    @property
+    def runtime(self) -> str:
+        """What serves it: `onnx` or `scikit-learn`."""
+        return str(self.metadata["runtime"])
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """Its figures on the holdout, as they were when it was saved."""
+        return dict(self.metadata["metrics"])
+
+    def read_json(self, name: str) -> Any:
+        """Read one of its JSON files."""
+        try:
+            return json.loads((self.path / name).read_bytes())
+        except (OSError, ValueError) as error:
+            raise DamagedVersion(f"{self.model}:{self.version}: {name} can't be read: {error}") from error
+
+
+@contextmanager
+def stage(home: Path) -> Iterator[Path]:
+    """Lend an empty folder to build a version in; it is gone afterwards, published or not.
+
+    The folder is locked while its process lives, so that `recover` can tell a killed save's remains.
+    """
+    folder = home / "staging" / str(bentoml.Tag("staged").make_new_version().version)
+    with _locked(home):
+        folder.mkdir()
+        descriptor = os.open(folder, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield folder
+    finally:
+        os.close(descriptor)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def publish(
+    home: Path, staged: Path, name: str, labels: dict[str, str], metadata: dict[str, Any]
+) -> Version:
+    """Give a staged folder its manifest and its `model.yaml`, and rename it into the model store.
+
+    Parameters
+    ----------
+    staged
+        A folder lent by `stage`, all files of the version in it.
+    name
+        The model's name in the store.
+    labels, metadata
+        Shown by `bentoml models get`; `metadata` must hold plain values.
+
+    Returns
+    -------
+    Version
+        As it is in the store, synced to disk.
+    """
+    tag = bentoml.Tag(name, staged.name)
+    manifest = json.dumps({"files": _hash_files(staged)}, indent=1, sort_keys=True).encode()
+    (staged / MANIFEST).write_bytes(manifest)
+    digest = hashlib.sha256(manifest).hexdigest()
+    _write_model_yaml(staged, tag, labels, {**metadata, "digest": digest})
+    _sync_tree(staged)
+    target = home / "models" / name / staged.name
+    with _locked(home):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staged.rename(target)
+        _sync(target.parent)
+        _point_latest(home, name)
+    return get(home, name, staged.name)
+
+
+def recover(home: Path, names: Sequence[str]) -> None:
+    """Remove what killed saves left behind, and make each `latest` name the newest version."""
+    with _locked(home):
+        for folder in (home / "staging").iterdir():
+            if folder.is_dir() and _is_abandoned(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+        for name in names:
+            _point_latest(home, name)
+
+
+def versions(home: Path, name: str) -> list[Version]:
+    """List the versions of a model, newest first; folders that are no version are passed over."""
+    try:
+        folders = [folder for folder in (home / "models" / name).iterdir() if folder.is_dir()]
+    except OSError:
+        return []
+    found = []
+    for folder in folders:
+        try:
+            found.append(get(home, name, folder.name))
+        except UnknownVersion:
+            continue
+    return sorted(found, key=lambda version: (version.created_at, version.version), reverse=True)
+
+
+def get(home: Path, name: str, version: str) -> Version:
+    """Return one version.
+
+    Raises
+    ------
+    UnknownVersion
+        When it is not in the store.
+    """
+    folder = home / "models" / name / version
+    if not (folder / MODEL_YAML).is_file():
+        raise UnknownVersion(f"{name}:{version} is not in the model store")
+    return _read(folder)
+
+
+def newest(home: Path, name: str) -> Version:
+    """Return the newest version of a model.
+
+    Raises
+    ------
+    NothingTrained
+        When there is none; the message names the command that trains.
+    """
+    found = versions(home, name)
+    if not found:
+        raise none_trained(name)
+    return found[0]
+
+
+def verify(version: Version, digest: str) -> None:
+    """Check every file of a version against its manifest, and the manifest against `digest`.
+
+    Raises
+    ------
+    DamagedVersion
+        Naming the first file that is missing or is not what was saved.
+    """
+    name = f"{version.model}:{version.version}"
+    try:
+        manifest = (version.path / MANIFEST).read_bytes()
+    except OSError as error:
+        raise DamagedVersion(f"{name}: {MANIFEST} can't be read: {error}") from error
+    if hashlib.sha256(manifest).hexdigest() != digest:
+        raise DamagedVersion(f"{name}: {MANIFEST} is not the one that was promoted")
+    for file, expected in json.loads(manifest)["files"].items():
+        try:
+            actual = _hash_file(version.path / file)
+        except OSError as error:
+            raise DamagedVersion(f"{name}: {file} can't be read: {error}") from error
+        if actual != expected:
+            raise DamagedVersion(f"{name}: {file} is not what was saved")
+
+
+def load_pipeline(version: Version, digest: str) -> ClassifierMixin:
+    """Unpickle a version's scikit-learn pipeline, once its files match `digest`.
+
+    Raises
+    ------
+    DamagedVersion
+        Before anything is unpickled.
+    """
+    import joblib
+
+    verify(version, digest)
+    return joblib.load(version.path / PIPELINE)
+
+
+def adopt(home: Path, source: Path) -> None:
+    """Copy a version from another store (the one inside a Bento) unless this store has it.
+
+    Parameters
+    ----------
+    source
+        The version's folder, `<store>/<name>/<version>`.
+    """
+    target = home / "models" / source.parent.name / source.name
+    if source.resolve() == target.resolve() or target.exists():
+        return
+    with stage(home) as staged:
+        shutil.copytree(source, staged, dirs_exist_ok=True)
+        _sync_tree(staged)
+        with _locked(home):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            staged.rename(target)
+            _point_latest(home, source.parent.name)
+
+
+@lru_cache(maxsize=1024)
+def _read(folder: Path) -> Version:
+    # Cached, because a version never changes.
+    try:
+        model = bentoml.Model.from_path(folder)
+        metadata = dict(model.info.metadata)
+        digest = str(metadata.pop("digest"))
+    except (bentoml.exceptions.BentoMLException, OSError, KeyError, TypeError, ValueError) as error:
+        raise UnknownVersion(f"{folder.parent.name}:{folder.name} is not in the model store") from error
+    return Version(
+        model=model.tag.name,
+        version=str(model.tag.version),
+        path=folder,
+        created_at=model.creation_time,
+        metadata=metadata,
+        digest=digest,
+    )
+
+
+def _write_model_yaml(
+    folder: Path, tag: bentoml.Tag, labels: dict[str, str], metadata: dict[str, Any]
+) -> None:
+    import sklearn
+
+    model = bentoml.Model.create(
+        tag,
+        module="bentoml.sklearn",
+        api_version="v1",
+        signatures={"predict": {"batchable": True}, "predict_proba": {"batchable": True}},
+        labels=labels,
+        metadata=metadata,
+        context=ModelContext("sklearn", {"scikit-learn": sklearn.__version__}),
+    )
+    model.flush()
+    shutil.copyfile(model.path_of(MODEL_YAML), folder / MODEL_YAML)
+
+
+def _point_latest(home: Path, name: str) -> None:
+    """Replace `latest` by rename, so that no reader meets half a name."""
+    found = versions(home, name)
+    if not found:
+        return
+    draft = home / "staging" / f"latest-{os.getpid()}"
+    draft.write_text(found[0].version)
+    draft.replace(home / "models" / name / "latest")
+
+
+@contextmanager
+def _locked(home: Path) -> Iterator[None]:
+    """Hold the store's lock, which serialises writers of all processes; readers need none."""
+    (home / "staging").mkdir(parents=True, exist_ok=True)
+    with (home / "staging" / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _is_abandoned(folder: Path) -> bool:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _hash_files(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): _hash_file(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in (MANIFEST, MODEL_YAML)
+    }
+
+
+def _hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync_tree(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            _sync(path)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""The loop around the models: answer, record, watch, retrain, swap."""

@@ -1,0 +1,109 @@
+"""The POST routes, each described once: how it is read, done and documented.
+
+From the same descriptions come the edge's fast answers, BentoML's declared APIs and `docs.json`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic_core import to_json
+
+from prediction.bodies import Problem
+
+SCHEMAS = "#/components/schemas/"
+PROBLEMS = {
+    400: "Invalid input: every wrong place is in detail",
+    404: "No such path, model, prediction or run",
+    405: "Another method is needed",
+    413: "The body is too large",
+    415: "The body is not JSON",
+    429: "The worker is busy: try again after Retry-After seconds",
+    503: "Not ready, or the journal does not answer",
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One POST of one model.
+
+    Parameters
+    ----------
+    summary, example
+        For the docs page; its "try it" sends the example as it is.
+    body, answer
+        The types of what comes in and goes out, for clients and the docs page.
+    parse
+        The body's bytes to a validated value; raises `InvalidInput`.
+    run
+        That value to an answer of plain values.
+    """
+
+    model: str
+    name: str
+    summary: str
+    body: Any
+    answer: Any
+    example: Any
+    parse: Callable[[bytes], Any]
+    run: Callable[[Any], Awaitable[Any]]
+
+    @property
+    def path(self) -> str:
+        """The route."""
+        return f"/{self.model}/{self.name}"
+
+    @property
+    def method(self) -> str:
+        """The name of the client's method."""
+        return f"{self.model}_{self.name}"
+
+    async def respond(self, raw: bytes) -> bytes:
+        """Answer a whole body with a whole JSON body."""
+        return to_json(await self.run(self.parse(raw)))
+
+
+def operations(calls: Sequence[Call]) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    """Describe calls as OpenAPI 3.1.
+
+    Returns
+    -------
+    tuple
+        The POST operation of each path, and the schemas that they refer to.
+    """
+    schemas = _schema(Problem)["$defs"]
+    found = {}
+    for call in calls:
+        body, answer = _schema(call.body), _schema(call.answer)
+        schemas |= body.pop("$defs", {}) | answer.pop("$defs", {})
+        found[call.path] = {
+            "tags": [call.model],
+            "summary": call.summary,
+            "operationId": call.method,
+            "x-bentoml-name": call.method,
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {"schema": body, "example": call.example}},
+            },
+            "responses": {200: _content("The answer", answer)} | problems(),
+        }
+    return found, schemas
+
+
+def problems() -> dict[int, dict[str, Any]]:
+    """Describe the errors, which have one shape on every route."""
+    shape = {"$ref": f"{SCHEMAS}Problem"}
+    return {status: _content(words, shape) for status, words in PROBLEMS.items()}
+
+
+def _content(words: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": words, "content": {"application/json": {"schema": schema}}}
+
+
+def _schema(kind: Any) -> dict[str, Any]:
+    """Return a type's schema; models stand under their names in `$defs`, referred to."""
+    wrapped = TypeAdapter(list[kind]).json_schema(ref_template=f"{SCHEMAS}{{model}}")
+    return {**wrapped["items"], "$defs": wrapped.get("$defs", {})}

@@ -1,0 +1,27 @@
+"""The errors of the loop, beside those of the models: one tree that knows no HTTP."""
+
+from models_store.errors import Error
+
+
+class InvalidSettings(Error):
+    """An environment variable has a value that can't be used."""
+
+
+class UnknownPrediction(Error):
+    """No prediction of that id."""
+
+
+class NotReady(Error):
+    """This worker has no version to answer with."""
+
+
+class JournalUnavailable(Error):
+    """The journal can't be read or written now."""
+
+
+class JournalBusy(JournalUnavailable):
+    """Another process holds the journal's write lock for the moment."""
+
+
+class JournalTooNew(Error):
+    """The journal was written by a newer release."""

@@ -1,0 +1,6 @@
+"""Runs the migrations on the connection that `journal.Journal.migrate` lends, in its transaction."""
+
+from alembic import context
+
+context.configure(connection=context.config.attributes["connection"])
+context.run_migrations()

@@ -1,0 +1,168 @@
+"""The GET routes: what is served, by which versions, and what was answered. They change nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from models_store import store
+from models_store.errors import InvalidInput, UnknownModel, UnknownVersion
+from models_store.spec import Spec
+from prediction.bodies import iso
+from prediction.errors import UnknownPrediction
+from prediction.journal import Journal, Promotion, now_us
+
+WORKER_SILENCE_US = 15_000_000
+"""A worker that has not reported for this long is no longer shown."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Reads the store and the journal. Each method answers one route, in a thread."""
+
+    specs: dict[str, Spec]
+    home: Path
+    journal: Journal
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the Starlette routes."""
+        return [
+            _get("/models", self.models),
+            _get("/models/{model}", self.model),
+            _get("/{model}/predictions/{prediction_id}", self.prediction),
+        ]
+
+    def operations(self) -> dict[str, dict[str, Any]]:
+        """Return the OpenAPI operation of each route, by path."""
+        model, names = _parameter("model", "path"), sorted(self.specs)
+        model["schema"]["enum"] = names
+        model["example"] = names[0]
+        limit = _parameter("limit", "query", "integer")
+        before = _parameter("before", "query", "integer")
+        prediction_id = _parameter("prediction_id", "path")
+        return {
+            "/models": _operation("Every model, its champion and its versions", [limit]),
+            "/models/{model}": _operation(
+                "One model: champion, versions, ledger, and what each worker serves",
+                [model, limit, before],
+            ),
+            "/{model}/predictions/{prediction_id}": _operation(
+                "What was asked and answered, by which version, trained on what",
+                [model, prediction_id],
+            ),
+        }
+
+    def models(self, request: Request) -> Any:
+        """`GET /models`."""
+        limit = _integer(request, "limit", 50)
+        return {"models": [self._describe(name, limit, None) for name in self.specs]}
+
+    def model(self, request: Request) -> Any:
+        """`GET /models/{model}`."""
+        before = _integer(request, "before", 0) or None
+        return self._describe(self._known(request), _integer(request, "limit", 50), before)
+
+    def prediction(self, request: Request) -> Any:
+        """`GET /{model}/predictions/{prediction_id}`."""
+        name, prediction_id = self._known(request), request.path_params["prediction_id"]
+        found = self.journal.prediction(prediction_id)
+        if found.model != name:
+            raise UnknownPrediction(f"no prediction of {name} has the id {prediction_id}")
+        try:
+            version = store.get(self.home, name, found.version)
+            trained = {"metrics": version.metrics, "data_digest": version.metadata["data_digest"]}
+        except UnknownVersion:
+            trained = {"metrics": None, "data_digest": None}
+        answered = found._asdict() | {"features": json.loads(found.features)}
+        return {**answered, "at": iso(answered.pop("at_us")), **trained}
+
+    def _known(self, request: Request) -> str:
+        name = str(request.path_params["model"])
+        if name not in self.specs:
+            raise UnknownModel(f"there is no such model: the models are {', '.join(self.specs)}")
+        return name
+
+    def _describe(self, name: str, limit: int, before: int | None) -> dict[str, Any]:
+        champion = self.journal.champions().get(name)
+        ledger = self.journal.promotions(name, limit, before)
+        workers = self.journal.workers(name, now_us() - WORKER_SILENCE_US)
+        version = champion.to_version if champion else None
+        return {
+            "name": name,
+            "title": self.specs[name].title,
+            "champion": version,
+            "versions": [_version(item) for item in store.versions(self.home, name)[:limit]],
+            "ledger": [_promotion(item) for item in ledger],
+            "next": ledger[-1].position if ledger and ledger[-1].position > 1 else None,
+            "workers": [
+                {"host": row["host"], "worker": row["worker"], "version": row["version"]}
+                | {"since": iso(row["since_us"])}
+                for row in workers
+            ],
+            "agree": all(row["version"] == version for row in workers),
+        }
+
+
+def _version(version: store.Version) -> dict[str, Any]:
+    return {
+        "version": version.version,
+        "created_at": iso(round(version.created_at.timestamp() * 1e6)),
+        "runtime": version.runtime,
+        "metrics": version.metrics,
+        "verdict": version.metadata.get("verdict"),
+    }
+
+
+def _promotion(promotion: Promotion) -> dict[str, Any]:
+    return {
+        "model": promotion.model,
+        "from": promotion.from_version,
+        "to": promotion.to_version,
+        "reason": promotion.reason,
+        "by": promotion.by,
+        "at": iso(promotion.at_us),
+    }
+
+
+def _get(path: str, answer: Callable[[Request], Any]) -> BaseRoute:
+    def endpoint(request: Request) -> Response:
+        return Response(to_json(answer(request)), media_type="application/json")
+
+    return Route(path, endpoint, methods=["GET"])
+
+
+def _integer(request: Request, name: str, default: int) -> int:
+    raw = request.query_params.get(name)
+    if raw is None:
+        return default
+    if not raw.isascii() or not raw.isdigit() or not 1 <= int(raw[:10]) <= 1_000_000:
+        raise InvalidInput(
+            f"{name} must be a whole number from 1 to 1000000",
+            [{"loc": [name], "msg": "must be a whole number from 1 to 1000000"}],
+        )
+    return int(raw[:10])
+
+
+def _operation(summary: str, parameters: list[dict[str, Any]]) -> dict[str, Any]:
+    answered = {
+        "description": "OK",
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    }
+    return {
+        "tags": ["models"],
+        "summary": summary,
+        "parameters": parameters,
+        "responses": {200: answered},
+    }
+
+
+def _parameter(name: str, where: str, kind: str = "string") -> dict[str, Any]:
+    return {"name": name, "in": where, "required": where == "path", "schema": {"type": kind}}

@@ -1,0 +1,214 @@
+"""What one worker runs: the predictors it answers with, and one thread of periodic work.
+
+Owns which version is served. Follows the ledger; does not write it, but for the very first start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from models_store import store
+from models_store.errors import DamagedVersion, UnknownModel, UnknownVersion
+from models_store.spec import Features, Spec
+from prediction import metrics, predictor
+from prediction.errors import NotReady
+from prediction.journal import Journal, Prediction, Promotion, now_us
+from prediction.predictor import Predictor
+from prediction.recorder import Recorder
+
+FOLLOW_SECONDS = 1.0
+REPORT_SECONDS = 5.0
+INLINE_ROWS = 64
+"""Batches up to this size are scored on the event loop; larger ones would hold it too long."""
+
+_log = logging.getLogger("bentoml.prediction")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One piece of periodic work."""
+
+    name: str
+    every_seconds: float
+    run: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A predictor and since when (us) this worker answers with it."""
+
+    predictor: Predictor
+    since_us: int
+
+
+def prepare(specs: dict[str, Spec], home: Path, journal: Journal, baked: Sequence[Path]) -> None:
+    """Make home and journal ready, once, before the workers start.
+
+    Parameters
+    ----------
+    baked
+        Folders of versions that came with a Bento; those the store lacks are copied into it.
+
+    Raises
+    ------
+    NothingTrained
+        When a model has no version at all.
+    """
+    for folder in baked:
+        store.adopt(home, folder)
+    store.recover(home, list(specs))
+    journal.migrate()
+    for name in specs:
+        newest = store.newest(home, name)
+        first = journal.promote(
+            name, newest.version, newest.digest, by="server", reason="first start", only_first=True
+        )
+        if first:
+            _log.info("%s: champion is %s (first start)", name, newest.version)
+
+
+class Runtime:
+    """Answers for every spec of the catalog in this process. Making one does no I/O."""
+
+    def __init__(self, specs: dict[str, Spec], home: Path, journal: Journal) -> None:
+        self.specs = specs
+        self._home = home
+        self._journal = journal
+        self._recorder = Recorder(journal)
+        self._serving: dict[str, Serving] = {}
+        self._unserved: dict[str, str] = {}
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, tasks: Sequence[Task] = ()) -> None:
+        """Load the champions, then do the periodic work, these tasks included, in one thread."""
+        self.follow()
+        own = [
+            Task("follow", FOLLOW_SECONDS, self.follow),
+            Task("report", REPORT_SECONDS, self.report),
+        ]
+        self._thread = threading.Thread(target=self._work, args=([*own, *tasks],), daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the periodic work and close the journal."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+        try:
+            self._journal.report_worker(socket.gethostname(), os.getpid(), {})
+        except Exception as error:  # whatever ails the journal, the server ends
+            _log.warning("the worker could not sign off: %s", error)
+        self._recorder.close()
+        self._journal.close()
+
+    @property
+    def ready(self) -> bool:
+        """Whether every model can be answered."""
+        return all(name in self._serving for name in self.specs)
+
+    async def predict(self, name: str, rows: Sequence[Features]) -> list[Prediction]:
+        """Answer validated rows of one model, all with one version, and record the answers.
+
+        Raises
+        ------
+        NotReady
+            When no version of the model could be loaded.
+        JournalUnavailable
+            When the answers could not be recorded.
+        """
+        serving = self._serving.get(name)
+        if serving is None:
+            raise self._not_ready(name)
+        if len(rows) <= INLINE_ROWS:
+            predictions = serving.predictor.predict(rows)
+        else:
+            predictions = await asyncio.to_thread(serving.predictor.predict, rows)
+        await self._recorder.record(predictions)
+        serving.predictor.count(predictions)
+        return predictions
+
+    def follow(self) -> None:
+        """Serve the champions of the ledger; whatever can't be loaded leaves the old one serving."""
+        swapped = False
+        for name, champion in self._journal.champions().items():
+            serving = self._serving.get(name)
+            if name not in self.specs:
+                continue
+            if serving is None or serving.predictor.version.version != champion.to_version:
+                swapped |= self._swap(name, champion)
+        if swapped:
+            self.report()
+            # A full collection walks BentoML's large heap and stops the worker for a tenth of a
+            # second; what is loaded by now stays, so the collector need not look at it again.
+            gc.collect()
+            gc.freeze()
+
+    def report(self) -> None:
+        """Tell the journal what this worker serves."""
+        serving = {
+            name: (item.predictor.version.version, item.since_us) for name, item in self._serving.items()
+        }
+        self._journal.report_worker(socket.gethostname(), os.getpid(), serving)
+
+    def _swap(self, name: str, champion: Promotion) -> bool:
+        loaded = self._load(name, champion)
+        if loaded is None and name not in self._serving:
+            loaded = self._load_last_good(name, champion)
+        if loaded is None:
+            return False
+        self._serving[name] = Serving(loaded, now_us())
+        self._unserved.pop(name, None)
+        metrics.SWAPS.labels(name).inc()
+        _log.info("%s: serving %s", name, loaded.version.version)
+        return True
+
+    def _load(self, name: str, promotion: Promotion) -> Predictor | None:
+        try:
+            version = store.get(self._home, name, promotion.to_version)
+            return predictor.load(self.specs[name], version, promotion.digest)
+        except (DamagedVersion, UnknownVersion) as error:
+            metrics.LOAD_FAILURES.labels(name).inc()
+            if self._unserved.get(name) != str(error):
+                _log.error("%s is not served: %s", name, error)
+            self._unserved[name] = str(error)
+            return None
+
+    def _load_last_good(self, name: str, champion: Promotion) -> Predictor | None:
+        tried = {champion.to_version}
+        for promotion in self._journal.promotions(name, limit=100, before=champion.position):
+            if promotion.to_version not in tried:
+                tried.add(promotion.to_version)
+                loaded = self._load(name, promotion)
+                if loaded is not None:
+                    return loaded
+        return None
+
+    def _not_ready(self, name: str) -> Exception:
+        if name not in self.specs:
+            return UnknownModel(f"there is no model {name}: the models are {', '.join(self.specs)}")
+        return NotReady(self._unserved.get(name, f"{name} is still being loaded: try again"))
+
+    def _work(self, tasks: Sequence[Task]) -> None:
+        due = {task.name: time.monotonic() + task.every_seconds for task in tasks}
+        while not self._stopping.wait(max(0.0, min(due.values()) - time.monotonic())):
+            for task in tasks:
+                if time.monotonic() >= due[task.name]:
+                    self._run(task)
+                    due[task.name] = time.monotonic() + task.every_seconds
+
+    def _run(self, task: Task) -> None:
+        try:
+            task.run()
+        except Exception as error:  # the next turn may do better, and the thread must live
+            metrics.TASK_FAILURES.labels(task.name).inc()
+            _log.warning("periodic work %s failed: %s: %s", task.name, type(error).__name__, error)

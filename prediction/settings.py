@@ -1,0 +1,68 @@
+"""The environment variables that steer the service, read once at the outside and passed down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from prediction.errors import InvalidSettings
+
+
+class Settings(BaseSettings):
+    """Every setting with its default; `docs/settings.md` is their table."""
+
+    model_config = SettingsConfigDict(env_prefix="PREDICTION_", frozen=True, extra="ignore")
+
+    home: Path = Field(
+        default=Path("~/bentoml"),
+        validation_alias="BENTOML_HOME",
+        description="BentoML's home: the model store, the journal and the staging folder.",
+        validate_default=True,
+    )
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="SQLAlchemy URL of the journal; by default SQLite in journal.db of BENTOML_HOME.",
+    )
+    workers: int | None = Field(
+        default=None, ge=1, le=256, description="Worker processes; by default one a core."
+    )
+    max_batch_rows: int = Field(
+        default=10_000, ge=1, le=1_000_000, description="Rows in one predict_batch."
+    )
+    max_body_bytes: int = Field(
+        default=8_000_000, ge=1_000, le=1_000_000_000, description="Size of a request's body."
+    )
+    max_in_flight: int = Field(
+        default=256, ge=1, description="Requests that one worker answers at a time; more get 429."
+    )
+
+    @field_validator("home")
+    @classmethod
+    def _expand(cls, home: Path) -> Path:
+        return home.expanduser().absolute()
+
+    @property
+    def journal_url(self) -> str:
+        """Where the journal is; may hold a password."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.home / 'journal.db'}"
+
+
+def load() -> Settings:
+    """Read the environment.
+
+    Raises
+    ------
+    InvalidSettings
+        Naming the variable that can't be used, and not its value, which may be a secret.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = str(first["loc"][0])
+        variable = name if name.isupper() else f"PREDICTION_{name.upper()}"
+        raise InvalidSettings(f"{variable}: {first['msg']}") from None

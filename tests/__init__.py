@@ -1,0 +1,1 @@
+"""The tests: a twin a module, and what only real servers can show."""

@@ -1,0 +1,143 @@
+"""A real server in processes of its own, on a free port of 127.0.0.1."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+PROJECT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+START_SECONDS = 90
+
+
+def environment(home: Path, **settings: Any) -> dict[str, str]:
+    """Return the environment of a command that works on `home`; settings without their prefix."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PREDICTION_", "BENTOML_"))}
+    named = {f"PREDICTION_{name.upper()}": str(value) for name, value in settings.items()}
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    return inherited | named | {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True", "PATH": path}
+
+
+def run(
+    *command: str, home: Path, cwd: Path = PROJECT, **settings: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of the environment to its end, whatever its exit code."""
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env=environment(home, **settings),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """`bentoml serve`, ready to answer once made; a context manager that ends it.
+
+    Parameters
+    ----------
+    home
+        Its `BENTOML_HOME`; the log is `server.log` in it.
+    target
+        What to serve: a folder or a Bento's tag.
+    """
+
+    def __init__(
+        self, home: Path, target: str = ".", cwd: Path = PROJECT, port: int = 0, **settings: Any
+    ) -> None:
+        self.home = home
+        self.port = port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = home / "server.log"
+        with self.log.open("ab") as log:
+            self._log_start = log.tell()
+            self.process = subprocess.Popen(
+                ["bentoml", "serve", target, "--host", "127.0.0.1", "--port", str(self.port)],
+                cwd=cwd,
+                env=environment(home, **{"workers": 2, **settings}),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self.client = httpx.Client(base_url=self.url, timeout=30)
+        try:
+            self._wait_ready(int({"workers": 2, **settings}["workers"]))
+        except BaseException:
+            self.kill()
+            raise
+
+    def _wait_ready(self, workers: int) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while self.read_log().count("Completed startup hook") < workers:
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"the server did not start:\n{self.read_log()}")
+            time.sleep(0.05)
+        while not self._is_ready():
+            time.sleep(0.05)
+
+    def read_log(self) -> str:
+        """Return what it has logged since it was started."""
+        return self.log.read_bytes()[self._log_start :].decode()
+
+    def _is_ready(self) -> bool:
+        try:
+            return self.client.get("/readyz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def workers(self) -> list[psutil.Process]:
+        """The worker processes."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return [child for child in children if "worker.service" in " ".join(child.cmdline())]
+
+    def post(self, path: str, body: Any) -> httpx.Response:
+        """POST a JSON body."""
+        return self.client.post(path, json=body)
+
+    def get(self, path: str) -> httpx.Response:
+        """GET a path."""
+        return self.client.get(path)
+
+    def stop(self) -> int:
+        """End it as an operator would, and return its exit code."""
+        self.client.close()
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=30)
+
+    def kill(self) -> None:
+        """End it and all its workers at once, as a loss of power would."""
+        self.client.close()
+        try:
+            children = psutil.Process(self.process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            children = []
+        self.process.kill()
+        for child in children:
+            if child.is_running():
+                child.kill()
+        self.process.wait(timeout=30)

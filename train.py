@@ -1,0 +1,94 @@
+"""Train models, save them as versions, and promote them: `python train.py [MODEL...]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+from models_store import catalog, store
+from models_store.errors import Error
+from models_store.spec import Spec
+from prediction import settings, training
+from prediction.journal import Journal
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    console = Console()
+    try:
+        configured = settings.load()
+        specs = catalog.select(options.models)
+        store.recover(configured.home, [spec.name for spec in specs])
+        if options.missing:
+            specs = [spec for spec in specs if not store.versions(configured.home, spec.name)]
+        for spec in specs:
+            candidate = _train(console, spec, options.seed)
+            with console.status(f"{spec.name}: save"):
+                version = training.save(candidate, configured.home)
+            console.print(_table(candidate, version))
+            if options.promote:
+                _promote(configured, version, options.seed)
+                console.print(f"{spec.name}: {version.version} is the champion\n")
+    except Error as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="train.py", description=__doc__)
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="a model's name; default: all")
+    parser.add_argument("--seed", type=int, default=0, help="same seed, same figures; default: 0")
+    parser.add_argument(
+        "--no-promote", dest="promote", action="store_false", help="save, and leave the champion"
+    )
+    parser.add_argument("--missing", action="store_true", help="train only what the model store lacks")
+    return parser
+
+
+def _train(console: Console, spec: Spec, seed: int) -> training.Candidate:
+    if console.is_terminal:
+        with console.status(spec.name) as status:
+            return training.train(spec, seed, lambda step: status.update(f"{spec.name}: {step}"))
+    return training.train(spec, seed, lambda step: console.print(f"{spec.name}: {step}"))
+
+
+def _promote(configured: settings.Settings, version: store.Version, seed: int) -> None:
+    journal = Journal(configured.journal_url)
+    try:
+        journal.migrate()
+        journal.promote(
+            version.model,
+            version.version,
+            version.digest,
+            by="train",
+            reason=f"trained, seed {seed}",
+        )
+    finally:
+        journal.close()
+
+
+def _table(candidate: training.Candidate, version: store.Version) -> Table:
+    metrics, dataset = candidate.metrics, candidate.dataset
+    size = sum(path.stat().st_size for path in version.path.iterdir())
+    table = Table(title=f"{version.model} {version.version}", show_header=False, title_justify="left")
+    for name, figure in [
+        ("rows", f"{len(dataset.training)} trained on, {len(dataset.holdout)} held out"),
+        ("classes", ", ".join(candidate.spec.classes)),
+        ("accuracy", f"{metrics.accuracy:.3f} on the holdout"),
+        ("macro-F1", f"{metrics.macro_f1:.3f}"),
+        ("log-loss", f"{metrics.log_loss:.3f}"),
+        ("seconds", f"{candidate.seconds:.1f}"),
+        ("size", f"{size / 1024:.0f} KiB"),
+        ("served by", f"{candidate.runtime} ({candidate.compiled.reason})"),
+    ]:
+        table.add_row(name, figure)
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
