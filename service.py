@@ -52,7 +52,6 @@ class Base:
     @bentoml.on_startup
     def start(self) -> None:
         """Load the champions."""
-        edge.touch_metrics(list(SPECS))
         RUNTIME.start()
 
     @bentoml.on_shutdown
@@ -148,8 +147,8 @@ prediction = edge.make_service(
         (Base,),
         {"__doc__": Base.__doc__, **MODELS, **{api.name: api for _, api in DECLARED}},
     ),
-    edge.Entrance(
-        calls={call.path: call for call, _ in DECLARED},
+    edge.Settings(
+        calls=[call for call, _ in DECLARED],
         resources=RESOURCES.routes(),
         gets=RESOURCES.operations(),
         home=SETTINGS.home,

@@ -17,6 +17,7 @@ from models_store import store
 from models_store.errors import InvalidInput, UnknownModel, UnknownVersion
 from models_store.spec import Spec
 from prediction.bodies import iso
+from prediction.calls import problems
 from prediction.errors import UnknownPrediction
 from prediction.journal import Journal, Promotion, now_us
 
@@ -160,7 +161,7 @@ def _operation(summary: str, parameters: list[dict[str, Any]]) -> dict[str, Any]
         "tags": ["models"],
         "summary": summary,
         "parameters": parameters,
-        "responses": {200: answered},
+        "responses": {200: answered} | problems(),
     }
 
 
