@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import bentoml
 from models_store import catalog
 from models_store.errors import Error, none_trained
 from models_store.spec import Features, Spec
-from prediction import bodies, edge, runtime, settings
+from prediction import bodies, edge, entrance, feedback, metrics, runtime, settings
 from prediction.calls import Call
 from prediction.journal import Journal, Prediction
 from prediction.resources import Resources
@@ -21,8 +22,8 @@ try:
 except Error as error:
     raise edge.start_error(str(error)) from None
 
-JOURNAL = Journal(SETTINGS.journal_url)
-RUNTIME = runtime.Runtime(SPECS, SETTINGS.home, JOURNAL)
+JOURNAL = Journal(SETTINGS.journal_url, SETTINGS.durable_predictions)
+RUNTIME = runtime.Runtime(SPECS, SETTINGS.home, JOURNAL, SETTINGS.journal_required)
 
 
 class TrainedModel(bentoml.models.BentoModel):
@@ -75,8 +76,8 @@ def answer_of(prediction: Prediction) -> dict[str, Any]:
     }
 
 
-def predict_call(spec: Spec) -> Call:
-    """Describe `POST /{model}/predict`: one row, its features by name."""
+def predict(spec: Spec) -> Call:
+    """`POST /{model}/predict`: one row, its features by name."""
 
     async def run(row: Features) -> dict[str, Any]:
         (prediction,) = await RUNTIME.predict(spec.name, [row])
@@ -86,19 +87,15 @@ def predict_call(spec: Spec) -> Call:
         model=spec.name,
         name="predict",
         summary=f"{spec.title}, from one row of named features",
-        body=spec.features,
+        validator=spec.rows,
         answer=bodies.answer(spec),
         example=spec.example,
-        parse=spec.parse,
         run=run,
     )
 
 
-def predict_batch_call(spec: Spec) -> Call:
-    """Describe `POST /{model}/predict_batch`: an array of rows, answered in order."""
-
-    def parse(raw: bytes) -> list[Features]:
-        return spec.parse_batch(raw, SETTINGS.max_batch_rows)
+def predict_batch(spec: Spec) -> Call:
+    """`POST /{model}/predict_batch`: an array of rows, answered in order."""
 
     async def run(rows: list[Features]) -> list[dict[str, Any]]:
         return [answer_of(prediction) for prediction in await RUNTIME.predict(spec.name, rows)]
@@ -107,48 +104,89 @@ def predict_batch_call(spec: Spec) -> Call:
         model=spec.name,
         name="predict_batch",
         summary=f"{spec.title}, for up to {SETTINGS.max_batch_rows} rows, answered in order",
-        body=list[spec.features],  # type: ignore[name-defined]
+        validator=spec.rows,
+        max_rows=SETTINGS.max_batch_rows,
         answer=list[bodies.answer(spec)],  # type: ignore[misc]
         example=[spec.example],
-        parse=parse,
         run=run,
     )
 
 
-def declare_predict(spec: Spec) -> tuple[Call, Any]:
-    """Make the API `{model}_predict`."""
-    call = predict_call(spec)
+def give_feedback(spec: Spec) -> Call:
+    """`POST /{model}/feedback`: the true label of a prediction."""
 
-    async def method(_: Base, **features: Any) -> Any:
-        return await call.run(spec.parse_object(features))
+    async def run(item: Any) -> dict[str, Any]:
+        (answer,) = await record_labels(spec, [item])
+        if isinstance(answer, Error):
+            raise answer
+        return label_answer(item, answer)
 
-    return call, edge.declare(call, method)
+    return Call(
+        model=spec.name,
+        name="feedback",
+        summary="The true label of a prediction, whenever it becomes known",
+        validator=bodies.feedback_validator(spec),
+        answer=bodies.Recorded,
+        example=feedback_example(spec),
+        run=run,
+    )
 
 
-def declare_predict_batch(spec: Spec) -> tuple[Call, Any]:
-    """Make the API `{model}_predict_batch`."""
-    call = predict_batch_call(spec)
+def give_feedback_batch(spec: Spec) -> Call:
+    """`POST /{model}/feedback_batch`: many labels; those that can't be taken say why."""
 
-    async def method(_: Base, rows: Any, /) -> Any:
-        return await call.run(rows)
+    async def run(items: list[Any]) -> list[dict[str, Any]]:
+        answers = await record_labels(spec, items)
+        return [label_answer(*pair) for pair in zip(items, answers, strict=True)]
 
-    return call, edge.declare(call, method)
+    return Call(
+        model=spec.name,
+        name="feedback_batch",
+        summary=f"The true labels of up to {SETTINGS.max_batch_rows} predictions",
+        validator=bodies.feedback_validator(spec),
+        max_rows=SETTINGS.max_batch_rows,
+        answer=list[bodies.Recorded | bodies.NotRecorded],
+        example=[feedback_example(spec)],
+        run=run,
+    )
 
 
-MODELS = {f"{name}_model": TrainedModel(f"{name}:latest") for name in SPECS}
-DECLARED = [
-    declare(spec) for spec in SPECS.values() for declare in (declare_predict, declare_predict_batch)
+async def record_labels(spec: Spec, items: list[Any]) -> list[str | Error]:
+    """Write labels into the journal, in a thread: they are synced to disk."""
+    labels = [feedback.Label(item.prediction_id, item.label, item.correct) for item in items]
+    answers = await asyncio.to_thread(feedback.give, JOURNAL, spec.name, labels)
+    for answer in answers:
+        status = answer if isinstance(answer, str) else "refused"
+        metrics.FEEDBACK.labels(spec.name, status).inc()
+    return answers
+
+
+def label_answer(item: Any, answer: str | Error) -> dict[str, Any]:
+    """Tell what became of one label."""
+    if isinstance(answer, Error):
+        code, _ = entrance.status_of(answer)
+        return {"prediction_id": item.prediction_id, "status": "error", "code": code, "error": str(answer)}
+    return {"prediction_id": item.prediction_id, "label": item.label, "status": answer}
+
+
+def feedback_example(spec: Spec) -> dict[str, Any]:
+    """Make a body for the docs page; its id is to be replaced by a real one."""
+    return {"prediction_id": "01900000-0000-7000-8000-000000000000", "label": spec.classes[0]}
+
+
+CALLS = [
+    make(spec)
+    for spec in SPECS.values()
+    for make in (predict, predict_batch, give_feedback, give_feedback_batch)
 ]
+MODELS = {f"{name}_model": TrainedModel(f"{name}:latest") for name in SPECS}
 RESOURCES = Resources(SPECS, SETTINGS.home, JOURNAL)
 
 prediction = edge.make_service(
-    type(
-        "Service",
-        (Base,),
-        {"__doc__": Base.__doc__, **MODELS, **{api.name: api for _, api in DECLARED}},
-    ),
+    Base,
+    MODELS,
     edge.Settings(
-        calls=[call for call, _ in DECLARED],
+        calls=CALLS,
         resources=RESOURCES.routes(),
         gets=RESOURCES.operations(),
         home=SETTINGS.home,

@@ -1,7 +1,6 @@
 """What a model is: its features, classes, dataset, estimator and gate rules.
 
-Owns the validation of rows and the words of its errors. Does no I/O, and imports neither
-scikit-learn nor pandas: the serving path goes through here.
+Does no I/O, and imports neither scikit-learn nor pandas: the serving path goes through here.
 """
 
 from __future__ import annotations
@@ -11,28 +10,22 @@ import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import groupby, islice
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Le
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from models_store.errors import Detail, InvalidInput, InvalidSpec
+from models_store.errors import InvalidInput, InvalidSpec
+from models_store.validation import Validator
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from pydantic.fields import FieldInfo
-    from pydantic_core import ErrorDetails
     from sklearn.base import ClassifierMixin
 
 Columns = dict[str, list[Any]]
 """Rows by feature: one list of values a feature, `None` where a value is missing."""
-
-MAX_ERRORS = 100_000
-"""Errors in one body beyond which they are counted, not listed: explaining them would stall a worker."""
-
-MAX_ERRORS_A_ROW = 10
 
 RESERVED_NAMES = frozenset(
     {
@@ -185,7 +178,7 @@ class Spec:
         if not self.inputs:
             raise InvalidSpec(f"{self.name}: the feature schema has no field")
         try:
-            self.parse_object(self.example)
+            self.rows.object(self.example)
         except InvalidInput as error:
             raise InvalidSpec(f"{self.name}: the examples are no valid row: {error}") from error
 
@@ -200,48 +193,11 @@ class Spec:
         """One valid row, made from the features' examples."""
         return {name: feature.example for name, feature in self.inputs.items()}
 
-    def parse(self, raw: bytes) -> Features:
-        """Validate the JSON of one row.
-
-        Raises
-        ------
-        InvalidInput
-            With a detail for every field that is wrong.
-        """
-        try:
-            return self.features.__pydantic_validator__.validate_json(raw)  # type: ignore[no-any-return]
-        except ValidationError as error:
-            raise self._explain(error) from None
-
-    def parse_batch(self, raw: bytes, max_rows: int) -> list[Features]:
-        """Validate the JSON of an array of rows; every bad row is named by its index.
-
-        Raises
-        ------
-        InvalidInput
-            When any row is invalid, or there are more than `max_rows`.
-        """
-        try:
-            return self._batch(max_rows).validate_json(raw)
-        except ValidationError as error:
-            raise self._explain(error) from None
-
-    def parse_object(self, raw: object) -> Features:
-        """Validate one row given as a Python object; errors as in `parse`."""
-        try:
-            return self.features.model_validate(raw)
-        except ValidationError as error:
-            raise self._explain(error) from None
-
-    def _batch(self, max_rows: int) -> TypeAdapter[list[Features]]:
-        if max_rows not in self._batches:
-            rows = Annotated[list[self.features], Field(max_length=max_rows)]  # type: ignore[name-defined]
-            self._batches[max_rows] = TypeAdapter(rows)
-        return self._batches[max_rows]
-
     @cached_property
-    def _batches(self) -> dict[int, TypeAdapter[list[Features]]]:
-        return {}
+    def rows(self) -> Validator[Features]:
+        """Validates rows against the feature schema."""
+        expected = {name: feature.expected for name, feature in self.inputs.items()}
+        return Validator(self.features, self.name, expected)
 
     def columns(self, rows: Sequence[Features]) -> Columns:
         """Turn validated rows into columns."""
@@ -278,43 +234,6 @@ class Spec:
                 values = [None if gone else v for v, gone in zip(values, missing, strict=True)]
             columns[name] = values
         return columns
-
-    def _explain(self, error: ValidationError) -> InvalidInput:
-        if error.error_count() > MAX_ERRORS:
-            return InvalidInput(f"invalid input for {self.name}: {error.error_count()} errors")
-        found = error.errors(include_url=False, include_input=False)
-        detail = []
-        for _, row in groupby(found, key=lambda item: item["loc"][:1] if len(item["loc"]) > 1 else ()):
-            detail += [self._detail(item) for item in islice(row, MAX_ERRORS_A_ROW)]
-        first = detail[0]
-        place = ".".join(str(part) for part in first["loc"])
-        message = f"invalid input for {self.name}: " + (f"{place}: " if place else "") + first["msg"]
-        if len(found) > 1:
-            message += f" (and {len(found) - 1} more, see detail)"
-        last = [str(item["loc"][-1]) for item in detail if item["loc"]]
-        return InvalidInput(message, detail, [name for name in last if name in self.inputs])
-
-    def _detail(self, item: ErrorDetails) -> Detail:
-        loc, kind = list(item["loc"]), item["type"]
-        feature = self.inputs.get(str(loc[-1])) if loc else None
-        if kind == "json_invalid":
-            message = "the body is not JSON: " + item["msg"].removeprefix("Invalid JSON: ")
-            loc = []
-        elif kind in ("model_type", "model_attributes_type", "dict_type"):
-            message = f"send an object with the fields {', '.join(self.inputs)}"
-        elif kind == "list_type":
-            message = "send an array of rows"
-        elif kind == "too_long":
-            message = f"at most {item['ctx']['max_length']} rows in a batch: split it"
-        elif kind == "missing" and feature:
-            message = f"is required: {feature.expected}"
-        elif kind == "extra_forbidden":
-            message = f"unknown field; the fields are {', '.join(self.inputs)}"
-        elif feature:
-            message = f"must be {feature.expected}"
-        else:
-            message = item["msg"]
-        return {"loc": loc, "msg": message}
 
 
 def _feature(model: str, name: str, info: FieldInfo) -> Feature:

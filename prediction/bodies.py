@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from models_store.spec import Spec
+from models_store.validation import Validator
 
 
 class Place(BaseModel):
@@ -39,7 +40,7 @@ def answer(spec: Spec) -> type[BaseModel]:
     return create_model(
         f"{title}Prediction",
         __doc__=f"{spec.title}: one answered row.",
-        prediction_id=(str, Field(description="Name it to look it up or to give the true label.")),
+        prediction_id=(str | None, Field(description="Name it to look it up or to give the true label.")),
         model=(name, ...),
         version=(str, Field(description="The version that answered.")),
         predicted_class=(said, Field(description="The most probable class.")),
@@ -49,6 +50,47 @@ def answer(spec: Spec) -> type[BaseModel]:
             Field(description="Values unlike the training data; mostly empty."),
         ),
     )
+
+
+def feedback(spec: Spec) -> type[BaseModel]:
+    """Make the model of the true label of one prediction of a spec."""
+    label: Any = Literal[spec.classes]
+    title = spec.name.title().replace("_", "")
+    return create_model(
+        f"{title}Feedback",
+        __config__=ConfigDict(extra="forbid", strict=True),
+        __doc__="The true label of a prediction.",
+        prediction_id=(str, Field(min_length=36, max_length=36, description="As predict answered it.")),
+        label=(label, Field(description="The true class.")),
+        correct=(bool, Field(default=False, description="Whether it may replace another label.")),
+    )
+
+
+def feedback_validator(spec: Spec) -> Validator[Any]:
+    """Make the validator of feedback of a spec."""
+    expected = {
+        "prediction_id": "the id of a prediction, as predict answered it",
+        "label": f"one of {', '.join(spec.classes)}",
+        "correct": "true or false",
+    }
+    return Validator(feedback(spec), f"feedback of {spec.name}", expected)
+
+
+class Recorded(BaseModel):
+    """A label that is in the journal."""
+
+    prediction_id: str
+    label: str
+    status: Literal["recorded", "unchanged", "corrected"]
+
+
+class NotRecorded(BaseModel):
+    """A label that was not taken, in a batch of others."""
+
+    prediction_id: str
+    status: Literal["error"]
+    code: int = Field(description="The status that the same label gets alone.")
+    error: str
 
 
 def iso(at_us: int) -> str:

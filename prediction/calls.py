@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
+from models_store.validation import Validator
 from prediction.bodies import Problem
 
 SCHEMAS = "#/components/schemas/"
@@ -19,6 +20,7 @@ PROBLEMS = {
     400: "Invalid input: every wrong place is in detail",
     404: "No such path, model, prediction or run",
     405: "Another method is needed",
+    409: "The prediction has another label already",
     413: "The body is too large",
     415: "The body is not JSON",
     429: "The worker is busy: try again after Retry-After seconds",
@@ -34,22 +36,22 @@ class Call:
     ----------
     summary, example
         For the docs page; its "try it" sends the example as it is.
-    body, answer
-        The types of what comes in and goes out, for clients and the docs page.
-    parse
-        The body's bytes to a validated value; raises `InvalidInput`.
+    validator
+        Reads the body: one row, or an array of at most `max_rows` where that is set.
+    answer
+        The type of what goes out, for clients and the docs page.
     run
-        That value to an answer of plain values.
+        What was validated to an answer of plain values.
     """
 
     model: str
     name: str
     summary: str
-    body: Any
+    validator: Validator[Any]
     answer: Any
     example: Any
-    parse: Callable[[bytes], Any]
     run: Callable[[Any], Awaitable[Any]]
+    max_rows: int | None = None
 
     @property
     def path(self) -> str:
@@ -60,6 +62,24 @@ class Call:
     def method(self) -> str:
         """The name of the client's method."""
         return f"{self.model}_{self.name}"
+
+    @property
+    def body(self) -> Any:
+        """The type of what comes in."""
+        row: Any = self.validator.model
+        return row if self.max_rows is None else list[row]
+
+    def parse(self, raw: bytes) -> Any:
+        """Validate a body.
+
+        Raises
+        ------
+        InvalidInput
+            With a detail for each place that is wrong.
+        """
+        if self.max_rows is None:
+            return self.validator.row(raw)
+        return self.validator.rows(raw, self.max_rows)
 
     async def respond(self, raw: bytes) -> bytes:
         """Answer a whole body with a whole JSON body."""

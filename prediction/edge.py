@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -16,7 +16,6 @@ import bentoml
 from _bentoml_impl.server.app import ServiceAppFactory
 from _bentoml_sdk.service import Service
 from bentoml._internal.service.openapi.specification import Info, OpenAPISpecification, PathItem
-from pydantic import BaseModel
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -58,20 +57,24 @@ def start_error(message: str) -> bentoml.exceptions.BentoMLException:
     return bentoml.exceptions.BentoMLException(message)
 
 
-def declare(call: Call, method: Callable[..., Any]) -> Any:
-    """Make the BentoML API that reads and writes the same bytes as a call.
+def declare(call: Call) -> Any:
+    """Make the BentoML API of a call, which reads and writes the same bytes.
 
-    Parameters
-    ----------
-    method
-        Gets the parsed value: as keywords where the body is an object, else as it is.
+    In a client, fields are keywords and an array is the one positional argument.
     """
+
+    async def object_method(_: object, **fields: Any) -> Any:
+        return await call.run(call.validator.object(fields))
+
+    async def array_method(_: object, rows: Any, /) -> Any:
+        return await call.run(rows)
+
+    array_method.__annotations__ = {"rows": call.body, "return": call.answer}
+    is_array = call.max_rows is not None
+    method: Any = array_method if is_array else object_method
     method.__name__, method.__doc__ = call.method, call.summary
-    if isinstance(call.body, type) and issubclass(call.body, BaseModel):
-        api: Any = bentoml.api(route=call.path, input_spec=call.body, output_spec=call.answer)(method)
-    else:
-        method.__annotations__ = {"rows": call.body, "return": call.answer}
-        api = bentoml.api(route=call.path)(method)
+    specs = {} if is_array else {"input_spec": call.body, "output_spec": call.answer}
+    api: Any = bentoml.api(route=call.path, **specs)(method)
 
     async def from_http_request(_: type, request: Request, _serde: Any) -> Any:
         return call.parse(await request.body())
@@ -84,8 +87,20 @@ def declare(call: Call, method: Callable[..., Any]) -> Any:
     return api
 
 
-def make_service(inner: type, settings: Settings, **config: Any) -> Loop:
-    """Make the BentoML service of a class; `config` is that of `bentoml.service`."""
+def make_service(base: type, models: dict[str, Any], settings: Settings, **config: Any) -> Loop:
+    """Make a BentoML service.
+
+    Parameters
+    ----------
+    base
+        The class that holds the service's hooks; its docstring describes the service.
+    models
+        The BentoML models to pack into a Bento, by attribute.
+    config
+        That of `bentoml.service`.
+    """
+    apis = {call.method: declare(call) for call in settings.calls}
+    inner = type(base.__name__, (base,), {"__doc__": base.__doc__, **models, **apis})
     service: Loop = bentoml.service(service_class=Loop, **config)(inner)
     service.settings = settings
     return service

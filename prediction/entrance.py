@@ -35,6 +35,7 @@ STATUSES: dict[type[Error], tuple[int, str]] = {
     store_errors.UnknownModel: (404, "not_found"),
     store_errors.UnknownVersion: (404, "not_found"),
     errors.UnknownPrediction: (404, "not_found"),
+    errors.ConflictingLabel: (409, "conflict"),
     errors.NotReady: (503, "not_ready"),
     errors.JournalUnavailable: (503, "journal"),
 }
@@ -220,18 +221,23 @@ class Body:
 
 
 def explain(error: Exception) -> tuple[int, str, bytes, dict[str, str]]:
-    """Turn an error into status, reason, body and headers; what is not known is a 500."""
+    """Turn an error into status, reason, body and headers."""
     detail: list[Any] = error.detail if isinstance(error, Error) else []
     headers: dict[str, str] = {}
     if isinstance(error, Refusal):
         status, reason, headers = REFUSALS[error.reason], error.reason, dict(error.headers)
     else:
-        known = next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), None)
-        status, reason = known or (500, "internal")
+        status, reason = status_of(error)
     message = "the server failed: its log has the traceback" if status == 500 else str(error)
     if status == 503:
         headers["retry-after"] = "1"
     return status, reason, to_json({"error": message, "detail": detail}), headers
+
+
+def status_of(error: Exception) -> tuple[int, str]:
+    """Return the status and the reason of an error; what is not known is a 500."""
+    known = (STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+    return next(known, (500, "internal"))
 
 
 def tell(scope: Scope, status: int, reason: str, error: Exception) -> None:
@@ -240,7 +246,8 @@ def tell(scope: Scope, status: int, reason: str, error: Exception) -> None:
         _log.error("%s %.200r failed", scope["method"], scope["path"], exc_info=error)
     else:
         level = logging.INFO if status < 500 else logging.WARNING
-        _log.log(level, "%s %.200r %d %s", scope["method"], scope["path"], status, reason)
+        cause = f": {error.__cause__}" if status >= 500 and error.__cause__ else ""
+        _log.log(level, "%s %.200r %d %s%s", scope["method"], scope["path"], status, reason, cause)
 
 
 def _count(model: str, reason: str, error: Exception) -> None:

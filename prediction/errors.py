@@ -11,6 +11,10 @@ class UnknownPrediction(Error):
     """No prediction of that id."""
 
 
+class ConflictingLabel(Error):
+    """The prediction has another label already, and the request does not ask to correct it."""
+
+
 class NotReady(Error):
     """This worker has no version to answer with."""
 

@@ -1,33 +1,27 @@
-"""The database: predictions, the ledger, and the workers' reports. The only user of SQLAlchemy.
+"""What is stored: predictions, the ledger, and the workers' reports.
 
-SQLite under `BENTOML_HOME` by default. Times are UTC, kept as microseconds since 1970.
+Feedback is `prediction.feedback`'s. Times are UTC, kept as microseconds since 1970.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 
-from prediction.errors import JournalBusy, JournalTooNew, JournalUnavailable, UnknownPrediction
+from prediction.database import Database, translated
+from prediction.errors import UnknownPrediction
 
-MIGRATIONS = Path(__file__).parent / "migrations"
-LOCK_PATIENCE_MS = 5_000
-
-_tables = sa.MetaData()
+tables = sa.MetaData()
 
 predictions = sa.Table(
     "predictions",
-    _tables,
+    tables,
     sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
     sa.Column("prediction_id", sa.String(36), nullable=False),
     sa.Column("at_us", sa.BigInteger, nullable=False),
@@ -40,9 +34,30 @@ predictions = sa.Table(
     sa.Index("predictions_id", "prediction_id", unique=True),
     sa.Index("predictions_model_time", "model", "at_us"),
 )
+feedback = sa.Table(  # one row a labelled prediction: its label now
+    "feedback",
+    tables,
+    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("prediction_id", sa.String(36), nullable=False),
+    sa.Column("model", sa.String(64), nullable=False),
+    sa.Column("label", sa.String(255), nullable=False),
+    sa.Column("at_us", sa.BigInteger, nullable=False),
+    sa.Index("feedback_prediction", "prediction_id", unique=True),
+    sa.Index("feedback_model_seq", "model", "seq"),
+)
+corrections = sa.Table(  # labels that were replaced
+    "corrections",
+    tables,
+    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("prediction_id", sa.String(36), nullable=False),
+    sa.Column("label", sa.String(255), nullable=False),
+    sa.Column("at_us", sa.BigInteger, nullable=False),
+    sa.Column("replaced_us", sa.BigInteger, nullable=False),
+    sa.Index("corrections_prediction", "prediction_id"),
+)
 ledger = sa.Table(
     "ledger",
-    _tables,
+    tables,
     sa.Column("model", sa.String(64), primary_key=True),
     sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("from_version", sa.String(64)),
@@ -54,7 +69,7 @@ ledger = sa.Table(
 )
 workers = sa.Table(
     "workers",
-    _tables,
+    tables,
     sa.Column("host", sa.String(255), primary_key=True),
     sa.Column("worker", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("model", sa.String(64), primary_key=True),
@@ -65,9 +80,12 @@ workers = sa.Table(
 
 
 class Prediction(NamedTuple):
-    """One answered row; the fields are those of the table. `features` is JSON already."""
+    """One answered row; the fields are those of the table. `features` is JSON already.
 
-    prediction_id: str
+    One that was answered and could not be recorded has no id.
+    """
+
+    prediction_id: str | None
     at_us: int
     model: str
     version: str
@@ -97,51 +115,31 @@ def now_us() -> int:
 
 
 class Journal:
-    """A connection pool on one database. Calls block: on an event loop use a thread.
+    """Queries on one database. Calls block: on an event loop use a thread.
 
     Every call raises `JournalUnavailable` when the database does not answer.
+
+    Parameters
+    ----------
+    durable_predictions
+        Whether predictions too must survive the loss of power, as everything else does.
     """
 
-    def __init__(self, url: str) -> None:
-        self._engine = sa.create_engine(url)
-        if self._engine.dialect.name == "sqlite":
-            event.listen(self._engine, "connect", _connect_sqlite)
-            event.listen(self._engine, "begin", _begin_sqlite)
+    def __init__(self, url: str, durable_predictions: bool = False) -> None:
+        self.database = Database(url)
+        self._durable_predictions = durable_predictions
 
     def close(self) -> None:
         """Give all connections back."""
-        self._engine.dispose()
+        self.database.close()
 
     def migrate(self) -> None:
-        """Bring the tables to this release, under the journal's lock.
-
-        Raises
-        ------
-        JournalTooNew
-            When a newer release has migrated it already.
-        """
-        from alembic import command
-        from alembic.config import Config
-        from alembic.util import CommandError
-
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        with self._write(durable=True) as connection:
-            config.attributes["connection"] = connection
-            try:
-                command.upgrade(config, "head")
-            except CommandError as error:
-                if "Can't locate revision" not in str(error):
-                    raise
-                raise JournalTooNew(
-                    "the journal was written by a newer release: install that one, or set"
-                    " PREDICTION_DATABASE_URL to another journal"
-                ) from error
+        """Bring the tables to this release."""
+        self.database.migrate()
 
     def writer(self) -> Writer:
-        """Open the connection that an event loop records predictions with."""
-        with _translated():
-            return Writer(self._engine.connect().execution_options(write=True))
+        """Open a connection that only records predictions."""
+        return Writer(self.database.connect_writer(self._durable_predictions))
 
     def prediction(self, prediction_id: str) -> Prediction:
         """Return one prediction.
@@ -152,7 +150,7 @@ class Journal:
             When the journal has none of that id.
         """
         query = sa.select(predictions).where(predictions.c.prediction_id == prediction_id)
-        with self._read() as connection:
+        with self.database.read() as connection:
             row = connection.execute(query).one_or_none()
         if row is None:
             raise UnknownPrediction(f"no prediction has the id {prediction_id}")
@@ -181,7 +179,7 @@ class Journal:
         """
         while True:
             try:
-                with self._write(durable=True) as connection:
+                with self.database.write(durable=True) as connection:
                     last = _champion(connection, model)
                     if last and only_first:
                         return None
@@ -205,7 +203,7 @@ class Journal:
         last = sa.select(ledger.c.model, sa.func.max(ledger.c.position).label("position"))
         last_of_model = last.group_by(ledger.c.model).subquery()
         same = (ledger.c.model == last_of_model.c.model) & (ledger.c.position == last_of_model.c.position)
-        with self._read() as connection:
+        with self.database.read() as connection:
             rows = connection.execute(sa.select(ledger).join(last_of_model, same))
             return {row.model: Promotion(*row) for row in rows}
 
@@ -214,7 +212,7 @@ class Journal:
         query = sa.select(ledger).where(ledger.c.model == model)
         if before is not None:
             query = query.where(ledger.c.position < before)
-        with self._read() as connection:
+        with self.database.read() as connection:
             rows = connection.execute(query.order_by(ledger.c.position.desc()).limit(limit))
             return [Promotion(*row) for row in rows]
 
@@ -226,7 +224,7 @@ class Journal:
             | {"since_us": since_us, "seen_us": now_us()}
             for model, (version, since_us) in serving.items()
         ]
-        with self._write() as connection:
+        with self.database.write() as connection:
             connection.execute(workers.delete().where(mine))
             if rows:
                 connection.execute(workers.insert(), rows)
@@ -234,22 +232,9 @@ class Journal:
     def workers(self, model: str, seen_since_us: int) -> list[dict[str, Any]]:
         """Return what each worker that reported lately serves of a model."""
         query = sa.select(workers).where(workers.c.model == model, workers.c.seen_us >= seen_since_us)
-        with self._read() as connection:
+        with self.database.read() as connection:
             rows = connection.execute(query.order_by(workers.c.host, workers.c.worker))
             return [dict(row._mapping) for row in rows]
-
-    @contextmanager
-    def _read(self) -> Iterator[sa.Connection]:
-        with _translated(), self._engine.connect() as connection:
-            yield connection
-
-    @contextmanager
-    def _write(self, durable: bool = False) -> Iterator[sa.Connection]:
-        """Open a transaction; `durable` makes its commit survive the loss of power."""
-        with _translated(), self._engine.connect() as raw:
-            connection = raw.execution_options(write=True, durable=durable)
-            with connection.begin():
-                yield connection
 
 
 class Writer:
@@ -258,22 +243,20 @@ class Writer:
     Raises `JournalBusy` at once when another process writes; the caller tries again.
     """
 
-    _INSERT = (  # as text, because building it anew would cost more than running it
-        "INSERT INTO predictions (prediction_id, at_us, model, version, features, predicted_class,"
-        " probabilities, warnings) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-    )
-
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
-        connection.exec_driver_sql("PRAGMA busy_timeout = 0")
-        connection.rollback()
+        # As text, because SQLAlchemy would take longer to build it anew than to run it.
+        mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+        marks = ", ".join([mark] * len(Prediction._fields))
+        names = ", ".join(Prediction._fields)
+        self._insert = f"INSERT INTO predictions ({names}) VALUES ({marks})"  # noqa: S608 -- all ours
 
     def insert(self, rows: Sequence[Prediction]) -> None:
         """Insert rows in one transaction: all of them or none."""
         encoded = [(*row[:6], json.dumps(row.probabilities), json.dumps(row.warnings)) for row in rows]
-        with _translated():
+        with translated():
             try:
-                self._connection.exec_driver_sql(self._INSERT, encoded)
+                self._connection.exec_driver_sql(self._insert, encoded)
                 self._connection.commit()
             except BaseException:
                 self._connection.rollback()
@@ -289,41 +272,3 @@ def _champion(connection: sa.Connection, model: str) -> Promotion | None:
     query = sa.select(ledger).where(ledger.c.model == model)
     row = connection.execute(query.order_by(ledger.c.position.desc()).limit(1)).one_or_none()
     return Promotion(*row) if row else None
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except IntegrityError:
-        raise
-    except DBAPIError as error:
-        if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
-            raise JournalBusy("the journal is locked by another process: try again") from error
-        raise JournalUnavailable(f"the journal does not answer: {error.orig}") from error
-    except SQLAlchemyError as error:
-        raise JournalUnavailable(f"the journal does not answer: {type(error).__name__}") from error
-
-
-def _connect_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None  # BEGIN is ours, see _begin_sqlite
-    for pragma in (
-        f"busy_timeout = {LOCK_PATIENCE_MS}",
-        "journal_mode = WAL",
-        "synchronous = NORMAL",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    """Begin as SQLite needs it.
-
-    A writer takes the write lock first, because a reader that turns writer may fail at once; and a
-    commit that must survive the loss of power syncs the log.
-    """
-    options = connection.get_execution_options()
-    level = "FULL" if options.get("durable") else "NORMAL"
-    if connection.info.get("synchronous", "NORMAL") != level:
-        connection.exec_driver_sql(f"PRAGMA synchronous = {level}")
-        connection.info["synchronous"] = level
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("write") else "BEGIN")

@@ -29,6 +29,12 @@ OUT_OF_RANGE = Counter(
     "Feature values answered although the version was trained on none like them",
     ["model", "feature"],
 )
+UNRECORDED = Counter(
+    "prediction_unrecorded",
+    "Rows answered without an id, because the journal was down and is not required",
+    ["model"],
+)
+FEEDBACK = Counter("prediction_feedback", "Labels received, by what became of them", ["model", "status"])
 JOURNAL_COMMIT_SECONDS = Histogram(
     "prediction_journal_commit_seconds",
     "Time of one commit of predictions",

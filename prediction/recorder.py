@@ -1,7 +1,8 @@
-"""Writes predictions to the journal before they are answered, in groups. Owns the loop's writer.
+"""Writes predictions to the journal before they are answered, in groups.
 
-Every request that is ready at the same turn of the event loop shares one commit, made at the next
-turn on the loop itself: handing the rows to a thread would cost more than the commit does.
+On SQLite, every request that is ready at the same turn of the event loop shares one commit, made at
+the next turn on the loop itself: handing the rows to a thread would cost more than the commit does.
+On PostgreSQL a thread commits, because a loop must not wait for a network.
 """
 
 from __future__ import annotations
@@ -11,8 +12,13 @@ import logging
 import time
 from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future
+from queue import SimpleQueue
+from threading import Thread
+from typing import Protocol
 
 from prediction import metrics
+from prediction.database import NO_ANSWER
 from prediction.errors import JournalBusy, JournalUnavailable
 from prediction.journal import Journal, Prediction, Writer
 
@@ -28,20 +34,8 @@ _log = logging.getLogger("bentoml.prediction")
 Entry = tuple[Sequence[Prediction], "asyncio.Future[None]", float]
 
 
-class Recorder:
+class Recorder(Protocol):
     """Records predictions from one event loop; not for threads."""
-
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-        self._writer: Writer | None = None
-        self._waiting: deque[Entry] = deque()
-        self._scheduled = False
-
-    def close(self) -> None:
-        """Give the journal's connection back. Whatever was awaited is committed by then."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
 
     async def record(self, predictions: Sequence[Prediction]) -> None:
         """Return once all predictions are committed; a long list is committed in chunks.
@@ -51,6 +45,33 @@ class Recorder:
         JournalUnavailable
             When the journal does not answer, or stays locked for `PATIENCE_SECONDS`.
         """
+
+    def close(self) -> None:
+        """Give the journal's connection back. Whatever was awaited is committed by then."""
+
+
+def make(journal: Journal) -> Recorder:
+    """Make the recorder that suits the journal's database."""
+    return LoopRecorder(journal) if journal.database.is_sqlite else ThreadRecorder(journal)
+
+
+class LoopRecorder:
+    """Commits on the event loop."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._writer: Writer | None = None
+        self._waiting: deque[Entry] = deque()
+        self._scheduled = False
+
+    def close(self) -> None:
+        """Give the journal's connection back."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    async def record(self, predictions: Sequence[Prediction]) -> None:
+        """Commit predictions, in chunks between which the loop goes on."""
         for start in range(0, len(predictions), CHUNK_ROWS):
             await self._commit(predictions[start : start + CHUNK_ROWS])
 
@@ -96,13 +117,9 @@ class Recorder:
         return group
 
     def _insert(self, rows: list[Prediction]) -> None:
-        if not rows:
-            return
         if self._writer is None:
             self._writer = self._journal.writer()
-        started = time.perf_counter()
-        self._writer.insert(rows)
-        metrics.JOURNAL_COMMIT_SECONDS.observe(time.perf_counter() - started)
+        _insert(self._writer, rows)
 
     def _put_back(self, group: list[Entry], error: JournalBusy, too_old: float) -> None:
         for entry in reversed(group):
@@ -112,7 +129,99 @@ class Recorder:
                 self._waiting.appendleft(entry)
 
     def _fail(self, entry: Entry, error: JournalUnavailable) -> None:
-        metrics.JOURNAL_FAILURES.inc()
-        _log.error("%d predictions could not be recorded: %s", len(entry[0]), error)
+        _count_failure(entry[0], error)
         if not entry[1].done():
             entry[1].set_exception(error)
+
+
+class ThreadRecorder:
+    """Commits in a thread, which takes all that waits each time it is free."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._writer: Writer | None = None
+        self._waiting: SimpleQueue[tuple[Sequence[Prediction], Future[None]] | None] = SimpleQueue()
+        self._thread: Thread | None = None
+
+    def close(self) -> None:
+        """End the thread and give the journal's connection back."""
+        if self._thread is not None:
+            self._waiting.put(None)
+            self._thread.join(timeout=5)
+            self._thread = None
+
+    async def record(self, predictions: Sequence[Prediction]) -> None:
+        """Commit predictions."""
+        if self._thread is None:
+            self._thread = Thread(target=self._work, daemon=True)
+            self._thread.start()
+        done: Future[None] = Future()
+        self._waiting.put((predictions, done))
+        try:
+            await asyncio.wait_for(asyncio.wrap_future(done), self._patience(len(predictions)))
+        except TimeoutError:
+            error = JournalUnavailable(NO_ANSWER)
+            _count_failure(predictions, error)
+            raise error from None
+
+    def _patience(self, rows: int) -> float:
+        return PATIENCE_SECONDS + rows * 0.001
+
+    def _work(self) -> None:
+        while (first := self._waiting.get()) is not None:
+            group, rows = [first], len(first[0])
+            while rows < CHUNK_ROWS and not self._waiting.empty():
+                entry = self._waiting.get()
+                if entry is None:
+                    self._waiting.put(None)
+                    break
+                group.append(entry)
+                rows += len(entry[0])
+            self._commit(group)
+        self._disconnect()
+
+    def _commit(self, group: list[tuple[Sequence[Prediction], Future[None]]]) -> None:
+        # A future that was given up is cancelled: its rows are not wanted any more.
+        wanted = [entry for entry in group if entry[1].set_running_or_notify_cancel()]
+        rows = [prediction for predictions, _ in wanted for prediction in predictions]
+        try:
+            self._insert(rows)
+        except JournalUnavailable as error:
+            for predictions, done in wanted:
+                _count_failure(predictions, error)
+                done.set_exception(error)
+        else:
+            for _, done in wanted:
+                done.set_result(None)
+
+    def _insert(self, rows: list[Prediction]) -> None:
+        """Insert rows; a connection that was lost is replaced once."""
+        for is_last in (False, True):
+            try:
+                if self._writer is None:
+                    self._writer = self._journal.writer()
+                _insert(self._writer, rows)
+                return
+            except JournalUnavailable:
+                had_one = self._writer is not None
+                self._disconnect()
+                if is_last or not had_one:
+                    raise
+
+    def _disconnect(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+
+def _insert(writer: Writer, rows: list[Prediction]) -> None:
+    if rows:
+        started = time.perf_counter()
+        writer.insert(rows)
+        metrics.JOURNAL_COMMIT_SECONDS.observe(time.perf_counter() - started)
+
+
+def _count_failure(predictions: Sequence[Prediction], error: JournalUnavailable) -> None:
+    metrics.JOURNAL_FAILURES.inc()
+    reason = error.__cause__ or error
+    _log.error("%d predictions could not be recorded: %s", len(predictions), reason)

@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Route
 from models_store import store
 from models_store.errors import InvalidInput, UnknownModel, UnknownVersion
 from models_store.spec import Spec
+from prediction import feedback
 from prediction.bodies import iso
 from prediction.calls import problems
 from prediction.errors import UnknownPrediction
@@ -83,7 +84,18 @@ class Resources:
         except UnknownVersion:
             trained = {"metrics": None, "data_digest": None}
         answered = found._asdict() | {"features": json.loads(found.features)}
-        return {**answered, "at": iso(answered.pop("at_us")), **trained}
+        at = iso(answered.pop("at_us"))
+        return {**answered, "at": at, **trained, "feedback": self._feedback(prediction_id)}
+
+    def _feedback(self, prediction_id: str) -> dict[str, Any] | None:
+        found = feedback.find(self.journal, prediction_id)
+        if found is None:
+            return None
+        history = [
+            {"label": old.label, "at": iso(old.at_us), "replaced_at": iso(old.replaced_us)}
+            for old in found.history
+        ]
+        return {"label": found.label, "at": iso(found.at_us), "history": history}
 
     def _known(self, request: Request) -> str:
         name = str(request.path_params["model"])

@@ -19,11 +19,10 @@ from pathlib import Path
 from models_store import store
 from models_store.errors import DamagedVersion, UnknownModel, UnknownVersion
 from models_store.spec import Features, Spec
-from prediction import metrics, predictor
-from prediction.errors import NotReady
+from prediction import metrics, predictor, recorder
+from prediction.errors import JournalUnavailable, NotReady
 from prediction.journal import Journal, Prediction, Promotion, now_us
 from prediction.predictor import Predictor
-from prediction.recorder import Recorder
 
 FOLLOW_SECONDS = 1.0
 REPORT_SECONDS = 5.0
@@ -77,13 +76,22 @@ def prepare(specs: dict[str, Spec], home: Path, journal: Journal, baked: Sequenc
 
 
 class Runtime:
-    """Answers for every spec of the catalog in this process. Making one does no I/O."""
+    """Answers for every spec of the catalog in this process. Making one does no I/O.
 
-    def __init__(self, specs: dict[str, Spec], home: Path, journal: Journal) -> None:
+    Parameters
+    ----------
+    journal_required
+        Whether what can't be recorded is not answered. Otherwise it is answered without an id.
+    """
+
+    def __init__(
+        self, specs: dict[str, Spec], home: Path, journal: Journal, journal_required: bool = True
+    ) -> None:
         self.specs = specs
+        self._journal_required = journal_required
         self._home = home
         self._journal = journal
-        self._recorder = Recorder(journal)
+        self._recorder = recorder.make(journal)
         self._serving: dict[str, Serving] = {}
         self._unserved: dict[str, str] = {}
         self._stopping = threading.Event()
@@ -133,7 +141,13 @@ class Runtime:
             predictions = serving.predictor.predict(rows)
         else:
             predictions = await asyncio.to_thread(serving.predictor.predict, rows)
-        await self._recorder.record(predictions)
+        try:
+            await self._recorder.record(predictions)
+        except JournalUnavailable:
+            if self._journal_required:
+                raise
+            metrics.UNRECORDED.labels(name).inc(len(predictions))
+            predictions = [item._replace(prediction_id=None) for item in predictions]
         serving.predictor.count(predictions)
         return predictions
 

@@ -25,6 +25,14 @@ class Settings(BaseSettings):
         default=None,
         description="SQLAlchemy URL of the journal; by default SQLite in journal.db of BENTOML_HOME.",
     )
+    durable_predictions: bool = Field(
+        default=False,
+        description="Whether predictions must survive the loss of power, and not only a crash.",
+    )
+    journal_required: bool = Field(
+        default=True,
+        description="Whether a prediction that can't be recorded is refused; else it has no id.",
+    )
     workers: int | None = Field(
         default=None, ge=1, le=256, description="Worker processes; by default one a core."
     )

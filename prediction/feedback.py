@@ -1,0 +1,160 @@
+"""The true labels of predictions, by their ids: given once, repeated at will, corrected on request.
+
+A label counts for the version that predicted, however late it comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from models_store.errors import Error
+from prediction.errors import ConflictingLabel, UnknownPrediction
+from prediction.journal import Journal, corrections, feedback, now_us, predictions
+
+QUERY_IDS = 500
+"""Ids in one query: SQLite limits the parameters of a statement."""
+
+
+class Label(NamedTuple):
+    """What a client says of one prediction. `correct` allows replacing another label."""
+
+    prediction_id: str
+    label: str
+    correct: bool = False
+
+
+class Current(NamedTuple):
+    """The label of a prediction now, and since when."""
+
+    label: str
+    at_us: int
+
+
+class Replaced(NamedTuple):
+    """A label that a prediction had before it was corrected."""
+
+    label: str
+    at_us: int
+    replaced_us: int
+
+
+class Outcome(NamedTuple):
+    """The feedback of one prediction: its label now, since when, and the ones before."""
+
+    label: str
+    at_us: int
+    history: list[Replaced]
+
+
+def give(journal: Journal, model: str, labels: Sequence[Label]) -> list[str | Error]:
+    """Record labels in order, in one transaction that survives the loss of power.
+
+    Returns
+    -------
+    list
+        For each label `recorded`, `unchanged` or `corrected`; or why it was not taken:
+        `UnknownPrediction` (or another model's), `ConflictingLabel`.
+    """
+    answers: list[str | Error] = []
+    changes = _Changes(now_us(), {}, {}, [])
+    with journal.database.write(durable=True) as connection:
+        known = _lock_predictions(connection, model, labels)
+        current = _current(connection, known)
+        for item in labels:
+            had = current.get(item.prediction_id)
+            answer = _judge(item, model, item.prediction_id in known, had)
+            answers.append(answer)
+            if answer in ("recorded", "corrected"):
+                current[item.prediction_id] = changes.add(item, model, had)
+        changes.write(connection)
+    return answers
+
+
+def _judge(item: Label, model: str, is_known: bool, had: Current | None) -> str | Error:
+    if not is_known:
+        return UnknownPrediction(f"no prediction of {model} has that id")
+    if had is None:
+        return "recorded"
+    if had.label == item.label:
+        return "unchanged"
+    if item.correct:
+        return "corrected"
+    return ConflictingLabel(
+        f"the prediction is labelled {had.label} already: send correct: true to replace that"
+    )
+
+
+@dataclass
+class _Changes:
+    """What one transaction writes; a batch may name the same prediction several times."""
+
+    at_us: int
+    added: dict[str, dict[str, Any]]
+    changed: dict[str, dict[str, Any]]
+    replaced: list[dict[str, Any]]
+
+    def add(self, item: Label, model: str, had: Current | None) -> Current:
+        prediction_id = item.prediction_id
+        row = {"prediction_id": prediction_id, "label": item.label, "at_us": self.at_us, "model": model}
+        if had is not None:
+            old = {"prediction_id": prediction_id, "label": had.label, "at_us": had.at_us}
+            self.replaced.append(old | {"replaced_us": self.at_us})
+        is_new = had is None or prediction_id in self.added
+        (self.added if is_new else self.changed)[prediction_id] = row
+        return Current(item.label, self.at_us)
+
+    def write(self, connection: sa.Connection) -> None:
+        if self.replaced:
+            connection.execute(corrections.insert(), self.replaced)
+        if self.changed:  # a new seq, so that who reads on from the last one seen meets the new label
+            gone = feedback.delete().where(feedback.c.prediction_id == sa.bindparam("gone"))
+            connection.execute(gone, [{"gone": prediction_id} for prediction_id in self.changed])
+        if self.added or self.changed:
+            connection.execute(feedback.insert(), [*self.added.values(), *self.changed.values()])
+
+
+def find(journal: Journal, prediction_id: str) -> Outcome | None:
+    """Return the feedback of a prediction, if it has any."""
+    with journal.database.read() as connection:
+        query = sa.select(feedback).where(feedback.c.prediction_id == prediction_id)
+        row = connection.execute(query).one_or_none()
+        if row is None:
+            return None
+        before = sa.select(corrections.c.label, corrections.c.at_us, corrections.c.replaced_us)
+        before = before.where(corrections.c.prediction_id == prediction_id)
+        rows = connection.execute(before.order_by(corrections.c.seq.desc()))
+        return Outcome(row.label, row.at_us, [Replaced(*old) for old in rows])
+
+
+def _lock_predictions(connection: sa.Connection, model: str, labels: Sequence[Label]) -> set[str]:
+    """Return which ids are predictions of the model, and let no other feedback at them.
+
+    They are locked in one order, so that two batches can't wait for each other. SQLite has one
+    writer at a time anyway.
+    """
+    known: set[str] = set()
+    for ids in _chunks(sorted({label.prediction_id for label in labels})):
+        query = sa.select(predictions.c.prediction_id).where(
+            predictions.c.prediction_id.in_(ids), predictions.c.model == model
+        )
+        query = query.order_by(predictions.c.prediction_id).with_for_update()
+        known.update(connection.scalars(query))
+    return known
+
+
+def _current(connection: sa.Connection, known: set[str]) -> dict[str, Current]:
+    current: dict[str, Current] = {}
+    for ids in _chunks(sorted(known)):
+        query = sa.select(feedback.c.prediction_id, feedback.c.label, feedback.c.at_us)
+        for row in connection.execute(query.where(feedback.c.prediction_id.in_(ids))):
+            current[row.prediction_id] = Current(row.label, row.at_us)
+    return current
+
+
+def _chunks(ids: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(ids), QUERY_IDS):
+        yield ids[start : start + QUERY_IDS]
