@@ -11,7 +11,7 @@ import bentoml
 from models_store import catalog
 from models_store.errors import Error, none_trained
 from models_store.spec import Features, Spec
-from prediction import bodies, edge, entrance, feedback, metrics, runtime, settings
+from prediction import bodies, edge, entrance, feedback, metrics, retention, runtime, settings
 from prediction.calls import Call
 from prediction.journal import Journal, Prediction
 from prediction.resources import Resources
@@ -24,6 +24,15 @@ except Error as error:
 
 JOURNAL = Journal(SETTINGS.journal_url, SETTINGS.durable_predictions)
 RUNTIME = runtime.Runtime(SPECS, SETTINGS.home, JOURNAL, SETTINGS.journal_required)
+
+
+PRUNE_SECONDS = 3600.0
+
+
+def prune_journal() -> None:
+    """Delete what is older than it is kept."""
+    for _ in retention.prune(JOURNAL, SETTINGS.journal_days):
+        pass
 
 
 class TrainedModel(bentoml.models.BentoModel):
@@ -53,7 +62,7 @@ class Base:
     @bentoml.on_startup
     def start(self) -> None:
         """Load the champions."""
-        RUNTIME.start()
+        RUNTIME.start([runtime.Task("prune", PRUNE_SECONDS, prune_journal)])
 
     @bentoml.on_shutdown
     def stop(self) -> None:

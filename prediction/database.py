@@ -5,9 +5,11 @@ SQLite and PostgreSQL differ here and nowhere else. What is stored is `predictio
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 
+from models_store.errors import InvalidInput
 from prediction.errors import InvalidSettings, JournalBusy, JournalTooNew, JournalUnavailable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -86,6 +89,55 @@ class Database:
         with translated():
             connection = self._engine.connect()
             return connection.execution_options(write=True, durable=durable, patience_ms=0)
+
+    def backup(self, target: Path) -> None:
+        """Copy a SQLite journal into a file, whole or not at all, while it is written to.
+
+        Raises
+        ------
+        InvalidInput
+            On PostgreSQL, which has its own tools.
+        """
+        self._refuse_postgresql("pg_dump")
+        draft = target.with_name(f".{target.name}.{os.getpid()}")
+        with self.read() as connection, closing(sqlite3.connect(draft)) as copy:
+            raw: Any = connection.connection.driver_connection
+            raw.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")
+        draft.replace(target)
+
+    def restore(self, source: Path) -> None:
+        """Put a backup in the place of a SQLite journal that nobody uses.
+
+        Raises
+        ------
+        InvalidInput
+            When the file is no whole journal; the old one stays.
+        """
+        self._refuse_postgresql("pg_restore")
+        target = Path(str(self._engine.url.database))
+        draft = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            shutil.copyfile(source, draft)
+            with closing(sqlite3.connect(draft)) as copy:
+                (state,) = copy.execute("PRAGMA integrity_check").fetchone()
+                copy.execute("SELECT version_num FROM alembic_version").fetchone()
+                if state != "ok":
+                    raise InvalidInput(f"{source} is damaged: {state}")
+        except (OSError, sqlite3.Error) as error:
+            draft.unlink(missing_ok=True)
+            raise InvalidInput(f"{source} is no backup of a journal: {error}") from error
+        except InvalidInput:
+            draft.unlink(missing_ok=True)
+            raise
+        self.close()
+        for suffix in ("-wal", "-shm"):  # they belong to the journal that goes
+            target.with_name(target.name + suffix).unlink(missing_ok=True)
+        draft.replace(target)
+
+    def _refuse_postgresql(self, tool: str) -> None:
+        if not self.is_sqlite:
+            raise InvalidInput(f"the journal is on PostgreSQL: use {tool}")
 
     def migrate(self) -> None:
         """Bring the tables to this release; hosts that start at once take turns.

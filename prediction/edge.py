@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +20,12 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from prediction import calls, entrance
+from prediction import calls, entrance, home
 from prediction.calls import Call
 from prediction.entrance import Entrance
+from prediction.errors import AlreadyServing
 
 DOCS_PAGE = Path(__file__).parent / "templates" / "docs.html"
-LOCK_FILE = "server.lock"
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,10 @@ class Loop(Service[Any]):
 
     def inject_config(self) -> None:
         """Take the home's lock: BentoML calls this first when it starts a server."""
-        self._lock = _lock_home(self.settings.home)
+        try:
+            self._lock = home.lock(self.settings.home)
+        except AlreadyServing as error:
+            raise start_error(str(error)) from None
         super().inject_config()
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
@@ -160,20 +161,3 @@ class AppFactory(ServiceAppFactory):
     async def index_page(self, _: Request) -> Response:
         """Answer the docs page."""
         return HTMLResponse(DOCS_PAGE.read_text())
-
-
-def _lock_home(home: Path) -> IO[str]:
-    home.mkdir(parents=True, exist_ok=True)
-    lock = (home / LOCK_FILE).open("a+")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.seek(0)
-        owner = lock.read().strip() or "unknown"
-        raise start_error(
-            f"process {owner} serves {home} already: stop it, or set BENTOML_HOME to another folder"
-        ) from None
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
-    return lock

@@ -7,6 +7,10 @@ class InvalidSettings(Error):
     """An environment variable has a value that can't be used."""
 
 
+class AlreadyServing(Error):
+    """Another server uses the same home."""
+
+
 class UnknownPrediction(Error):
     """No prediction of that id."""
 

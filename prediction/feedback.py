@@ -13,7 +13,16 @@ import sqlalchemy as sa
 
 from models_store.errors import Error
 from prediction.errors import ConflictingLabel, UnknownPrediction
-from prediction.journal import Journal, corrections, feedback, now_us, predictions
+from prediction.journal import (
+    Journal,
+    Prediction,
+    as_prediction,
+    corrections,
+    feedback,
+    is_id,
+    now_us,
+    predictions,
+)
 
 QUERY_IDS = 500
 """Ids in one query: SQLite limits the parameters of a statement."""
@@ -40,6 +49,14 @@ class Replaced(NamedTuple):
     label: str
     at_us: int
     replaced_us: int
+
+
+class LabelledPrediction(NamedTuple):
+    """A prediction joined with its label, given at `labelled_us`."""
+
+    prediction: Prediction
+    label: str
+    labelled_us: int
 
 
 class Outcome(NamedTuple):
@@ -130,6 +147,32 @@ def find(journal: Journal, prediction_id: str) -> Outcome | None:
         return Outcome(row.label, row.at_us, [Replaced(*old) for old in rows])
 
 
+def outcomes(
+    journal: Journal, model: str, since_us: int = 0, chunk_rows: int = 5_000
+) -> Iterator[list[LabelledPrediction]]:
+    """Yield the predictions of a model that have labels, in the order of their labels, in chunks.
+
+    Parameters
+    ----------
+    since_us
+        Leave out labels that were given before.
+    """
+    joined = sa.select(feedback.c.seq, feedback.c.label, feedback.c.at_us, predictions).join(
+        predictions, predictions.c.prediction_id == feedback.c.prediction_id
+    )
+    last_seq = 0
+    while True:
+        query = joined.where(
+            feedback.c.model == model, feedback.c.seq > last_seq, feedback.c.at_us >= since_us
+        )
+        with journal.database.read() as connection:
+            rows = list(connection.execute(query.order_by(feedback.c.seq).limit(chunk_rows)))
+        if not rows:
+            return
+        last_seq = rows[-1][0]
+        yield [LabelledPrediction(as_prediction(row), row[1], row[2]) for row in rows]
+
+
 def _lock_predictions(connection: sa.Connection, model: str, labels: Sequence[Label]) -> set[str]:
     """Return which ids are predictions of the model, and let no other feedback at them.
 
@@ -137,7 +180,8 @@ def _lock_predictions(connection: sa.Connection, model: str, labels: Sequence[La
     writer at a time anyway.
     """
     known: set[str] = set()
-    for ids in _chunks(sorted({label.prediction_id for label in labels})):
+    given = {label.prediction_id for label in labels}
+    for ids in _chunks(sorted(filter(is_id, given))):
         query = sa.select(predictions.c.prediction_id).where(
             predictions.c.prediction_id.in_(ids), predictions.c.model == model
         )

@@ -6,6 +6,7 @@ Feedback is `prediction.feedback`'s. Times are UTC, kept as microseconds since 1
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -94,6 +95,10 @@ class Prediction(NamedTuple):
     probabilities: dict[str, float]
     warnings: list[dict[str, Any]]
 
+    def read_features(self) -> dict[str, Any]:
+        """Return the features by name."""
+        return dict(json.loads(self.features))
+
 
 @dataclass(frozen=True)
 class Promotion:
@@ -149,21 +154,14 @@ class Journal:
         UnknownPrediction
             When the journal has none of that id.
         """
+        if not is_id(prediction_id):
+            raise UnknownPrediction("no prediction has that id: it is not one")
         query = sa.select(predictions).where(predictions.c.prediction_id == prediction_id)
         with self.database.read() as connection:
             row = connection.execute(query).one_or_none()
         if row is None:
             raise UnknownPrediction(f"no prediction has the id {prediction_id}")
-        return Prediction(
-            row.prediction_id,
-            row.at_us,
-            row.model,
-            row.version,
-            row.features,
-            row.predicted_class,
-            json.loads(row.probabilities),
-            json.loads(row.warnings),
-        )
+        return as_prediction(row)
 
     def promote(
         self, model: str, version: str, digest: str, by: str, reason: str, only_first: bool = False
@@ -266,6 +264,19 @@ class Writer:
         """Give the connection up."""
         self._connection.invalidate()
         self._connection.close()
+
+
+def is_id(text: str) -> bool:
+    """Tell whether a text may be the id of a prediction: databases refuse some others."""
+    return re.fullmatch("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", text) is not None
+
+
+def as_prediction(row: Any) -> Prediction:
+    """Make a prediction of a row of the table."""
+    values = {name: row._mapping[predictions.c[name]] for name in Prediction._fields}
+    for name in ("probabilities", "warnings"):
+        values[name] = json.loads(values[name])
+    return Prediction(**values)
 
 
 def _champion(connection: sa.Connection, model: str) -> Promotion | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +82,7 @@ class Resources:
             trained = {"metrics": version.metrics, "data_digest": version.metadata["data_digest"]}
         except UnknownVersion:
             trained = {"metrics": None, "data_digest": None}
-        answered = found._asdict() | {"features": json.loads(found.features)}
+        answered = found._asdict() | {"features": found.read_features()}
         at = iso(answered.pop("at_us"))
         return {**answered, "at": at, **trained, "feedback": self._feedback(prediction_id)}
 

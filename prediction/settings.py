@@ -33,6 +33,11 @@ class Settings(BaseSettings):
         default=True,
         description="Whether a prediction that can't be recorded is refused; else it has no id.",
     )
+    journal_days: int = Field(
+        default=365,
+        ge=1,
+        description="Days that predictions without feedback are kept; those with it, ten times that.",
+    )
     workers: int | None = Field(
         default=None, ge=1, le=256, description="Worker processes; by default one a core."
     )

@@ -1,0 +1,66 @@
+"""How long predictions are kept. Those with a label are outcomes, and kept ten times as long."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+from prediction.journal import Journal, corrections, feedback, now_us, predictions
+
+DAY_US = 86_400_000_000
+OUTCOME_FACTOR = 10
+CHUNK_ROWS = 1_000
+PAUSE_SECONDS = 0.02
+"""Between chunks, so that the workers' commits come in between."""
+
+
+def prune(journal: Journal, days: int) -> Iterator[int]:
+    """Delete what is older than it is kept, in short transactions; yield the rows of each.
+
+    Parameters
+    ----------
+    days
+        For predictions without a label; those with one stay `OUTCOME_FACTOR` times that.
+    """
+    with journal.database.read() as connection:
+        models = list(connection.scalars(sa.select(predictions.c.model).distinct()))
+    for model in models:
+        yield from _prune_model(journal, model, now_us() - days * DAY_US, days)
+
+
+def _prune_model(journal: Journal, model: str, before_us: int, days: int) -> Iterator[int]:
+    outcomes_before_us = before_us - days * (OUTCOME_FACTOR - 1) * DAY_US
+    old = (
+        sa.select(predictions.c.seq, predictions.c.at_us, predictions.c.prediction_id)
+        .add_columns(feedback.c.seq.label("feedback_seq"))
+        .outerjoin(feedback, feedback.c.prediction_id == predictions.c.prediction_id)
+        .where(predictions.c.model == model, predictions.c.at_us < before_us)
+        .order_by(predictions.c.at_us, predictions.c.seq)
+        .limit(CHUNK_ROWS)
+    )
+    last_us, last_seq = -1, -1
+    while True:
+        after = sa.tuple_(predictions.c.at_us, predictions.c.seq) > sa.tuple_(
+            sa.literal(last_us), sa.literal(last_seq)
+        )
+        with journal.database.read() as connection:
+            rows = list(connection.execute(old.where(after)))
+        if not rows:
+            return
+        last_us, last_seq = rows[-1].at_us, rows[-1].seq
+        gone = [
+            row.prediction_id for row in rows if row.feedback_seq is None or row.at_us < outcomes_before_us
+        ]
+        yield _delete(journal, gone)
+        time.sleep(PAUSE_SECONDS)
+
+
+def _delete(journal: Journal, ids: list[str]) -> int:
+    if not ids:
+        return 0
+    with journal.database.write() as connection:
+        for table in (corrections, feedback, predictions):
+            connection.execute(table.delete().where(table.c.prediction_id.in_(ids)))
+    return len(ids)

@@ -1,0 +1,182 @@
+"""Rows in files: CSV, JSON Lines and Parquet, in chunks, so that a file of any size fits in memory.
+
+A file is written beside its place and renamed into it: whole or not at all.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from models_store.errors import InvalidInput
+
+CHUNK_ROWS = 5_000
+KINDS = (".csv", ".jsonl", ".parquet")
+
+Row = dict[str, Any]
+Columns = Mapping[str, type]
+"""The columns of a file, in order: each a float, a str or an int."""
+
+
+def read(path: Path) -> Iterator[list[Row]]:
+    """Yield a file's rows in chunks; empty cells of a CSV are None.
+
+    Raises
+    ------
+    InvalidInput
+        When the file is missing, of another kind, or not what its name says.
+    """
+    reader = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}[_kind(path)]
+    try:
+        yield from reader(path)
+    except (OSError, ValueError, UnicodeDecodeError, csv.Error) as error:
+        raise InvalidInput(f"{path} can't be read: {error}") from error
+
+
+def count(path: Path) -> int | None:
+    """Return how many rows a file has, where that is cheap to know."""
+    if _kind(path) != ".parquet" or not path.is_file():
+        return None
+    from pyarrow import parquet
+
+    return int(parquet.ParquetFile(path).metadata.num_rows)
+
+
+def _kind(path: Path) -> str:
+    kind = path.suffix.lower()
+    if kind not in KINDS:
+        raise InvalidInput(f"{path}: the name must end with {', '.join(KINDS)}")
+    return kind
+
+
+def _read_csv(path: Path) -> Iterator[list[Row]]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        chunk: list[Row] = []
+        for row in reader:
+            if None in row or None in row.values():
+                raise ValueError(f"line {reader.line_num} has not as many cells as the header")
+            chunk.append({name: value or None for name, value in row.items()})
+            if len(chunk) == CHUNK_ROWS:
+                yield chunk
+                chunk = []
+        yield chunk
+
+
+def _read_jsonl(path: Path) -> Iterator[list[Row]]:
+    with path.open(encoding="utf-8") as file:
+        chunk: list[Row] = []
+        for line in file:
+            row = json.loads(line)
+            if not isinstance(row, dict):
+                raise ValueError("a line is no JSON object")
+            chunk.append(row)
+            if len(chunk) == CHUNK_ROWS:
+                yield chunk
+                chunk = []
+        yield chunk
+
+
+def _read_parquet(path: Path) -> Iterator[list[Row]]:
+    from pyarrow import parquet
+
+    for batch in parquet.ParquetFile(path).iter_batches(CHUNK_ROWS):
+        yield batch.to_pylist()
+
+
+class Writer(ABC):
+    """Writes rows to a file; a context manager. After an exception the file is not there."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows = 0
+        self._draft = path.with_name(f".{path.name}.{os.getpid()}")
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._close()
+        if kind is None:
+            self._draft.replace(self.path)
+        else:
+            self._draft.unlink(missing_ok=True)
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Append rows."""
+        if rows:
+            self._append(rows)
+            self.rows += len(rows)
+
+    @abstractmethod
+    def _append(self, rows: Sequence[Row]) -> None: ...
+
+    @abstractmethod
+    def _close(self) -> None: ...
+
+
+def writer(path: Path, columns: Columns) -> Writer:
+    """Open a file for rows with these columns; its name tells the kind.
+
+    Raises
+    ------
+    InvalidInput
+        When the kind is not known, or the folder can't be written to.
+    """
+    kind = _kind(path)
+    try:
+        if kind == ".parquet":
+            return _ParquetWriter(path, columns)
+        return _CsvWriter(path, columns) if kind == ".csv" else _JsonlWriter(path)
+    except OSError as error:
+        raise InvalidInput(f"{path} can't be written: {error}") from error
+
+
+class _CsvWriter(Writer):
+    def __init__(self, path: Path, columns: Columns) -> None:
+        super().__init__(path)
+        self._file = self._draft.open("w", newline="", encoding="utf-8")
+        self._writer = csv.DictWriter(self._file, list(columns))
+        self._writer.writeheader()
+
+    def _append(self, rows: Sequence[Row]) -> None:
+        self._writer.writerows(rows)
+
+    def _close(self) -> None:
+        self._file.close()
+
+
+class _JsonlWriter(Writer):
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._file: IO[str] = self._draft.open("w", encoding="utf-8")
+
+    def _append(self, rows: Sequence[Row]) -> None:
+        self._file.writelines(json.dumps(row) + "\n" for row in rows)
+
+    def _close(self) -> None:
+        self._file.close()
+
+
+class _ParquetWriter(Writer):
+    def __init__(self, path: Path, columns: Columns) -> None:
+        import pyarrow
+        from pyarrow import parquet
+
+        super().__init__(path)
+        types = {float: pyarrow.float64(), str: pyarrow.string(), int: pyarrow.int64()}
+        self._schema = pyarrow.schema([(name, types[kind]) for name, kind in columns.items()])
+        self._writer = parquet.ParquetWriter(self._draft, self._schema)
+
+    def _append(self, rows: Sequence[Row]) -> None:
+        import pyarrow
+
+        self._writer.write_table(pyarrow.Table.from_pylist(list(rows), schema=self._schema))
+
+    def _close(self) -> None:
+        self._writer.close()
