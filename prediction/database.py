@@ -202,7 +202,7 @@ def _postgresql(url: str) -> sa.Engine:
 
 def _connect_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # BEGIN is ours, see _begin_sqlite
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", f"busy_timeout = {LOCK_PATIENCE_MS}"):
+    for pragma in (f"busy_timeout = {LOCK_PATIENCE_MS}", "journal_mode = WAL", "synchronous = NORMAL"):
         connection.execute(f"PRAGMA {pragma}")
 
 

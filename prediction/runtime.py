@@ -98,8 +98,14 @@ class Runtime:
         self._thread: threading.Thread | None = None
 
     def start(self, tasks: Sequence[Task] = ()) -> None:
-        """Load the champions, then do the periodic work, these tasks included, in one thread."""
-        self.follow()
+        """Load the champions, then do the periodic work, these tasks included, in one thread.
+
+        A journal that does not answer leaves the worker unready until it does.
+        """
+        try:
+            self.follow()
+        except JournalUnavailable as error:
+            _log.warning("nothing is served yet: %s", error.__cause__ or error)
         own = [
             Task("follow", FOLLOW_SECONDS, self.follow),
             Task("report", REPORT_SECONDS, self.report),
