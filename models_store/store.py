@@ -101,7 +101,7 @@ def publish(
     name
         The model's name in the store.
     labels, metadata
-        Shown by `bentoml models get`; `metadata` must hold plain values.
+        Shown by `bentoml models get`; `metadata` must hold plain values, and loses its nulls.
 
     Returns
     -------
@@ -112,7 +112,7 @@ def publish(
     manifest = json.dumps({"files": _hash_files(staged)}, indent=1, sort_keys=True).encode()
     (staged / MANIFEST).write_bytes(manifest)
     digest = hashlib.sha256(manifest).hexdigest()
-    _write_model_yaml(staged, tag, labels, {**metadata, "digest": digest})
+    _write_model_yaml(staged, tag, labels, {**_without_nulls(metadata), "digest": digest})
     _sync_tree(staged)
     target = home / "models" / name / staged.name
     with _locked(home):
@@ -214,6 +214,29 @@ def load_pipeline(version: Version, digest: str) -> ClassifierMixin:
     return joblib.load(version.path / PIPELINE)
 
 
+def prune(home: Path, name: str, keep: int, protected: set[str]) -> list[str]:
+    """Delete the oldest versions of a model beyond the `keep` newest; return which.
+
+    Parameters
+    ----------
+    protected
+        Versions that stay, however old.
+    """
+    gone = [version.version for version in versions(home, name)[keep:] if version.version not in protected]
+    for version in gone:
+        delete(home, name, version)
+    return gone
+
+
+def delete(home: Path, name: str, version: str) -> None:
+    """Delete a version: out of every list first, by rename, then from the disk."""
+    grave = home / "staging" / f"{name}-{version}"
+    with _locked(home):
+        (home / "models" / name / version).rename(grave)
+        _point_latest(home, name)
+    shutil.rmtree(grave, ignore_errors=True)
+
+
 def adopt(home: Path, source: Path) -> None:
     """Copy a version from another store (the one inside a Bento) unless this store has it.
 
@@ -251,6 +274,13 @@ def _read(folder: Path) -> Version:
         metadata=metadata,
         digest=digest,
     )
+
+
+def _without_nulls(content: Any) -> Any:
+    """Leave out what BentoML's metadata can't hold."""
+    if isinstance(content, dict):
+        return {name: _without_nulls(value) for name, value in content.items() if value is not None}
+    return [_without_nulls(value) for value in content] if isinstance(content, list) else content
 
 
 def _write_model_yaml(

@@ -76,6 +76,91 @@ def feedback_validator(spec: Spec) -> Validator[Any]:
     return Validator(feedback(spec), f"feedback of {spec.name}", expected)
 
 
+class Request(BaseModel):
+    """Base of the small bodies: strict, and nothing unknown."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Retrain(Request):
+    """Ask for a retraining."""
+
+    force: bool = Field(default=False, description="Train although there are few new labels.")
+
+
+class Cancel(Request):
+    """Name the retraining to cancel."""
+
+    run_id: str = Field(description="As retrain answered it.")
+
+
+class Promote(Request):
+    """Name the version that shall answer from now on."""
+
+    version: str = Field(min_length=1, max_length=64, description="One of GET /models/{model}.")
+    reason: str = Field(min_length=1, max_length=1000, description="Kept in the ledger.")
+
+
+class Rollback(Request):
+    """Go back to the champion before."""
+
+    reason: str = Field(min_length=1, max_length=1000, description="Kept in the ledger.")
+
+
+class Rule(BaseModel):
+    """One comparison of champion and candidate; `passed` is null where rows were too few."""
+
+    name: str
+    passed: bool | None
+    champion: float
+    candidate: float
+    n: int
+    p: float | None
+
+
+class Verdict(BaseModel):
+    """Promote or not, in a sentence and in figures."""
+
+    promote: bool
+    sentence: str
+    rules: list[Rule]
+
+
+class Run(BaseModel):
+    """One retraining."""
+
+    run_id: str
+    model: str
+    status: Literal["queued", "running", "promoted", "rejected", "failed", "cancelled", "interrupted"]
+    step: str
+    progress: float
+    requested_at: str
+    finished_at: str | None
+    candidate: str | None
+    rows: dict[str, int] | None
+    verdict: Verdict | None
+
+
+class Promotion(BaseModel):
+    """An entry of the ledger; `from` is null for the first champion."""
+
+    model: str
+    from_: str | None = Field(alias="from")
+    to: str
+    reason: str
+    by: str
+    at: str
+
+
+def request_validator(kind: type[Request], subject: str) -> Validator[Any]:
+    """Make the validator of a small body."""
+    names: dict[Any, str] = {bool: "true or false", str: "a string"}
+    expected = {
+        name: f"{names[field.annotation]}: {field.description}" for name, field in kind.model_fields.items()
+    }
+    return Validator(kind, subject, expected)
+
+
 class Recorded(BaseModel):
     """A label that is in the journal."""
 

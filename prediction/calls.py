@@ -18,14 +18,18 @@ from prediction.bodies import Problem
 SCHEMAS = "#/components/schemas/"
 PROBLEMS = {
     400: "Invalid input: every wrong place is in detail",
+    401: "The admin token is missing or wrong",
+    403: "No admin token is configured",
     404: "No such path, model, prediction or run",
     405: "Another method is needed",
-    409: "The prediction has another label already",
+    409: "It stands otherwise already: another label, or a run that has ended",
     413: "The body is too large",
     415: "The body is not JSON",
     429: "The worker is busy: try again after Retry-After seconds",
     503: "Not ready, or the journal does not answer",
 }
+
+BEARER = {"type": "http", "scheme": "bearer", "description": "PREDICTION_ADMIN_TOKEN"}
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,10 @@ class Call:
         The type of what goes out, for clients and the docs page.
     run
         What was validated to an answer of plain values.
+    admin
+        Whether it needs the admin token.
+    status
+        That of a good answer.
     """
 
     model: str
@@ -52,6 +60,8 @@ class Call:
     example: Any
     run: Callable[[Any], Awaitable[Any]]
     max_rows: int | None = None
+    admin: bool = False
+    status: int = 200
 
     @property
     def path(self) -> str:
@@ -108,8 +118,10 @@ def operations(calls: Sequence[Call]) -> tuple[dict[str, dict[str, Any]], dict[s
                 "required": True,
                 "content": {"application/json": {"schema": body, "example": call.example}},
             },
-            "responses": {200: _content("The answer", answer)} | problems(),
+            "responses": {call.status: _content("The answer", answer)} | problems(),
         }
+        if call.admin:
+            found[call.path]["security"] = [{"admin": []}]
     return found, schemas
 
 

@@ -10,12 +10,24 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Table
 
-from models_store import catalog
+from models_store import catalog, store
 from models_store.errors import Error, InvalidInput
 from models_store.spec import Spec
-from prediction import bodies, duration, feedback, home, retention, settings, tabular
-from prediction.journal import Journal, now_us
+from prediction import (
+    bodies,
+    duration,
+    feedback,
+    home,
+    ledger,
+    retention,
+    retraining,
+    runs,
+    settings,
+    tabular,
+)
+from prediction.journal import WORKER_SILENCE_US, Journal, now_us
 
 LABELS_CHUNK = 1_000
 
@@ -29,7 +41,7 @@ def main(arguments: list[str]) -> int:
         journal = Journal(configured.journal_url)
         if options.command != "restore":
             journal.migrate()
-        return int(options.run(options, configured, journal))
+        return int(options.act(options, configured, journal))
     except Error as error:
         print(f"prediction {options.command}: {error}", file=sys.stderr)
         return 1
@@ -44,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def add(name: str, run: Any, text: str) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
-        command.set_defaults(run=run)
+        command.set_defaults(act=run)
         return command
 
     add("prune", prune, "delete predictions older than PREDICTION_JOURNAL_DAYS")
@@ -55,6 +67,21 @@ def _parser() -> argparse.ArgumentParser:
     command = add("import-feedback", import_feedback, "give the labels that a file holds")
     command.add_argument("model")
     command.add_argument("file", type=Path, help="columns prediction_id, label and, if wanted, correct")
+    command = add("status", status, "show each model's champion, versions and workers")
+    command.add_argument("model", nargs="?")
+    command = add("history", history, "show a model's ledger")
+    command.add_argument("model")
+    command = add("promote", promote, "make a version the champion")
+    command.add_argument("model")
+    command.add_argument("version")
+    command.add_argument("--reason", required=True)
+    command = add("rollback", rollback, "go back to the champion before")
+    command.add_argument("model")
+    command.add_argument("--reason", required=True)
+    command = add("retrain", retrain, "train a candidate on dataset and feedback, and judge it")
+    command.add_argument("model")
+    command.add_argument("--force", action="store_true", help="although there are few new labels")
+    command.add_argument("--run", dest="run_id", metavar="RUN_ID", help=argparse.SUPPRESS)
     command = add("backup", backup, "copy a SQLite journal into a file, while it is in use")
     command.add_argument("file", type=Path)
     command = add("restore", restore, "put a backup in the place of a SQLite journal")
@@ -173,6 +200,81 @@ def _typed(row: tabular.Row) -> tabular.Row:
     return typed
 
 
+def status(options: argparse.Namespace, configured: settings.Settings, journal: Journal) -> int:
+    """Print what is served."""
+    console = Console()
+    champions = journal.champions()
+    for spec in catalog.select([options.model] if options.model else []):
+        champion = champions.get(spec.name)
+        workers = journal.workers(spec.name, now_us() - WORKER_SILENCE_US)
+        table = Table(
+            "version", "created", "served by", "accuracy", "", title=spec.name, title_justify="left"
+        )
+        for version in store.versions(configured.home, spec.name):
+            is_champion = champion is not None and champion.to_version == version.version
+            served = sum(row["version"] == version.version for row in workers)
+            notes = ["champion"] * is_champion + [f"{served} workers"] * bool(served)
+            accuracy = f"{version.metrics['accuracy']:.3f}"
+            created = f"{version.created_at:%Y-%m-%d %H:%M:%S}"
+            table.add_row(version.version, created, version.runtime, accuracy, ", ".join(notes))
+        console.print(table)
+    return 0
+
+
+def history(options: argparse.Namespace, _: settings.Settings, journal: Journal) -> int:
+    """Print the ledger."""
+    (spec,) = catalog.select([options.model])
+    table = Table("at (UTC)", "from", "to", "by", "reason", title=spec.name, title_justify="left")
+    for entry in journal.promotions(spec.name, limit=50):
+        at = bodies.iso(entry.at_us)[:19]
+        table.add_row(at, entry.from_version or "", entry.to_version, entry.by, entry.reason)
+    Console().print(table)
+    return 0
+
+
+def promote(options: argparse.Namespace, configured: settings.Settings, journal: Journal) -> int:
+    """Change the champion."""
+    (spec,) = catalog.select([options.model])
+    entry = ledger.promote(
+        journal, configured.home, spec.name, options.version, "command line", options.reason
+    )
+    print(f"{spec.name}: {entry.to_version} is the champion; it was {entry.from_version}")
+    return 0
+
+
+def rollback(options: argparse.Namespace, configured: settings.Settings, journal: Journal) -> int:
+    """Change the champion back."""
+    (spec,) = catalog.select([options.model])
+    entry = ledger.rollback(journal, configured.home, spec.name, "command line", options.reason)
+    print(f"{spec.name}: {entry.to_version} is the champion again; it was {entry.from_version}")
+    return 0
+
+
+def retrain(options: argparse.Namespace, configured: settings.Settings, journal: Journal) -> int:
+    """Retrain in the foreground; with `--run`, as the process of a run that a server asked for."""
+    (spec,) = catalog.select([options.model])
+    plan = retraining.Plan(
+        spec, configured.home, journal, configured.min_outcomes, configured.keep_versions
+    )
+    if options.run_id:
+        run = runs.get(journal, spec.name, options.run_id)
+        retraining.execute(plan, run, server_lock=configured.home / home.LOCK_FILE)
+        return 0
+    run, is_new = runs.request(journal, spec.name, options.force)
+    if not is_new:
+        raise InvalidInput(f"a retraining of {spec.name} is {run.status} already: {run.run_id}")
+    with _progress("steps") as progress:
+        task = progress.add_task(spec.name, total=len(retraining.STEPS))
+
+        def show(step: str) -> None:
+            progress.update(task, description=f"{spec.name}: {step}")
+            progress.advance(task)
+
+        ended = retraining.execute(plan, run, watch=show)
+    print(ended.verdict["sentence"] if ended.verdict else f"{ended.status}: {ended.step}")
+    return 0 if ended.status == "promoted" else 1
+
+
 def backup(options: argparse.Namespace, _: settings.Settings, journal: Journal) -> int:
     """Copy the journal."""
     journal.database.backup(options.file)
@@ -189,13 +291,13 @@ def restore(options: argparse.Namespace, configured: settings.Settings, journal:
     return 0
 
 
-def _progress() -> Progress:
+def _progress(unit: str = "rows") -> Progress:
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("rows"),
+        TextColumn(unit),
         console=Console(stderr=True),
         transient=True,
     )

@@ -14,6 +14,7 @@ import bentoml
 from _bentoml_impl.server.app import ServiceAppFactory
 from _bentoml_sdk.service import Service
 from bentoml._internal.service.openapi.specification import Info, OpenAPISpecification, PathItem
+from pydantic import SecretStr
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -38,6 +39,8 @@ class Settings:
         The POSTs; each is a declared API too.
     resources
         Our GET routes, and in `gets` their OpenAPI operations by path.
+    protected, admin_token
+        GET routes that need the token once there is one; it opens the admin calls.
     home
         Locked for the life of a server: a second one on the same home would delete its metrics.
     """
@@ -48,6 +51,8 @@ class Settings:
     home: Path
     max_body_bytes: int
     max_in_flight: int
+    protected: Sequence[BaseRoute] = ()
+    admin_token: SecretStr | None = None
 
 
 def start_error(message: str) -> bentoml.exceptions.BentoMLException:
@@ -121,12 +126,15 @@ class Loop(Service[Any]):
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """Make a worker's application."""
         super().inject_config()
+        token = self.settings.admin_token
         return Entrance(
             app=AppFactory(self, is_main=is_main)(),
             calls={call.path: call for call in self.settings.calls},
             resources=self.settings.resources,
             max_body_bytes=self.settings.max_body_bytes,
             max_in_flight=self.settings.max_in_flight,
+            protected=self.settings.protected,
+            admin_token=token.get_secret_value() if token else None,
         )
 
     @property
@@ -142,7 +150,7 @@ class Loop(Service[Any]):
             info=Info(title=self.name, version=spec.info.version, description=self.inner.__doc__),
             servers=spec.servers,
             paths=paths,
-            components={"schemas": schemas},
+            components={"schemas": schemas, "securitySchemes": {"admin": calls.BEARER}},
         )
 
 

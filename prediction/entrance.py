@@ -7,6 +7,7 @@ here, because BentoML's middlewares would cost more than the prediction does.
 from __future__ import annotations
 
 import asyncio
+import hmac
 import logging
 import time
 from collections.abc import Sequence
@@ -35,13 +36,19 @@ STATUSES: dict[type[Error], tuple[int, str]] = {
     store_errors.UnknownModel: (404, "not_found"),
     store_errors.UnknownVersion: (404, "not_found"),
     errors.UnknownPrediction: (404, "not_found"),
+    errors.UnknownRun: (404, "not_found"),
     errors.ConflictingLabel: (409, "conflict"),
+    errors.RunEnded: (409, "conflict"),
+    errors.NothingToRollBack: (409, "conflict"),
+    store_errors.DamagedVersion: (409, "conflict"),
     errors.NotReady: (503, "not_ready"),
     errors.JournalUnavailable: (503, "journal"),
 }
 """Each error's status, and the reason that `prediction_refused_requests_total` counts it under."""
 
 REFUSALS = {
+    "unauthorized": 401,
+    "forbidden": 403,
     "unknown_path": 404,
     "method": 405,
     "slow_body": 408,
@@ -77,6 +84,10 @@ class Entrance:
         The POSTs that are answered here, by path.
     resources
         The GET routes that are answered here.
+    protected
+        Those of them that need the admin token, once there is one.
+    admin_token
+        Opens the calls that are for administrators; without it they are shut.
     """
 
     app: ASGIApp
@@ -84,6 +95,8 @@ class Entrance:
     resources: Sequence[BaseRoute]
     max_body_bytes: int
     max_in_flight: int
+    protected: Sequence[BaseRoute] = ()
+    admin_token: str | None = None
     in_flight: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
@@ -120,6 +133,8 @@ class Entrance:
         raw = await body.read(scope)
         if self.in_flight >= self.max_in_flight:
             raise Refusal("busy", "the worker is busy: try again in a second", {"retry-after": "1"})
+        if call.admin:
+            self._check_admin(scope)
         started = time.perf_counter()
         self.in_flight += 1
         try:
@@ -128,7 +143,16 @@ class Entrance:
             self.in_flight -= 1
         seconds = time.perf_counter() - started
         metrics.REQUEST_SECONDS.labels(call.model, call.name).observe(seconds)
-        await _send(send, 200, answer)
+        await _send(send, call.status, answer)
+
+    def _check_admin(self, scope: Scope) -> None:
+        if self.admin_token is None:
+            message = "admin routes are shut: set PREDICTION_ADMIN_TOKEN where the server starts"
+            raise Refusal("forbidden", message)
+        given = dict(scope["headers"]).get(b"authorization", b"")
+        if not hmac.compare_digest(given, b"Bearer " + self.admin_token.encode()):
+            message = "send the admin token: Authorization: Bearer <PREDICTION_ADMIN_TOKEN>"
+            raise Refusal("unauthorized", message, {"www-authenticate": "Bearer"})
 
     async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
@@ -140,6 +164,11 @@ class Entrance:
             raise Refusal("unknown_path", "no such path: the routes are listed at /")
         if scope["method"] not in ("GET", "HEAD"):
             raise _wrong_method(scope, "GET", "HEAD")
+        if self.admin_token and any(r.matches(scope)[0] is not Match.NONE for r in self.protected):
+            self._check_admin(scope)
+        # The token goes no further: BentoML would write it where it keeps requests.
+        headers = [pair for pair in scope["headers"] if pair[0] != b"authorization"]
+        scope = {**scope, "headers": headers}
         await app(scope, receive, send)
 
 

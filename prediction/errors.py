@@ -15,6 +15,18 @@ class UnknownPrediction(Error):
     """No prediction of that id."""
 
 
+class UnknownRun(Error):
+    """No retraining of that id."""
+
+
+class RunEnded(Error):
+    """The retraining is over."""
+
+
+class NothingToRollBack(Error):
+    """The champion is the first one."""
+
+
 class ConflictingLabel(Error):
     """The prediction has another label already, and the request does not ask to correct it."""
 

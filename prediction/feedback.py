@@ -52,11 +52,12 @@ class Replaced(NamedTuple):
 
 
 class LabelledPrediction(NamedTuple):
-    """A prediction joined with its label, given at `labelled_us`."""
+    """A prediction joined with its label, given at `labelled_us`; `seq` grows with each label."""
 
     prediction: Prediction
     label: str
     labelled_us: int
+    seq: int
 
 
 class Outcome(NamedTuple):
@@ -170,7 +171,7 @@ def outcomes(
         if not rows:
             return
         last_seq = rows[-1][0]
-        yield [LabelledPrediction(as_prediction(row), row[1], row[2]) for row in rows]
+        yield [LabelledPrediction(as_prediction(row), row[1], row[2], row[0]) for row in rows]
 
 
 def _lock_predictions(connection: sa.Connection, model: str, labels: Sequence[Label]) -> set[str]:

@@ -16,7 +16,10 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from prediction.database import Database, translated
-from prediction.errors import UnknownPrediction
+from prediction.errors import NothingToRollBack, UnknownPrediction
+
+WORKER_SILENCE_US = 15_000_000
+"""A worker that has not reported for this long is no longer there."""
 
 tables = sa.MetaData()
 
@@ -67,6 +70,27 @@ ledger = sa.Table(
     sa.Column("by", sa.String(64), nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("at_us", sa.BigInteger, nullable=False),
+    sa.Column("is_rollback", sa.Boolean, nullable=False, server_default=sa.false()),
+)
+_active = sa.text("status IN ('queued', 'running')")
+runs = sa.Table(
+    "runs",
+    tables,
+    sa.Column("run_id", sa.String(36), primary_key=True),
+    sa.Column("model", sa.String(64), nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("step", sa.String(255), nullable=False),
+    sa.Column("progress", sa.Float, nullable=False),
+    sa.Column("force", sa.Boolean, nullable=False),
+    sa.Column("cancel", sa.Boolean, nullable=False),
+    sa.Column("requested_us", sa.BigInteger, nullable=False),
+    sa.Column("beat_us", sa.BigInteger, nullable=False),
+    sa.Column("finished_us", sa.BigInteger),
+    sa.Column("candidate", sa.String(64)),
+    sa.Column("rows", sa.Text),
+    sa.Column("verdict", sa.Text),
+    sa.Index("runs_active", "model", unique=True, sqlite_where=_active, postgresql_where=_active),
+    sa.Index("runs_model", "model", "run_id"),
 )
 workers = sa.Table(
     "workers",
@@ -112,6 +136,7 @@ class Promotion:
     by: str
     reason: str
     at_us: int
+    is_rollback: bool = False
 
 
 def now_us() -> int:
@@ -163,37 +188,59 @@ class Journal:
             raise UnknownPrediction(f"no prediction has the id {prediction_id}")
         return as_prediction(row)
 
-    def promote(
-        self, model: str, version: str, digest: str, by: str, reason: str, only_first: bool = False
-    ) -> Promotion | None:
+    def promote(self, model: str, version: str, digest: str, by: str, reason: str) -> Promotion:
         """Append a promotion to the ledger: from now on `version` is the champion of `model`.
 
         Concurrent promotions of a model take one order, each from the one before.
-
-        Parameters
-        ----------
-        only_first
-            Do nothing, and return None, where the model has a champion already.
         """
         while True:
             try:
                 with self.database.write(durable=True) as connection:
-                    last = _champion(connection, model)
-                    if last and only_first:
-                        return None
-                    promotion = Promotion(
-                        model=model,
-                        position=last.position + 1 if last else 1,
-                        from_version=last.to_version if last else None,
-                        to_version=version,
-                        digest=digest,
-                        by=by,
-                        reason=reason,
-                        at_us=now_us(),
-                    )
-                    connection.execute(ledger.insert(), [vars(promotion)])
-                return promotion
+                    return append(connection, model, version, digest, by, reason)
             except IntegrityError:  # another host took the position between our read and our write
+                continue
+
+    def promote_first(
+        self, model: str, version: str, digest: str, by: str, reason: str
+    ) -> Promotion | None:
+        """Promote a version where the model has no champion yet; else do nothing, return None."""
+        try:
+            with self.database.write(durable=True) as connection:
+                if champion(connection, model):
+                    return None
+                return append(connection, model, version, digest, by, reason)
+        except IntegrityError:
+            return None
+
+    def champion_before(self, model: str) -> Promotion:
+        """Return where a rollback would go.
+
+        Raises
+        ------
+        NothingToRollBack
+            When the champion is the first one.
+        """
+        with self.database.read() as connection:
+            return _champion_before(connection, model)
+
+    def rollback(self, model: str, by: str, reason: str) -> Promotion:
+        """Give the championship back to the version that had it before.
+
+        A second rollback goes one further: what was rolled back from is not returned to.
+
+        Raises
+        ------
+        NothingToRollBack
+            When there was none before.
+        """
+        while True:
+            try:
+                with self.database.write(durable=True) as connection:
+                    before = _champion_before(connection, model)
+                    return append(
+                        connection, model, before.to_version, before.digest, by, reason, is_rollback=True
+                    )
+            except IntegrityError:
                 continue
 
     def champions(self) -> dict[str, Promotion]:
@@ -279,7 +326,48 @@ def as_prediction(row: Any) -> Prediction:
     return Prediction(**values)
 
 
-def _champion(connection: sa.Connection, model: str) -> Promotion | None:
+def champion(connection: sa.Connection, model: str) -> Promotion | None:
+    """Return the promotion that made the model's champion."""
     query = sa.select(ledger).where(ledger.c.model == model)
     row = connection.execute(query.order_by(ledger.c.position.desc()).limit(1)).one_or_none()
     return Promotion(*row) if row else None
+
+
+def append(
+    connection: sa.Connection,
+    model: str,
+    version: str,
+    digest: str,
+    by: str,
+    reason: str,
+    is_rollback: bool = False,
+) -> Promotion:
+    """Append to the ledger in a transaction that the caller has open."""
+    last = champion(connection, model)
+    promotion = Promotion(
+        model=model,
+        position=last.position + 1 if last else 1,
+        from_version=last.to_version if last else None,
+        to_version=version,
+        digest=digest,
+        by=by,
+        reason=reason,
+        at_us=now_us(),
+        is_rollback=is_rollback,
+    )
+    connection.execute(ledger.insert(), [vars(promotion)])
+    return promotion
+
+
+def _champion_before(connection: sa.Connection, model: str) -> Promotion:
+    """Replay the ledger: a promotion puts a champion on top, a rollback takes one off."""
+    stack: list[Promotion] = []
+    query = sa.select(ledger).where(ledger.c.model == model).order_by(ledger.c.position)
+    for promotion in (Promotion(*row) for row in connection.execute(query)):
+        if promotion.is_rollback:
+            stack.pop()
+        elif not stack or stack[-1].to_version != promotion.to_version:
+            stack.append(promotion)
+    if len(stack) < 2:
+        raise NothingToRollBack(f"{model} had no other champion before: promote a version instead")
+    return stack[-2]

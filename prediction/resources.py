@@ -15,14 +15,12 @@ from starlette.routing import BaseRoute, Route
 from models_store import store
 from models_store.errors import InvalidInput, UnknownModel, UnknownVersion
 from models_store.spec import Spec
-from prediction import feedback
+from prediction import feedback, runs
 from prediction.bodies import iso
 from prediction.calls import problems
 from prediction.errors import UnknownPrediction
-from prediction.journal import Journal, Promotion, now_us
-
-WORKER_SILENCE_US = 15_000_000
-"""A worker that has not reported for this long is no longer shown."""
+from prediction.journal import WORKER_SILENCE_US, Journal, Promotion, is_id, now_us
+from prediction.runs import Run
 
 
 @dataclass(frozen=True)
@@ -38,8 +36,14 @@ class Resources:
         return [
             _get("/models", self.models),
             _get("/models/{model}", self.model),
-            _get("/{model}/predictions/{prediction_id}", self.prediction),
+            _get("/{model}/runs", self.runs),
+            _get("/{model}/runs/{run_id}", self.run),
+            *self.protected(),
         ]
+
+    def protected(self) -> list[BaseRoute]:
+        """Return those that show single rows."""
+        return [_get("/{model}/predictions/{prediction_id}", self.prediction)]
 
     def operations(self) -> dict[str, dict[str, Any]]:
         """Return the OpenAPI operation of each route, by path."""
@@ -49,11 +53,17 @@ class Resources:
         limit = _parameter("limit", "query", "integer")
         before = _parameter("before", "query", "integer")
         prediction_id = _parameter("prediction_id", "path")
+        run_before = _parameter("before", "query")
         return {
             "/models": _operation("Every model, its champion and its versions", [limit]),
             "/models/{model}": _operation(
                 "One model: champion, versions, ledger, and what each worker serves",
                 [model, limit, before],
+            ),
+            "/{model}/runs": _operation("Retrainings, newest first", [model, limit, run_before]),
+            "/{model}/runs/{run_id}": _operation(
+                "One retraining: where it is, and the verdict in words and figures",
+                [model, _parameter("run_id", "path")],
             ),
             "/{model}/predictions/{prediction_id}": _operation(
                 "What was asked and answered, by which version, trained on what",
@@ -70,6 +80,21 @@ class Resources:
         """`GET /models/{model}`."""
         before = _integer(request, "before", 0) or None
         return self._describe(self._known(request), _integer(request, "limit", 50), before)
+
+    def runs(self, request: Request) -> Any:
+        """`GET /{model}/runs`."""
+        limit = _integer(request, "limit", 50)
+        name, before = self._known(request), request.query_params.get("before")
+        if before is not None and not is_id(before):
+            raise InvalidInput("before must be the id of a run")
+        found = runs.latest(self.journal, name, limit, before)
+        cursor = found[-1].run_id if len(found) == limit else None
+        return {"runs": [describe_run(run) for run in found], "next": cursor}
+
+    def run(self, request: Request) -> Any:
+        """`GET /{model}/runs/{run_id}`."""
+        name = self._known(request)
+        return describe_run(runs.get(self.journal, name, request.path_params["run_id"]))
 
     def prediction(self, request: Request) -> Any:
         """`GET /{model}/predictions/{prediction_id}`."""
@@ -112,7 +137,7 @@ class Resources:
             "title": self.specs[name].title,
             "champion": version,
             "versions": [_version(item) for item in store.versions(self.home, name)[:limit]],
-            "ledger": [_promotion(item) for item in ledger],
+            "ledger": [describe_promotion(item) for item in ledger],
             "next": ledger[-1].position if ledger and ledger[-1].position > 1 else None,
             "workers": [
                 {"host": row["host"], "worker": row["worker"], "version": row["version"]}
@@ -129,11 +154,36 @@ def _version(version: store.Version) -> dict[str, Any]:
         "created_at": iso(round(version.created_at.timestamp() * 1e6)),
         "runtime": version.runtime,
         "metrics": version.metrics,
-        "verdict": version.metadata.get("verdict"),
+        "verdict": _verdict(version),
     }
 
 
-def _promotion(promotion: Promotion) -> dict[str, Any]:
+def _verdict(version: store.Version) -> dict[str, Any] | None:
+    verdict = version.metadata.get("verdict")
+    if verdict is None:
+        return None
+    rules = [{"passed": None, "p": None, **rule} for rule in verdict["rules"]]  # nulls are not stored
+    return {**verdict, "rules": rules}
+
+
+def describe_run(run: Run) -> dict[str, Any]:
+    """Show a retraining."""
+    return {
+        "run_id": run.run_id,
+        "model": run.model,
+        "status": run.status,
+        "step": run.step,
+        "progress": run.progress,
+        "requested_at": iso(run.requested_us),
+        "finished_at": iso(run.finished_us) if run.finished_us else None,
+        "candidate": run.candidate,
+        "rows": run.rows,
+        "verdict": run.verdict,
+    }
+
+
+def describe_promotion(promotion: Promotion) -> dict[str, Any]:
+    """Show an entry of the ledger."""
     return {
         "model": promotion.model,
         "from": promotion.from_version,

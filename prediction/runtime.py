@@ -68,8 +68,8 @@ def prepare(specs: dict[str, Spec], home: Path, journal: Journal, baked: Sequenc
     journal.migrate()
     for name in specs:
         newest = store.newest(home, name)
-        first = journal.promote(
-            name, newest.version, newest.digest, by="server", reason="first start", only_first=True
+        first = journal.promote_first(
+            name, newest.version, newest.digest, by="server", reason="first start"
         )
         if first:
             _log.info("%s: champion is %s (first start)", name, newest.version)

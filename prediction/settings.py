@@ -33,6 +33,15 @@ class Settings(BaseSettings):
         default=True,
         description="Whether a prediction that can't be recorded is refused; else it has no id.",
     )
+    admin_token: SecretStr | None = Field(
+        default=None,
+        min_length=8,
+        description="Opens the admin routes, and shuts row-level reads; without it they are shut.",
+    )
+    min_outcomes: int = Field(
+        default=50, ge=0, description="New labels without which a retraining is not worth it."
+    )
+    keep_versions: int = Field(default=10, ge=2, description="Versions of a model that the store keeps.")
     journal_days: int = Field(
         default=365,
         ge=1,

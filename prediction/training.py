@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sklearn.base import ClassifierMixin
 
 HOLDOUT_SHARE = 0.25
+FEEDBACK_SHARE = 1.0
 GOLDEN_ROWS_A_CLASS = 4
 PACKAGES = ("scikit-learn", "numpy", "pandas", "skl2onnx", "onnxruntime", "bentoml")
 
@@ -34,13 +35,37 @@ def ignore(_step: str) -> None:
 
 
 @dataclass(frozen=True)
+class Labelled:
+    """One outcome as training sees it."""
+
+    prediction_id: str
+    features: dict[str, Any]
+    label: str
+
+
+@dataclass(frozen=True)
 class Dataset:
-    """Labelled rows and their split. `training` and `holdout` are row numbers, and share none."""
+    """Labelled rows and their parts, given as row numbers; no row is in two.
+
+    Parameters
+    ----------
+    own_rows
+        How many rows, the first ones, are of the spec's dataset; the others are outcomes.
+    training, weights
+        What is fitted, and the weight of each of these rows.
+    holdout
+        Rows of the spec's dataset that are never trained on; feedback does not touch them.
+    feedback_holdout
+        Outcomes that are never trained on.
+    """
 
     columns: Columns
     labels: list[str]
+    own_rows: int
     training: list[int]
+    weights: list[float]
     holdout: list[int]
+    feedback_holdout: list[int]
     digest: str
 
     def part(self, rows: Sequence[int]) -> tuple[Columns, list[str]]:
@@ -67,15 +92,63 @@ class Candidate:
         return "onnx" if self.compiled.onnx is not None else "scikit-learn"
 
 
-def load_dataset(spec: Spec) -> Dataset:
-    """Load a spec's dataset and split it."""
+def load_dataset(spec: Spec, outcomes: Sequence[Labelled] = ()) -> Dataset:
+    """Load a spec's dataset, add outcomes to it, and split both.
+
+    An outcome with the features of a held-out row is not trained on, and one that repeats features
+    and label of another row is taken once. However many outcomes there are, they weigh together at
+    most `FEEDBACK_SHARE` times the dataset's training rows: each weighs
+    min(1, FEEDBACK_SHARE * dataset rows / outcomes).
+    """
     X, y = spec.load()
     columns, labels = spec.columns_of(X), [str(label) for label in y]
     hashes = _row_hashes(columns)
+    own = len(labels)
     holdout = _holdout(hashes, labels)
-    training = sorted(set(range(len(labels))) - set(holdout))
+    training = sorted(set(range(own)) - set(holdout))
+    for outcome in outcomes:
+        labels.append(outcome.label)
+        for name in columns:
+            columns[name].append(outcome.features.get(name))
+    hashes += _row_hashes({name: values[own:] for name, values in columns.items()})
+    feedback_holdout, learnt = _split_outcomes(outcomes, hashes, labels, own, holdout)
+    weight = min(1.0, FEEDBACK_SHARE * len(training) / len(learnt)) if learnt else 0.0
     lines = "\n".join(f"{row} {label}" for row, label in zip(hashes, labels, strict=True))
-    return Dataset(columns, labels, training, holdout, hashlib.sha256(lines.encode()).hexdigest())
+    return Dataset(
+        columns=columns,
+        labels=labels,
+        own_rows=own,
+        training=training + learnt,
+        weights=[1.0] * len(training) + [weight] * len(learnt),
+        holdout=holdout,
+        feedback_holdout=feedback_holdout,
+        digest=hashlib.sha256(lines.encode()).hexdigest(),
+    )
+
+
+def _split_outcomes(
+    outcomes: Sequence[Labelled], hashes: list[str], labels: list[str], own: int, holdout: list[int]
+) -> tuple[list[int], list[int]]:
+    """Return the row numbers of outcomes that are held out, and of those that are learnt."""
+    held: list[int] = []
+    learnt: list[int] = []
+    for row, outcome in enumerate(outcomes, start=own):
+        draw = hashlib.sha256(outcome.prediction_id.encode()).digest()[0] / 256
+        (held if draw < HOLDOUT_SHARE else learnt).append(row)
+    held = _once(held, hashes, labels, set())
+    never = {hashes[row] for row in [*holdout, *held]}
+    seen = {(hashes[row], labels[row]) for row in range(own)}
+    return held, [row for row in _once(learnt, hashes, labels, seen) if hashes[row] not in never]
+
+
+def _once(rows: list[int], hashes: list[str], labels: list[str], seen: set[tuple[str, str]]) -> list[int]:
+    chosen = []
+    for row in rows:
+        key = hashes[row], labels[row]
+        if key not in seen:
+            seen.add(key)
+            chosen.append(row)
+    return chosen
 
 
 def _row_hashes(columns: Columns) -> list[str]:
@@ -96,20 +169,22 @@ def _holdout(hashes: list[str], labels: list[str]) -> list[int]:
     return [row for row, digest in enumerate(hashes) if digest in chosen]
 
 
-def train(spec: Spec, seed: int, report: Report = ignore) -> Candidate:
-    """Fit a spec's pipeline, evaluate it on the holdout and compile it.
+def train(spec: Spec, seed: int, report: Report = ignore, outcomes: Sequence[Labelled] = ()) -> Candidate:
+    """Fit a spec's pipeline, evaluate it on the dataset's holdout and compile it.
 
     Parameters
     ----------
     seed
         With the same data, code and packages, the same seed gives the same figures.
+    outcomes
+        Labelled predictions to learn from, beside the dataset.
     """
     started = time.monotonic()
     report("load the data")
-    dataset = load_dataset(spec)
+    dataset = load_dataset(spec, outcomes)
     report(f"fit on {len(dataset.training)} rows")
     columns, labels = dataset.part(dataset.training)
-    pipeline = spec.pipeline(seed).fit(spec.frame(columns), np.array(labels, object))
+    pipeline = _fit(spec, seed, columns, labels, dataset.weights)
     if tuple(pipeline.classes_) != spec.classes:
         raise ValueError(f"{spec.name}: the data has the classes {list(pipeline.classes_)}")
     report(f"evaluate on {len(dataset.holdout)} rows")
@@ -121,8 +196,33 @@ def train(spec: Spec, seed: int, report: Report = ignore) -> Candidate:
     return Candidate(spec, dataset, pipeline, metrics, graph, seed, time.monotonic() - started)
 
 
-def save(candidate: Candidate, home: Path, report: Report = ignore) -> store.Version:
-    """Write a candidate into the model store, whole or not at all."""
+def _fit(
+    spec: Spec, seed: int, columns: Columns, labels: list[str], weights: list[float]
+) -> ClassifierMixin:
+    pipeline, X, y = spec.pipeline(seed), spec.frame(columns), np.array(labels, object)
+    if set(weights) == {1.0}:
+        return pipeline.fit(X, y)
+    steps = getattr(pipeline, "steps", None)
+    name = f"{steps[-1][0]}__sample_weight" if steps else "sample_weight"
+    return pipeline.fit(X, y, **{name: np.array(weights)})
+
+
+def save(
+    candidate: Candidate,
+    home: Path,
+    report: Report = ignore,
+    name: str | None = None,
+    notes: dict[str, Any] | None = None,
+) -> store.Version:
+    """Write a candidate into the model store, whole or not at all.
+
+    Parameters
+    ----------
+    name
+        Its name there, where that is not the spec's.
+    notes
+        More to keep in its metadata.
+    """
     import joblib
 
     report("save")
@@ -134,7 +234,8 @@ def save(candidate: Candidate, home: Path, report: Report = ignore) -> store.Ver
         profile = drift.profile(spec, *dataset.part(dataset.training))
         _write_json(staged / store.PROFILE, profile)
         _write_json(staged / store.GOLDEN, _golden(candidate))
-        return store.publish(home, staged, spec.name, _labels(candidate), _metadata(candidate))
+        metadata = _metadata(candidate) | (notes or {})
+        return store.publish(home, staged, name or spec.name, _labels(candidate), metadata)
 
 
 def _golden(candidate: Candidate) -> dict[str, Any]:
@@ -169,12 +270,23 @@ def _metadata(candidate: Candidate) -> dict[str, Any]:
         "compiled": candidate.compiled.reason,
         "agreement": agreement.as_dict() if agreement else {},
         "metrics": candidate.metrics.as_dict(),
-        "rows": {"training": len(dataset.training), "holdout": len(dataset.holdout)},
+        "rows": rows_of(dataset),
         "data_digest": dataset.digest,
         "seed": candidate.seed,
         "seconds": round(candidate.seconds, 3),
         "python": platform.python_version(),
         "packages": {name: package_version(name) for name in PACKAGES},
+    }
+
+
+def rows_of(dataset: Dataset) -> dict[str, int]:
+    """Count the rows of each part."""
+    learnt = sum(row >= dataset.own_rows for row in dataset.training)
+    return {
+        "training": len(dataset.training),
+        "of_feedback": learnt,
+        "holdout": len(dataset.holdout),
+        "feedback_holdout": len(dataset.feedback_holdout),
     }
 
 

@@ -1,0 +1,34 @@
+"""Changing the champion by hand: only to a version that is whole. The ledger's rows are the journal's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from models_store import store
+from prediction.journal import Journal, Promotion
+
+
+def promote(journal: Journal, home: Path, model: str, version: str, by: str, reason: str) -> Promotion:
+    """Make a version of the store the champion.
+
+    Raises
+    ------
+    UnknownVersion, DamagedVersion
+        Before anything is changed.
+    """
+    found = store.get(home, model, version)
+    store.verify(found, found.digest)
+    return journal.promote(model, version, found.digest, by, reason)
+
+
+def rollback(journal: Journal, home: Path, model: str, by: str, reason: str) -> Promotion:
+    """Go back to the champion before.
+
+    Raises
+    ------
+    NothingToRollBack, UnknownVersion, DamagedVersion
+        Before anything is changed.
+    """
+    before = journal.champion_before(model)
+    store.verify(store.get(home, model, before.to_version), before.digest)
+    return journal.rollback(model, by, reason)

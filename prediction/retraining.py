@@ -1,0 +1,246 @@
+"""One retraining, from request to verdict, in a process of its own at low priority.
+
+Its row in the journal tells where it is. A thread beats for it, and ends the process within two
+seconds of being told to, whatever the main thread computes: nothing that it leaves is half done.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models_store import store
+from models_store.errors import Error, UnknownVersion
+from models_store.spec import Spec
+from prediction import evaluate, feedback, predictor, runs, training
+from prediction.errors import JournalUnavailable
+from prediction.journal import Journal
+from prediction.runs import Run
+
+PROJECT = Path(__file__).parent.parent
+NOT_INHERITED = ("PREDICTION_ADMIN_TOKEN", "PROMETHEUS_MULTIPROC_DIR")
+"""The token is none of its business, and its counts are not the server's."""
+
+BEAT_SECONDS = 1.0
+NICENESS = 10
+REJECTED_KEPT = 3
+STEPS = ("read the labels", "load the data", "fit", "evaluate", "compile", "judge", "save", "promote")
+
+_log = logging.getLogger("bentoml.prediction")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a retraining needs to know.
+
+    Parameters
+    ----------
+    min_outcomes
+        New labels, since the champion was trained, without which it ends at once unless forced.
+    keep_versions
+        Versions that the store keeps afterwards.
+    """
+
+    spec: Spec
+    home: Path
+    journal: Journal
+    min_outcomes: int
+    keep_versions: int
+    seed: int = 0
+
+
+def spawn(run: Run) -> None:
+    """Start a run's process: its own session, so that it survives the worker that asked for it."""
+    kept = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+    process = subprocess.Popen(  # noqa: S603 -- our own module, and ids that are ours
+        [sys.executable, "-m", "prediction", "retrain", run.model, "--run", run.run_id],
+        cwd=PROJECT,
+        env=kept,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    threading.Thread(target=process.wait, daemon=True).start()  # or it would stay a zombie
+
+
+class Heart:
+    """Beats for a run in a thread, and ends the process when the run shall not go on."""
+
+    def __init__(self, journal: Journal, run: Run, server_lock: Path | None) -> None:
+        self.step, self.progress = "start", 0.0
+        self._journal, self._run = journal, run
+        self._server_lock = server_lock
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def __enter__(self) -> Heart:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join(timeout=5)
+
+    def report(self, words: str) -> None:
+        """Say which step begins; its first word or words are one of `STEPS`."""
+        number = next((i for i, step in enumerate(STEPS) if words.startswith(step)), 0)
+        self.step, self.progress = words, number / len(STEPS)
+
+    def _beat(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                goes_on = runs.beat(self._journal, self._run.run_id, self.step, self.progress)
+                if not goes_on:
+                    self._die("cancelled", "cancelled on request")
+                elif self._server_lock is not None and _is_free(self._server_lock):
+                    self._die("interrupted", "the server ended")
+            except JournalUnavailable:
+                _log.warning("the run can't reach the journal: trying again")
+            self._stopped.wait(BEAT_SECONDS)
+
+    def _die(self, status: str, words: str) -> None:
+        if runs.finish(self._journal, self._run.run_id, status, words):
+            os._exit(1)
+        # The main thread may have ended it in this moment; if not, somebody thought it was dead.
+        if not self._stopped.wait(2 * BEAT_SECONDS):
+            os._exit(1)
+
+
+def _is_free(lock: Path) -> bool:
+    """Tell whether no server holds its lock."""
+    try:
+        with lock.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return True
+    except BlockingIOError:
+        return False
+    except FileNotFoundError:
+        return True
+
+
+def execute(
+    plan: Plan,
+    run: Run,
+    server_lock: Path | None = None,
+    watch: Callable[[str], None] = lambda step: None,  # noqa: ARG005 -- nobody watches
+) -> Run:
+    """Retrain, judge, and promote or reject; return the run as it ended.
+
+    Parameters
+    ----------
+    server_lock
+        The lock of the server that asked: without it the run has no use, and ends.
+    watch
+        Told each step as it begins.
+    """
+    journal = plan.journal
+
+    def stop(*_: object) -> None:
+        runs.finish(journal, run.run_id, "interrupted", "its process was told to stop")
+        os._exit(1)
+
+    os.nice(NICENESS)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    with Heart(journal, run, server_lock) as heart:
+
+        def report(step: str) -> None:
+            heart.report(step)
+            watch(step)
+
+        try:
+            _retrain(plan, run, report)
+        except Error as error:
+            runs.finish(journal, run.run_id, "failed", str(error))
+        except Exception as error:
+            _log.exception("retraining %s failed", plan.spec.name)
+            runs.finish(journal, run.run_id, "failed", f"{type(error).__name__}: {error}")
+    return runs.get(journal, plan.spec.name, run.run_id)
+
+
+def _retrain(plan: Plan, run: Run, report: training.Report) -> None:
+    spec, journal = plan.spec, plan.journal
+    report("read the labels")
+    store.recover(plan.home, [spec.name])
+    champion = journal.champions()[spec.name]
+    version = store.get(plan.home, spec.name, champion.to_version)
+    outcomes = [item for chunk in feedback.outcomes(journal, spec.name) for item in chunk]
+    known_seq = int(version.metadata.get("feedback_seq", 0))
+    new = sum(item.seq > known_seq for item in outcomes)
+    if new < plan.min_outcomes and not run.force:
+        _reject_early(plan, run, new)
+        return
+    answering = predictor.load(spec, version, champion.digest)
+    labelled = [
+        training.Labelled(str(item.prediction.prediction_id), item.prediction.read_features(), item.label)
+        for item in outcomes
+    ]
+    candidate = training.train(spec, plan.seed, report, labelled)
+    report("judge")
+    verdict = _judge(spec, answering, candidate)
+    notes = {
+        "verdict": verdict.as_dict(),
+        "feedback_seq": max((item.seq for item in outcomes), default=known_seq),
+    }
+    rows = training.rows_of(candidate.dataset)
+    if not verdict.promote:
+        name = f"{spec.name}-rejected"
+        rejected = training.save(candidate, plan.home, report, name, notes)
+        store.prune(plan.home, name, REJECTED_KEPT, set())
+        runs.finish(journal, run.run_id, "rejected", "done", rejected.version, rows, verdict.as_dict())
+        return
+    saved = training.save(candidate, plan.home, report, notes=notes)
+    report("promote")
+    if runs.promote(journal, run, saved.version, saved.digest, rows, verdict.as_dict()):
+        prune_versions(plan.home, journal, spec.name, plan.keep_versions)
+    else:  # cancelled in the last moment
+        store.delete(plan.home, spec.name, saved.version)
+
+
+def _reject_early(plan: Plan, run: Run, new: int) -> None:
+    sentence = (
+        f"rejected: {new} new labels since the champion was trained, and {plan.min_outcomes} are wanted:"
+        " give more feedback, or send force: true"
+    )
+    verdict = evaluate.Verdict(False, sentence, [])
+    runs.finish(plan.journal, run.run_id, "rejected", "done", verdict=verdict.as_dict())
+
+
+def _judge(spec: Spec, champion: predictor.Predictor, candidate: training.Candidate) -> evaluate.Verdict:
+    dataset = candidate.dataset
+    parts = []
+    for name, rows in (("dataset", dataset.holdout), ("feedback", dataset.feedback_holdout)):
+        if rows:
+            columns, labels = dataset.part(rows)
+            answers: Any = candidate.pipeline.predict_proba(spec.frame(columns))
+            parts.append(
+                evaluate.Part(
+                    name=name,
+                    labels=np.array(labels, object),
+                    champion=champion.score(columns),
+                    candidate=np.asarray(answers, np.float64),
+                )
+            )
+    return evaluate.gate(parts, spec.classes, spec.gate)
+
+
+def prune_versions(home: Path, journal: Journal, name: str, keep: int) -> list[str]:
+    """Delete old versions; never the champion, the one before, or one that a worker serves."""
+    protected = {row["version"] for row in journal.workers(name, seen_since_us=0)}
+    for promotion in journal.promotions(name, limit=1):
+        protected |= {promotion.to_version, promotion.from_version or ""}
+    try:
+        return store.prune(home, name, keep, protected)
+    except (OSError, UnknownVersion) as error:
+        _log.warning("old versions of %s could not be deleted: %s", name, error)
+        return []
