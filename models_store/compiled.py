@@ -25,8 +25,8 @@ TOLERANCE = 1e-6
 
 RANDOM_ROWS = 10_000
 
-MATRIX = "rows"
-"""The input of a graph that takes all features at once, shape (n, features)."""
+MATRIX = "_rows"
+"""The input of a graph that takes all features at once, shape (n, features). No feature begins with _."""
 
 NUMPY_TYPES: dict[str, Any] = {"tensor(float)": np.float32, "tensor(double)": np.float64}
 

@@ -42,6 +42,11 @@ RESERVED_NAMES = frozenset(
 )
 
 
+RESERVED_FEATURES = frozenset(
+    {"at", "label", "labelled_at", "predicted_class", "prediction_id", "probabilities", "version"}
+)
+
+
 class Features(BaseModel):
     """Base of every feature schema: strict types, no unknown fields, no NaN, no infinities."""
 
@@ -206,7 +211,10 @@ class Spec:
     def columns_of(self, frame: pd.DataFrame) -> Columns:
         """Turn a frame into columns: every missing value, however written, becomes `None`."""
         return {
-            name: [None if value != value or value is None else value for value in frame[name].tolist()]
+            name: [
+                None if missing else value
+                for value, missing in zip(frame[name].tolist(), frame[name].isna(), strict=True)
+            ]
             for name in self.inputs
         }
 
@@ -240,21 +248,31 @@ def _feature(model: str, name: str, info: FieldInfo) -> Feature:
     annotation, optional = info.annotation, False
     if get_origin(annotation) in (Union, types.UnionType):
         kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
-        annotation, optional = kinds[0] if len(kinds) == 1 else None, True
+        optional = len(kinds) < len(get_args(annotation))
+        annotation = kinds[0] if len(kinds) == 1 else None
     extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
-    common: dict[str, Any] = {
-        "name": name,
-        "description": info.description or "",
-        "unit": str(extra.get("unit", "")),
-        "optional": optional,
-        "example": info.examples[0] if info.examples else None,
-    }
+    shape: dict[str, Any]
     if get_origin(annotation) is Literal:
-        return Feature(categories=tuple(get_args(annotation)), **common)
-    low = next((item.ge for item in info.metadata if isinstance(item, Ge)), None)
-    high = next((item.le for item in info.metadata if isinstance(item, Le)), None)
-    if annotation is not float or low is None or high is None:
-        raise InvalidSpec(
-            f"{model}.{name}: declare `float` with number(...), or `Literal[...]` with category(...)"
-        )
-    return Feature(low=low, high=high, **common)  # type: ignore[arg-type]
+        shape = {"categories": get_args(annotation)}
+        if not all(isinstance(value, str) and value for value in shape["categories"]):
+            raise InvalidSpec(f"{model}.{name}: categories are texts, and none is empty")
+    else:
+        low = next((item.ge for item in info.metadata if isinstance(item, Ge)), None)
+        high = next((item.le for item in info.metadata if isinstance(item, Le)), None)
+        shape = {"low": low, "high": high}
+        if annotation is not float or low is None or high is None:
+            raise InvalidSpec(
+                f"{model}.{name}: declare `float` with number(...), or `Literal[...]` with category(...)"
+            )
+    if optional is info.is_required():
+        raise InvalidSpec(f"{model}.{name}: optional=True goes with `| None`, and only with it")
+    if name in RESERVED_FEATURES:
+        raise InvalidSpec(f"{model}.{name}: files of predictions have a column of that name")
+    return Feature(
+        name=name,
+        description=info.description or "",
+        unit=str(extra.get("unit", "")),
+        optional=optional,
+        example=info.examples[0] if info.examples else None,
+        **shape,
+    )

@@ -7,13 +7,12 @@ promotes or unpickles without a digest.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import bentoml
 from bentoml.models import ModelContext
 
+from models_store import staging
 from models_store.errors import DamagedVersion, UnknownVersion, none_trained
 
 if TYPE_CHECKING:
@@ -71,22 +71,9 @@ class Version:
             raise DamagedVersion(f"{self.model}:{self.version}: {name} can't be read: {error}") from error
 
 
-@contextmanager
-def stage(home: Path) -> Iterator[Path]:
-    """Lend an empty folder to build a version in; it is gone afterwards, published or not.
-
-    The folder is locked while its process lives, so that `recover` can tell a killed save's remains.
-    """
-    folder = home / "staging" / str(bentoml.Tag("staged").make_new_version().version)
-    with _locked(home):
-        folder.mkdir()
-        descriptor = os.open(folder, os.O_RDONLY)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    try:
-        yield folder
-    finally:
-        os.close(descriptor)
-        shutil.rmtree(folder, ignore_errors=True)
+def stage(home: Path) -> AbstractContextManager[Path]:
+    """Lend an empty folder, named as a new version, to build that in."""
+    return staging.lend(home, str(bentoml.Tag("staged").make_new_version().version))
 
 
 def publish(
@@ -113,22 +100,20 @@ def publish(
     (staged / MANIFEST).write_bytes(manifest)
     digest = hashlib.sha256(manifest).hexdigest()
     _write_model_yaml(staged, tag, labels, {**_without_nulls(metadata), "digest": digest})
-    _sync_tree(staged)
+    staging.sync_tree(staged)
     target = home / "models" / name / staged.name
-    with _locked(home):
+    with staging.locked(home):
         target.parent.mkdir(parents=True, exist_ok=True)
         staged.rename(target)
-        _sync(target.parent)
+        staging.sync(target.parent)
         _point_latest(home, name)
     return get(home, name, staged.name)
 
 
 def recover(home: Path, names: Sequence[str]) -> None:
     """Remove what killed saves left behind, and make each `latest` name the newest version."""
-    with _locked(home):
-        for folder in (home / "staging").iterdir():
-            if folder.is_dir() and _is_abandoned(folder):
-                shutil.rmtree(folder, ignore_errors=True)
+    with staging.locked(home):
+        staging.clean(home)
         for name in names:
             _point_latest(home, name)
 
@@ -231,7 +216,7 @@ def prune(home: Path, name: str, keep: int, protected: set[str]) -> list[str]:
 def delete(home: Path, name: str, version: str) -> None:
     """Delete a version: out of every list first, by rename, then from the disk."""
     grave = home / "staging" / f"{name}-{version}"
-    with _locked(home):
+    with staging.locked(home):
         (home / "models" / name / version).rename(grave)
         _point_latest(home, name)
     shutil.rmtree(grave, ignore_errors=True)
@@ -250,8 +235,8 @@ def adopt(home: Path, source: Path) -> None:
         return
     with stage(home) as staged:
         shutil.copytree(source, staged, dirs_exist_ok=True)
-        _sync_tree(staged)
-        with _locked(home):
+        staging.sync_tree(staged)
+        with staging.locked(home):
             target.parent.mkdir(parents=True, exist_ok=True)
             staged.rename(target)
             _point_latest(home, source.parent.name)
@@ -311,26 +296,6 @@ def _point_latest(home: Path, name: str) -> None:
     draft.replace(home / "models" / name / "latest")
 
 
-@contextmanager
-def _locked(home: Path) -> Iterator[None]:
-    """Hold the store's lock, which serialises writers of all processes; readers need none."""
-    (home / "staging").mkdir(parents=True, exist_ok=True)
-    with (home / "staging" / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _is_abandoned(folder: Path) -> bool:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True
-
-
 def _hash_files(folder: Path) -> dict[str, str]:
     return {
         str(path.relative_to(folder)): _hash_file(path)
@@ -342,18 +307,3 @@ def _hash_files(folder: Path) -> dict[str, str]:
 def _hash_file(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync_tree(folder: Path) -> None:
-    for path in folder.rglob("*"):
-        if path.is_file():
-            _sync(path)
-    _sync(folder)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -21,6 +21,11 @@ MAX_ERRORS_A_ROW = 10
 Row = TypeVar("Row", bound=BaseModel)
 
 
+def _row_of(item: ErrorDetails) -> int | None:
+    first = item["loc"][0] if item["loc"] else None
+    return first if isinstance(first, int) else None
+
+
 class Validator(Generic[Row]):
     """Validates one row, or an array of rows, given as JSON or as Python objects.
 
@@ -71,7 +76,7 @@ class Validator(Generic[Row]):
             return InvalidInput(f"invalid input for {self._subject}: {error.error_count()} errors")
         found = error.errors(include_url=False, include_input=False)
         detail: list[Detail] = []
-        for _, row in groupby(found, key=lambda item: item["loc"][:1] if len(item["loc"]) > 1 else ()):
+        for _, row in groupby(found, key=_row_of):
             detail += [self._detail(item) for item in islice(row, MAX_ERRORS_A_ROW)]
         first = detail[0]
         place = ".".join(str(part) for part in first["loc"])

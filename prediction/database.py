@@ -8,14 +8,15 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 
 from models_store.errors import InvalidInput
 from prediction.errors import InvalidSettings, JournalBusy, JournalTooNew, JournalUnavailable
@@ -25,8 +26,16 @@ MIGRATION_LOCK = 0x70726564  # "pred": any number will do, as long as all hosts 
 LOCK_PATIENCE_MS = 800
 """How long a request waits for a lock."""
 
+LOCK_POLL_SECONDS = 0.002
+
+ADMIN_PATIENCE_MS = 5_000
+"""How long a promotion waits, for others that come before it."""
+
 STARTING_PATIENCE_MS = 60_000
 """How long a start waits for another one's migrations."""
+
+LOG_SUFFIXES = ("-wal", "-shm")
+"""Of the files that SQLite keeps beside an open one."""
 
 NO_ANSWER = "the journal does not answer: try again in a second"
 
@@ -41,22 +50,14 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        try:
-            kind = sa.make_url(url).get_backend_name()
-        except ArgumentError:
-            kind = ""
-        if kind == "sqlite":
-            self._engine = sa.create_engine(url)
+        parsed = _parse(url)
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            self._engine = sa.create_engine(parsed)
             event.listen(self._engine, "connect", _connect_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
-        elif kind == "postgresql":
-            self._engine = _postgresql(url)
         else:
-            raise InvalidSettings(
-                "PREDICTION_DATABASE_URL: give sqlite:////path/to/file.db or"
-                " postgresql+psycopg://user:password@host/database"
-            )
-        self.is_sqlite = kind == "sqlite"
+            self._engine = _postgresql(parsed)
 
     def close(self) -> None:
         """Give all connections back."""
@@ -84,11 +85,32 @@ class Database:
             with connection.begin():
                 yield connection
 
-    def connect_writer(self, durable: bool) -> sa.Connection:
-        """Open a connection of one's own that never waits for a lock."""
-        with translated():
-            connection = self._engine.connect()
-            return connection.execution_options(write=True, durable=durable, patience_ms=0)
+    def connect_writer(self, durable: bool) -> Any:
+        """Open a DBAPI connection of one's own; on SQLite it never waits for a lock.
+
+        SQLAlchemy is not in its way, because a transaction of one row is over before SQLAlchemy's
+        own work would be.
+        """
+        with self.translated_raw():
+            connection = self._engine.raw_connection()
+            if self.is_sqlite:
+                raw: Any = connection.driver_connection
+                raw.execute("PRAGMA busy_timeout = 0")
+                raw.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        return connection
+
+    @contextmanager
+    def translated_raw(self) -> Iterator[None]:
+        """Raise a DBAPI connection's errors as ours; a row that is refused keeps the DBAPI's."""
+        dbapi: Any = self._engine.dialect.loaded_dbapi
+        try:
+            yield
+        except (dbapi.IntegrityError, dbapi.DataError, dbapi.ProgrammingError):
+            raise
+        except dbapi.Error as error:
+            if _is_lock(error):
+                raise JournalBusy("the journal is locked by another process: try again") from error
+            raise JournalUnavailable(NO_ANSWER) from error
 
     def backup(self, target: Path) -> None:
         """Copy a SQLite journal into a file, whole or not at all, while it is written to.
@@ -96,44 +118,55 @@ class Database:
         Raises
         ------
         InvalidInput
-            On PostgreSQL, which has its own tools.
+            When the file can't be written; on PostgreSQL, which has its own tools.
         """
         self._refuse_postgresql("pg_dump")
-        draft = target.with_name(f".{target.name}.{os.getpid()}")
-        with self.read() as connection, closing(sqlite3.connect(draft)) as copy:
-            raw: Any = connection.connection.driver_connection
-            raw.backup(copy)
-            copy.execute("PRAGMA journal_mode = DELETE")
-        draft.replace(target)
+        self._refuse_itself(target)
+        with _draft(target) as draft:
+            try:
+                with self.read() as connection, closing(sqlite3.connect(draft)) as copy:
+                    raw: Any = connection.connection.driver_connection
+                    raw.backup(copy)
+                    copy.execute("PRAGMA journal_mode = DELETE")
+                draft.replace(target)
+            except (OSError, sqlite3.Error) as error:
+                raise InvalidInput(f"{target} can't be written: {error}") from error
 
     def restore(self, source: Path) -> None:
-        """Put a backup in the place of a SQLite journal that nobody uses.
+        """Put a backup in the place of a SQLite journal that nobody uses, migrated to this release.
 
         Raises
         ------
         InvalidInput
             When the file is no whole journal; the old one stays.
+        JournalTooNew
+            When a newer release wrote it; the old one stays.
         """
         self._refuse_postgresql("pg_restore")
-        target = Path(str(self._engine.url.database))
-        draft = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            shutil.copyfile(source, draft)
-            with closing(sqlite3.connect(draft)) as copy:
-                (state,) = copy.execute("PRAGMA integrity_check").fetchone()
-                copy.execute("SELECT version_num FROM alembic_version").fetchone()
-                if state != "ok":
-                    raise InvalidInput(f"{source} is damaged: {state}")
-        except (OSError, sqlite3.Error) as error:
-            draft.unlink(missing_ok=True)
-            raise InvalidInput(f"{source} is no backup of a journal: {error}") from error
-        except InvalidInput:
-            draft.unlink(missing_ok=True)
-            raise
-        self.close()
-        for suffix in ("-wal", "-shm"):  # they belong to the journal that goes
-            target.with_name(target.name + suffix).unlink(missing_ok=True)
-        draft.replace(target)
+        self._refuse_itself(source)
+        with _draft(self._file) as draft:
+            try:
+                shutil.copyfile(source, draft)
+                _check_backup(draft, source)
+            except (OSError, sqlite3.Error) as error:
+                raise InvalidInput(f"{source} is no backup of a journal: {error}") from error
+            incoming = Database(self._engine.url.set(database=str(draft)).render_as_string())
+            try:
+                incoming.migrate()
+            finally:
+                incoming.close()
+            self.close()
+            for suffix in LOG_SUFFIXES:  # they belong to the journal that goes
+                Path(f"{self._file}{suffix}").unlink(missing_ok=True)
+            draft.replace(self._file)
+
+    @property
+    def _file(self) -> Path:
+        return Path(str(self._engine.url.database))
+
+    def _refuse_itself(self, path: Path) -> None:
+        if path.resolve() == self._file.resolve():
+            raise InvalidInput(f"{path} is the journal itself: name another file")
 
     def _refuse_postgresql(self, tool: str) -> None:
         if not self.is_sqlite:
@@ -171,6 +204,26 @@ class Database:
 
 
 @contextmanager
+def _draft(path: Path) -> Iterator[Path]:
+    """Lend a name beside a file; what is still there at the end is deleted."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield draft
+    finally:
+        for suffix in ("", *LOG_SUFFIXES):
+            with suppress(OSError):
+                Path(f"{draft}{suffix}").unlink()
+
+
+def _check_backup(path: Path, source: Path) -> None:
+    with closing(sqlite3.connect(path)) as copy:
+        (state,) = copy.execute("PRAGMA integrity_check").fetchone()
+        copy.execute("SELECT version_num FROM alembic_version").fetchone()
+    if state != "ok":
+        raise InvalidInput(f"{source} is damaged: {state}")
+
+
+@contextmanager
 def translated() -> Iterator[None]:
     """Raise the database's errors as ours; the cause keeps its words, which clients do not get."""
     try:
@@ -190,10 +243,24 @@ def _is_lock(error: Any) -> bool:
     return locked_by_postgresql or getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
 
 
-def _postgresql(url: str) -> sa.Engine:
+def _parse(url: str) -> sa.URL:
+    """Return the URL with the one driver that is used; a SQLite without a file is no journal."""
+    with suppress(ArgumentError, ValueError):
+        parsed = sa.make_url(url)
+        if parsed.get_backend_name() == "postgresql":
+            return parsed.set(drivername="postgresql+psycopg")
+        if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
+            return parsed.set(drivername="sqlite")
+    raise InvalidSettings(
+        "PREDICTION_DATABASE_URL: give sqlite:////path/to/file.db or"
+        " postgresql+psycopg://user:password@host/database"
+    )
+
+
+def _postgresql(url: sa.URL) -> sa.Engine:
     limits = f"-c lock_timeout={LOCK_PATIENCE_MS} -c statement_timeout=10000"
     return sa.create_engine(
-        sa.make_url(url).set(drivername="postgresql+psycopg"),
+        url,
         pool_pre_ping=True,  # a server that was restarted costs a reconnection, not a request
         pool_timeout=1,
         connect_args={"connect_timeout": 2, "tcp_user_timeout": 2000, "options": limits},
@@ -210,15 +277,25 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     """Begin as SQLite needs it.
 
     A writer takes the write lock first, because a reader that turns writer may fail at once; and a
-    commit that must survive the loss of power syncs the log.
+    commit that must survive the loss of power syncs the log. It asks for the lock every few
+    milliseconds: SQLite's own waiting grows to a tenth of a second, and others would always be first.
     """
     options = connection.get_execution_options()
+    is_writer = options.get("write")
     wanted = {
         "synchronous": "FULL" if options.get("durable") else "NORMAL",
-        "busy_timeout": options.get("patience_ms", LOCK_PATIENCE_MS),
+        "busy_timeout": 0 if is_writer else LOCK_PATIENCE_MS,
     }
     for pragma, value in wanted.items():
         if connection.info.get(pragma) != value:
             connection.exec_driver_sql(f"PRAGMA {pragma} = {value}")
             connection.info[pragma] = value
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("write") else "BEGIN")
+    until = time.monotonic() + options.get("patience_ms", 0) / 1000
+    while True:
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer else "BEGIN")
+            return
+        except OperationalError as error:
+            if not _is_lock(error.orig) or time.monotonic() > until:
+                raise
+        time.sleep(LOCK_POLL_SECONDS)

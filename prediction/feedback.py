@@ -13,16 +13,8 @@ import sqlalchemy as sa
 
 from models_store.errors import Error
 from prediction.errors import ConflictingLabel, UnknownPrediction
-from prediction.journal import (
-    Journal,
-    Prediction,
-    as_prediction,
-    corrections,
-    feedback,
-    is_id,
-    now_us,
-    predictions,
-)
+from prediction.journal import Journal, Prediction, as_prediction, is_id, now_us
+from prediction.tables import corrections, feedback, predictions
 
 QUERY_IDS = 500
 """Ids in one query: SQLite limits the parameters of a statement."""

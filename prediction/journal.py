@@ -9,99 +9,20 @@ import json
 import re
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from pydantic_core import to_json
 from sqlalchemy.exc import IntegrityError
 
-from prediction.database import Database, translated
+from prediction.database import ADMIN_PATIENCE_MS, Database
 from prediction.errors import NothingToRollBack, UnknownPrediction
+from prediction.tables import ledger, predictions, workers
 
 WORKER_SILENCE_US = 15_000_000
 """A worker that has not reported for this long is no longer there."""
-
-tables = sa.MetaData()
-
-predictions = sa.Table(
-    "predictions",
-    tables,
-    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
-    sa.Column("prediction_id", sa.String(36), nullable=False),
-    sa.Column("at_us", sa.BigInteger, nullable=False),
-    sa.Column("model", sa.String(64), nullable=False),
-    sa.Column("version", sa.String(64), nullable=False),
-    sa.Column("features", sa.Text, nullable=False),
-    sa.Column("predicted_class", sa.String(255), nullable=False),
-    sa.Column("probabilities", sa.Text, nullable=False),
-    sa.Column("warnings", sa.Text, nullable=False),
-    sa.Index("predictions_id", "prediction_id", unique=True),
-    sa.Index("predictions_model_time", "model", "at_us"),
-)
-feedback = sa.Table(  # one row a labelled prediction: its label now
-    "feedback",
-    tables,
-    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
-    sa.Column("prediction_id", sa.String(36), nullable=False),
-    sa.Column("model", sa.String(64), nullable=False),
-    sa.Column("label", sa.String(255), nullable=False),
-    sa.Column("at_us", sa.BigInteger, nullable=False),
-    sa.Index("feedback_prediction", "prediction_id", unique=True),
-    sa.Index("feedback_model_seq", "model", "seq"),
-)
-corrections = sa.Table(  # labels that were replaced
-    "corrections",
-    tables,
-    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
-    sa.Column("prediction_id", sa.String(36), nullable=False),
-    sa.Column("label", sa.String(255), nullable=False),
-    sa.Column("at_us", sa.BigInteger, nullable=False),
-    sa.Column("replaced_us", sa.BigInteger, nullable=False),
-    sa.Index("corrections_prediction", "prediction_id"),
-)
-ledger = sa.Table(
-    "ledger",
-    tables,
-    sa.Column("model", sa.String(64), primary_key=True),
-    sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("from_version", sa.String(64)),
-    sa.Column("to_version", sa.String(64), nullable=False),
-    sa.Column("digest", sa.String(64), nullable=False),
-    sa.Column("by", sa.String(64), nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("at_us", sa.BigInteger, nullable=False),
-    sa.Column("is_rollback", sa.Boolean, nullable=False, server_default=sa.false()),
-)
-_active = sa.text("status IN ('queued', 'running')")
-runs = sa.Table(
-    "runs",
-    tables,
-    sa.Column("run_id", sa.String(36), primary_key=True),
-    sa.Column("model", sa.String(64), nullable=False),
-    sa.Column("status", sa.String(16), nullable=False),
-    sa.Column("step", sa.String(255), nullable=False),
-    sa.Column("progress", sa.Float, nullable=False),
-    sa.Column("force", sa.Boolean, nullable=False),
-    sa.Column("cancel", sa.Boolean, nullable=False),
-    sa.Column("requested_us", sa.BigInteger, nullable=False),
-    sa.Column("beat_us", sa.BigInteger, nullable=False),
-    sa.Column("finished_us", sa.BigInteger),
-    sa.Column("candidate", sa.String(64)),
-    sa.Column("rows", sa.Text),
-    sa.Column("verdict", sa.Text),
-    sa.Index("runs_active", "model", unique=True, sqlite_where=_active, postgresql_where=_active),
-    sa.Index("runs_model", "model", "run_id"),
-)
-workers = sa.Table(
-    "workers",
-    tables,
-    sa.Column("host", sa.String(255), primary_key=True),
-    sa.Column("worker", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("model", sa.String(64), primary_key=True),
-    sa.Column("version", sa.String(64), nullable=False),
-    sa.Column("since_us", sa.BigInteger, nullable=False),
-    sa.Column("seen_us", sa.BigInteger, nullable=False),
-)
 
 
 class Prediction(NamedTuple):
@@ -169,7 +90,7 @@ class Journal:
 
     def writer(self) -> Writer:
         """Open a connection that only records predictions."""
-        return Writer(self.database.connect_writer(self._durable_predictions))
+        return Writer(self.database, self._durable_predictions)
 
     def prediction(self, prediction_id: str) -> Prediction:
         """Return one prediction.
@@ -195,7 +116,7 @@ class Journal:
         """
         while True:
             try:
-                with self.database.write(durable=True) as connection:
+                with self.database.write(durable=True, patience_ms=ADMIN_PATIENCE_MS) as connection:
                     return append(connection, model, version, digest, by, reason)
             except IntegrityError:  # another host took the position between our read and our write
                 continue
@@ -205,7 +126,7 @@ class Journal:
     ) -> Promotion | None:
         """Promote a version where the model has no champion yet; else do nothing, return None."""
         try:
-            with self.database.write(durable=True) as connection:
+            with self.database.write(durable=True, patience_ms=ADMIN_PATIENCE_MS) as connection:
                 if champion(connection, model):
                     return None
                 return append(connection, model, version, digest, by, reason)
@@ -235,7 +156,7 @@ class Journal:
         """
         while True:
             try:
-                with self.database.write(durable=True) as connection:
+                with self.database.write(durable=True, patience_ms=ADMIN_PATIENCE_MS) as connection:
                     before = _champion_before(connection, model)
                     return append(
                         connection, model, before.to_version, before.digest, by, reason, is_rollback=True
@@ -283,34 +204,40 @@ class Journal:
 
 
 class Writer:
-    """One connection that inserts predictions without ever waiting for a lock.
+    """One connection that inserts predictions.
 
-    Raises `JournalBusy` at once when another process writes; the caller tries again.
+    On SQLite it raises `JournalBusy` at once when another process writes; the caller tries again.
     """
 
-    def __init__(self, connection: sa.Connection) -> None:
-        self._connection = connection
-        # As text, because SQLAlchemy would take longer to build it anew than to run it.
-        mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
-        marks = ", ".join([mark] * len(Prediction._fields))
-        names = ", ".join(Prediction._fields)
+    def __init__(self, database: Database, durable: bool) -> None:
+        self._database = database
+        self._connection = database.connect_writer(durable)
+        mark = "?" if database.is_sqlite else "%s"
+        names, marks = ", ".join(Prediction._fields), ", ".join([mark] * len(Prediction._fields))
         self._insert = f"INSERT INTO predictions ({names}) VALUES ({marks})"  # noqa: S608 -- all ours
 
     def insert(self, rows: Sequence[Prediction]) -> None:
         """Insert rows in one transaction: all of them or none."""
-        encoded = [(*row[:6], json.dumps(row.probabilities), json.dumps(row.warnings)) for row in rows]
-        with translated():
+        encoded = [
+            (*row[:6], to_json(row.probabilities).decode(), to_json(row.warnings).decode()) for row in rows
+        ]
+        with self._database.translated_raw():
+            cursor = self._connection.cursor()
             try:
-                self._connection.exec_driver_sql(self._insert, encoded)
+                if self._database.is_sqlite:
+                    cursor.execute("BEGIN IMMEDIATE")
+                cursor.executemany(self._insert, encoded)
                 self._connection.commit()
             except BaseException:
-                self._connection.rollback()
+                with suppress(Exception):  # a connection that is gone has nothing to take back
+                    self._connection.rollback()
                 raise
+            finally:
+                cursor.close()
 
     def close(self) -> None:
         """Give the connection up."""
         self._connection.invalidate()
-        self._connection.close()
 
 
 def is_id(text: str) -> bool:

@@ -44,6 +44,8 @@ class Predictor:
 
     def predict(self, rows: Sequence[Features]) -> list[Prediction]:
         """Answer rows, in order, in one vectorised call."""
+        if not rows:
+            return []
         columns = self.spec.columns(rows)
         probabilities = self.score(columns)
         best = probabilities.argmax(axis=1).tolist()
@@ -100,6 +102,7 @@ def load(spec: Spec, version: store.Version, digest: str) -> Predictor:
     """
     store.verify(version, digest)
     profile, golden = version.read_json(store.PROFILE), version.read_json(store.GOLDEN)
+    _check_schema(spec, version, profile)
     try:
         score = _onnx(spec, version) if version.runtime == "onnx" else _pipeline(spec, version, digest)
         answers = score(golden["columns"])
@@ -114,6 +117,17 @@ def load(spec: Spec, version: store.Version, digest: str) -> Predictor:
             f" was saved: off by {difference:.1e}"
         )
     return Predictor(spec, version, score, profile)
+
+
+def _check_schema(spec: Spec, version: store.Version, profile: dict[str, Any]) -> None:
+    """Refuse a version that was trained for other features or classes than the spec has now."""
+    trained = {name: set(seen.get("counts", ())) for name, seen in profile["features"].items()}
+    wanted = {name: set(feature.categories) for name, feature in spec.inputs.items()}
+    if trained != wanted or version.metadata["classes"] != list(spec.classes):
+        raise DamagedVersion(
+            f"{version.model}:{version.version} was trained for other features or classes than the"
+            f" catalog has now: run `python train.py {spec.name}`"
+        )
 
 
 def _onnx(spec: Spec, version: store.Version) -> Score:

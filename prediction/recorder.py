@@ -98,6 +98,11 @@ class LoopRecorder:
             self.close()  # the next flush opens a new connection
             for entry in group:
                 self._fail(entry, error)
+        except Exception as error:  # a row that the database refuses is no other request's fault
+            if len(group) == 1:
+                self._fail(group[0], error)
+            else:
+                self._flush_one_by_one(group)
         else:
             for _, done, _ in group:
                 if not done.done():
@@ -106,6 +111,16 @@ class LoopRecorder:
             loop.call_soon(self._flush)
         else:
             self._scheduled = False
+
+    def _flush_one_by_one(self, group: list[Entry]) -> None:
+        for entry in group:
+            try:
+                self._insert(list(entry[0]))
+            except Exception as error:
+                self._fail(entry, error)
+            else:
+                if not entry[1].done():
+                    entry[1].set_result(None)
 
     def _next_group(self) -> list[Entry]:
         group: list[Entry] = []
@@ -128,7 +143,7 @@ class LoopRecorder:
             elif not entry[1].done():  # a client that left needs no answer
                 self._waiting.appendleft(entry)
 
-    def _fail(self, entry: Entry, error: JournalUnavailable) -> None:
+    def _fail(self, entry: Entry, error: Exception) -> None:
         _count_failure(entry[0], error)
         if not entry[1].done():
             entry[1].set_exception(error)
@@ -186,13 +201,26 @@ class ThreadRecorder:
         rows = [prediction for predictions, _ in wanted for prediction in predictions]
         try:
             self._insert(rows)
-        except JournalUnavailable as error:
+        except Exception as error:
+            if len(wanted) > 1 and not isinstance(error, JournalUnavailable):
+                for entry in wanted:  # a row that the database refuses is no other request's fault
+                    self._settle(entry)
+                return
             for predictions, done in wanted:
                 _count_failure(predictions, error)
                 done.set_exception(error)
         else:
             for _, done in wanted:
                 done.set_result(None)
+
+    def _settle(self, entry: tuple[Sequence[Prediction], Future[None]]) -> None:
+        try:
+            self._insert(list(entry[0]))
+        except Exception as error:
+            _count_failure(entry[0], error)
+            entry[1].set_exception(error)
+        else:
+            entry[1].set_result(None)
 
     def _insert(self, rows: list[Prediction]) -> None:
         """Insert rows; a connection that was lost is replaced once."""
@@ -221,7 +249,7 @@ def _insert(writer: Writer, rows: list[Prediction]) -> None:
         metrics.JOURNAL_COMMIT_SECONDS.observe(time.perf_counter() - started)
 
 
-def _count_failure(predictions: Sequence[Prediction], error: JournalUnavailable) -> None:
+def _count_failure(predictions: Sequence[Prediction], error: Exception) -> None:
     metrics.JOURNAL_FAILURES.inc()
     reason = error.__cause__ or error
     _log.error("%d predictions could not be recorded: %s", len(predictions), reason)

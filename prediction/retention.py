@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
-from prediction.journal import Journal, corrections, feedback, now_us, predictions
+from prediction.journal import Journal, now_us
+from prediction.tables import corrections, feedback, predictions
 
 DAY_US = 86_400_000_000
 OUTCOME_FACTOR = 10
@@ -24,10 +26,20 @@ def prune(journal: Journal, days: int) -> Iterator[int]:
     days
         For predictions without a label; those with one stay `OUTCOME_FACTOR` times that.
     """
-    with journal.database.read() as connection:
-        models = list(connection.scalars(sa.select(predictions.c.model).distinct()))
-    for model in models:
+    for model in _models(journal):
         yield from _prune_model(journal, model, now_us() - days * DAY_US, days)
+
+
+def _models(journal: Journal) -> Iterator[str]:
+    """Yield the models by one look-up each: DISTINCT would walk through all predictions."""
+    last: str | None = ""
+    while True:
+        following = sa.select(sa.func.min(predictions.c.model)).where(predictions.c.model > last)
+        with journal.database.read() as connection:
+            last = connection.scalar(following)
+        if last is None:
+            return
+        yield last
 
 
 def _prune_model(journal: Journal, model: str, before_us: int, days: int) -> Iterator[int]:
@@ -50,17 +62,27 @@ def _prune_model(journal: Journal, model: str, before_us: int, days: int) -> Ite
         if not rows:
             return
         last_us, last_seq = rows[-1].at_us, rows[-1].seq
-        gone = [
-            row.prediction_id for row in rows if row.feedback_seq is None or row.at_us < outcomes_before_us
-        ]
-        yield _delete(journal, gone)
+        doomed = [row for row in rows if row.feedback_seq is None or row.at_us < outcomes_before_us]
+        yield _delete(journal, doomed, outcomes_before_us)
         time.sleep(PAUSE_SECONDS)
 
 
-def _delete(journal: Journal, ids: list[str]) -> int:
-    if not ids:
+def _delete(journal: Journal, doomed: Sequence[sa.Row[Any]], outcomes_before_us: int) -> int:
+    """Delete predictions, but for those that got a label since they were looked at."""
+    if not doomed:
         return 0
+    ids = [row.prediction_id for row in doomed]
+    locked = sa.select(predictions.c.prediction_id).where(predictions.c.prediction_id.in_(ids))
     with journal.database.write() as connection:
+        # in the order in which feedback locks them, so that neither waits for the other for ever
+        connection.execute(locked.order_by(predictions.c.prediction_id).with_for_update())
+        labelled = sa.select(feedback.c.prediction_id).where(feedback.c.prediction_id.in_(ids))
+        kept = set(connection.scalars(labelled))
+        gone = [
+            row.prediction_id
+            for row in doomed
+            if row.prediction_id not in kept or row.at_us < outcomes_before_us
+        ]
         for table in (corrections, feedback, predictions):
-            connection.execute(table.delete().where(table.c.prediction_id.in_(ids)))
-    return len(ids)
+            connection.execute(table.delete().where(table.c.prediction_id.in_(gone)))
+    return len(gone)

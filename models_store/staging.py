@@ -1,0 +1,72 @@
+"""The folder in which versions are built: lent, locked, synced, and cleaned up after killed saves."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def lend(home: Path, name: str) -> Iterator[Path]:
+    """Lend an empty folder; it is gone afterwards, unless it was renamed.
+
+    It is locked while its process lives, so that `clean` can tell a killed save's remains.
+    """
+    folder = home / "staging" / name
+    with locked(home):
+        folder.mkdir()
+        descriptor = os.open(folder, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield folder
+    finally:
+        os.close(descriptor)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def clean(home: Path) -> None:
+    """Remove what killed saves left behind. The caller holds the lock."""
+    for folder in (home / "staging").iterdir():
+        if folder.is_dir() and _is_abandoned(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def locked(home: Path) -> Iterator[None]:
+    """Hold the store's lock, which serialises writers of all processes; readers need none."""
+    (home / "staging").mkdir(parents=True, exist_ok=True)
+    with (home / "staging" / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _is_abandoned(folder: Path) -> bool:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def sync_tree(folder: Path) -> None:
+    """Bring a folder and all its files to disk."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            sync(path)
+    sync(folder)
+
+
+def sync(path: Path) -> None:
+    """Bring a file, or the list of a folder's files, to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,85 @@
+"""The journal's tables. `migrations/` makes them; a test holds the two against each other."""
+
+import sqlalchemy as sa
+
+tables = sa.MetaData()
+
+predictions = sa.Table(
+    "predictions",
+    tables,
+    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("prediction_id", sa.String(36), nullable=False),
+    sa.Column("at_us", sa.BigInteger, nullable=False),
+    sa.Column("model", sa.String(64), nullable=False),
+    sa.Column("version", sa.String(64), nullable=False),
+    sa.Column("features", sa.Text, nullable=False),
+    sa.Column("predicted_class", sa.String(255), nullable=False),
+    sa.Column("probabilities", sa.Text, nullable=False),
+    sa.Column("warnings", sa.Text, nullable=False),
+    sa.Index("predictions_id", "prediction_id", unique=True),
+    sa.Index("predictions_model_time", "model", "at_us"),
+)
+feedback = sa.Table(  # one row a labelled prediction: its label now
+    "feedback",
+    tables,
+    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("prediction_id", sa.String(36), nullable=False),
+    sa.Column("model", sa.String(64), nullable=False),
+    sa.Column("label", sa.String(255), nullable=False),
+    sa.Column("at_us", sa.BigInteger, nullable=False),
+    sa.Index("feedback_prediction", "prediction_id", unique=True),
+    sa.Index("feedback_model_seq", "model", "seq"),
+)
+corrections = sa.Table(  # labels that were replaced
+    "corrections",
+    tables,
+    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("prediction_id", sa.String(36), nullable=False),
+    sa.Column("label", sa.String(255), nullable=False),
+    sa.Column("at_us", sa.BigInteger, nullable=False),
+    sa.Column("replaced_us", sa.BigInteger, nullable=False),
+    sa.Index("corrections_prediction", "prediction_id"),
+)
+ledger = sa.Table(
+    "ledger",
+    tables,
+    sa.Column("model", sa.String(64), primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("from_version", sa.String(64)),
+    sa.Column("to_version", sa.String(64), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("by", sa.String(64), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("at_us", sa.BigInteger, nullable=False),
+    sa.Column("is_rollback", sa.Boolean, nullable=False, server_default=sa.false()),
+)
+_active = sa.text("status IN ('queued', 'running')")
+runs = sa.Table(
+    "runs",
+    tables,
+    sa.Column("run_id", sa.String(36), primary_key=True),
+    sa.Column("model", sa.String(64), nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("step", sa.String(255), nullable=False),
+    sa.Column("progress", sa.Float, nullable=False),
+    sa.Column("force", sa.Boolean, nullable=False),
+    sa.Column("cancel", sa.Boolean, nullable=False),
+    sa.Column("requested_us", sa.BigInteger, nullable=False),
+    sa.Column("beat_us", sa.BigInteger, nullable=False),
+    sa.Column("finished_us", sa.BigInteger),
+    sa.Column("candidate", sa.String(64)),
+    sa.Column("rows", sa.Text),
+    sa.Column("verdict", sa.Text),
+    sa.Index("runs_active", "model", unique=True, sqlite_where=_active, postgresql_where=_active),
+    sa.Index("runs_model", "model", "run_id"),
+)
+workers = sa.Table(
+    "workers",
+    tables,
+    sa.Column("host", sa.String(255), primary_key=True),
+    sa.Column("worker", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("model", sa.String(64), primary_key=True),
+    sa.Column("version", sa.String(64), nullable=False),
+    sa.Column("since_us", sa.BigInteger, nullable=False),
+    sa.Column("seen_us", sa.BigInteger, nullable=False),
+)
