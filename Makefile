@@ -1,7 +1,7 @@
 # `make serve` and `make test` are all that a fresh machine needs: Python 3.11 or newer, pip and make.
 PYTHON ?= python3
-HOST ?= 127.0.0.1
-PORT ?= 3000
+HOST = 127.0.0.1
+PORT = 3000
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9

@@ -55,11 +55,19 @@ TASKS = [
 class TrainedModel(bentoml.models.BentoModel):
     """Packs the newest version into a Bento, and tells how to train where there is none."""
 
+    def to_info(self, alias: str | None = None) -> Any:
+        """Return what a Bento notes of the model."""
+        self._demand()
+        return super().to_info(alias)
+
     def resolve(self, *args: Any, **kwargs: Any) -> bentoml.Model:
         """Return the stored model."""
+        self._demand()
+        return super().resolve(*args, **kwargs)
+
+    def _demand(self) -> None:
         if self.stored is None:
             raise edge.start_error(str(none_trained(self.tag.name)))
-        return super().resolve(*args, **kwargs)
 
 
 MODELS = {f"{name}_model": TrainedModel(f"{name}:latest") for name in SPECS}

@@ -22,6 +22,7 @@ def main(arguments: list[str]) -> int:
     try:
         configured = settings.load()
         specs = catalog.select(options.models)
+        journal = Journal(configured.journal_url)
         store.recover(configured.home, [spec.name for spec in specs])
         if options.missing:
             specs = [spec for spec in specs if not store.versions(configured.home, spec.name)]
@@ -31,7 +32,7 @@ def main(arguments: list[str]) -> int:
                 version = training.save(candidate, configured.home)
             console.print(_table(candidate, version))
             if options.promote:
-                _promote(configured, version, options.seed)
+                _promote(journal, version, options.seed)
                 console.print(f"{spec.name}: {version.version} is the champion\n")
     except Error as error:
         print(f"train.py: {error}", file=sys.stderr)
@@ -57,8 +58,7 @@ def _train(console: Console, spec: Spec, seed: int) -> training.Candidate:
     return training.train(spec, seed, lambda step: console.print(f"{spec.name}: {step}"))
 
 
-def _promote(configured: settings.Settings, version: store.Version, seed: int) -> None:
-    journal = Journal(configured.journal_url)
+def _promote(journal: Journal, version: store.Version, seed: int) -> None:
     try:
         journal.migrate()
         journal.promote(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -37,6 +38,7 @@ STARTING_PATIENCE_MS = 60_000
 LOG_SUFFIXES = ("-wal", "-shm")
 """Of the files that SQLite keeps beside an open one."""
 
+LOCKED = "the journal is locked by another process: try again"
 NO_ANSWER = "the journal does not answer: try again in a second"
 
 
@@ -52,6 +54,7 @@ class Database:
     def __init__(self, url: str) -> None:
         parsed = _parse(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        self._writing = threading.Lock()
         if self.is_sqlite:
             self._engine = sa.create_engine(parsed)
             event.listen(self._engine, "connect", _connect_sqlite)
@@ -80,10 +83,27 @@ class Database:
         patience_ms
             How long to wait for another writer's lock, before `JournalBusy`.
         """
-        with translated(), self._engine.connect() as raw:
-            connection = raw.execution_options(write=True, durable=durable, patience_ms=patience_ms)
+        with translated(), self._turn(patience_ms) as left_ms, self._engine.connect() as raw:
+            connection = raw.execution_options(write=True, durable=durable, patience_ms=left_ms)
             with connection.begin():
                 yield connection
+
+    @contextmanager
+    def _turn(self, patience_ms: int) -> Iterator[int]:
+        """Let the threads of this process write one by one on SQLite; lend the patience that is left.
+
+        Only one of them then asks for the lock among those of other processes.
+        """
+        until = time.monotonic() + patience_ms / 1000
+        if not self.is_sqlite:
+            yield patience_ms
+        elif self._writing.acquire(timeout=patience_ms / 1000):
+            try:
+                yield max(0, int((until - time.monotonic()) * 1000))
+            finally:
+                self._writing.release()
+        else:
+            raise JournalBusy(LOCKED)
 
     def connect_writer(self, durable: bool) -> Any:
         """Open a DBAPI connection of one's own; on SQLite it never waits for a lock.
@@ -109,7 +129,7 @@ class Database:
             raise
         except dbapi.Error as error:
             if _is_lock(error):
-                raise JournalBusy("the journal is locked by another process: try again") from error
+                raise JournalBusy(LOCKED) from error
             raise JournalUnavailable(NO_ANSWER) from error
 
     def backup(self, target: Path) -> None:
@@ -232,7 +252,7 @@ def translated() -> Iterator[None]:
         raise
     except DBAPIError as error:
         if _is_lock(error.orig):
-            raise JournalBusy("the journal is locked by another process: try again") from error
+            raise JournalBusy(LOCKED) from error
         raise JournalUnavailable(NO_ANSWER) from error
     except SQLAlchemyError as error:
         raise JournalUnavailable(NO_ANSWER) from error

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import bentoml
+import click
 from _bentoml_impl.server.app import ServiceAppFactory
 from _bentoml_sdk.service import Service
 from bentoml._internal.service.openapi.specification import Info, OpenAPISpecification, PathItem
@@ -116,11 +117,13 @@ class Loop(Service[Any]):
     _lock: IO[str]
 
     def inject_config(self) -> None:
-        """Take the home's lock: BentoML calls this first when it starts a server."""
-        try:
-            self._lock = home.lock(self.settings.home)
-        except AlreadyServing as error:
-            raise start_error(str(error)) from None
+        """Take the home's lock where a server starts, before BentoML deletes another's metrics."""
+        command = click.get_current_context(silent=True)
+        if command is not None and command.info_name == "serve":  # `build` comes here too
+            try:
+                self._lock = home.lock(self.settings.home)
+            except AlreadyServing as error:
+                raise start_error(str(error)) from None
         super().inject_config()
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:

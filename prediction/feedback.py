@@ -121,8 +121,8 @@ class _Changes:
         if self.replaced:
             connection.execute(corrections.insert(), self.replaced)
         if self.changed:  # a new seq, so that who reads on from the last one seen meets the new label
-            gone = feedback.delete().where(feedback.c.prediction_id == sa.bindparam("gone"))
-            connection.execute(gone, [{"gone": prediction_id} for prediction_id in self.changed])
+            for ids in _chunks(sorted(self.changed)):
+                connection.execute(feedback.delete().where(feedback.c.prediction_id.in_(ids)))
         if self.added or self.changed:
             connection.execute(feedback.insert(), [*self.added.values(), *self.changed.values()])
 
@@ -175,11 +175,12 @@ def _lock_predictions(connection: sa.Connection, model: str, labels: Sequence[La
     known: set[str] = set()
     given = {label.prediction_id for label in labels}
     for ids in _chunks(sorted(filter(is_id, given))):
-        query = sa.select(predictions.c.prediction_id).where(
-            predictions.c.prediction_id.in_(ids), predictions.c.model == model
+        # The model is compared here: asked for it, a database without statistics may walk through all of it.
+        query = sa.select(predictions.c.prediction_id, predictions.c.model).where(
+            predictions.c.prediction_id.in_(ids)
         )
-        query = query.order_by(predictions.c.prediction_id).with_for_update()
-        known.update(connection.scalars(query))
+        rows = connection.execute(query.order_by(predictions.c.prediction_id).with_for_update())
+        known.update(row.prediction_id for row in rows if row.model == model)
     return known
 
 

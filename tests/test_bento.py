@@ -1,0 +1,161 @@
+"""The built Bento: complete, free of the machine it was built on, and the same service elsewhere."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from models_store.spec import Columns, Spec
+from prediction import training
+from tests.serving import PROJECT, Server, run
+from tests.test_readme import copy_project
+
+
+@dataclass(frozen=True)
+class Built:
+    """A Bento in the store that it was built into, its exported archive, and where that was done."""
+
+    tag: str
+    path: Path
+    archive: Path
+    built_in: Path
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Its files by their path inside the Bento."""
+        return {str(path.relative_to(self.path)): path for path in self.path.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def built(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """Run `bentoml build` and `bentoml export`, where other files have the names of ours."""
+    folder = tmp_path_factory.mktemp("bento")
+    home = Path(shutil.copytree(trained_home, folder / "home", symlinks=True))
+    project = copy_project(folder / "project")
+    for name in ("service.py", "train.py", "requirements.txt", "prediction/other.py"):
+        decoy = project / ".cache" / "other" / name
+        decoy.parent.mkdir(parents=True, exist_ok=True)
+        decoy.write_text("# of another project\n")
+    done = run("bentoml", "build", "--output", "tag", home=home, cwd=project)
+    assert done.returncode == 0, done.stderr
+    (tag,) = re.findall(r"prediction:[a-z0-9]+", done.stdout)
+    archive = folder / "prediction.bento"
+    done = run("bentoml", "export", tag, str(archive), home=home)
+    assert done.returncode == 0, done.stderr
+    return Built(tag, home / "bentos" / "prediction" / tag.partition(":")[2], archive, folder)
+
+
+def source(folder: str, pattern: str) -> set[str]:
+    """Return where a Bento keeps the project's files of a pattern."""
+    return {f"src/{path.relative_to(PROJECT)}" for path in (PROJECT / folder).rglob(pattern)}
+
+
+def test_it_holds_the_code_with_templates_and_migrations(built: Built) -> None:
+    """All that the service reads at run time is in it."""
+    wanted = source("prediction", "*.py") | source("models_store", "*.py") | source("prediction", "*.html")
+
+    assert {"src/service.py", "src/train.py", "src/requirements.txt"} <= set(built.files)
+    assert any(name.startswith("src/prediction/migrations/versions/") for name in wanted)
+    assert set() == wanted - set(built.files)
+
+
+def test_it_holds_nothing_else(built: Built) -> None:
+    """Tests, docs, caches and environments stay at home."""
+    inside = {Path(name).parts[1] for name in built.files if name.startswith("src/")}
+
+    assert inside <= {
+        "service.py",
+        "train.py",
+        "models_store",
+        "prediction",
+        "requirements.in",
+        "requirements.txt",
+        "bentofile.yaml",
+    }
+    assert not [name for name in built.files if "__pycache__" in name]
+
+
+def test_it_pins_what_the_lock_file_pins(built: Built) -> None:
+    """Its requirements are ours, every hash included, and BentoML's own line beside them."""
+    pins = re.compile(r"^[a-zA-Z0-9._-]+==[^\s;\\]+|--hash=sha256:\w+", re.MULTILINE)
+    ours = pins.findall((PROJECT / "requirements.txt").read_text())
+    theirs = pins.findall(built.files["env/python/requirements.txt"].read_text())
+
+    assert ours == theirs[: len(ours)]
+    assert len(theirs) - len(ours) <= 1
+    assert all(pin.startswith("bentoml==") for pin in theirs[len(ours) :])
+
+
+def test_it_describes_our_routes(built: Built, specs: dict[str, Spec]) -> None:
+    """The OpenAPI file in it has the POSTs of every spec, and the GETs."""
+    text = built.files["apis/openapi.yaml"].read_text()
+    posts = {f"/{name}/{call}" for name in specs for call in ("predict", "predict_batch")}
+    gets = {"/models", "/models/{model}", "/{model}/predictions/{prediction_id}"}
+
+    assert set() == {path for path in posts | gets if f"  {path}:\n" not in text}
+
+
+def test_it_tells_nothing_of_the_machine_it_was_built_on(built: Built) -> None:
+    """No file names a package index, a private host or a folder of the builder."""
+    texts = {name: path.read_bytes().decode(errors="replace") for name, path in built.files.items()}
+    hosts = {urlsplit(url).hostname or "" for text in texts.values() for url in find_urls(text)}
+
+    for words in ("index-url", "find-links", "trusted-host", str(built.built_in), str(PROJECT)):
+        assert not [name for name, text in texts.items() if words in text], words
+    assert not [host for host in hosts if is_private(host)]
+
+
+def find_urls(text: str) -> list[str]:
+    """Return every URL in a text."""
+    return re.findall(r"(?:https?|file|ssh|git)://[\w.:@\[\]-]*", text)
+
+
+def is_private(host: str) -> bool:
+    """Return whether only some network knows a host."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host != "localhost" and (
+            "." not in host or host.endswith((".local", ".internal", ".lan", ".corp", ".intranet"))
+        )
+    return not (address.is_global or address.is_loopback)
+
+
+def test_served_elsewhere_it_answers_the_same(
+    built: Built, server: Server, specs: dict[str, Spec], tmp_path: Path
+) -> None:
+    """Imported into an empty home and served from an empty folder, it answers as the source server does."""
+    home, empty = tmp_path / "home", tmp_path / "empty"
+    home.mkdir()
+    empty.mkdir()
+    done = run("bentoml", "import", str(built.archive), home=home, cwd=empty)
+    assert done.returncode == 0, done.stderr
+
+    with Server(home, target=built.tag, cwd=empty) as elsewhere:
+        for spec in specs.values():
+            rows = rows_of(training.load_dataset(spec).columns)
+            here, there = (
+                answers(side.post(f"/{spec.name}/predict_batch", rows).json())
+                for side in (server, elsewhere)
+            )
+            assert len(rows) == len(here)
+            assert here == there
+        assert server.get("/docs.json").json()["paths"] == elsewhere.get("/docs.json").json()["paths"]
+    assert not list(empty.iterdir())
+
+
+def rows_of(columns: Columns) -> list[dict[str, Any]]:
+    """Turn columns into rows."""
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def answers(predictions: list[dict[str, Any]]) -> list[tuple[str, str, dict[str, float]]]:
+    """Pick what must not differ between two servers of one version."""
+    return [(item["version"], item["predicted_class"], item["probabilities"]) for item in predictions]

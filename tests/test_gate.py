@@ -1,0 +1,112 @@
+"""The gate: figures in, verdict out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from models_store.spec import GateRules
+from prediction.evaluate import Part, Rule, Verdict, gate
+
+CLASSES = ("a", "b", "c")
+RULES = GateRules()
+
+
+def answers(labels: list[str], wrong: int = 0, confidence: float = 0.9) -> np.ndarray:
+    """Make probabilities that are right with that confidence, but for the first `wrong` rows."""
+    index = [CLASSES.index(label) for label in labels]
+    found = np.full((len(labels), 3), (1 - confidence) / 2)
+    for row, right in enumerate(index):
+        found[row, (right + 1) % 3 if row < wrong else right] = confidence
+    return found
+
+
+def part(champion_wrong: int, candidate_wrong: int, n: int = 60, name: str = "dataset") -> Part:
+    """Make a part with equal classes in which each side is wrong on its first rows."""
+    labels = [CLASSES[row % 3] for row in range(n)]
+    return Part(
+        name, np.array(labels, object), answers(labels, champion_wrong), answers(labels, candidate_wrong)
+    )
+
+
+def rule(verdict: Verdict, name: str) -> Rule:
+    """Find a rule by name."""
+    (found,) = [rule for rule in verdict.rules if rule.name == name]
+    return found
+
+
+def test_a_tie_goes_to_the_fresher_data() -> None:
+    """A candidate that answers as the champion does is promoted."""
+    assert gate([part(2, 2)], CLASSES, RULES).promote
+
+
+def test_a_better_candidate_is_promoted() -> None:
+    """The sentence tells what was compared."""
+    verdict = gate([part(10, 1)], CLASSES, RULES)
+
+    assert verdict.promote
+    assert verdict.sentence.startswith("promoted: not worse on any rule (dataset log-loss")
+
+
+def test_a_worse_candidate_is_rejected_with_the_figures() -> None:
+    """Each rule that it breaks is named with both figures and the number of rows."""
+    verdict = gate([part(0, 20)], CLASSES, RULES)
+
+    assert not verdict.promote
+    assert "dataset macro-F1 fell from 1.00 to 0.67 on 60 rows" in verdict.sentence
+    assert rule(verdict, "dataset accuracy").passed is False
+
+
+def test_one_part_is_enough_to_reject() -> None:
+    """Better on feedback does not buy worse on the dataset."""
+    verdict = gate([part(0, 20), part(20, 0, name="feedback")], CLASSES, RULES)
+
+    assert not verdict.promote
+    assert "feedback" not in verdict.sentence
+
+
+def test_recall_of_each_class_has_a_floor() -> None:
+    """A class that is given up is named, though the others hide it in the average."""
+    labels = ["a"] * 100 + ["b"] * 100 + ["c"] * 20
+    old, new = answers(labels), answers(labels)
+    new[200:] = [0.9, 0.05, 0.05]
+
+    verdict = gate([Part("dataset", np.array(labels, object), old, new)], CLASSES, RULES)
+
+    assert not verdict.promote
+    assert "recall of c fell from 1.00 to 0.00 on 20 rows" in verdict.sentence
+    assert rule(verdict, "dataset recall of a").passed is True
+
+
+def test_overconfidence_is_seen_in_the_log_loss() -> None:
+    """Same classes, worse probabilities: rejected by log-loss alone."""
+    labels = [CLASSES[row % 3] for row in range(60)]
+    old, new = answers(labels, confidence=0.99), answers(labels, confidence=0.6)
+
+    verdict = gate([Part("dataset", np.array(labels, object), old, new)], CLASSES, RULES)
+
+    assert [rule.name for rule in verdict.rules if rule.passed is False] == ["dataset log-loss"]
+
+
+def test_too_few_rows_do_not_vote() -> None:
+    """Nine rows decide nothing, and nothing that may not vote promotes."""
+    verdict = gate([part(0, 9, n=9)], CLASSES, RULES)
+
+    assert not verdict.promote
+    assert "too few held-out rows" in verdict.sentence
+    assert {None} == {rule.passed for rule in verdict.rules}
+
+
+@pytest.mark.parametrize(("only_champion", "passed"), [(4, True), (5, False)])
+def test_mcnemar_is_exact_and_one_sided(only_champion: int, passed: bool) -> None:
+    """Five rows lost and none won has p = 1/32, four has 1/16."""
+    verdict = gate([part(0, only_champion)], CLASSES, RULES)
+
+    found = rule(verdict, "dataset accuracy")
+    assert passed is found.passed
+    assert found.p == pytest.approx(0.5**only_champion)
+
+
+def test_no_rows_no_promotion() -> None:
+    """An empty holdout can't vouch for anybody."""
+    assert not gate([], CLASSES, RULES).promote

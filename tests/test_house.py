@@ -1,0 +1,321 @@
+"""The house: floors, who may import what, sizes, a twin a module, lock files. Read from the code itself."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from annotated_types import Ge, Le
+from pydantic.fields import FieldInfo
+
+from prediction.settings import Settings
+from tests.serving import PROJECT, run
+
+PACKAGES = ("models_store", "prediction")
+MAX_LINES = 350
+MAX_TEST_LINES = 2 * MAX_LINES  # a twin may be twice its module
+MAX_FUNCTION_LINES = 60
+
+BENTOML = {"bentoml", "_bentoml_impl", "_bentoml_sdk"}
+LATE = {
+    *("sklearn", "pandas", "scipy", "skl2onnx", "onnx", "onnxruntime", "joblib", "palmerpenguins"),
+    *("pyarrow", "alembic"),
+}
+OUTSIDE = {"os", "io", "pathlib", "shutil", "tempfile", "socket", "subprocess", "http", "urllib", "httpx"}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One name that a module imports; `deferred` where importing the module does not run it."""
+
+    name: str
+    deferred: bool
+
+    @property
+    def package(self) -> str:
+        """Its outermost package."""
+        return self.name.partition(".")[0]
+
+
+def sources(folder: Path = PROJECT) -> Iterator[Path]:
+    """Walk through every Python file of the project, and not through caches and environments."""
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not path.name.startswith((".", "__")):
+            yield from sources(path)
+        elif path.suffix == ".py":
+            yield path
+
+
+def dotted(path: Path) -> str:
+    """Return the name under which a file is imported."""
+    parts = path.relative_to(PROJECT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {
+    dotted(path): path
+    for path in sources()
+    if path.parent == PROJECT or path.relative_to(PROJECT).parts[0] in PACKAGES
+}
+
+
+def unit(module: str) -> str:
+    """Return the name in the table of floors: the catalog is one thing, migrations are the database's."""
+    if module.startswith("models_store.catalog."):
+        return "models_store.catalog"
+    if module.startswith("prediction.migrations"):
+        return "prediction.database"
+    return module
+
+
+def imports(module: str) -> list[Import]:
+    """Read what a module imports; `from package import module` names the module."""
+    tree = ast.parse(MODULES[module].read_text())
+    found = []
+    for node, deferred in _walk(tree, deferred=False):
+        if isinstance(node, ast.Import):
+            found += [Import(alias.name, deferred) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: import by the whole name"
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            found += [Import(name if name in MODULES else str(node.module), deferred) for name in inner]
+    return found
+
+
+def _walk(tree: ast.AST, deferred: bool) -> Iterator[tuple[ast.AST, bool]]:
+    for node in ast.iter_child_nodes(tree):
+        later = deferred or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            later = True
+        yield node, later
+        yield from _walk(node, later)
+
+
+def importers(packages: set[str]) -> set[str]:
+    """Return the units that import any of these packages."""
+    return {unit(name) for name in MODULES if packages & {item.package for item in imports(name)}}
+
+
+def floors() -> dict[str, int]:
+    """Read the table of floors from the design page."""
+    text = (PROJECT / "docs" / "design.md").read_text()
+    lines = re.findall(r"^(\d)  (\S.*)$", text, re.MULTILINE)
+    return {name.strip(): int(floor) for floor, names in lines for name in names.split("|")}
+
+
+def test_every_module_has_a_floor() -> None:
+    """The table of docs/design.md lists every module, and none that does not exist."""
+    assert {unit(name) for name in MODULES} - set(PACKAGES) == set(floors())
+
+
+def test_imports_go_strictly_down() -> None:
+    """A module imports from lower floors only; the one step across is that between the errors."""
+    table = floors()
+    wrong = [
+        f"{module} ({table[unit(module)]}) imports {item.name} ({table[unit(item.name)]})"
+        for module in MODULES
+        for item in imports(module)
+        if unit(item.name) in table and unit(item.name) != unit(module)
+        if table[unit(item.name)] >= table[unit(module)]
+    ]
+
+    across = "prediction.errors (0) imports models_store.errors (0)"
+    assert [across] == wrong
+
+
+def test_the_models_know_nothing_of_the_loop() -> None:
+    """`models_store` can be used without `prediction`."""
+    inside = [name for name in MODULES if name.startswith("models_store")]
+
+    assert not [name for name in inside if "prediction" in {item.package for item in imports(name)}]
+
+
+def test_packages_are_imported_module_by_module() -> None:
+    """A package re-exports nothing, so that an import says which floor it reaches for."""
+    assert {name: [] for name in PACKAGES} == {name: imports(name) for name in PACKAGES}
+    reached = {item.name for name in MODULES for item in imports(name)}
+    assert set() == reached & set(PACKAGES)
+
+
+def test_few_modules_know_bentoml() -> None:
+    """BentoML is met at its edge, in the service and in the model store."""
+    assert {"service", "prediction.edge", "models_store.store"} == importers(BENTOML)
+
+
+def test_only_the_edge_knows_bentomls_private_names() -> None:
+    """What a release of BentoML may change without a word is used in one module."""
+    private = re.compile(r"(_bentoml_impl|_bentoml_sdk|bentoml\._)")
+    users = {name for name in MODULES if any(private.match(item.name) for item in imports(name))}
+
+    assert {"prediction.edge"} == users
+
+
+def test_few_modules_know_the_database() -> None:
+    """SQL is written in a few modules; migrations and drivers are the database's."""
+    queries = {f"prediction.{name}" for name in ("tables", "journal", "feedback", "runs", "retention")}
+
+    assert queries | {"prediction.database"} == importers({"sqlalchemy"})
+    assert {"prediction.database"} == importers({"alembic", "sqlite3", "psycopg"})
+
+
+@pytest.mark.parametrize("module", ["models_store.spec", "prediction.evaluate", "prediction.drift"])
+def test_formulas_and_specs_do_no_io(module: str) -> None:
+    """They import nothing that reaches a file or the network, and open nothing."""
+    calls = [
+        node for node in ast.walk(ast.parse(MODULES[module].read_text())) if isinstance(node, ast.Call)
+    ]
+
+    assert set() == OUTSIDE & {item.package for item in imports(module)}
+    assert set() == {"open", "exec", "__import__"} & {ast.unparse(call.func) for call in calls}
+
+
+def test_heavy_packages_are_imported_where_they_are_used() -> None:
+    """scikit-learn, pandas and the like are imported inside functions: serving needs none of them."""
+    early = [
+        f"{module} imports {item.name}"
+        for module in MODULES
+        for item in imports(module)
+        if item.package in LATE and not item.deferred and "migrations" not in module
+    ]
+
+    assert not early
+
+
+IMPORT_ALL = """
+import importlib, json, os, sys, threading
+
+foreign, ours = json.loads(sys.argv[1])
+for name in foreign:
+    importlib.import_module(name)
+
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
+FORBIDDEN = (
+    "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.chmod", "os.truncate",
+    "os.fork", "os.exec", "os.posix_spawn", "os.system", "subprocess.", "shutil.", "tempfile.",
+    "socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo", "sqlite3.connect",
+)
+module, found = "", []
+
+def watch(event, arguments):
+    writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING
+    if writes or event.startswith(FORBIDDEN):
+        found.append(f"{module}: {event} {arguments[:2]}")
+
+sys.addaudithook(watch)
+before = threading.active_count()
+for module in ours:
+    importlib.import_module(module)
+if threading.active_count() != before:
+    found.append("a thread was started")
+print(json.dumps(found))
+"""
+
+
+def test_importing_does_no_io(tmp_path: Path) -> None:
+    """Importing every module writes no file, makes no folder, and connects to or starts nothing."""
+    ours = [name for name in MODULES if not name.startswith("prediction.migrations")]
+    foreign = {
+        item.name
+        for name in ours
+        for item in imports(name)
+        if not item.deferred and unit(item.name) not in floors() and item.name not in MODULES
+    }
+    arguments = json.dumps([sorted(foreign), ours])
+    done = run("python", "-B", "-c", IMPORT_ALL, arguments, home=tmp_path / "none")
+
+    assert done.returncode == 0, done.stderr
+    assert not json.loads(done.stdout)
+
+
+def twin(module: str) -> str:
+    """Return the test file of a module."""
+    stem = unit(module).rpartition(".")[2]
+    return f"tests/test_{'cli' if stem == '__main__' else stem}.py"
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - set(PACKAGES)))
+def test_every_module_has_a_twin(module: str) -> None:
+    """Beside each module there is a test file of its name."""
+    assert (PROJECT / twin(module)).is_file(), f"{module} needs {twin(module)}"
+
+
+@pytest.mark.parametrize("path", [str(path.relative_to(PROJECT)) for path in sources()])
+def test_files_and_functions_are_short(path: str) -> None:
+    """A file can be read at one sitting, and a function fits a screen."""
+    text = (PROJECT / path).read_text()
+    functions = [
+        node
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    long = {
+        node.name: (node.end_lineno or 0) - node.lineno + 1
+        for node in functions
+        if (node.end_lineno or 0) - node.lineno >= MAX_FUNCTION_LINES
+    }
+
+    assert len(text.splitlines()) <= (MAX_TEST_LINES if path.startswith("tests/") else MAX_LINES)
+    assert not long
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_lock_files_pin_every_package_by_hash(name: str) -> None:
+    """Each package has one exact version and its hashes; no line says where packages come from."""
+    lines = [
+        line for line in (PROJECT / name).read_text().splitlines() if not line.lstrip().startswith("#")
+    ]
+    joined = re.sub(r"\\\n\s+", "", "\n".join(lines)).split("\n")
+    pinned = re.compile(
+        r"[A-Za-z0-9._-]+(\[[a-z0-9,._-]+\])?==\S+ ?(;[^\\]*?)?(--hash=sha256:[0-9a-f]{64} ?)+"
+    )
+
+    assert not [line for line in joined if line.strip() and not pinned.fullmatch(line)]
+    assert not [line for line in lines if "://" in line or "index" in line]
+
+
+@pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
+def test_lock_files_hold_what_was_asked_for(name: str) -> None:
+    """Every package of the `.in` file is in the lock file."""
+    asked = re.findall(
+        r"^([a-z0-9._-]+)(?=[=<>!~ #]|$)", (PROJECT / f"{name}.in").read_text(), re.MULTILINE
+    )
+    locked = re.findall(r"^([a-z0-9._-]+)==", (PROJECT / f"{name}.txt").read_text(), re.MULTILINE)
+
+    assert not [package for package in asked if not package.startswith("-") and package not in locked]
+
+
+def documented(name: str, info: FieldInfo) -> tuple[str, str]:
+    """Return how the table of settings must begin for a setting: its variable and its default."""
+    variable = str(info.validation_alias or f"PREDICTION_{name.upper()}")
+    default = str(info.default).lower() if isinstance(info.default, bool) else str(info.default)
+    return variable, "unset" if info.default is None else default
+
+
+def bounds(info: FieldInfo) -> str | None:
+    """Return how a number's bounds must be told, None for what is no number."""
+    low = next((item.ge for item in info.metadata if isinstance(item, Ge)), None)
+    high = next((item.le for item in info.metadata if isinstance(item, Le)), None)
+    if low is None:
+        return None
+    return f"{low} to {high}" if high is not None else f"{low} or more"
+
+
+def test_the_table_of_settings_is_exact() -> None:
+    """docs/settings.md lists every setting with its default and its bounds, in order, and no other."""
+    rows = re.findall(
+        r"^\| `([A-Z_]+)` \| `?([^|`]+)`? \| ([^|]+) \|",
+        (PROJECT / "docs" / "settings.md").read_text(),
+        re.MULTILINE,
+    )
+    fields = Settings.model_fields
+
+    assert [documented(name, info) for name, info in fields.items()] == [
+        (variable, default.strip()) for variable, default, _ in rows
+    ]
+    for info, (_, _, allowed) in zip(fields.values(), rows, strict=True):
+        assert bounds(info) in (None, allowed.strip())
