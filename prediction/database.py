@@ -24,6 +24,7 @@ from prediction.errors import InvalidSettings, JournalBusy, JournalTooNew, Journ
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MIGRATION_LOCK = 0x70726564  # "pred": any number will do, as long as all hosts use the same
+ORDER_LOCK = MIGRATION_LOCK + 1
 LOCK_PATIENCE_MS = 800
 """How long a request waits for a lock."""
 
@@ -104,6 +105,15 @@ class Database:
                 self._writing.release()
         else:
             raise JournalBusy(LOCKED)
+
+    def order(self, connection: sa.Connection) -> None:
+        """Let what a transaction inserts from here on be numbered in the order of commits.
+
+        PostgreSQL gives a number when a row is inserted: without this, one that is committed later may
+        have a smaller number, and whoever reads on from the last number would never meet it.
+        """
+        if not self.is_sqlite:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ORDER_LOCK)))
 
     def connect_writer(self, durable: bool) -> Any:
         """Open a DBAPI connection of one's own; on SQLite it never waits for a lock.

@@ -251,13 +251,13 @@ class Body:
 
 def explain(error: Exception) -> tuple[int, str, bytes, dict[str, str]]:
     """Turn an error into status, reason, body and headers."""
-    detail: list[Any] = error.detail if isinstance(error, Error) else []
     headers: dict[str, str] = {}
     if isinstance(error, Refusal):
         status, reason, headers = REFUSALS[error.reason], error.reason, dict(error.headers)
     else:
         status, reason = status_of(error)
     message = "the server failed: its log has the traceback" if status == 500 else str(error)
+    detail: list[Any] = error.detail if isinstance(error, Error) and status < 500 else []
     if status == 503:
         headers["retry-after"] = "1"
     return status, reason, to_json({"error": message, "detail": detail}), headers

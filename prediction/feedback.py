@@ -70,17 +70,19 @@ def give(journal: Journal, model: str, labels: Sequence[Label]) -> list[str | Er
         `UnknownPrediction` (or another model's), `ConflictingLabel`.
     """
     answers: list[str | Error] = []
-    changes = _Changes(now_us(), {}, {}, [])
     with journal.database.write(durable=True) as connection:
         known = _lock_predictions(connection, model, labels)
         current = _current(connection, known)
+        changes = _Changes(now_us(), {}, {}, [])  # now, not before: others may have been waited for
         for item in labels:
             had = current.get(item.prediction_id)
             answer = _judge(item, model, item.prediction_id in known, had)
             answers.append(answer)
             if answer in ("recorded", "corrected"):
                 current[item.prediction_id] = changes.add(item, model, had)
-        changes.write(connection)
+        if changes:
+            journal.database.order(connection)
+            changes.write(connection)
     return answers
 
 
@@ -117,14 +119,16 @@ class _Changes:
         (self.added if is_new else self.changed)[prediction_id] = row
         return Current(item.label, self.at_us)
 
+    def __bool__(self) -> bool:
+        return bool(self.added or self.changed)
+
     def write(self, connection: sa.Connection) -> None:
         if self.replaced:
             connection.execute(corrections.insert(), self.replaced)
         if self.changed:  # a new seq, so that who reads on from the last one seen meets the new label
             for ids in _chunks(sorted(self.changed)):
                 connection.execute(feedback.delete().where(feedback.c.prediction_id.in_(ids)))
-        if self.added or self.changed:
-            connection.execute(feedback.insert(), [*self.added.values(), *self.changed.values()])
+        connection.execute(feedback.insert(), [*self.added.values(), *self.changed.values()])
 
 
 def find(journal: Journal, prediction_id: str) -> Outcome | None:
@@ -175,7 +179,7 @@ def _lock_predictions(connection: sa.Connection, model: str, labels: Sequence[La
     known: set[str] = set()
     given = {label.prediction_id for label in labels}
     for ids in _chunks(sorted(filter(is_id, given))):
-        # The model is compared here: asked for it, a database without statistics may walk through all of it.
+        # The model is compared below: with it, a database without statistics may take its index.
         query = sa.select(predictions.c.prediction_id, predictions.c.model).where(
             predictions.c.prediction_id.in_(ids)
         )

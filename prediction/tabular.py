@@ -10,6 +10,7 @@ import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -32,19 +33,37 @@ def read(path: Path) -> Iterator[list[Row]]:
         When the file is missing, of another kind, or not what its name says.
     """
     reader = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}[_kind(path)]
-    try:
+    with _told(f"{path} can't be read", READING):
         yield from reader(path)
-    except (OSError, ValueError, UnicodeDecodeError, csv.Error) as error:
-        raise InvalidInput(f"{path} can't be read: {error}") from error
 
 
 def count(path: Path) -> int | None:
-    """Return how many rows a file has, where that is cheap to know."""
+    """Return how many rows a file has, where that is cheap to know.
+
+    Raises
+    ------
+    InvalidInput
+        As `read`.
+    """
     if _kind(path) != ".parquet" or not path.is_file():
         return None
     from pyarrow import parquet
 
-    return int(parquet.ParquetFile(path).metadata.num_rows)
+    with _told(f"{path} can't be read", READING):
+        return int(parquet.ParquetFile(path).metadata.num_rows)
+
+
+READING = (OSError, ValueError, RecursionError, csv.Error)
+"""What a file raises that is not what its name says; nesting without end is one of them."""
+
+
+@contextmanager
+def _told(what: str, errors: tuple[type[Exception], ...]) -> Iterator[None]:
+    """Raise what ails a file as one sentence."""
+    try:
+        yield
+    except errors as error:
+        raise InvalidInput(f"{what}: {str(error).strip()}") from error
 
 
 def _kind(path: Path) -> str:
@@ -90,7 +109,10 @@ def _read_parquet(path: Path) -> Iterator[list[Row]]:
 
 
 class Writer(ABC):
-    """Writes rows to a file; a context manager. After an exception the file is not there."""
+    """Writes rows to a file; a context manager. After an exception the file is not there.
+
+    Raises `InvalidInput` where the file can't be written, on a full disk for example.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -101,16 +123,19 @@ class Writer(ABC):
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        self._close()
-        if kind is None:
-            self._draft.replace(self.path)
-        else:
+        try:
+            with _told(f"{self.path} can't be written", (OSError,)):
+                self._close()
+                if kind is None:
+                    self._draft.replace(self.path)
+        finally:
             self._draft.unlink(missing_ok=True)
 
     def write(self, rows: Sequence[Row]) -> None:
         """Append rows."""
         if rows:
-            self._append(rows)
+            with _told(f"{self.path} can't be written", (OSError,)):
+                self._append(rows)
             self.rows += len(rows)
 
     @abstractmethod
@@ -129,18 +154,17 @@ def writer(path: Path, columns: Columns) -> Writer:
         When the kind is not known, or the folder can't be written to.
     """
     kind = _kind(path)
-    try:
+    with _told(f"{path} can't be written", (OSError,)):
         if kind == ".parquet":
             return _ParquetWriter(path, columns)
         return _CsvWriter(path, columns) if kind == ".csv" else _JsonlWriter(path)
-    except OSError as error:
-        raise InvalidInput(f"{path} can't be written: {error}") from error
 
 
 class _CsvWriter(Writer):
     def __init__(self, path: Path, columns: Columns) -> None:
         super().__init__(path)
-        self._file = self._draft.open("w", newline="", encoding="utf-8")
+        # a refused text may hold half a character, which no encoding has
+        self._file = self._draft.open("w", newline="", encoding="utf-8", errors="backslashreplace")
         self._writer = csv.DictWriter(self._file, list(columns))
         self._writer.writeheader()
 

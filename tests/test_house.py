@@ -232,10 +232,14 @@ def test_importing_does_no_io(tmp_path: Path) -> None:
     assert not json.loads(done.stdout)
 
 
+TWINS = {"__main__": "cli", "tables": "journal", "staging": "store", "errors": "entrance"}
+"""Modules that are tested with the one that they are part of."""
+
+
 def twin(module: str) -> str:
     """Return the test file of a module."""
     stem = unit(module).rpartition(".")[2]
-    return f"tests/test_{'cli' if stem == '__main__' else stem}.py"
+    return f"tests/test_{TWINS.get(stem, stem)}.py"
 
 
 @pytest.mark.parametrize("module", sorted(set(MODULES) - set(PACKAGES)))

@@ -1,0 +1,465 @@
+"""The journal's database, on SQLite and PostgreSQL: migrations, locks, syncs, plans, backups."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sqlite3
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from models_store.errors import InvalidInput
+from prediction import database, feedback, retention
+from prediction.database import Database
+from prediction.errors import InvalidSettings, JournalBusy, JournalTooNew, JournalUnavailable
+from prediction.feedback import Label
+from prediction.journal import Journal
+from prediction.tables import tables
+from tests import databases
+from tests.databases import Postgres, prediction, query, record
+
+journal_url = databases.journal_url
+journal = databases.journal
+postgres = databases.postgres
+
+MIGRATE = """
+from prediction.journal import Journal
+journal = Journal(sys.argv[1])
+wait()
+journal.migrate()
+journal.promote_first("iris", sys.argv[2], "d" * 64, by="test", reason="first start")
+journal.close()
+"""
+
+
+@pytest.fixture
+def sqlite_journal(tmp_path: Path) -> Iterator[Journal]:
+    """A migrated journal on SQLite."""
+    with databases.opened(f"sqlite:///{tmp_path / 'journal.db'}") as opened:
+        yield opened
+
+
+# ------------------------------------------------------------------------------------ migrations
+
+
+def test_migrations_make_the_tables_that_the_code_expects(journal: Journal, journal_url: str) -> None:
+    """Every migration together gives exactly the declared tables, columns and indexes; twice too."""
+    journal.migrate()
+
+    with databases.connected(journal_url) as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        differences = compare_metadata(context, tables)
+        current = context.get_current_revision()
+
+    assert [] == differences
+    assert ScriptDirectory(str(database.MIGRATIONS)).get_current_head() == current
+
+
+def test_processes_may_migrate_a_new_journal_at_once(journal_url: str) -> None:
+    """Several hosts that meet an empty database all find it migrated, and one of them promotes."""
+    databases.run_at_once(MIGRATE, [[journal_url, f"v{number}"] for number in range(3)])
+
+    with databases.opened(journal_url) as journal:
+        assert 1 == len(journal.promotions("iris", limit=10))
+
+
+def test_a_journal_of_a_newer_release_is_not_touched(journal: Journal, journal_url: str) -> None:
+    """A revision that this release does not know ends with a sentence that says what to do."""
+    with databases.connected(journal_url) as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+
+    with pytest.raises(JournalTooNew, match="newer release: install that one") as caught:
+        journal.migrate()
+
+    assert "PREDICTION_DATABASE_URL" in str(caught.value)
+    assert [("9999",)] == query(journal_url, "SELECT version_num FROM alembic_version")
+
+
+# --------------------------------------------------------------------------------------- the URL
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "journal.db",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "mysql://user:hunter2@host/journal",
+        "postgresql://user:hunter2@host:port/journal",
+    ],
+)
+def test_a_url_of_another_kind_is_refused(url: str) -> None:
+    """What names no file and no PostgreSQL ends with a sentence that shows both, and no password."""
+    with pytest.raises(InvalidSettings) as caught:
+        Database(url)
+
+    sentence = str(caught.value)
+    assert sentence.startswith("PREDICTION_DATABASE_URL: give sqlite:////path/to/file.db or postgresql")
+    assert "hunter2" not in told(caught.value)
+
+
+def told(error: BaseException) -> str:
+    """Return all that a traceback of an error would show."""
+    return "".join(traceback.format_exception(error))
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg", "postgresql+asyncpg"])
+def test_a_password_is_in_no_message(scheme: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A PostgreSQL that can't be reached is an error without its password, and so is the log."""
+    caplog.set_level(logging.DEBUG)
+    unreachable = Journal(f"{scheme}://user:hunter2@/journal?host={tmp_path}")
+
+    started = time.monotonic()
+    with pytest.raises(JournalUnavailable) as caught:
+        unreachable.champions()
+
+    assert time.monotonic() - started < 1.5
+    assert database.NO_ANSWER == str(caught.value)
+    assert "hunter2" not in told(caught.value) + caplog.text
+
+
+# ------------------------------------------------------------------------------ locks and syncs
+
+
+def test_only_durable_transactions_are_synced_on_sqlite(sqlite_journal: Journal) -> None:
+    """A durable commit syncs the log (2, FULL); another one leaves that to the system (1, NORMAL)."""
+    for durable, expected in [(True, 2), (False, 1), (True, 2)]:
+        with sqlite_journal.database.write(durable=durable) as connection:
+            assert expected == connection.exec_driver_sql("PRAGMA synchronous").scalar()
+
+
+@pytest.mark.parametrize(("durable", "expected"), [(False, 1), (True, 2)])
+def test_predictions_are_synced_where_that_is_wanted(
+    sqlite_journal: Journal, durable: bool, expected: int
+) -> None:
+    """The connection that records predictions keeps to the setting, whatever others ask for."""
+    connection = sqlite_journal.database.connect_writer(durable)
+    with sqlite_journal.database.write(durable=not durable):
+        pass
+    for _ in range(2):
+        assert (expected,) == connection.cursor().execute("PRAGMA synchronous").fetchone()
+        connection.commit()
+    connection.invalidate()
+
+
+def test_feedback_and_the_ledger_are_synced(sqlite_journal: Journal) -> None:
+    """What must survive the loss of power is committed with a synced log, a worker's report is not."""
+    synced: list[Any] = []
+
+    def look(connection: sa.Connection) -> None:
+        synced.append(connection.exec_driver_sql("PRAGMA synchronous").scalar())
+
+    (prediction_id,) = record(sqlite_journal, [prediction(1)])
+    sa.event.listen(sa.Engine, "commit", look)
+    try:
+        feedback.give(sqlite_journal, "iris", [Label(prediction_id, "setosa")])
+        sqlite_journal.report_worker("host", 1, {"iris": ("v1", 1)})
+        sqlite_journal.promote("iris", "v1", "d" * 64, by="test", reason="because")
+    finally:
+        sa.event.remove(sa.Engine, "commit", look)
+
+    assert [2, 1, 2] == synced
+
+
+def test_postgresql_syncs_every_commit(postgres: Postgres) -> None:
+    """No connection turns PostgreSQL's own durability off."""
+    with postgres.database() as url, databases.opened(url) as journal, journal.database.write() as one:
+        assert "on" == one.exec_driver_sql("SHOW synchronous_commit").scalar()
+
+
+def test_a_lock_is_waited_for_about_a_second(journal: Journal, journal_url: str) -> None:
+    """While another process holds the tables, a write ends with a sentence that says to try again."""
+    with databases.locked(journal_url):
+        started = time.monotonic()
+        with pytest.raises(JournalBusy, match="try again"):
+            journal.promote("iris", "v1", "d" * 64, by="test", reason="because")
+        assert 0.5 < time.monotonic() - started < 1.6
+
+    assert journal.promote("iris", "v1", "d" * 64, by="test", reason="because") is not None
+
+
+def test_a_short_lock_delays_and_fails_nothing(journal: Journal, journal_url: str) -> None:
+    """A write behind a lock of a quarter of a second is done when it ends."""
+    locked = threading.Event()
+
+    def hold() -> None:
+        with databases.locked(journal_url):
+            locked.set()
+            time.sleep(0.25)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    locked.wait()
+    assert journal.promote("iris", "v1", "d" * 64, by="test", reason="because") is not None
+    holder.join()
+
+
+def test_a_restarted_postgresql_costs_nothing(postgres: Postgres) -> None:
+    """Connections that a restart has broken are replaced before anybody meets an error."""
+    with postgres.database() as url, databases.opened(url) as journal:
+        (prediction_id,) = record(journal, [prediction(1)])
+        postgres.restart()
+        assert prediction_id == journal.prediction(prediction_id).prediction_id
+        postgres.restart()
+        assert ["recorded"] == feedback.give(journal, "iris", [Label(prediction_id, "setosa")])
+
+
+def test_a_stopped_postgresql_is_told_at_once(postgres: Postgres) -> None:
+    """While it is down each call is the error for that, soon; afterwards all works as before."""
+    with postgres.database() as url, databases.opened(url) as journal:
+        with postgres.stopped():
+            for use in (Journal.champions, Journal.migrate, Journal.writer):
+                started = time.monotonic()
+                with pytest.raises(JournalUnavailable):
+                    use(journal)
+                assert time.monotonic() - started < 1.5
+        assert {} == journal.champions()
+
+
+# ------------------------------------------------------------------------------------ query plans
+
+ROWS = 100_000
+FILL = """
+INSERT INTO predictions
+    (prediction_id, at_us, model, version, features, predicted_class, probabilities, warnings)
+WITH RECURSIVE numbers(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < {rows})
+SELECT '01a20576-e6f4-7194-8645-' || (100000000000 + i), {now} - ({rows} - i) * CAST(10000000 AS BIGINT),
+    CASE WHEN i % 2 = 0 THEN 'iris' ELSE 'penguins' END, 'v', '{{}}', 'setosa', '{{}}', '[]'
+FROM numbers
+"""
+LABEL = """
+INSERT INTO feedback (prediction_id, model, label, at_us)
+SELECT prediction_id, model, 'setosa', at_us FROM predictions WHERE seq % 50 = 0 ORDER BY seq
+"""
+ID = "01a20576-e6f4-7194-8645-100000000100"
+
+
+@pytest.fixture(scope="module", params=["sqlite", "sqlite analysed", "postgresql analysed"])
+def large(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journal]:
+    """A journal of 100,000 predictions, the oldest 12 days old, and a label for each fiftieth."""
+    kind, _, analysed = request.param.partition(" ")
+    folder = tmp_path_factory.mktemp("large")
+    with databases.empty_database(kind, folder) as url, databases.opened(url) as journal:
+        with databases.connected(url) as connection:
+            connection.execute(sa.text(FILL.format(rows=ROWS, now=time.time_ns() // 1000)))
+            connection.execute(sa.text(LABEL))
+        if analysed:
+            with databases.connected(url) as connection:
+                connection.exec_driver_sql("ANALYZE")
+        yield journal
+
+
+def window(journal: Journal) -> None:
+    """Read the last hour of a model, as monitoring does."""
+    predictions = tables.tables["predictions"].c
+    since_us = time.time_ns() // 1000 - 3_600_000_000
+    wanted = sa.select(predictions.version, predictions.features).where(
+        predictions.model == "iris", predictions.at_us >= since_us
+    )
+    with journal.database.read() as connection:
+        assert 100 < len(list(connection.execute(wanted.order_by(predictions.at_us)))) < 200
+
+
+def read_outcomes_on(journal: Journal) -> None:
+    """Read labels in three chunks."""
+    chunks = feedback.outcomes(journal, "iris", chunk_rows=100)
+    assert [100, 100, 100] == [len(next(chunks)) for _ in range(3)]
+
+
+USES: dict[str, Callable[[Journal], Any]] = {
+    "a window of time": window,
+    "a prediction by its id": lambda journal: journal.prediction(ID),
+    "outcomes in order": read_outcomes_on,
+    "labels given": lambda journal: feedback.give(journal, "iris", [Label(ID, "setosa")]),
+    "a label by its id": lambda journal: feedback.find(journal, ID),
+    "pruning": lambda journal: next(retention.prune(journal, days=10)),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_no_query_walks_through_all_predictions(large: Journal, use: str) -> None:
+    """Whatever is asked of a large journal is found by an index."""
+    plans = explained(large, USES[use])
+
+    assert plans
+    walks = [plan for plan in plans if re.search(r"SCAN predictions|Seq Scan on predictions", plan)]
+    assert [] == walks
+
+
+def explained(journal: Journal, use: Callable[[Journal], Any]) -> list[str]:
+    """Return the plans of all statements that a use of the journal runs."""
+    statements: list[tuple[str, Any]] = []
+
+    def note(*event: Any) -> None:
+        statements.append((event[2], event[3][0] if event[5] else event[3]))
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
+    try:
+        use(journal)
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)
+    explain = "EXPLAIN QUERY PLAN" if journal.database.is_sqlite else "EXPLAIN"
+    plans = []
+    with journal.database.read() as connection:
+        for statement, parameters in statements:
+            if re.match("SELECT|DELETE|WITH", statement):
+                rows = connection.exec_driver_sql(f"{explain} {statement}", parameters)
+                plans.append("\n".join([statement, *(str(row[-1]) for row in rows)]))
+    return plans
+
+
+# ------------------------------------------------------------------------------ backup and restore
+
+
+def test_a_backup_is_whole_while_others_write(sqlite_journal: Journal, tmp_path: Path) -> None:
+    """A copy made under load holds all that was committed before, up to one moment; nobody waits long."""
+    record(sqlite_journal, [prediction(number) for number in range(5_000)])
+    longest, stop = [0.0], threading.Event()
+
+    def write_on() -> None:
+        number = 5_000
+        while not stop.is_set():
+            started = time.monotonic()
+            record(sqlite_journal, [prediction(number)])
+            longest[0] = max(longest[0], time.monotonic() - started)
+            number += 1
+
+    thread = threading.Thread(target=write_on)
+    thread.start()
+    copies = [tmp_path / f"copy{number}.db" for number in range(3)]
+    for copy in copies:
+        sqlite_journal.database.backup(copy)
+    stop.set()
+    thread.join()
+
+    for copy in copies:
+        numbers = query(f"sqlite:///{copy}", "SELECT seq FROM predictions ORDER BY seq")
+        assert [(number,) for number in range(1, len(numbers) + 1)] == numbers
+        assert len(numbers) >= 5_000
+        assert [("ok",)] == query(f"sqlite:///{copy}", "PRAGMA integrity_check")
+    assert longest[0] < 0.5
+    assert {"journal.db", "copy0.db", "copy1.db", "copy2.db"} == visible(tmp_path)
+
+
+def visible(folder: Path) -> set[str]:
+    """Return the names in a folder, but for the log and the shared memory of the open journal."""
+    return {path.name for path in folder.iterdir()} - {"journal.db-wal", "journal.db-shm"}
+
+
+def test_a_backup_is_one_file(sqlite_journal: Journal, tmp_path: Path) -> None:
+    """A backup may be copied anywhere and read there: it needs no log beside it."""
+    (prediction_id,) = record(sqlite_journal, [prediction(1)])
+    (tmp_path / "elsewhere").mkdir()
+    sqlite_journal.database.backup(tmp_path / "elsewhere" / "copy.db")
+
+    read_only = f"sqlite:///file:{tmp_path / 'elsewhere' / 'copy.db'}?mode=ro&uri=true"
+    assert [(prediction_id,)] == query(read_only, "SELECT prediction_id FROM predictions")
+    assert {"copy.db"} == visible(tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize("target", ["missing/copy.db", "folder"])
+def test_a_backup_that_can_t_be_written_says_so(
+    sqlite_journal: Journal, tmp_path: Path, target: str
+) -> None:
+    """Where the folder is missing or the name is a folder's, a sentence says so, and nothing is left."""
+    (tmp_path / "folder").mkdir()
+
+    with pytest.raises(InvalidInput, match=f"{target} can't be written: "):
+        sqlite_journal.database.backup(tmp_path / target)
+
+    assert {"journal.db", "folder"} == visible(tmp_path)
+
+
+def test_a_restored_journal_is_what_the_backup_holds(sqlite_journal: Journal, tmp_path: Path) -> None:
+    """What came after the backup is gone, all before is there, and the journal goes on from there."""
+    (kept,) = record(sqlite_journal, [prediction(1)])
+    sqlite_journal.database.backup(tmp_path / "copy.db")
+    record(sqlite_journal, [prediction(2)])
+
+    sqlite_journal.database.restore(tmp_path / "copy.db")
+
+    ids = "SELECT prediction_id FROM predictions ORDER BY seq"
+    assert [(kept,)] == query(f"sqlite:///{tmp_path / 'journal.db'}", ids)
+    record(sqlite_journal, [prediction(3)])
+    assert kept == sqlite_journal.prediction(kept).prediction_id
+    assert {"journal.db", "copy.db"} == visible(tmp_path)
+
+
+def test_a_backup_of_an_older_release_is_migrated(sqlite_journal: Journal, tmp_path: Path) -> None:
+    """A backup from before feedback existed is brought to this release on its way in."""
+    old = sa.create_engine(f"sqlite:///{tmp_path / 'old.db'}")
+    with old.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(database.MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    old.dispose()
+
+    sqlite_journal.database.restore(tmp_path / "old.db")
+
+    assert [] == query(f"sqlite:///{tmp_path / 'journal.db'}", "SELECT * FROM feedback")
+
+
+def no_backups(folder: Path, journal: Journal) -> dict[str, Path]:
+    """Make files that are no whole backup of a journal of this release."""
+    (folder / "letter.db").write_text("this is a letter, and not a database " * 100)
+    (folder / "empty.db").write_text("")
+    (folder / "folder.db").mkdir()
+    with closing(sqlite3.connect(folder / "foreign.db")) as foreign, foreign:
+        foreign.execute("CREATE TABLE letters (text TEXT)")
+    journal.database.backup(folder / "whole.db")
+    (folder / "half.db").write_bytes((folder / "whole.db").read_bytes()[:40_000])
+    (folder / "newer.db").write_bytes((folder / "whole.db").read_bytes())
+    with closing(sqlite3.connect(folder / "newer.db")) as newer, newer:
+        newer.execute("UPDATE alembic_version SET version_num = '9999'")
+    names = ("letter", "empty", "folder", "foreign", "half", "newer", "missing")
+    return {name: folder / f"{name}.db" for name in names}
+
+
+@pytest.mark.parametrize("name", ["letter", "empty", "folder", "foreign", "half", "newer", "missing"])
+def test_what_is_no_backup_is_refused(sqlite_journal: Journal, tmp_path: Path, name: str) -> None:
+    """A file of another kind, a damaged or a newer one is refused by name, and the journal stays."""
+    ids = record(sqlite_journal, [prediction(number) for number in range(500)])
+    (tmp_path / "backups").mkdir()
+    source = no_backups(tmp_path / "backups", sqlite_journal)[name]
+
+    with pytest.raises((InvalidInput, JournalTooNew)) as caught:
+        sqlite_journal.database.restore(source)
+
+    assert str(source) in str(caught.value) or "newer release" in str(caught.value)
+    assert 500 == sum(sqlite_journal.prediction(each).prediction_id == each for each in ids)
+    assert {"journal.db", "backups"} == visible(tmp_path)
+
+
+def test_a_journal_is_not_restored_from_itself(sqlite_journal: Journal, tmp_path: Path) -> None:
+    """The journal's own file is no backup: what its log holds would be lost."""
+    (prediction_id,) = record(sqlite_journal, [prediction(1)])
+
+    with pytest.raises(InvalidInput, match="is the journal itself"):
+        sqlite_journal.database.restore(tmp_path / "journal.db")
+
+    assert prediction_id == sqlite_journal.prediction(prediction_id).prediction_id
+
+
+def test_postgresql_has_its_own_tools(postgres: Postgres, tmp_path: Path) -> None:
+    """On PostgreSQL backup and restore name the program that does it."""
+    with postgres.database() as url, databases.opened(url) as journal:
+        with pytest.raises(InvalidInput, match="the journal is on PostgreSQL: use pg_dump"):
+            journal.database.backup(tmp_path / "copy.db")
+        with pytest.raises(InvalidInput, match="the journal is on PostgreSQL: use pg_restore"):
+            journal.database.restore(tmp_path / "copy.db")
+    assert set() == visible(tmp_path)

@@ -1,0 +1,115 @@
+"""The lock of a home: one server at a time, whatever becomes of its process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from prediction import home
+from prediction.errors import AlreadyServing
+from tests import databases
+from tests.serving import PROJECT
+
+HOLD = """
+import sys
+from pathlib import Path
+from prediction import home
+lock = home.lock(Path(sys.argv[1]))
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+RACE = """
+from pathlib import Path
+from prediction import home
+from prediction.errors import AlreadyServing
+wait()
+try:
+    lock = home.lock(Path(sys.argv[1]))
+    print("locked", flush=True)
+    import time
+    time.sleep(1.5)
+except AlreadyServing:
+    print("refused", flush=True)
+"""
+
+
+@contextmanager
+def held_by_another_process(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Hold a home's lock from another process."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)],
+        cwd=PROJECT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert "locked\n" == process.stdout.readline()
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_home_is_locked_until_its_file_is_closed(tmp_path: Path) -> None:
+    """A second lock is refused in a sentence that says who and what to do; later it is given."""
+    lock = home.lock(tmp_path)
+    with pytest.raises(AlreadyServing) as caught:
+        home.lock(tmp_path)
+    lock.close()
+
+    sentence = f"process {os.getpid()} serves {tmp_path}: stop it, or set BENTOML_HOME to another folder"
+    assert sentence == str(caught.value)
+    home.lock(tmp_path).close()
+
+
+def test_another_process_is_named(tmp_path: Path) -> None:
+    """Who holds the lock is told by its number, also after others have held it."""
+    home.lock(tmp_path).close()
+    with held_by_another_process(tmp_path) as holder:
+        for _ in range(2):
+            with pytest.raises(AlreadyServing, match=f"process {holder.pid} serves"):
+                home.lock(tmp_path)
+
+
+def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
+    """The lock of a process that was killed is free at once, although its file is still there."""
+    with held_by_another_process(tmp_path) as holder:
+        holder.kill()
+        holder.wait()
+        home.lock(tmp_path).close()
+
+
+def test_one_of_many_gets_the_lock(tmp_path: Path) -> None:
+    """Of processes that ask at the same moment, one is served and the others are refused."""
+    answers = databases.run_at_once(RACE, [[str(tmp_path)]] * 3)
+
+    assert ["locked\n", "refused\n", "refused\n"] == sorted(answers)
+
+
+def test_homes_are_locked_apart(tmp_path: Path) -> None:
+    """A home that does not exist yet is made, and two homes know nothing of each other."""
+    locks = [home.lock(tmp_path / "new" / name) for name in ("left", "right")]
+
+    assert ["left", "right"] == sorted(path.name for path in (tmp_path / "new").iterdir())
+    for lock in locks:
+        lock.close()
+
+
+def test_the_lock_is_not_inherited(tmp_path: Path) -> None:
+    """A process that the holder starts does not keep the home locked when the holder ends."""
+    lock = home.lock(tmp_path)
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    lock.close()
+    home.lock(tmp_path).close()
+    child.communicate(b"\n")
+
+    assert 0 == child.returncode

@@ -1,0 +1,112 @@
+"""One retraining in the foreground; on servers it is shown by the tests of the loop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from models_store import store
+from models_store.spec import Spec
+from prediction import feedback, predictor, runs, training
+from prediction.journal import Journal
+from tests.serving import run
+
+
+def learn(home: Path, spec: Spec, rows: int) -> Journal:
+    """Record predictions of the dataset's own rows, each with its true label."""
+    journal = Journal(f"sqlite:///{home / 'journal.db'}")
+    version = store.newest(home, spec.name)
+    answering = predictor.load(spec, version, version.digest)
+    X, y = spec.load()
+    columns, labels = spec.columns_of(X), [str(label) for label in y]
+    picked = [
+        spec.rows.object({name: round(values[row] + 0.01, 3) for name, values in columns.items()})
+        for row in range(rows)
+    ]
+    predictions = answering.predict(picked)
+    writer = journal.writer()
+    writer.insert(predictions)
+    writer.close()
+    given = [
+        feedback.Label(str(item.prediction_id), label)
+        for item, label in zip(predictions, labels, strict=False)
+    ]
+    assert {"recorded"} == set(feedback.give(journal, spec.name, given))
+    return journal
+
+
+def test_a_retraining_in_the_foreground_promotes(home: Path, specs: dict[str, Spec]) -> None:
+    """It tells the verdict in a sentence, and its version keeps the verdict and the data's digest."""
+    journal = learn(home, specs["iris"], rows=120)
+    before = journal.champions()["iris"].to_version
+
+    done = run("python", "-m", "prediction", "retrain", "iris", home=home)
+
+    assert 0 == done.returncode, done.stdout + done.stderr
+    assert done.stdout.startswith("promoted: not worse on any rule")
+    champion = journal.champions()["iris"]
+    assert (before, "retrain") == (champion.from_version, champion.by)
+    version = store.get(home, "iris", champion.to_version)
+    assert version.metadata["verdict"]["promote"] is True
+    assert version.metadata["rows"]["of_feedback"] > 50
+    assert "promoted" == runs.latest(journal, "iris", 1)[0].status
+
+
+def test_labels_count_once(home: Path, specs: dict[str, Spec]) -> None:
+    """After a retraining, the labels that it learnt are no longer new."""
+    learn(home, specs["iris"], rows=120)
+    run("python", "-m", "prediction", "retrain", "iris", home=home)
+
+    again = run("python", "-m", "prediction", "retrain", "iris", home=home)
+
+    assert 1 == again.returncode
+    assert "rejected: 0 new labels" in again.stdout
+
+
+def test_a_flood_weighs_no_more_than_the_dataset(specs: dict[str, Spec]) -> None:
+    """Each outcome weighs min(1, dataset rows / outcomes), so that together they are no majority."""
+    spec = specs["iris"]
+    flood = [
+        training.Labelled(
+            f"id-{number}",
+            {name: round(1 + number / 100, 3) for name in spec.inputs},
+            spec.classes[number % 3],
+        )
+        for number in range(2000)
+    ]
+
+    dataset = training.load_dataset(spec, flood)
+
+    own = [w for row, w in zip(dataset.training, dataset.weights, strict=True) if row < dataset.own_rows]
+    fed = [w for row, w in zip(dataset.training, dataset.weights, strict=True) if row >= dataset.own_rows]
+    assert {1.0} == set(own)
+    assert len(fed) > 1000
+    assert abs(sum(fed) - sum(own)) < 1e-6
+
+
+def test_held_out_outcomes_are_never_trained_on(specs: dict[str, Spec]) -> None:
+    """Nor is an outcome with the features of a held-out row, whatever its id."""
+    spec = specs["iris"]
+    plain = training.load_dataset(spec)
+    held = plain.part(plain.holdout)[0]
+    copies = [
+        training.Labelled(f"copy-{row}", {name: values[row] for name, values in held.items()}, "setosa")
+        for row in range(len(plain.holdout))
+    ]
+
+    dataset = training.load_dataset(spec, copies)
+
+    learnt = [row for row in dataset.training if row >= dataset.own_rows]
+    assert [] == learnt
+    assert plain.holdout == dataset.holdout
+    assert plain.training == dataset.training
+
+
+def test_a_repeated_outcome_counts_once(specs: dict[str, Spec]) -> None:
+    """The same features with the same label, under many ids, are one row."""
+    features = {name: item.example + 0.123 for name, item in specs["iris"].inputs.items()}
+    same = [training.Labelled(f"id-{number}", features, "setosa") for number in range(50)]
+
+    dataset = training.load_dataset(specs["iris"], same)
+
+    fed = [row for row in dataset.training if row >= dataset.own_rows]
+    assert len(fed) + len(dataset.feedback_holdout) == 1

@@ -1,0 +1,131 @@
+"""Settings: what the environment may say, and what is said when it can't be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from prediction import settings
+from prediction.errors import InvalidSettings
+from prediction.settings import Settings
+from tests.serving import run
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BENTOML_HOME", raising=False)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"PREDICTION_{name.upper()}", raising=False)
+
+
+def test_without_variables_the_documented_limits_hold() -> None:
+    """An empty environment gives 10,000 rows, 8 MB, one worker a core, and a journal in the home."""
+    found = settings.load()
+
+    assert (10_000, 8_000_000, None) == (found.max_batch_rows, found.max_body_bytes, found.workers)
+    assert Path.home() / "bentoml" == found.home
+    assert f"sqlite:///{Path.home()}/bentoml/journal.db" == found.journal_url
+
+
+def test_a_switch_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A switch is off or on as its variable says, in the words that people use for it."""
+    for word, expected in [("true", True), ("0", False), ("on", True), ("no", False)]:
+        monkeypatch.setenv("PREDICTION_DURABLE_PREDICTIONS", word)
+
+        assert expected is settings.load().durable_predictions
+
+
+def test_home_is_bentomls_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The home is BENTOML_HOME, made absolute, and the journal follows it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BENTOML_HOME", "here")
+
+    assert tmp_path / "here" == settings.load().home
+    assert f"sqlite:///{tmp_path}/here/journal.db" == settings.load().journal_url
+
+
+def test_home_may_begin_with_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tilde in BENTOML_HOME is the user's folder, as in BentoML itself."""
+    monkeypatch.setenv("BENTOML_HOME", "~/elsewhere")
+
+    assert Path.home() / "elsewhere" == settings.load().home
+
+
+def test_every_number_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each limit is taken from the variable of its name."""
+    numbers = {"workers": 3, "max_batch_rows": 7, "max_body_bytes": 2_000, "max_in_flight": 5}
+    for name, value in numbers.items():
+        monkeypatch.setenv(f"PREDICTION_{name.upper()}", str(value))
+
+    assert numbers == settings.load().model_dump(include=set(numbers))
+
+
+def test_another_journal_is_used_and_its_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal's URL can be set, and printing the settings does not tell its password."""
+    url = "postgresql+psycopg://loop:hunter2@db/loop"
+    monkeypatch.setenv("PREDICTION_DATABASE_URL", url)
+
+    found = settings.load()
+
+    assert url == found.journal_url
+    assert "hunter2" not in f"{found!r} {found}"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PREDICTION_WORKERS", "0"),
+        ("PREDICTION_WORKERS", "many"),
+        ("PREDICTION_MAX_BATCH_ROWS", "-3"),
+        ("PREDICTION_MAX_BATCH_ROWS", "1.5"),
+        ("PREDICTION_MAX_BODY_BYTES", "12"),
+        ("PREDICTION_MAX_IN_FLIGHT", "0"),
+        ("PREDICTION_MAX_IN_FLIGHT", ""),
+        ("PREDICTION_JOURNAL_REQUIRED", "perhaps"),
+        ("PREDICTION_JOURNAL_DAYS", "0"),
+    ],
+)
+def test_an_unusable_value_is_told_by_its_variable(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    """The sentence begins with the variable's name, so that it can be found and mended."""
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(InvalidSettings) as caught:
+        settings.load()
+
+    assert str(caught.value).startswith(f"{variable}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unusable_value_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was set may be a secret in the wrong variable, so no message holds it."""
+    monkeypatch.setenv("PREDICTION_WORKERS", "hunter2")
+
+    with pytest.raises(InvalidSettings) as caught:
+        settings.load()
+
+    assert "hunter2" not in f"{caught.value!r}"
+
+
+def test_settings_do_not_change_while_running() -> None:
+    """Settings are read once: assigning to one is an error."""
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.load().workers = 2  # type: ignore[misc]
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    """Each setting has a description, which the documentation is checked against."""
+    assert [] == [name for name, info in Settings.model_fields.items() if not info.description]
+
+
+def test_a_command_ends_with_one_sentence_about_a_bad_setting(tmp_path: Path) -> None:
+    """A command told something unusable ends with that sentence and no traceback."""
+    done = run("python", "train.py", home=tmp_path, workers="none")
+
+    assert 1 == done.returncode
+    assert "train.py: PREDICTION_WORKERS: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert 1 == len(done.stderr.strip().splitlines())

@@ -1,0 +1,223 @@
+"""`python train.py`, as its users run it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models_store import store
+from models_store.spec import Spec
+from models_store.store import Version
+from prediction.journal import Journal, Promotion
+from tests.serving import PROJECT, run
+
+LABELS = ["rows", "classes", "accuracy", "macro-F1", "log-loss", "seconds", "size", "served by"]
+
+LOAD = """
+import json, sys, bentoml
+from models_store import catalog
+for name, spec in catalog.load().items():
+    X, _ = spec.load()
+    loaded = bentoml.sklearn.load_model(f"{name}:latest")
+    print(json.dumps(loaded.predict_proba(X).tolist()))
+"""
+
+BOOSTED = '''
+"""Irises again, with an estimator that does not compile."""
+
+from dataclasses import replace
+
+from models_store.catalog import iris
+
+
+def pipeline(seed):
+    """Boost histograms."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    return HistGradientBoostingClassifier(max_iter=5, random_state=seed)
+
+
+SPEC = replace(iris.SPEC, name="boosted", pipeline=pipeline)
+'''
+
+
+def train(*arguments: str, home: Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run the command."""
+    return run("python", "train.py", *arguments, home=home, **options)
+
+
+def ledger(home: Path, name: str) -> list[Promotion]:
+    """Read a model's promotions, newest first."""
+    with closing(Journal(f"sqlite:///{home / 'journal.db'}")) as journal:
+        return journal.promotions(name, limit=100)
+
+
+def table(printed: str) -> dict[str, str]:
+    """Read the first table: label to figure, the lines of a long figure joined."""
+    found: dict[str, str] = {}
+    label = ""
+    for line in printed[: printed.index("└")].splitlines():
+        if line.startswith("│"):
+            first, second = (cell.strip() for cell in line.strip("│").split("│"))
+            label = first or label
+            found[label] = f"{found.get(label, '')} {second}".strip()
+    return found
+
+
+def assert_one_sentence(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    """Check that a command failed with a sentence that holds these words."""
+    assert 1 == done.returncode
+    assert "" == done.stdout
+    assert done.stderr.startswith("train.py: ")
+    assert 1 == len(done.stderr.splitlines()), done.stderr
+    assert not [word for word in words if word not in done.stderr], done.stderr
+
+
+@pytest.fixture(scope="module")
+def again(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A trained home in which both models were trained again and not promoted, and what was printed."""
+    home = Path(shutil.copytree(trained_home, tmp_path_factory.mktemp("again") / "home"))
+    done = train("--seed", "0", "--no-promote", home=home)
+    assert (0, "") == (done.returncode, done.stderr)
+    return home, done.stdout
+
+
+def pair(home: Path, name: str) -> tuple[Version, Version]:
+    """Return the newest version and the one before."""
+    newest, before = store.versions(home, name)
+    return newest, before
+
+
+def test_every_model_is_trained_saved_and_promoted(trained_home: Path, specs: dict[str, Spec]) -> None:
+    """Without arguments each spec has one version, and it is the champion, by `train`."""
+    for name in specs:
+        (version,) = store.versions(trained_home, name)
+        (promotion,) = ledger(trained_home, name)
+        store.verify(version, promotion.digest)
+
+        assert (version.version, None) == (promotion.to_version, promotion.from_version)
+        assert ("train", "trained, seed 0") == (promotion.by, promotion.reason)
+        assert "onnx" == version.runtime
+
+
+def test_the_table_tells_the_figures(again: tuple[Path, str], specs: dict[str, Spec]) -> None:
+    """Rows, classes, accuracy, macro-F1, log-loss, seconds, size and what serves it, as in the metadata."""
+    home, printed = again
+    for name, spec in specs.items():
+        version, _ = pair(home, name)
+        told = table(printed[printed.index(f"{name} {version.version}") :])
+        kept, metrics = version.metadata, version.metrics
+
+        assert LABELS == list(told)
+        assert f"{kept['rows']['training']} trained on, {kept['rows']['holdout']} held out" == told["rows"]
+        assert ", ".join(spec.classes) == told["classes"]
+        assert f"{metrics['accuracy']:.3f} on the holdout" == told["accuracy"]
+        assert f"{metrics['macro_f1']:.3f}" == told["macro-F1"]
+        assert f"{metrics['log_loss']:.3f}" == told["log-loss"]
+        assert float(told["seconds"]) > 0
+        assert told["size"].endswith(" KiB")
+        assert f"onnx ({kept['compiled']})" == told["served by"]
+        assert f"{name}: load the data" in printed
+
+
+def test_the_same_seed_repeats_itself_in_another_process(
+    again: tuple[Path, str], specs: dict[str, Spec]
+) -> None:
+    """Metrics, data digest and the answers to the golden requests are the same, to the last bit."""
+    for name in specs:
+        newest, before = pair(again[0], name)
+
+        assert before.metrics == newest.metrics
+        assert before.metadata["data_digest"] == newest.metadata["data_digest"]
+        assert before.read_json(store.GOLDEN) == newest.read_json(store.GOLDEN)
+
+
+def test_no_promote_leaves_the_champion(again: tuple[Path, str], specs: dict[str, Spec]) -> None:
+    """The version is saved and the latest, and the ledger has not grown."""
+    home, printed = again
+
+    assert "champion" not in printed
+    for name in specs:
+        newest, before = pair(home, name)
+        assert [before.version] == [promotion.to_version for promotion in ledger(home, name)]
+        assert newest.version == (home / "models" / name / "latest").read_text()
+
+
+def test_bentoml_loads_and_predicts(trained_home: Path, specs: dict[str, Spec]) -> None:
+    """`bentoml.sklearn.load_model("iris:latest")` answers every row as our own loading does."""
+    done = run("python", "-c", LOAD, home=trained_home)
+    assert 0 == done.returncode, done.stderr
+    for line, (name, spec) in zip(done.stdout.splitlines(), specs.items(), strict=True):
+        version = store.newest(trained_home, name)
+        expected = store.load_pipeline(version, version.digest).predict_proba(spec.load()[0])
+        np.testing.assert_allclose(json.loads(line), expected, rtol=0, atol=1e-12)
+
+
+def test_missing_trains_nothing_that_is_there(home: Path, specs: dict[str, Spec]) -> None:
+    """With a version of every model there is nothing to do, and nothing to say."""
+    done = train("--missing", home=home)
+
+    assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
+    assert [1, 1] == [len(store.versions(home, name)) for name in specs]
+
+
+def test_a_model_that_cannot_be_compiled_says_so(home: Path, tmp_path: Path) -> None:
+    """`--missing` trains the new model alone, with its seed; scikit-learn serves it, for a reason."""
+    copy = tmp_path / "project"
+    for package in ("models_store", "prediction"):
+        shutil.copytree(PROJECT / package, copy / package)
+    shutil.copy(PROJECT / "train.py", copy)
+    (copy / "models_store" / "catalog" / "boosted.py").write_text(BOOSTED)
+    done = train("--missing", "--seed", "7", home=home, cwd=copy)
+    assert (0, "") == (done.returncode, done.stderr)
+    version = store.newest(home, "boosted")
+    (promotion,) = ledger(home, "boosted")
+
+    assert table(done.stdout)["served by"].startswith("scikit-learn (float64 matrix: ")
+    assert f"boosted: {version.version} is the champion" in done.stdout
+    assert ("scikit-learn", 7) == (version.runtime, version.metadata["seed"])
+    assert "HistGradientBoosting" in version.metadata["compiled"]
+    assert (version.version, "trained, seed 7") == (promotion.to_version, promotion.reason)
+    assert not (version.path / store.ONNX).exists()
+    assert [1, 1] == [len(store.versions(home, name)) for name in ("iris", "penguins")]
+
+
+def test_an_unknown_model_is_told_the_known_ones(tmp_path: Path) -> None:
+    """One sentence, exit code 1, and nothing is trained, not even the models that are known."""
+    done = train("iris", "roses", home=tmp_path)
+
+    assert_one_sentence(done, "'roses'", "iris, penguins")
+    assert not (tmp_path / "models").exists()
+
+
+@pytest.mark.parametrize(("name", "value"), [("workers", 0), ("max_batch_rows", "many")])
+def test_an_invalid_setting_is_told_by_its_name(name: str, value: object, tmp_path: Path) -> None:
+    """One sentence that names the variable, before anything is trained."""
+    done = train("iris", home=tmp_path, **{name: value})
+
+    assert_one_sentence(done, f"PREDICTION_{name.upper()}")
+    assert not (tmp_path / "models").exists()
+
+
+def test_a_home_that_is_no_folder_is_told(tmp_path: Path) -> None:
+    """One sentence that names the path."""
+    (tmp_path / "home").write_text("a file")
+
+    assert_one_sentence(train("iris", home=tmp_path / "home"), str(tmp_path / "home"))
+
+
+@pytest.mark.parametrize("seed", ["-1", "x"])
+def test_a_seed_that_is_none_is_refused(seed: str, tmp_path: Path) -> None:
+    """The command line's own error: usage and exit code 2, before anything is trained."""
+    done = train("iris", "--seed", seed, home=tmp_path)
+
+    assert 2 == done.returncode
+    assert "--seed" in done.stderr
+    assert "Traceback" not in done.stderr
