@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +189,7 @@ def _give(
             refused.append({**origin, "reason": str(answer)})
         else:
             taken.append(answer)
-    return taken, refused
+    return taken, sorted(refused, key=itemgetter("row"))
 
 
 def _typed(row: tabular.Row) -> tabular.Row:
@@ -292,12 +293,14 @@ def restore(options: argparse.Namespace, configured: settings.Settings, journal:
 
 
 def _progress(unit: str = "rows") -> Progress:
+    console = Console(stderr=True)
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn(unit),
-        console=Console(stderr=True),
+        console=console,
         transient=True,
+        disable=not console.is_terminal,  # where nobody looks, it would leave an empty line
     )

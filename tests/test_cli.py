@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sqlite3
+import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from prediction.journal import Journal, now_us
 from prediction.retention import DAY_US
 from tests import databases
 from tests.databases import PASSWORD, Postgres, prediction, record
-from tests.serving import Server, run
+from tests.serving import PROJECT, Server, environment, run
 
 postgres = databases.postgres
 journal_url = databases.journal_url
@@ -34,9 +35,27 @@ IRIS_FEATURES = {
 }
 
 
-def command(folder: Path, *arguments: str, **settings: Any) -> CompletedProcess[str]:
+def command(folder: Path, *arguments: str, **settings: Any) -> subprocess.CompletedProcess[str]:
     """Run a command in a process of its own, on a home."""
     return run("python", "-m", "prediction", *arguments, home=folder, **settings)
+
+
+def on_a_terminal(folder: Path, *arguments: str) -> tuple[int, str, str]:
+    """Run a command whose errors go to a terminal; return exit code, output, and what was shown."""
+    here, there = os.openpty()
+    process = subprocess.Popen(
+        ["python", "-m", "prediction", *arguments],
+        cwd=PROJECT,
+        env=environment(folder) | {"TERM": "xterm"},
+        stdout=subprocess.PIPE,
+        stderr=there,
+        text=True,
+    )
+    output, _ = process.communicate(timeout=60)
+    os.close(there)
+    with os.fdopen(here, errors="replace") as terminal:
+        shown = os.read(terminal.fileno(), 100_000).decode()
+    return process.returncode, output, shown
 
 
 @pytest.fixture
@@ -121,11 +140,14 @@ def test_import_feedback_in_a_process(tmp_path: Path) -> None:
             f"{good},tulip,\n"
         )
 
-        done = command(tmp_path, "import-feedback", "iris", str(tmp_path / "labels.csv"))
+        code, output, shown = on_a_terminal(
+            tmp_path, "import-feedback", "iris", str(tmp_path / "labels.csv")
+        )
 
         refused = tmp_path / "labels.refused.csv"
         summary = f"1 recorded, 0 unchanged, 0 corrected, 3 refused: see {refused}\n"
-        assert (1, summary) == (done.returncode, done.stdout), done.stderr
+        assert (1, summary) == (code, output), shown
+        assert "importing" in shown
         assert [("2", labelled), ("3", unknown), ("4", good)] == [
             (row["row"], row["prediction_id"]) for row in read(refused)
         ]
@@ -138,8 +160,7 @@ def test_import_feedback_in_a_process(tmp_path: Path) -> None:
 
 def test_backup_and_restore_beside_a_server(server: Server, tmp_path: Path) -> None:
     """While a server runs a backup is made and a restore is refused; elsewhere the backup is whole."""
-    example = IRIS_FEATURES
-    prediction_id = server.post("/iris/predict", example).json()["prediction_id"]
+    prediction_id = server.post("/iris/predict", IRIS_FEATURES).json()["prediction_id"]
     copy = tmp_path / "copy.db"
 
     made = command(server.home, "backup", str(copy))
@@ -152,7 +173,7 @@ def test_backup_and_restore_beside_a_server(server: Server, tmp_path: Path) -> N
     assert 1 == refused.returncode
     assert refused.stderr.startswith(sentence)
     assert 1 == refused.stderr.count("\n")
-    assert prediction_id == server.post("/iris/predict", example).json()["prediction_id"] or True
+    assert 200 == server.get(f"/iris/predictions/{prediction_id}").status_code
     assert (0, f"the journal is what {copy} holds\n") == (restored.returncode, restored.stdout)
     with databases.opened(f"sqlite:///{tmp_path / 'other' / 'journal.db'}") as journal:
         assert prediction_id == journal.prediction(prediction_id).prediction_id

@@ -303,7 +303,7 @@ def test_the_writer_never_waits_for_a_lock(opened: Journal, path: Path) -> None:
         started = time.monotonic()
         with pytest.raises(JournalBusy):
             writer.insert([prediction(1)])
-        assert time.monotonic() - started < 0.2
+        assert time.monotonic() - started < 0.7
 
     writer.insert([prediction(1)])
     writer.close()

@@ -108,7 +108,7 @@ def test_a_long_list_leaves_the_loop_to_others(recording: Recorder, journal_url:
     async def main() -> None:
         async with longest_pause() as pause:
             await recording.record(some(10_000))
-        assert pause[0] < 0.3
+        assert pause[0] < 0.6
 
     run(main)
     assert list(range(10_000)) == recorded(journal_url)
@@ -182,8 +182,8 @@ def test_a_journal_that_fails_is_told_and_got_over(
                 answers = await asyncio.gather(*requests, return_exceptions=True)
                 waited = time.monotonic() - started
         assert [True] * 5 == [isinstance(answer, JournalUnavailable) for answer in answers]
-        assert waited < 1.5
-        assert pause[0] < 0.3
+        assert waited < 3
+        assert pause[0] < 0.6
         await record_at_last(recording, some(1, start=50))
 
     run(main)

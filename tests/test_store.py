@@ -33,7 +33,6 @@ from prediction import training
 from prediction.journal import Journal
 from prediction.runtime import Runtime, prepare
 from prediction.training import Candidate
-from tests.serving import run
 
 SPEC = catalog.load()["iris"]
 HASHED = ["golden.json", "model.onnx", "profile.json", "saved_model.pkl"]
@@ -594,6 +593,7 @@ def train_again(homes: Sequence[Path], pickled: Path) -> None:
         version = training.save(load_candidate(pickled), home)
         assert version == store.newest(home, "iris"), home
         assert version.version == latest(home), home
+        assert not [name for name in remains(home) if not name.startswith("latest-")], home
 
 
 @pytest.mark.parametrize("before", [0, 1], ids=["the first save", "the second save"])
@@ -665,26 +665,6 @@ def test_readers_never_meet_half_a_version(pickled: Path, tmp_path: Path) -> Non
     assert 0 == process.exitcode
     assert 9 == len(store.versions(tmp_path, "iris"))
     assert len(counts) > 1, "the saves were not watched"
-
-
-def test_the_real_commands_on_a_home_after_many_killed_saves(pickled: Path, tmp_path: Path) -> None:
-    """They list and get as if nothing had been, and the next `train.py` cleans up."""
-    home = tmp_path / "home"
-    saved = training.save(load_candidate(pickled), home)
-    codes = {in_processes([(save_until, step, pickled, home)])[0] for step in (2, 5, 8, 11, 14, 100)}
-    versions = store.versions(home, "iris")
-    listing = run("bentoml", "models", "list", "-o", "json", home=home)
-    getting = run("bentoml", "models", "get", "iris:latest", home=home)
-    missing = run("python", "train.py", "iris", "--missing", home=home)
-
-    assert {0, -signal.SIGKILL} == codes
-    assert saved in versions
-    assert (0, 0, 0) == (listing.returncode, getting.returncode, missing.returncode)
-    assert {f"iris:{version.version}" for version in versions} == {
-        model["tag"] for model in json.loads(listing.stdout)
-    }
-    assert versions == store.versions(home, "iris")
-    assert [] == remains(home)
 
 
 # prune and delete

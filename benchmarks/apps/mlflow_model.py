@@ -1,0 +1,17 @@
+"""Saves a trained pipeline as an MLflow model: `python mlflow_model.py PIPELINE FOLDER`."""
+# mypy: disable-error-code="import-not-found"
+
+import sys
+
+import joblib
+import mlflow.sklearn
+
+if __name__ == "__main__":
+    pipeline, folder = sys.argv[1:]
+    mlflow.sklearn.save_model(
+        joblib.load(pipeline),
+        folder,
+        pyfunc_predict_fn="predict_proba",
+        serialization_format="cloudpickle",
+        pip_requirements=["scikit-learn", "pandas"],
+    )
