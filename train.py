@@ -43,12 +43,20 @@ def main(arguments: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="train.py", description=__doc__)
     parser.add_argument("models", nargs="*", metavar="MODEL", help="a model's name; default: all")
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same figures; default: 0")
+    parser.add_argument("--seed", type=_seed, default=0, help="same seed, same figures; default: 0")
     parser.add_argument(
         "--no-promote", dest="promote", action="store_false", help="save, and leave the champion"
     )
     parser.add_argument("--missing", action="store_true", help="train only what the model store lacks")
     return parser
+
+
+def _seed(text: str) -> int:
+    """Read a seed as NumPy takes it."""
+    seed = int(text)
+    if not 0 <= seed < 2**32:
+        raise argparse.ArgumentTypeError("give a whole number from 0 to 4294967295")
+    return seed
 
 
 def _train(console: Console, spec: Spec, seed: int) -> training.Candidate:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+LOCK_FILE = ".lock"
+
 
 @contextmanager
 def lend(home: Path, name: str) -> Iterator[Path]:
@@ -30,22 +32,27 @@ def lend(home: Path, name: str) -> Iterator[Path]:
 
 def clean(home: Path) -> None:
     """Remove what killed saves left behind. The caller holds the lock."""
-    for folder in (home / "staging").iterdir():
-        if folder.is_dir() and _is_abandoned(folder):
-            shutil.rmtree(folder, ignore_errors=True)
+    for path in (home / "staging").iterdir():
+        if path.is_file() and path.name != LOCK_FILE:  # written under the lock: by nobody now
+            path.unlink()
+        elif path.is_dir() and _is_abandoned(path):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager
 def locked(home: Path) -> Iterator[None]:
     """Hold the store's lock, which serialises writers of all processes; readers need none."""
     (home / "staging").mkdir(parents=True, exist_ok=True)
-    with (home / "staging" / ".lock").open("w") as lock:
+    with (home / "staging" / LOCK_FILE).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def _is_abandoned(folder: Path) -> bool:
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:  # given back in this moment
+        return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -142,8 +143,9 @@ def get(home: Path, name: str, version: str) -> Version:
         When it is not in the store.
     """
     folder = home / "models" / name / version
-    if not (folder / MODEL_YAML).is_file():
-        raise UnknownVersion(f"{name}:{version} is not in the model store")
+    # The name may come from a client: it is one of a folder here, and no path to elsewhere.
+    if not re.fullmatch(r"\w[\w.-]{0,62}", version) or not (folder / MODEL_YAML).is_file():
+        raise UnknownVersion(f"{name}:{version:.63} is not in the model store")
     return _read(folder)
 
 
@@ -229,16 +231,26 @@ def adopt(home: Path, source: Path) -> None:
     ----------
     source
         The version's folder, `<store>/<name>/<version>`.
+
+    Raises
+    ------
+    UnknownVersion
+        When the folder is no version.
     """
     target = home / "models" / source.parent.name / source.name
     if source.resolve() == target.resolve() or target.exists():
         return
+    if not (source / MODEL_YAML).is_file():
+        raise UnknownVersion(f"{source} is no version: it has no {MODEL_YAML}")
     with stage(home) as staged:
         shutil.copytree(source, staged, dirs_exist_ok=True)
         staging.sync_tree(staged)
         with staging.locked(home):
+            if target.exists():  # another process was faster
+                return
             target.parent.mkdir(parents=True, exist_ok=True)
             staged.rename(target)
+            staging.sync(target.parent)
             _point_latest(home, source.parent.name)
 
 
@@ -249,7 +261,9 @@ def _read(folder: Path) -> Version:
         model = bentoml.Model.from_path(folder)
         metadata = dict(model.info.metadata)
         digest = str(metadata.pop("digest"))
-    except (bentoml.exceptions.BentoMLException, OSError, KeyError, TypeError, ValueError) as error:
+        if (model.tag.name, model.tag.version) != (folder.parent.name, folder.name):
+            raise ValueError(f"it is a copy of {model.tag}")
+    except Exception as error:  # a torn model.yaml fails in as many ways as YAML has
         raise UnknownVersion(f"{folder.parent.name}:{folder.name} is not in the model store") from error
     return Version(
         model=model.tag.name,

@@ -63,6 +63,8 @@ class Settings(BaseSettings):
     @field_validator("home")
     @classmethod
     def _expand(cls, home: Path) -> Path:
+        if home.expanduser().is_file():
+            raise ValueError("it is a file, and must be a folder")
         return home.expanduser().absolute()
 
     @property

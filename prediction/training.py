@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models_store import compiled, store
+from models_store.errors import InvalidSpec
 from models_store.spec import Columns, Spec
 from prediction import drift, evaluate
 
@@ -186,7 +187,8 @@ def train(spec: Spec, seed: int, report: Report = ignore, outcomes: Sequence[Lab
     columns, labels = dataset.part(dataset.training)
     pipeline = _fit(spec, seed, columns, labels, dataset.weights)
     if tuple(pipeline.classes_) != spec.classes:
-        raise ValueError(f"{spec.name}: the data has the classes {list(pipeline.classes_)}")
+        found = ", ".join(map(str, pipeline.classes_))
+        raise InvalidSpec(f"{spec.name}: the rows to train on have the classes {found}")
     report(f"evaluate on {len(dataset.holdout)} rows")
     columns, labels = dataset.part(dataset.holdout)
     probabilities = pipeline.predict_proba(spec.frame(columns))

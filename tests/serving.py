@@ -16,7 +16,7 @@ import psutil
 
 PROJECT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
-START_SECONDS = 90
+START_SECONDS = 240
 
 
 def environment(home: Path, **settings: Any) -> dict[str, str]:

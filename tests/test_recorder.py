@@ -405,3 +405,20 @@ def test_a_row_that_can_t_be_written_fails_alone(
     asyncio.run(main())
 
     assert [99, 1] == recorded(path)
+
+
+def test_a_row_that_can_t_be_written_fails_no_request_beside_it(recorder: LoopRecorder, path: Path) -> None:
+    """Of requests that share a commit, only the one with the bad row gets an error."""
+
+    async def main() -> list[BaseException | None]:
+        await recorder.record(predictions(1, start=99))
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        rows = [predictions(1, start=number) for number in (1, 99, 2)]
+        requests = asyncio.gather(*map(recorder.record, rows), return_exceptions=True)
+        return await asyncio.wait_for(requests, 10)
+
+    before, refused, after = asyncio.run(main())
+
+    assert (None, None) == (before, after)
+    assert isinstance(refused, Exception)
+    assert [99, 1, 2] == recorded(path)

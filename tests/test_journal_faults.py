@@ -1,0 +1,533 @@
+"""Feedback and faults of the journal over HTTP: real servers, killed, locked out, cut off, filled up."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from models_store.spec import Spec
+from tests import databases
+from tests.databases import KINDS, PASSWORD, Postgres, eventually, query
+from tests.serving import Server, run
+
+postgres = databases.postgres
+
+ABOUT_A_SECOND = 1.6
+AT_ONCE = 0.4
+"""How long /livez may take on a machine that other tests keep busy."""
+
+
+class Victim:
+    """A home with its journal, and the server on it, started anew whenever it is gone."""
+
+    def __init__(self, home: Path, url: str) -> None:
+        self.home = home
+        self.url = url
+        self._server: Server | None = None
+
+    def server(self) -> Server:
+        """Return the running server."""
+        if self._server is None or self._server.process.poll() is not None:
+            self._server = Server(self.home, database_url=self.url)
+        return self._server
+
+    def end(self) -> str:
+        """End it, if it runs, and return its log."""
+        if self._server is None:
+            return ""
+        self._server.stop()
+        return self._server.read_log()
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def victim(
+    request: pytest.FixtureRequest, trained_home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Victim]:
+    """A server of two workers that tests may do anything to, once on each database."""
+    home = tmp_path_factory.mktemp("victim") / "home"
+    shutil.copytree(trained_home, home, symlinks=True)
+    with databases.empty_database(request.param, tmp_path_factory.mktemp("journal")) as url:
+        victim = Victim(home, url)
+        try:
+            yield victim
+        finally:
+            victim.end()
+
+
+@pytest.fixture
+def row(specs: dict[str, Spec]) -> dict[str, Any]:
+    """A row of iris."""
+    return dict(specs["iris"].example)
+
+
+def predict(server: Server, row: dict[str, Any]) -> str:
+    """Ask for a prediction of iris and return its id."""
+    answer = server.post("/iris/predict", row)
+    assert 200 == answer.status_code, answer.text
+    return str(answer.json()["prediction_id"])
+
+
+def counted(server: Server, name: str, **labels: str) -> float:
+    """Return the sum of a metric's series with these labels."""
+    wanted = [f'{key}="{value}"' for key, value in labels.items()]
+    lines = server.get("/metrics").text.splitlines()
+    found = [line for line in lines if line.startswith(name) and all(each in line for each in wanted)]
+    return sum(float(line.rpartition(" ")[2]) for line in found)
+
+
+# --------------------------------------------------------------------------- feedback over HTTP
+
+
+def test_feedback_over_http(victim: Victim, row: dict[str, Any]) -> None:
+    """Each clause of the contract has its status, and errors have the common shape."""
+    server = victim.server()
+    prediction_id = predict(server, row)
+
+    def give(label: str, model: str = "iris", **more: Any) -> tuple[int, dict[str, Any]]:
+        body = {"prediction_id": prediction_id, "label": label} | more
+        answer = server.post(f"/{model}/feedback", body)
+        return answer.status_code, answer.json()
+
+    said = {"prediction_id": prediction_id, "label": "setosa"}
+    assert (200, said | {"status": "recorded"}) == give("setosa")
+    assert (200, said | {"status": "unchanged"}) == give("setosa")
+    for status, words, answer in [
+        (409, "labelled setosa already", give("virginica")),
+        (404, "no prediction of penguins", give("Adelie", "penguins")),
+        (404, "no prediction of iris", give("setosa", prediction_id="x" * 36)),
+        (404, "no prediction of iris", give("setosa", prediction_id="\x00" * 36)),
+        (400, "one of setosa, versicolor, virginica", give("tulip")),
+        (400, "true or false", give("setosa", correct="yes")),
+    ]:
+        assert (status, {"error", "detail"}) == (answer[0], set(answer[1]))
+        assert words in answer[1]["error"]
+    assert (200, said | {"label": "virginica", "status": "corrected"}) == give("virginica", correct=True)
+
+
+def test_a_batch_of_feedback_over_http(victim: Victim, row: dict[str, Any]) -> None:
+    """A batch is 200, each label in its place with what became of it or its own status and reason."""
+    server = victim.server()
+    one, two = predict(server, row), predict(server, row)
+
+    answer = server.post(
+        "/iris/feedback_batch",
+        [
+            {"prediction_id": one, "label": "setosa"},
+            {"prediction_id": one, "label": "virginica"},
+            {"prediction_id": "x" * 36, "label": "setosa"},
+            {"prediction_id": two, "label": "setosa", "correct": True},
+            {"prediction_id": one, "label": "virginica", "correct": True},
+        ],
+    )
+
+    assert 200 == answer.status_code
+    found = answer.json()
+    assert ["recorded", "error", "error", "recorded", "corrected"] == [item["status"] for item in found]
+    assert [409, 404] == [item["code"] for item in found[1:3]]
+    assert [one, one, "x" * 36, two, one] == [item["prediction_id"] for item in found]
+    assert "labelled setosa already" in found[1]["error"]
+
+
+def test_a_prediction_tells_its_whole_story(victim: Victim, row: dict[str, Any]) -> None:
+    """What was asked and answered, by what version trained on which data, and every label."""
+    server = victim.server()
+    answered = server.post("/iris/predict", row).json()
+    path = f"/iris/predictions/{answered['prediction_id']}"
+    before = server.get(path).json()
+    for label in ("setosa", "virginica"):
+        body = {"prediction_id": answered["prediction_id"], "label": label, "correct": True}
+        assert 200 == server.post("/iris/feedback", body).status_code
+    after = server.get(path).json()
+
+    assert answered == {name: before[name] for name in answered}
+    assert row == before["features"]
+    assert before["feedback"] is None
+    assert 64 == len(before["data_digest"])
+    assert 0.9 < before["metrics"]["accuracy"] <= 1
+    assert before | {"feedback": after["feedback"]} == after
+    (old,) = after["feedback"]["history"]
+    assert ("virginica", "setosa") == (after["feedback"]["label"], old["label"])
+    assert before["at"] < old["at"] < old["replaced_at"] == after["feedback"]["at"]
+    assert 404 == server.get(path.replace("iris", "penguins")).status_code
+
+
+def test_one_worker_s_prediction_is_fed_back_through_another(victim: Victim, row: dict[str, Any]) -> None:
+    """A label may come a millisecond after the answer, by a connection to the other worker."""
+    server = victim.server()
+    with ExitStack() as stack:
+        clients: dict[int, httpx.Client] = {}
+        for _ in range(100):
+            client = stack.enter_context(httpx.Client(base_url=server.url, timeout=20))
+            clients.setdefault(worker_of(client, server), client)
+            if len(clients) == 2:
+                break
+        left, right = clients.values()
+        for number in range(50):
+            asked, told = (left, right) if number % 2 else (right, left)
+            prediction_id = asked.post("/iris/predict", json=row).json()["prediction_id"]
+            answer = told.post("/iris/feedback", json={"prediction_id": prediction_id, "label": "setosa"})
+            assert "recorded" == answer.json().get("status"), answer.text
+
+
+def worker_of(client: httpx.Client, server: Server) -> int:
+    """Return the worker that a client is connected to."""
+    with client.stream("GET", "/livez") as answer:
+        port = answer.extensions["network_stream"].get_extra_info("client_addr")[1]
+        answer.read()
+    for worker in server.workers:
+        for connection in worker.net_connections(kind="tcp"):
+            if connection.raddr and connection.raddr.port == port:
+                return worker.pid
+    raise AssertionError("no worker has that connection")
+
+
+# ------------------------------------------------------------------------- a journal that fails
+
+
+def requests_of(server: Server, row: dict[str, Any], prediction_id: str) -> dict[str, Callable[[], Any]]:
+    """Return one request of each kind that writes to the journal."""
+    label = {"prediction_id": prediction_id, "label": "setosa"}
+    bodies = {"predict": row, "predict_batch": [row] * 100, "feedback": label, "feedback_batch": [label]}
+    return {name: partial(server.post, f"/iris/{name}", body) for name, body in bodies.items()}
+
+
+def assert_unavailable(server: Server, requests: dict[str, Callable[[], Any]]) -> None:
+    """Assert that requests get 503 in the common shape soon, and that /livez answers meanwhile."""
+    started = time.monotonic()
+    with ThreadPoolExecutor(len(requests)) as pool:
+        promised = {name: pool.submit(request) for name, request in requests.items()}
+        while not all(promise.done() for promise in promised.values()):
+            asked = time.monotonic()
+            assert 200 == server.get("/livez").status_code
+            assert time.monotonic() - asked < AT_ONCE
+            time.sleep(0.01)
+    assert time.monotonic() - started < ABOUT_A_SECOND
+    for name, promise in promised.items():
+        answer = promise.result()
+        assert (name, 503) == (name, answer.status_code)
+        assert {"error", "detail"} == set(answer.json())
+        assert "try again" in answer.json()["error"]
+        assert "1" == answer.headers["retry-after"]
+
+
+def faults_of(victim: Victim, postgres: Postgres) -> dict[str, AbstractContextManager[None]]:
+    """Return what may happen to the journal of a server."""
+    if victim.url.startswith("sqlite"):
+        return {"locked": databases.locked(victim.url)}
+    return {"stopped": postgres.stopped(), "locked": databases.locked(victim.url)}
+
+
+def test_a_journal_that_fails_is_503_until_it_answers(
+    victim: Victim, postgres: Postgres, row: dict[str, Any]
+) -> None:
+    """Locked for 5 s, or stopped: 503 within about a second, counted; /livez answers; all recovers."""
+    server = victim.server()
+    prediction_id = predict(server, row)
+    requests = requests_of(server, row, prediction_id)
+    for name, fault in faults_of(victim, postgres).items():
+        failures = counted(server, "prediction_journal_failures_total")
+        refused = counted(server, "prediction_refused_requests_total", reason="journal")
+        with fault:
+            until = time.monotonic() + (5 if name == "locked" else 2)
+            rounds = 0
+            while time.monotonic() < until:
+                assert_unavailable(server, requests)
+                rounds += 1
+            if name == "stopped":
+                assert 503 == server.get(f"/iris/predictions/{prediction_id}").status_code
+        eventually(partial(answers, server, "/iris/predict", row), 5)
+        assert {200} == {request().status_code for request in requests.values()}
+        assert counted(server, "prediction_journal_failures_total") - failures >= 2 * rounds
+        assert (
+            counted(server, "prediction_refused_requests_total", reason="journal") - refused >= 4 * rounds
+        )
+    assert PASSWORD not in server.read_log()
+    assert "Traceback" not in server.read_log()
+
+
+def answers(server: Server, path: str, body: Any) -> bool:
+    """Tell whether a request is answered."""
+    return server.post(path, body).status_code == 200
+
+
+def test_a_worker_that_starts_without_its_journal_serves_when_it_is_there(
+    victim: Victim, postgres: Postgres, row: dict[str, Any]
+) -> None:
+    """A worker that was killed while the journal did not answer comes back, and serves once it does."""
+    if victim.url.startswith("sqlite"):
+        fault: AbstractContextManager[None] = databases.locked(victim.url)
+    else:
+        fault = postgres.stopped()
+    server = victim.server()
+    before = {worker.pid for worker in server.workers}
+    with fault:
+        for worker in server.workers:
+            worker.kill()
+        eventually(lambda: len(fresh(server, before)) == 2, 30)
+        time.sleep(1)
+
+    eventually(lambda: reaches(server, "/iris/predict", row), 30)
+    assert "Traceback" not in server.read_log()
+
+
+def fresh(server: Server, before: set[int]) -> set[int]:
+    """Return the workers that were not there before."""
+    try:
+        return {worker.pid for worker in server.workers} - before
+    except psutil.Error:
+        return set()
+
+
+def reaches(server: Server, path: str, body: Any) -> bool:
+    """Tell whether a request by a new connection is answered; there may be nobody to take it."""
+    try:
+        return httpx.post(f"{server.url}{path}", json=body, timeout=20).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+# ------------------------------------------------------------------------------- killed processes
+
+
+@dataclass
+class Load:
+    """Clients that ask and label without a pause, and what was acknowledged to them."""
+
+    server: Server
+    row: dict[str, Any]
+    threads: int = 4
+    predicted: set[str] = field(default_factory=set)
+    labelled: dict[str, str] = field(default_factory=dict)
+    statuses: set[int] = field(default_factory=set)
+    slowest: float = 0
+
+    @contextmanager
+    def running(self, at_least: int = 50) -> Iterator[None]:
+        """Keep the server busy meanwhile."""
+        stop = threading.Event()
+        threads = [threading.Thread(target=self._ask, args=(stop,)) for _ in range(self.threads)]
+        for thread in threads:
+            thread.start()
+        try:
+            eventually(lambda: len(self.labelled) > at_least, 30)
+            yield
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+
+    def _ask(self, stop: threading.Event) -> None:
+        client = httpx.Client(base_url=self.server.url, timeout=20)
+        number = 0
+        while not stop.is_set():
+            number += 1
+            label = ("setosa", "virginica")[number % 2]
+            try:
+                answer = self._post(client, "predict", self.row)
+                if answer is None:
+                    continue
+                self.predicted.add(prediction_id := answer["prediction_id"])
+                if self._post(client, "feedback", {"prediction_id": prediction_id, "label": label}):
+                    self.labelled[prediction_id] = label
+            except httpx.TransportError:
+                client.close()
+                client = httpx.Client(base_url=self.server.url, timeout=20)
+                time.sleep(0.02)
+        client.close()
+
+    def _post(self, client: httpx.Client, route: str, body: Any) -> dict[str, Any] | None:
+        started = time.monotonic()
+        answer = client.post(f"/iris/{route}", json=body)
+        self.slowest = max(self.slowest, time.monotonic() - started)
+        self.statuses.add(answer.status_code)
+        return dict(answer.json()) if answer.status_code == 200 else None
+
+    def go_on(self, more: int = 50) -> None:
+        """Wait until so many more labels are acknowledged."""
+        before = len(self.labelled)
+        eventually(lambda: len(self.labelled) >= before + more, 60)
+
+    def assert_recorded(self, url: str) -> None:
+        """Assert that the journal holds every prediction and every label that a client was told of."""
+        assert self.predicted <= {each for (each,) in query(url, "SELECT prediction_id FROM predictions")}
+        recorded = dict(query(url, "SELECT prediction_id, label FROM feedback"))
+        assert self.labelled == {each: recorded.get(each) for each in self.labelled}
+
+
+def test_a_killed_worker_loses_nothing_acknowledged(victim: Victim, row: dict[str, Any]) -> None:
+    """`kill -9` of one worker under load, then of both: others take their place, no row is lost."""
+    server = victim.server()
+    load = Load(server, row)
+    with load.running():
+        for count in (1, 2):
+            before = {worker.pid for worker in server.workers}
+            for worker in server.workers[:count]:
+                worker.kill()
+            eventually(lambda known=before, more=count: len(fresh(server, known)) == more, 30)
+            load.go_on()
+
+    assert {200} == load.statuses
+    load.assert_recorded(victim.url)
+
+
+def test_a_killed_server_loses_nothing_acknowledged(victim: Victim, row: dict[str, Any]) -> None:
+    """`kill -9` of the server with all its workers under load: a restart serves, no row is lost."""
+    load = Load(victim.server(), row)
+    with load.running():
+        victim.server().kill()
+
+    load.assert_recorded(victim.url)
+    assert 200 == victim.server().post("/iris/predict", row).status_code
+    load.assert_recorded(victim.url)
+
+
+def test_a_server_that_ends_answers_what_it_was_asked(victim: Victim, row: dict[str, Any]) -> None:
+    """SIGTERM while requests wait for the journal: they are answered, and the exit code is 0."""
+    server = victim.server()
+    load = Load(server, row)
+    with load.running():
+        with databases.locked(victim.url):
+            time.sleep(0.1)
+            server.process.send_signal(signal.SIGTERM)
+            time.sleep(0.2)
+        code = server.process.wait(timeout=30)
+
+    assert 0 == code
+    assert {200} == load.statuses
+    load.assert_recorded(victim.url)
+    log = server.read_log()
+    assert "Traceback" not in log
+    assert PASSWORD not in log
+
+
+# --------------------------------------------------------------------------- servers of one's own
+
+
+def test_four_workers_share_one_sqlite_file(
+    trained_home: Path, tmp_path: Path, row: dict[str, Any]
+) -> None:
+    """Under full load, feedback, a backup and a prune included, every answer is 200."""
+    home = Path(shutil.copytree(trained_home, tmp_path / "home", symlinks=True))
+    with Server(home, workers=4) as server:
+        load = Load(server, row, threads=8)
+        with load.running():
+            for command in (["backup", str(tmp_path / "copy.db")], ["prune"]):
+                done = run("python", "-m", "prediction", *command, home=home)
+                assert 0 == done.returncode, done.stderr
+            load.go_on(300)
+        assert "locked" not in server.read_log()
+
+    assert {200} == load.statuses
+    load.assert_recorded(f"sqlite:///{home / 'journal.db'}")
+
+
+def test_without_a_required_journal_predictions_are_answered(
+    trained_home: Path, tmp_path: Path, row: dict[str, Any]
+) -> None:
+    """Where the journal is not required, an answer that can't be recorded has no id, and is counted."""
+    home = Path(shutil.copytree(trained_home, tmp_path / "home", symlinks=True))
+    url = f"sqlite:///{home / 'journal.db'}"
+    with Server(home, workers=1, journal_required="false") as server:
+        prediction_id = predict(server, row)
+        with databases.locked(url):
+            one = server.post("/iris/predict", row)
+            many = server.post("/iris/predict_batch", [row] * 3)
+            label = server.post("/iris/feedback", {"prediction_id": prediction_id, "label": "setosa"})
+        unrecorded = counted(server, "prediction_unrecorded_total", model="iris")
+        again = predict(server, row)
+        failures = counted(server, "prediction_journal_failures_total")
+
+    assert [200, 200, 503] == [answer.status_code for answer in (one, many, label)]
+    assert [None] * 4 == [item["prediction_id"] for item in [one.json(), *many.json()]]
+    assert {"setosa"} == {item["predicted_class"] for item in [one.json(), *many.json()]}
+    assert 4 == unrecorded
+    assert failures >= 2
+    assert [(prediction_id,), (again,)] == query(url, "SELECT prediction_id FROM predictions ORDER BY seq")
+
+
+class Disk:
+    """A folder that can be filled up: a file system of its own, or a limit where none may be mounted."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+        self.mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+
+    def fill(self, server: Server) -> None:
+        """Leave no room."""
+        if not self.mounted:
+            self._limit(server, (self.folder / "journal.db-wal").stat().st_size)
+            return
+        with (self.folder / "filler").open("wb", buffering=0) as filler:
+            try:
+                while filler.write(b"\0" * 4096):
+                    pass
+            except OSError:
+                return
+
+    def free(self, server: Server) -> None:
+        """Make room again."""
+        (self.folder / "filler").unlink(missing_ok=True)
+        if not self.mounted:
+            self._limit(server, resource.RLIM_INFINITY)
+
+    def _limit(self, server: Server, size: int) -> None:
+        for worker in server.workers:
+            _, most = resource.prlimit(worker.pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (size, most))
+
+    def close(self) -> None:
+        """Give the file system up."""
+        if self.mounted:
+            subprocess.run(["umount", str(self.folder)], check=True)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    """A small disk for a journal."""
+    disk = Disk(tmp_path / "disk")
+    yield disk
+    disk.close()
+
+
+def test_a_full_disk_is_503_until_there_is_room(
+    trained_home: Path, tmp_path: Path, disk: Disk, row: dict[str, Any]
+) -> None:
+    """With no room for the journal: 503 at once, /livez answers; once there is room, all is well."""
+    home = Path(shutil.copytree(trained_home, tmp_path / "home", symlinks=True))
+    url = f"sqlite:///{disk.folder / 'journal.db'}"
+    with Server(home, database_url=url) as server:
+        acknowledged = [predict(server, row) for _ in range(100)]
+        requests = requests_of(server, row, acknowledged[0])
+        disk.fill(server)
+        eventually(lambda: not answers(server, "/iris/predict", row), 20)
+        del requests["feedback"], requests["feedback_batch"]  # one label may still find room
+        assert_unavailable(server, requests)
+        assert 200 == server.get(f"/iris/predictions/{acknowledged[0]}").status_code
+        assert counted(server, "prediction_journal_failures_total") >= 2
+        disk.free(server)
+        eventually(partial(answers, server, "/iris/predict", row), 5)
+        label = {"prediction_id": acknowledged[0], "label": "setosa"}
+        assert "recorded" == server.post("/iris/feedback", label).json().get("status")
+        acknowledged += [predict(server, row) for _ in range(10)]
+        assert "Traceback" not in server.read_log()
+
+    recorded = {each for (each,) in query(url, "SELECT prediction_id FROM predictions")}
+    assert set(acknowledged) <= recorded
+    assert [("ok",)] == query(url, "PRAGMA integrity_check")
