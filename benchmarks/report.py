@@ -194,10 +194,15 @@ class Report:
             for connections in (1, 16, 64):
                 cells += self._speed(peer, f"{model}-{connections}")
             cells.append(_number(self.median(peer, _pick(f"{model}-16", "server_ms"))))
-            ratio = self.ratio("ours", peer, _rate(f"{model}-16"))
-            lines.append([*cells, str(ratio) if ratio and peer != "ours" else ""])
+            for ratio in (
+                self.ratio("ours", peer, _rate(f"{model}-16")),
+                self.ratio(peer, "ours", _pick(f"{model}-16", "server_ms")),
+            ):
+                cells.append(str(ratio) if ratio and peer != "ours" else "")
+            lines.append(cells)
         title = f"### {model}: single rows, by connections"
-        head += ["processor ms a request, at 16", "requests/s, ours / this one, at 16 (range)"]
+        head += ["16: processor ms a request", "16: requests/s, ours / this one (range)"]
+        head += ["16: processor time, this one / ours (range)"]
         return f"{title}\n\n" + _table(head, lines)
 
     def _batches(self) -> str:

@@ -278,7 +278,7 @@ def test_a_worker_that_starts_without_its_journal_serves_when_it_is_there(
     with fault:
         for worker in server.workers:
             worker.kill()
-        eventually(lambda: len(fresh(server, before)) == 2, 30)
+        eventually(partial(replaced, server, before, 2), 30)
         time.sleep(1)
 
     eventually(lambda: reaches(server, "/iris/predict", row), 30)
@@ -291,6 +291,11 @@ def fresh(server: Server, before: set[int]) -> set[int]:
         return {worker.pid for worker in server.workers} - before
     except psutil.Error:
         return set()
+
+
+def replaced(server: Server, before: set[int], count: int) -> bool:
+    """Tell whether so many workers are there that were not there before."""
+    return len(fresh(server, before)) == count
 
 
 def reaches(server: Server, path: str, body: Any) -> bool:
@@ -378,7 +383,7 @@ def test_a_killed_worker_loses_nothing_acknowledged(victim: Victim, row: dict[st
             before = {worker.pid for worker in server.workers}
             for worker in server.workers[:count]:
                 worker.kill()
-            eventually(lambda known=before, more=count: len(fresh(server, known)) == more, 30)
+            eventually(partial(replaced, server, before, count), 30)
             load.go_on()
 
     assert {200} == load.statuses
