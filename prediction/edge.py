@@ -14,6 +14,7 @@ import bentoml
 import click
 from _bentoml_impl.server.app import ServiceAppFactory
 from _bentoml_sdk.service import Service
+from bentoml._internal import server
 from bentoml._internal.service.openapi.specification import Info, OpenAPISpecification, PathItem
 from pydantic import SecretStr
 from pydantic_core import to_json
@@ -27,6 +28,7 @@ from prediction.calls import Call
 from prediction.entrance import Entrance
 from prediction.errors import AlreadyServing
 
+STATIC_FILES = Path(server.__file__).parent / "static_content"
 DOCS_PAGE = Path(__file__).parent / "templates" / "docs.html"
 
 
@@ -138,19 +140,21 @@ class Loop(Service[Any]):
             max_in_flight=self.settings.max_in_flight,
             protected=self.settings.protected,
             admin_token=token.get_secret_value() if token else None,
+            static=frozenset(f"/static_content/{file.name}" for file in STATIC_FILES.iterdir()),
         )
 
     @property
     def openapi_spec(self) -> OpenAPISpecification:
         """BentoML's description, with our POSTs and GETs as we describe them."""
         spec = super().openapi_spec
+        version = self.bento.tag.version if self.bento else "not built"
         posts, schemas = calls.operations(self.settings.calls)
         paths = {path: PathItem(post=operation) for path, operation in posts.items()}
         paths |= {path: PathItem(get=operation) for path, operation in self.settings.gets.items()}
         paths |= {path: item for path, item in spec.paths.items() if path not in posts}
         return OpenAPISpecification(
             openapi="3.1.0",
-            info=Info(title=self.name, version=spec.info.version, description=self.inner.__doc__),
+            info=Info(title=self.name, version=version, description=self.inner.__doc__),
             servers=spec.servers,
             paths=paths,
             components={"schemas": schemas, "securitySchemes": {"admin": calls.BEARER}},

@@ -24,7 +24,6 @@ from prediction import errors, metrics
 from prediction.calls import Call
 
 SYSTEM_PATHS = frozenset({"/", "/docs.json", "/schema.json", "/livez", "/healthz", "/readyz", "/metrics"})
-STATIC_PREFIX = "/static_content/"
 BODY_SECONDS = 20.0
 """A body that has not arrived by then is given up: a server that ends waits for such requests."""
 
@@ -88,6 +87,8 @@ class Entrance:
         Those of them that need the admin token, once there is one.
     admin_token
         Opens the calls that are for administrators; without it they are shut.
+    static
+        The paths of the docs page's files.
     """
 
     app: ASGIApp
@@ -97,10 +98,14 @@ class Entrance:
     max_in_flight: int
     protected: Sequence[BaseRoute] = ()
     admin_token: str | None = None
+    static: frozenset[str] = frozenset()
     in_flight: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self._router = Router(self.resources, redirect_slashes=False)
+        self._seconds = {
+            path: metrics.REQUEST_SECONDS.labels(call.model, call.name) for path, call in self.calls.items()
+        }
         for model in ("", *{call.model for call in self.calls.values()}):
             for reason in REFUSALS:  # all series now, so that a scanner adds none
                 metrics.REFUSED.labels(model, reason)
@@ -141,8 +146,7 @@ class Entrance:
             answer = await call.respond(raw)
         finally:
             self.in_flight -= 1
-        seconds = time.perf_counter() - started
-        metrics.REQUEST_SECONDS.labels(call.model, call.name).observe(seconds)
+        self._seconds[call.path].observe(time.perf_counter() - started)
         await _send(send, call.status, answer)
 
     def _check_admin(self, scope: Scope) -> None:
@@ -156,7 +160,7 @@ class Entrance:
 
     async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
-        if path in SYSTEM_PATHS or path.startswith(STATIC_PREFIX):
+        if path in SYSTEM_PATHS or path in self.static:
             app = self.app
         elif any(route.matches(scope)[0] is not Match.NONE for route in self.resources):
             app = self._router
@@ -199,7 +203,7 @@ class Body:
         if kind != b"application/json":
             raise Refusal("not_json", "send JSON, with the header Content-Type: application/json")
         length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > self._max_bytes:
+        if not length.isdigit() or len(length) > 15 or int(length) > self._max_bytes:
             raise self._too_large()
         try:
             async with asyncio.timeout(BODY_SECONDS):

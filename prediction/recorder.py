@@ -1,7 +1,8 @@
 """Writes predictions to the journal before they are answered, in groups.
 
-On SQLite, every request that is ready at the same turn of the event loop shares one commit, made at
-the next turn on the loop itself: handing the rows to a thread would cost more than the commit does.
+On SQLite, requests that come in at consecutive turns of the event loop share one commit, made on the
+loop itself at the first turn that brings no more: handing the rows to a thread would cost more than
+the commit does.
 On PostgreSQL a thread commits, because a loop must not wait for a network.
 """
 
@@ -63,6 +64,7 @@ class LoopRecorder:
         self._writer: Writer | None = None
         self._waiting: deque[Entry] = deque()
         self._scheduled = False
+        self._seen = 0
 
     def close(self) -> None:
         """Give the journal's connection back."""
@@ -86,6 +88,11 @@ class LoopRecorder:
 
     def _flush(self) -> None:
         loop = asyncio.get_running_loop()
+        if self._seen < len(self._waiting) < CHUNK_ROWS:  # as long as more come in, wait for them
+            self._seen = len(self._waiting)
+            loop.call_soon(self._flush)
+            return
+        self._seen = 0
         group = self._next_group()
         try:
             self._insert([prediction for chunk, _, _ in group for prediction in chunk])
@@ -116,6 +123,9 @@ class LoopRecorder:
         for entry in group:
             try:
                 self._insert(list(entry[0]))
+            except JournalBusy as error:
+                loop_time = asyncio.get_running_loop().time()
+                self._put_back([entry], error, loop_time - PATIENCE_SECONDS)
             except Exception as error:
                 self._fail(entry, error)
             else:

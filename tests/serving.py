@@ -90,6 +90,7 @@ class Server:
                 raise AssertionError(f"the server did not start:\n{self.read_log()}")
             time.sleep(0.05)
         while not self._is_ready():
+            assert time.monotonic() < deadline, self.read_log()
             time.sleep(0.05)
 
     def read_log(self) -> str:

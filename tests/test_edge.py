@@ -214,7 +214,7 @@ def test_a_declared_api_reads_and_writes_through_its_specs(specs: dict[str, Spec
 def test_bentoml_has_no_route_that_we_forgot(whole: Whole) -> None:
     """Every path of BentoML's application is a system path, its static files, or a call of ours."""
     paths = {route.path for route in whole.entrance.app.routes}  # type: ignore[attr-defined]
-    statics = {path for path in paths if f"{path}/" == entrance.STATIC_PREFIX}
+    statics = {path for path in paths if path == "/static_content"}
 
     assert entrance.SYSTEM_PATHS <= paths
     assert set() == paths - entrance.SYSTEM_PATHS - statics - set(whole.entrance.calls)
