@@ -21,7 +21,9 @@ START_SECONDS = 240
 
 def environment(home: Path, **settings: Any) -> dict[str, str]:
     """Return the environment of a command that works on `home`; settings without their prefix."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PREDICTION_", "BENTOML_"))}
+    inherited = {
+        k: v for k, v in os.environ.items() if not k.startswith(("PREDICTION_", "BENTOML_", "MAKE"))
+    }
     named = {f"PREDICTION_{name.upper()}": str(value) for name, value in settings.items()}
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     return inherited | named | {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "True", "PATH": path}

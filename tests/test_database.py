@@ -183,13 +183,15 @@ def test_postgresql_syncs_every_commit(postgres: Postgres) -> None:
 
 def test_a_lock_is_waited_for_about_a_second(journal: Journal, journal_url: str) -> None:
     """While another process holds the tables, a write ends with a sentence that says to try again."""
+    (prediction_id,) = record(journal, [prediction(1)])
+    label = Label(prediction_id, "setosa")
     with databases.locked(journal_url):
         started = time.monotonic()
         with pytest.raises(JournalBusy, match="try again"):
-            journal.promote("iris", "v1", "d" * 64, by="test", reason="because")
+            feedback.give(journal, "iris", [label])
         assert 0.5 < time.monotonic() - started < 1.6
 
-    assert journal.promote("iris", "v1", "d" * 64, by="test", reason="because") is not None
+    assert ["recorded"] == feedback.give(journal, "iris", [label])
 
 
 def test_a_short_lock_delays_and_fails_nothing(journal: Journal, journal_url: str) -> None:
