@@ -152,6 +152,7 @@ class World:
             resources=[Route("/things/{name}", resource)],
             max_body_bytes=MAX_BYTES,
             max_in_flight=LIMIT,
+            static=frozenset({"/static_content/swagger-ui.css"}),
         )
 
     def ask(self, method: str, path: str, body: bytes | Sender = b"", **headers: str) -> Answer:
