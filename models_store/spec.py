@@ -108,7 +108,7 @@ class GateRules:
         Rows below which a rule does not vote.
     """
 
-    metric_tolerance: float = 0.02
+    metric_tolerance: float = 0.05
     log_loss_tolerance: float = 0.05
     recall_floor: float = 0.7
     significance: float = 0.05
