@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     @classmethod
     def _expand(cls, home: Path) -> Path:
         if home.expanduser().is_file():
-            raise ValueError("it is a file, and must be a folder")
+            raise ValueError(f"{home} is a file: name a folder")
         return home.expanduser().absolute()
 
     @property
@@ -89,4 +89,5 @@ def load() -> Settings:
         first = error.errors(include_url=False, include_input=False)[0]
         name = str(first["loc"][0])
         variable = name if name.isupper() else f"PREDICTION_{name.upper()}"
-        raise InvalidSettings(f"{variable}: {first['msg']}") from None
+        told = str(first["msg"]).removeprefix("Value error, ")
+        raise InvalidSettings(f"{variable}: {told}") from None
