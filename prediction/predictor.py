@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -38,9 +39,9 @@ class Predictor:
         self.score = score
         self._ranges = _training_ranges(spec, profile)
         self._seen = _training_categories(spec, profile)
-        self._answered = [
-            metrics.PREDICTIONS.labels(spec.name, version.version, name) for name in spec.classes
-        ]
+        self._answered = {
+            name: metrics.PREDICTIONS.labels(spec.name, version.version, name) for name in spec.classes
+        }
 
     def predict(self, rows: Sequence[Features]) -> list[Prediction]:
         """Answer rows, in order, in one vectorised call."""
@@ -69,11 +70,11 @@ class Predictor:
 
     def count(self, predictions: Sequence[Prediction]) -> None:
         """Count predictions that were recorded."""
-        classes = self.spec.classes
-        for prediction in predictions:
-            self._answered[classes.index(prediction.predicted_class)].inc()
-            for warning in prediction.warnings:
-                metrics.OUT_OF_RANGE.labels(self.spec.name, warning["loc"][0]).inc()
+        for name, rows in Counter(item.predicted_class for item in predictions).items():
+            self._answered[name].inc(rows)
+        warned = Counter(warning["loc"][0] for item in predictions for warning in item.warnings)
+        for feature, values in warned.items():
+            metrics.OUT_OF_RANGE.labels(self.spec.name, feature).inc(values)
 
     def _warnings(self, columns: Columns, rows: int) -> list[list[Detail]]:
         """Name each value that is possible but unlike any that the version was trained on."""

@@ -68,6 +68,14 @@ def test_migrations_make_the_tables_that_the_code_expects(journal: Journal, jour
     assert ScriptDirectory(str(database.MIGRATIONS)).get_current_head() == current
 
 
+def test_the_newest_migration_is_the_one_that_a_start_looks_for() -> None:
+    """A journal at `HEAD` is not migrated, so `HEAD` must be the last of them."""
+    config = Config()
+    config.set_main_option("script_location", str(database.MIGRATIONS))
+
+    assert [database.HEAD] == ScriptDirectory.from_config(config).get_heads()
+
+
 def test_processes_may_migrate_a_new_journal_at_once(journal_url: str) -> None:
     """Several hosts that meet an empty database all find it migrated, and one of them promotes."""
     databases.run_at_once(MIGRATE, [[journal_url, f"v{number}"] for number in range(3)])
