@@ -4,33 +4,27 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
 from models_store import catalog, store
 from models_store.errors import Error, InvalidInput
-from models_store.spec import Spec
 from prediction import (
     bodies,
-    duration,
-    feedback,
     home,
     ledger,
+    progress,
     retention,
     retraining,
     runs,
     settings,
     tabular,
+    transfers,
 )
 from prediction.journal import WORKER_SILENCE_US, Journal, now_us
-
-LABELS_CHUNK = 1_000
 
 
 def main(arguments: list[str]) -> int:
@@ -39,6 +33,7 @@ def main(arguments: list[str]) -> int:
     journal = None
     try:
         configured = settings.load()
+        configured.home.mkdir(parents=True, exist_ok=True)
         journal = Journal(configured.journal_url)
         if options.command != "restore":
             journal.migrate()
@@ -61,13 +56,23 @@ def _parser() -> argparse.ArgumentParser:
         return command
 
     add("prune", prune, "delete predictions older than PREDICTION_JOURNAL_DAYS")
-    command = add("export", export, "write a model's labelled predictions into a file")
+    command = add("export", transfers.export, "write a model's labelled predictions into a file")
     command.add_argument("model")
     command.add_argument("file", type=Path, help=f"ends with {', '.join(tabular.KINDS)}")
     command.add_argument("--since", metavar="SPAN", help="labels of the last 30m, 24h or 7d")
-    command = add("import-feedback", import_feedback, "give the labels that a file holds")
+    command = add("import-feedback", transfers.import_feedback, "give the labels that a file holds")
     command.add_argument("model")
     command.add_argument("file", type=Path, help="columns prediction_id, label and, if wanted, correct")
+    command = add("score", transfers.score, "score the rows of a file into another file")
+    command.add_argument("model")
+    command.add_argument("file", type=Path, help=f"ends with {', '.join(tabular.KINDS)}")
+    command.add_argument("target", type=Path, help="the same")
+    command.add_argument("--version", help="that answers, in the place of the champion")
+    command.add_argument("--server", metavar="URL", help="a server answers, not this process")
+    command.add_argument(
+        "--journal", action="store_true", help="record the rows, so that labels can follow"
+    )
+    command.add_argument("--strict", action="store_true", help="end at the first row that is refused")
     command = add("status", status, "show each model's champion, versions and workers")
     command.add_argument("model", nargs="?")
     command = add("history", history, "show a model's ledger")
@@ -92,113 +97,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def prune(_: argparse.Namespace, configured: settings.Settings, journal: Journal) -> int:
     """Delete what is older than it is kept."""
-    with _progress() as progress:
-        task = progress.add_task("pruning", total=None)
+    with progress.bar() as shown:
+        task = shown.add_task("pruning", total=None)
         rows = 0
         for deleted in retention.prune(journal, configured.journal_days):
             rows += deleted
-            progress.update(task, completed=rows)
+            shown.update(task, completed=rows)
     print(f"{rows} predictions deleted; {configured.journal_days} days are kept")
     return 0
-
-
-def export(options: argparse.Namespace, _: settings.Settings, journal: Journal) -> int:
-    """Write outcomes into a file."""
-    (spec,) = catalog.select([options.model])
-    since_us = now_us() - duration.parse(options.since) if options.since else 0
-    with tabular.writer(options.file, _outcome_columns(spec)) as file, _progress() as progress:
-        task = progress.add_task("exporting", total=None)
-        for chunk in feedback.outcomes(journal, spec.name, since_us):
-            file.write([_outcome_row(outcome) for outcome in chunk])
-            progress.update(task, completed=file.rows)
-    print(f"{file.rows} labelled predictions of {spec.name} in {options.file}")
-    return 0
-
-
-def _outcome_columns(spec: Spec) -> dict[str, type]:
-    head = dict.fromkeys(("prediction_id", "at", "version"), str)
-    features = {name: str if item.categories else float for name, item in spec.inputs.items()}
-    probabilities = {f"probability_{name}": float for name in spec.classes}
-    tail = dict.fromkeys(("predicted_class", "label", "labelled_at"), str)
-    return {**head, **features, **probabilities, **tail}
-
-
-def _outcome_row(outcome: feedback.LabelledPrediction) -> tabular.Row:
-    prediction = outcome.prediction
-    return {
-        "prediction_id": prediction.prediction_id,
-        "at": bodies.iso(prediction.at_us),
-        "version": prediction.version,
-        **prediction.read_features(),
-        **{f"probability_{name}": p for name, p in prediction.probabilities.items()},
-        "predicted_class": prediction.predicted_class,
-        "label": outcome.label,
-        "labelled_at": bodies.iso(outcome.labelled_us),
-    }
-
-
-def import_feedback(options: argparse.Namespace, _: settings.Settings, journal: Journal) -> int:
-    """Give labels; those that are refused stand with their reason in a file beside."""
-    (spec,) = catalog.select([options.model])
-    source: Path = options.file
-    if not source.is_file():
-        raise InvalidInput(f"there is no file {source}")
-    refused_path = source.with_name(f"{source.stem}.refused.csv")
-    columns = dict.fromkeys(("row", "prediction_id", "label", "reason"), str)
-    totals = dict.fromkeys(("recorded", "unchanged", "corrected"), 0)
-    with tabular.writer(refused_path, columns) as refused, _progress() as progress:
-        task = progress.add_task("importing", total=tabular.count(source))
-        for number, chunk in _numbered(tabular.read(source)):
-            taken, bad = _give(journal, spec, number, chunk)
-            for status in taken:
-                totals[status] += 1
-            refused.write(bad)
-            progress.advance(task, len(chunk))
-    if not refused.rows:
-        refused_path.unlink()
-    summary = ", ".join(f"{count} {status}" for status, count in totals.items())
-    print(f"{summary}, {refused.rows} refused" + (f": see {refused_path}" if refused.rows else ""))
-    return 1 if refused.rows else 0
-
-
-def _numbered(chunks: Iterable[list[tabular.Row]]) -> Iterable[tuple[int, list[tabular.Row]]]:
-    number = 1
-    for chunk in chunks:
-        for start in range(0, len(chunk), LABELS_CHUNK):
-            part = chunk[start : start + LABELS_CHUNK]
-            yield number, part
-            number += len(part)
-
-
-def _give(
-    journal: Journal, spec: Spec, number: int, rows: list[tabular.Row]
-) -> tuple[list[str], list[tabular.Row]]:
-    validator = bodies.feedback_validator(spec)
-    taken, refused, labels, origins = [], [], [], []
-    for position, row in enumerate(rows):
-        origin = {"row": number + position} | {name: row.get(name) for name in ("prediction_id", "label")}
-        try:
-            item = validator.object(_typed(row))
-        except InvalidInput as error:
-            refused.append({**origin, "reason": str(error)})
-        else:
-            labels.append(feedback.Label(item.prediction_id, item.label, item.correct))
-            origins.append(origin)
-    for origin, answer in zip(origins, feedback.give(journal, spec.name, labels), strict=True):
-        if isinstance(answer, Error):
-            refused.append({**origin, "reason": str(answer)})
-        else:
-            taken.append(answer)
-    return taken, sorted(refused, key=itemgetter("row"))
-
-
-def _typed(row: tabular.Row) -> tabular.Row:
-    """Read `correct` as a CSV writes it; an empty cell is no value."""
-    words = {"true": True, "1": True, "false": False, "0": False}
-    typed = {name: value for name, value in row.items() if value is not None}
-    if isinstance(correct := typed.get("correct"), str):
-        typed["correct"] = words.get(correct.lower(), correct)
-    return typed
 
 
 def status(options: argparse.Namespace, configured: settings.Settings, journal: Journal) -> int:
@@ -264,12 +170,12 @@ def retrain(options: argparse.Namespace, configured: settings.Settings, journal:
     run, is_new = runs.request(journal, spec.name, options.force)
     if not is_new:
         raise InvalidInput(f"a retraining of {spec.name} is {run.status} already: {run.run_id}")
-    with _progress("steps") as progress:
-        task = progress.add_task(spec.name, total=len(retraining.STEPS))
+    with progress.bar("steps") as shown:
+        task = shown.add_task(spec.name, total=len(retraining.STEPS))
 
         def show(step: str) -> None:
-            progress.update(task, description=f"{spec.name}: {step}")
-            progress.advance(task)
+            shown.update(task, description=f"{spec.name}: {step}")
+            shown.advance(task)
 
         ended = retraining.execute(plan, run, watch=show)
     print(ended.verdict["sentence"] if ended.verdict else f"{ended.status}: {ended.step}")
@@ -290,17 +196,3 @@ def restore(options: argparse.Namespace, configured: settings.Settings, journal:
     journal.migrate()
     print(f"the journal is what {options.file} holds")
     return 0
-
-
-def _progress(unit: str = "rows") -> Progress:
-    console = Console(stderr=True)
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn(unit),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,  # where nobody looks, it would leave an empty line
-    )

@@ -45,3 +45,7 @@ class JournalBusy(JournalUnavailable):
 
 class JournalTooNew(Error):
     """The journal was written by a newer release."""
+
+
+class ServerFailed(Error):
+    """The server that was to answer does not."""

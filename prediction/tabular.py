@@ -32,8 +32,8 @@ def read(path: Path) -> Iterator[list[Row]]:
     InvalidInput
         When the file is missing, of another kind, or not what its name says.
     """
-    reader = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}[_kind(path)]
-    with _told(f"{path} can't be read", READING):
+    reader = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}[kind(path)]
+    with told(f"{path} can't be read", READING):
         yield from reader(path)
 
 
@@ -45,11 +45,11 @@ def count(path: Path) -> int | None:
     InvalidInput
         As `read`.
     """
-    if _kind(path) != ".parquet" or not path.is_file():
+    if kind(path) != ".parquet" or not path.is_file():
         return None
     from pyarrow import parquet
 
-    with _told(f"{path} can't be read", READING):
+    with told(f"{path} can't be read", READING):
         return int(parquet.ParquetFile(path).metadata.num_rows)
 
 
@@ -58,7 +58,7 @@ READING = (OSError, ValueError, RecursionError, csv.Error)
 
 
 @contextmanager
-def _told(what: str, errors: tuple[type[Exception], ...]) -> Iterator[None]:
+def told(what: str, errors: tuple[type[Exception], ...]) -> Iterator[None]:
     """Raise what ails a file as one sentence."""
     try:
         yield
@@ -66,11 +66,12 @@ def _told(what: str, errors: tuple[type[Exception], ...]) -> Iterator[None]:
         raise InvalidInput(f"{what}: {str(error).strip()}") from error
 
 
-def _kind(path: Path) -> str:
-    kind = path.suffix.lower()
-    if kind not in KINDS:
+def kind(path: Path) -> str:
+    """Return what kind of file a name means; `InvalidInput` where it means none."""
+    suffix = path.suffix.lower()
+    if suffix not in KINDS:
         raise InvalidInput(f"{path}: the name must end with {', '.join(KINDS)}")
-    return kind
+    return suffix
 
 
 def _read_csv(path: Path) -> Iterator[list[Row]]:
@@ -124,7 +125,7 @@ class Writer(ABC):
 
     def __exit__(self, kind: object, *_: object) -> None:
         try:
-            with _told(f"{self.path} can't be written", (OSError,)):
+            with told(f"{self.path} can't be written", (OSError,)):
                 self._close()
                 if kind is None:
                     self._draft.replace(self.path)
@@ -134,7 +135,7 @@ class Writer(ABC):
     def write(self, rows: Sequence[Row]) -> None:
         """Append rows."""
         if rows:
-            with _told(f"{self.path} can't be written", (OSError,)):
+            with told(f"{self.path} can't be written", (OSError,)):
                 self._append(rows)
             self.rows += len(rows)
 
@@ -153,11 +154,11 @@ def writer(path: Path, columns: Columns) -> Writer:
     InvalidInput
         When the kind is not known, or the folder can't be written to.
     """
-    kind = _kind(path)
-    with _told(f"{path} can't be written", (OSError,)):
-        if kind == ".parquet":
+    suffix = kind(path)
+    with told(f"{path} can't be written", (OSError,)):
+        if suffix == ".parquet":
             return _ParquetWriter(path, columns)
-        return _CsvWriter(path, columns) if kind == ".csv" else _JsonlWriter(path)
+        return _CsvWriter(path, columns) if suffix == ".csv" else _JsonlWriter(path)
 
 
 class _CsvWriter(Writer):

@@ -2,42 +2,26 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import sqlite3
 import subprocess
-from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from prediction import cli, feedback, home, tables, tabular
-from prediction.feedback import Label
+from prediction import cli, home
 from prediction.journal import Journal, now_us
 from prediction.retention import DAY_US
-from tests import databases
-from tests.databases import PASSWORD, Postgres, prediction, record
-from tests.serving import PROJECT, Server, environment, run
+from tests import commands, databases
+from tests.commands import IRIS_FEATURES, Main, command, iris
+from tests.databases import PASSWORD, Postgres, record
+from tests.serving import PROJECT, Server, environment
 
 postgres = databases.postgres
 journal_url = databases.journal_url
 journal = databases.journal
-
-Main = Callable[..., tuple[int, str, str]]
-IRIS_FEATURES = {
-    "sepal_length_cm": 5.1,
-    "sepal_width_cm": 3.5,
-    "petal_length_cm": 1.4,
-    "petal_width_cm": 0.2,
-}
-
-
-def command(folder: Path, *arguments: str, **settings: Any) -> subprocess.CompletedProcess[str]:
-    """Run a command in a process of its own, on a home."""
-    return run("python", "-m", "prediction", *arguments, home=folder, **settings)
+main = commands.main
 
 
 def on_a_terminal(folder: Path, *arguments: str) -> tuple[int, str, str]:
@@ -58,37 +42,6 @@ def on_a_terminal(folder: Path, *arguments: str) -> tuple[int, str, str]:
     return process.returncode, output, shown
 
 
-@pytest.fixture
-def main(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, journal_url: str
-) -> Main:
-    """Run a command on `journal_url` in this process; return exit code, output and errors."""
-    monkeypatch.setenv("BENTOML_HOME", str(tmp_path))
-    monkeypatch.setenv("PREDICTION_DATABASE_URL", journal_url)
-
-    def run_main(*arguments: str) -> tuple[int, str, str]:
-        code = cli.main(list(arguments))
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run_main
-
-
-def iris(number: int, **changes: Any) -> Any:
-    """Make a prediction of iris with features."""
-    return prediction(number, **{"features": json.dumps(IRIS_FEATURES), **changes})
-
-
-def label_all(journal: Journal, ids: Sequence[str], label: str) -> None:
-    """Give the same label to several predictions of iris."""
-    assert ["recorded"] * len(ids) == feedback.give(journal, "iris", [Label(each, label) for each in ids])
-
-
-def read(path: Path) -> list[tabular.Row]:
-    """Return all rows of a file."""
-    return [row for chunk in tabular.read(path) for row in chunk]
-
-
 # ------------------------------------------------------------------------- through real processes
 
 
@@ -102,60 +55,6 @@ def test_prune_in_a_process(tmp_path: Path) -> None:
 
         assert (0, "3 predictions deleted; 30 days are kept\n") == (done.returncode, done.stdout)
         assert young == journal.prediction(young).prediction_id
-
-
-def test_export_in_a_process(tmp_path: Path) -> None:
-    """`export` writes a labelled prediction with all that is known of it, typed."""
-    with databases.opened(f"sqlite:///{tmp_path / 'journal.db'}") as journal:
-        ids = record(journal, [iris(1), iris(2)])
-        label_all(journal, ids[:1], "virginica")
-
-    done = command(tmp_path, "export", "iris", str(tmp_path / "outcomes.parquet"), "--since", "7d")
-
-    path = tmp_path / "outcomes.parquet"
-    assert (0, f"1 labelled predictions of iris in {path}\n") == (done.returncode, done.stdout)
-    (row,) = read(path)
-    assert IRIS_FEATURES == {name: row[name] for name in IRIS_FEATURES}
-    assert (ids[0], "setosa", "virginica") == (
-        row["prediction_id"],
-        row["predicted_class"],
-        row["label"],
-    )
-    assert [0.9, 0.1, 0.0] == [row[f"probability_{name}"] for name in ("setosa", "versicolor", "virginica")]
-    assert row["at"] < row["labelled_at"]
-    assert row["labelled_at"].endswith("+00:00")
-
-
-def test_import_feedback_in_a_process(tmp_path: Path) -> None:
-    """`import-feedback` gives the labels of a file, and says of each refused row why, in a file beside."""
-    with databases.opened(f"sqlite:///{tmp_path / 'journal.db'}") as journal:
-        good, labelled = record(journal, [iris(1), iris(2)])
-        label_all(journal, [labelled], "setosa")
-        unknown = str(iris(7).prediction_id)
-        (tmp_path / "labels.csv").write_text(
-            "prediction_id,label,correct\n"
-            f"{good},setosa,\n"
-            f"{labelled},virginica,\n"
-            f"{unknown},setosa,true\n"
-            f"{good},tulip,\n"
-        )
-
-        code, output, shown = on_a_terminal(
-            tmp_path, "import-feedback", "iris", str(tmp_path / "labels.csv")
-        )
-
-        refused = tmp_path / "labels.refused.csv"
-        summary = f"1 recorded, 0 unchanged, 0 corrected, 3 refused: see {refused}\n"
-        assert (1, summary) == (code, output), shown
-        assert "importing" in shown
-        assert [("2", labelled), ("3", unknown), ("4", good)] == [
-            (row["row"], row["prediction_id"]) for row in read(refused)
-        ]
-        reasons = [row["reason"] for row in read(refused)]
-        assert "labelled setosa already" in reasons[0]
-        assert "no prediction of iris has that id" == reasons[1]
-        assert "must be one of setosa, versicolor, virginica" in reasons[2]
-        assert feedback.find(journal, good) is not None
 
 
 def test_backup_and_restore_beside_a_server(server: Server, tmp_path: Path) -> None:
@@ -198,132 +97,6 @@ def test_a_command_that_is_none_is_misused(tmp_path: Path) -> None:
 
 
 # --------------------------------------------------------------------------------- finer points
-
-
-@pytest.mark.parametrize("kind", [".csv", ".jsonl", ".parquet"])
-def test_export_leaves_out_what_was_labelled_before(
-    main: Main, journal: Journal, tmp_path: Path, kind: str
-) -> None:
-    """With `--since` only labels of that span are there, in the order they were given."""
-    ids = record(journal, [iris(number) for number in range(3)])
-    label_all(journal, ids[::-1], "setosa")
-    with journal.database.write() as connection:
-        old = tables.feedback.update().where(tables.feedback.c.prediction_id == ids[2])
-        connection.execute(old.values(at_us=now_us() - 8 * DAY_US))
-    path = tmp_path / f"outcomes{kind}"
-
-    assert (0, f"3 labelled predictions of iris in {path}\n", "") == main("export", "iris", str(path))
-    assert ids[::-1] == [row["prediction_id"] for row in read(path)]
-    assert 0 == main("export", "iris", str(path), "--since", "7d")[0]
-    assert [ids[1], ids[0]] == [row["prediction_id"] for row in read(path)]
-
-
-def test_export_of_nothing_is_a_file_without_rows(main: Main, journal: Journal, tmp_path: Path) -> None:
-    """A model without labels gives a file with its columns and no rows."""
-    path = tmp_path / "outcomes.csv"
-
-    assert (0, f"0 labelled predictions of penguins in {path}\n", "") == main(
-        "export", "penguins", str(path)
-    )
-    with path.open() as file:
-        header = next(csv.reader(file))
-    assert {"prediction_id", "bill_length_mm", "island", "probability_Adelie", "label"} <= set(header)
-
-
-def test_export_of_categories_and_missing_values(main: Main, journal: Journal, tmp_path: Path) -> None:
-    """Categories are text, and what was not given is missing."""
-    features = json.dumps({"bill_length_mm": 39.1, "island": "Biscoe", "sex": None})
-    (prediction_id,) = record(journal, [iris(1, model="penguins", features=features, probabilities={})])
-    feedback.give(journal, "penguins", [Label(prediction_id, "Adelie")])
-
-    assert 0 == main("export", "penguins", str(tmp_path / "outcomes.parquet"))[0]
-    (row,) = read(tmp_path / "outcomes.parquet")
-    assert (39.1, "Biscoe", None, None) == tuple(
-        row[name] for name in ("bill_length_mm", "island", "sex", "body_mass_g")
-    )
-
-
-@pytest.mark.parametrize("kind", [".csv", ".jsonl", ".parquet"])
-def test_import_feedback_reads_every_kind(main: Main, journal: Journal, tmp_path: Path, kind: str) -> None:
-    """Labels come from CSV, JSON Lines and Parquet; the second time they are unchanged."""
-    ids = record(journal, [iris(number) for number in range(3)])
-    label_all(journal, ids[2:], "setosa")
-    path = tmp_path / f"labels{kind}"
-    with tabular.writer(path, {"prediction_id": str, "label": str, "correct": str}) as file:
-        file.write([{"prediction_id": each, "label": "virginica", "correct": "true"} for each in ids])
-
-    first, second = main("import-feedback", "iris", str(path)), main("import-feedback", "iris", str(path))
-
-    assert (0, "2 recorded, 0 unchanged, 1 corrected, 0 refused\n", "") == first
-    assert (0, "0 recorded, 3 unchanged, 0 corrected, 0 refused\n", "") == second
-    assert not (tmp_path / "labels.refused.csv").exists()
-
-
-def test_refused_rows_are_numbered_through_all_chunks(main: Main, journal: Journal, tmp_path: Path) -> None:
-    """A row far down a long file is named by its own number; once all is well, no side file is left."""
-    ids = record(journal, [iris(number) for number in range(2_500)])
-    path, refused = tmp_path / "labels.csv", tmp_path / "labels.refused.csv"
-    rows = [f"{each},setosa" for each in ids]
-    rows[1_700] = f"{ids[1_700]},tulip"
-    path.write_text("\n".join(["prediction_id,label", *rows]))
-
-    assert 1 == main("import-feedback", "iris", str(path))[0]
-    assert [("1701", ids[1_700], "tulip")] == [
-        (row["row"], row["prediction_id"], row["label"]) for row in read(refused)
-    ]
-    rows[1_700] = f"{ids[1_700]},virginica"
-    path.write_text("\n".join(["prediction_id,label", *rows]))
-    assert (0, "1 recorded, 2499 unchanged, 0 corrected, 0 refused\n", "") == main(
-        "import-feedback", "iris", str(path)
-    )
-    assert not refused.exists()
-
-
-@pytest.mark.parametrize(
-    ("line", "reason"),
-    [
-        ({"prediction_id": "x", "label": "setosa"}, "must be the id of a prediction"),
-        ({"prediction_id": "\ud800" * 36, "label": "setosa"}, "must be the id of a prediction"),
-        ({"prediction_id": "\x00" * 36, "label": "setosa"}, "no prediction of iris has that id"),
-        ({"prediction_id": None, "label": "setosa"}, "prediction_id: is required"),
-        ({"prediction_id": "0" * 36}, "label: is required"),
-        ({"prediction_id": "0" * 36, "label": 1}, "must be one of setosa"),
-        ({"prediction_id": "0" * 36, "label": ["setosa"]}, "must be one of setosa"),
-        ({"prediction_id": "0" * 36, "label": "setosa", "correct": "yes"}, "must be true or false"),
-        ({"prediction_id": "0" * 36, "label": "setosa", "when": "now"}, "unknown field"),
-        ({}, "is required"),
-    ],
-)
-@pytest.mark.parametrize("journal_url", ["sqlite"], indirect=True)
-def test_any_row_is_refused_with_its_reason(
-    main: Main, tmp_path: Path, line: dict[str, Any], reason: str
-) -> None:
-    """Whatever stands in a row, the reason is in the side file and the command goes on to its end."""
-    (tmp_path / "labels.jsonl").write_text(json.dumps(line) + "\n")
-
-    code, _, errors = main("import-feedback", "iris", str(tmp_path / "labels.jsonl"))
-
-    assert (1, "") == (code, errors)
-    (row,) = read(tmp_path / "labels.refused.csv")
-    assert reason in row["reason"]
-
-
-def test_a_malformed_file_ends_in_one_sentence(main: Main, journal: Journal, tmp_path: Path) -> None:
-    """What can't be read is told in one line, and no side file is left; labels before it are kept."""
-    ids = record(journal, [iris(number) for number in range(1_001)])
-    rows = [f"{each},setosa" for each in ids]
-    (tmp_path / "half.csv").write_text("\n".join(["prediction_id,label", *rows, "one cell"]))
-    (tmp_path / "text.parquet").write_text("prediction_id,label\n")
-    (tmp_path / "sheet.xlsx").write_text("")
-
-    for name in ("half.csv", "text.parquet", "sheet.xlsx", "missing.csv"):
-        before = set(tmp_path.iterdir())
-        code, output, errors = main("import-feedback", "iris", str(tmp_path / name))
-        assert (1, "") == (code, output)
-        assert errors.startswith("prediction import-feedback: ")
-        assert str(tmp_path / name) in errors
-        assert 1 == errors.count("\n")
-        assert before == set(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("journal_url", ["sqlite"], indirect=True)
@@ -453,3 +226,10 @@ def test_status_and_history_tell_what_is_served(
         assert version in status
         assert model != "iris" or (version in history and reason in history)
     assert len(ledger) == status.count("champion")
+
+
+def test_a_home_that_is_not_there_yet_is_made(tmp_path: Path) -> None:
+    """Whoever looks first sees that nothing is trained, and no failure."""
+    done = command(tmp_path / "new" / "home", "status")
+
+    assert (0, "") == (done.returncode, done.stderr)

@@ -144,7 +144,7 @@ def test_packages_are_imported_module_by_module() -> None:
 
 def test_few_modules_know_bentoml() -> None:
     """BentoML is met at its edge, in the service and in the model store."""
-    assert {"service", "prediction.edge", "models_store.store"} == importers(BENTOML)
+    assert {"service", "prediction.edge", "prediction.scorers", "models_store.store"} == importers(BENTOML)
 
 
 def test_only_the_edge_knows_bentomls_private_names() -> None:

@@ -1,0 +1,171 @@
+"""Rows by column, in chunks of Arrow arrays: validated a whole column at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from models_store.errors import InvalidInput
+from models_store.spec import Feature, Spec
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+Chunk = dict[str, Any]
+"""Some rows: by column an Arrow array, or a list where the values are of no one type."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A value that the spec refuses; `row` counts from 1, `field` is empty where the row is none."""
+
+    row: int
+    field: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a chunk that are valid.
+
+    Parameters
+    ----------
+    kept
+        Which rows of the chunk they are, shape (rows of the chunk,).
+    columns
+        Their features, each of shape (valid rows,): float64 with NaN, or texts with None, for what is
+        missing.
+    problems
+        Why the others are not.
+    """
+
+    kept: NDArray[np.bool_]
+    columns: dict[str, NDArray[Any]]
+    problems: list[Problem]
+
+    def __len__(self) -> int:
+        return int(self.kept.sum())
+
+
+def length(chunk: Chunk) -> int:
+    """Return how many rows a chunk has."""
+    return len(next(iter(chunk.values())))
+
+
+def demand(spec: Spec, names: Sequence[str]) -> None:
+    """Check that no feature's column is missing, but for those whose values may be.
+
+    Raises
+    ------
+    InvalidInput
+        Naming the columns.
+    """
+    absent = [name for name, item in spec.inputs.items() if name not in names and not item.optional]
+    if absent or not set(names) & set(spec.inputs):
+        wanted = ", ".join(absent or spec.inputs)
+        raise InvalidInput(f"a column is missing: {spec.name} needs {wanted}")
+
+
+def from_pandas(frame: pd.DataFrame, spec: Spec) -> Chunk:
+    """Take a frame's columns of features."""
+    import pyarrow
+
+    chunk: Chunk = {}
+    for name in spec.inputs:
+        if name in frame:
+            try:
+                chunk[name] = pyarrow.array(frame[name], from_pandas=True)
+            except pyarrow.lib.ArrowException:
+                missing = frame[name].isna()
+                pairs = zip(frame[name].tolist(), missing, strict=True)
+                chunk[name] = [None if gone else value for value, gone in pairs]
+    return chunk
+
+
+def validate(spec: Spec, chunk: Chunk, first_row: int) -> Rows:
+    """Split a chunk into rows that the spec accepts, and problems.
+
+    Whole columns are looked at first; only a row in which something looks wrong is given to the spec's
+    own validator, which has the last word and the words.
+
+    Parameters
+    ----------
+    first_row
+        The number of the chunk's first row.
+    """
+    rows = length(chunk)
+    suspect = np.zeros(rows, bool)
+    columns: dict[str, NDArray[Any]] = {}
+    for name, feature in spec.inputs.items():
+        columns[name], wrong = _column(feature, chunk.get(name), rows)
+        suspect |= wrong
+    kept, problems = ~suspect, []
+    for position in np.flatnonzero(suspect).tolist():
+        row = {name: _value(chunk[name], position) for name in spec.inputs if name in chunk}
+        try:
+            valid = spec.rows.object(row)
+        except InvalidInput as error:
+            places = error.detail or [{"loc": [], "msg": str(error)}]
+            problems += [
+                Problem(first_row + position, ".".join(map(str, place["loc"])), place["msg"])
+                for place in places
+            ]
+        else:
+            kept[position] = True
+            for name, column in columns.items():
+                value = getattr(valid, name)
+                is_number = not spec.inputs[name].categories
+                column[position] = np.nan if value is None and is_number else value
+    return Rows(kept, {name: column[kept] for name, column in columns.items()}, problems)
+
+
+def _column(feature: Feature, raw: Any, rows: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return a feature's values, and which of them must be looked at."""
+    import pyarrow
+
+    empty: Any = None if feature.categories else np.nan
+    nothing = np.full(rows, empty, object if feature.categories else np.float64)
+    if raw is None:
+        return nothing, np.full(rows, not feature.optional)
+    if isinstance(raw, list):
+        return nothing, np.ones(rows, bool)
+    try:
+        return _categories(feature, raw) if feature.categories else _measures(feature, raw)
+    except pyarrow.lib.ArrowException:
+        return nothing, np.ones(rows, bool)
+
+
+def _measures(feature: Feature, raw: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    import pyarrow
+    from pyarrow import compute, types
+
+    numeric = (types.is_floating, types.is_integer, types.is_decimal, types.is_null)
+    if not any(is_kind(raw.type) for is_kind in numeric):  # texts and booleans could be cast too
+        return np.full(len(raw), np.nan), np.ones(len(raw), bool)
+    numbers = compute.cast(raw, pyarrow.float64())
+    values = np.array(numbers.to_numpy(zero_copy_only=False), np.float64)  # a copy that can be written
+    missing = np.isnan(values)
+    inside = (values >= feature.low) & (values <= feature.high)
+    return values, ~inside & ~missing if feature.optional else ~inside
+
+
+def _categories(feature: Feature, raw: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    import pyarrow
+    from pyarrow import compute
+
+    texts = compute.cast(raw, pyarrow.string())
+    found = compute.index_in(texts, value_set=pyarrow.array(feature.categories))
+    codes = compute.fill_null(found, len(feature.categories)).to_numpy(zero_copy_only=False)
+    values = np.array([*feature.categories, None], object)[codes]
+    missing = texts.is_null().to_numpy(zero_copy_only=False)
+    unknown = codes == len(feature.categories)
+    return values, unknown & ~missing if feature.optional else unknown
+
+
+def _value(column: Any, position: int) -> Any:
+    value = column[position] if isinstance(column, list) else column[position].as_py()
+    return None if value != value else value  # NaN is how frames write what is missing

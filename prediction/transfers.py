@@ -1,0 +1,158 @@
+"""The operator's commands that move rows in and out of files: export, import-feedback, score."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from operator import itemgetter
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from models_store import catalog
+from models_store.errors import Error, InvalidInput
+from models_store.spec import Spec
+from prediction import batch, bodies, duration, feedback, progress, tabular
+from prediction.journal import Journal, now_us
+from prediction.settings import Settings
+
+LABELS_CHUNK = 1_000
+
+
+def export(options: argparse.Namespace, _: Settings, journal: Journal) -> int:
+    """Write outcomes into a file."""
+    (spec,) = catalog.select([options.model])
+    since_us = now_us() - duration.parse(options.since) if options.since else 0
+    with tabular.writer(options.file, _outcome_columns(spec)) as file, progress.bar() as shown:
+        task = shown.add_task("exporting", total=None)
+        for chunk in feedback.outcomes(journal, spec.name, since_us):
+            file.write([_outcome_row(outcome) for outcome in chunk])
+            shown.update(task, completed=file.rows)
+    print(f"{file.rows} labelled predictions of {spec.name} in {options.file}")
+    return 0
+
+
+def _outcome_columns(spec: Spec) -> dict[str, type]:
+    head = dict.fromkeys(("prediction_id", "at", "version"), str)
+    features = {name: str if item.categories else float for name, item in spec.inputs.items()}
+    probabilities = {f"probability_{name}": float for name in spec.classes}
+    tail = dict.fromkeys(("predicted_class", "label", "labelled_at"), str)
+    return {**head, **features, **probabilities, **tail}
+
+
+def _outcome_row(outcome: feedback.LabelledPrediction) -> tabular.Row:
+    prediction = outcome.prediction
+    return {
+        "prediction_id": prediction.prediction_id,
+        "at": bodies.iso(prediction.at_us),
+        "version": prediction.version,
+        **prediction.read_features(),
+        **{f"probability_{name}": p for name, p in prediction.probabilities.items()},
+        "predicted_class": prediction.predicted_class,
+        "label": outcome.label,
+        "labelled_at": bodies.iso(outcome.labelled_us),
+    }
+
+
+def import_feedback(options: argparse.Namespace, _: Settings, journal: Journal) -> int:
+    """Give labels; those that are refused stand with their reason in a file beside."""
+    (spec,) = catalog.select([options.model])
+    source: Path = options.file
+    if not source.is_file():
+        raise InvalidInput(f"there is no file {source}")
+    refused_path = source.with_name(f"{source.stem}.refused.csv")
+    columns = dict.fromkeys(("row", "prediction_id", "label", "reason"), str)
+    totals = dict.fromkeys(("recorded", "unchanged", "corrected"), 0)
+    with tabular.writer(refused_path, columns) as refused, progress.bar() as shown:
+        task = shown.add_task("importing", total=tabular.count(source))
+        for number, chunk in _numbered(tabular.read(source)):
+            taken, bad = _give(journal, spec, number, chunk)
+            for status in taken:
+                totals[status] += 1
+            refused.write(bad)
+            shown.advance(task, len(chunk))
+    if not refused.rows:
+        refused_path.unlink()
+    summary = ", ".join(f"{count} {status}" for status, count in totals.items())
+    print(f"{summary}, {refused.rows} refused" + (f": see {refused_path}" if refused.rows else ""))
+    return 1 if refused.rows else 0
+
+
+def _numbered(chunks: Iterable[list[tabular.Row]]) -> Iterable[tuple[int, list[tabular.Row]]]:
+    number = 1
+    for chunk in chunks:
+        for start in range(0, len(chunk), LABELS_CHUNK):
+            part = chunk[start : start + LABELS_CHUNK]
+            yield number, part
+            number += len(part)
+
+
+def _give(
+    journal: Journal, spec: Spec, number: int, rows: list[tabular.Row]
+) -> tuple[list[str], list[tabular.Row]]:
+    validator = bodies.feedback_validator(spec)
+    taken, refused, labels, origins = [], [], [], []
+    for position, row in enumerate(rows):
+        origin = {"row": number + position} | {name: row.get(name) for name in ("prediction_id", "label")}
+        try:
+            item = validator.object(_typed(row))
+        except InvalidInput as error:
+            refused.append({**origin, "reason": str(error)})
+        else:
+            labels.append(feedback.Label(item.prediction_id, item.label, item.correct))
+            origins.append(origin)
+    for origin, answer in zip(origins, feedback.give(journal, spec.name, labels), strict=True):
+        if isinstance(answer, Error):
+            refused.append({**origin, "reason": str(answer)})
+        else:
+            taken.append(answer)
+    return taken, sorted(refused, key=itemgetter("row"))
+
+
+def _typed(row: tabular.Row) -> tabular.Row:
+    """Read `correct` as a CSV writes it; an empty cell is no value."""
+    words = {"true": True, "1": True, "false": False, "0": False}
+    typed = {name: value for name, value in row.items() if value is not None}
+    if isinstance(correct := typed.get("correct"), str):
+        typed["correct"] = words.get(correct.lower(), correct)
+    return typed
+
+
+def score(options: argparse.Namespace, _: Settings, __: Journal) -> int:
+    """Score a file; rows that are refused stand with their reason in a file beside the target."""
+    with progress.remaining() as shown:
+        task = shown.add_task("scoring", total=1.0)
+
+        def watch(done: batch.Summary, fraction: float) -> None:
+            told = f"{done.rows:,} rows, {done.rows / done.seconds:,.0f} rows/s"
+            shown.update(task, completed=fraction, description=told)
+
+        summary = batch.score(
+            options.model,
+            options.file,
+            options.target,
+            version=options.version,
+            server=options.server,
+            journal=options.journal,
+            strict=options.strict,
+            watch=watch,
+        )
+    Console().print(_score_table(summary, options.target))
+    if summary.refused:
+        told = "1 row is" if summary.refused == 1 else f"{summary.refused:,} rows are"
+        print(f"{told} refused: see {summary.refused_file}")
+    return 1 if summary.refused else 0
+
+
+def _score_table(summary: batch.Summary, target: Path) -> Table:
+    table = Table(title=f"{summary.model}: {target}", title_justify="left", show_header=False)
+    rate = summary.rows / summary.seconds
+    table.add_row("rows", f"{summary.rows:,} in {summary.seconds:.1f} s, {rate:,.0f} rows/s")
+    table.add_row("scored", f"{summary.scored:,}")
+    table.add_row("refused", f"{summary.refused:,}")
+    for name, rows in summary.classes.items():
+        table.add_row(name, f"{rows:,}")
+    for version, rows in summary.versions.items():
+        table.add_row(f"by {version}", f"{rows:,}")
+    return table

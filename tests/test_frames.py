@@ -1,0 +1,143 @@
+"""Rows by column: what is refused, and in the validator's words."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from models_store.errors import InvalidInput
+from models_store.spec import Spec
+from prediction import frames
+from prediction.files import Source
+from prediction.frames import Rows
+
+IRIS = {"sepal_length_cm": 5.1, "sepal_width_cm": 3.5, "petal_length_cm": 1.4, "petal_width_cm": 0.2}
+PENGUIN = {"island": "Biscoe", "flipper_length_mm": 217.0}
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> Path:
+    """Write rows as the name says."""
+    frame = pd.DataFrame(rows)
+    if path.suffix == ".csv":
+        frame.to_csv(path, index=False)
+    elif path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        frame.to_parquet(path)
+    return path
+
+
+def read(path: Path, spec: Spec, chunk_rows: int = 100) -> list[Rows]:
+    """Read and validate a file."""
+    found, first = [], 1
+    for chunk in Source(path, spec, chunk_rows):
+        found.append(frames.validate(spec, chunk, first))
+        first += frames.length(chunk)
+    return found
+
+
+@pytest.mark.parametrize("kind", [".csv", ".jsonl", ".parquet"])
+def test_the_same_values_are_refused_as_over_http(
+    kind: str, tmp_path: Path, specs: dict[str, Spec]
+) -> None:
+    """Each with its row, counted from 1, its field and the validator's sentence."""
+    rows = [IRIS | {"sepal_length_cm": 5.0 + number / 1000} for number in range(200)]
+    rows[0]["petal_width_cm"] = 99.0
+    rows[150]["petal_length_cm"] = None  # type: ignore[assignment]
+    rows[150]["sepal_width_cm"] = -1.0
+
+    found = read(write(tmp_path / f"rows{kind}", rows), specs["iris"])
+
+    problems = [problem for part in found for problem in part.problems]
+    assert [(1, "petal_width_cm"), (151, "sepal_width_cm"), (151, "petal_length_cm")] == [
+        (problem.row, problem.field) for problem in problems
+    ]
+    with pytest.raises(InvalidInput) as over_http:
+        specs["iris"].rows.object(rows[0])
+    assert over_http.value.detail[0]["msg"] == problems[0].reason
+    assert [99, 99] == [len(part) for part in found]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pyarrow.array(["5.1", "5.2"]),
+        pyarrow.array([True, False]),
+        pyarrow.array([[5.1], [5.2]]),
+    ],
+    ids=["texts", "booleans", "lists"],
+)
+def test_a_parquet_column_of_another_type_is_refused(
+    column: Any, tmp_path: Path, specs: dict[str, Spec]
+) -> None:
+    """As over HTTP, where a text is no number either."""
+    table = pyarrow.table({**{name: [1.0, 1.0] for name in IRIS}, "sepal_length_cm": column})
+    parquet.write_table(table, tmp_path / "rows.parquet")
+
+    (found,) = read(tmp_path / "rows.parquet", specs["iris"])
+
+    assert 0 == len(found)
+    assert [1, 2] == [problem.row for problem in found.problems]
+    assert {"sepal_length_cm"} == {problem.field for problem in found.problems}
+
+
+@pytest.mark.parametrize(
+    "kind", [pyarrow.int32(), pyarrow.float32(), pyarrow.float64(), pyarrow.decimal128(38, 2)]
+)
+def test_a_parquet_column_of_any_numbers_is_read(kind: Any, tmp_path: Path, specs: dict[str, Spec]) -> None:
+    """Whole numbers, float32 and decimals are numbers."""
+    table = pyarrow.table({name: pyarrow.array([2], pyarrow.int64()).cast(kind) for name in IRIS})
+    parquet.write_table(table, tmp_path / "rows.parquet")
+
+    (found,) = read(tmp_path / "rows.parquet", specs["iris"])
+
+    assert [2.0] == found.columns["petal_width_cm"].tolist()
+
+
+def test_dictionaries_are_texts(tmp_path: Path, specs: dict[str, Spec]) -> None:
+    """A pandas category is what Parquet calls a dictionary."""
+    frame = pd.DataFrame([PENGUIN, PENGUIN | {"island": "Mars"}]).astype({"island": "category"})
+    frame.to_parquet(tmp_path / "rows.parquet")
+
+    (found,) = read(tmp_path / "rows.parquet", specs["penguins"])
+
+    assert ["Biscoe"] == found.columns["island"].tolist()
+    (problem,) = found.problems
+    assert (2, "island") == (problem.row, problem.field)
+    assert "Torgersen" in problem.reason
+
+
+@pytest.mark.parametrize("kind", [".csv", ".jsonl", ".parquet"])
+def test_every_valid_random_row_is_kept_and_its_twin_out_of_range_is_not(
+    kind: str, tmp_path: Path, specs: dict[str, Spec]
+) -> None:
+    """Columns and the row's own validator never disagree, on every spec."""
+    for spec in specs.values():
+        columns = spec.random_columns(300, np.random.default_rng(1))
+        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        numeric = next(name for name, feature in spec.inputs.items() if not feature.categories)
+        for row in rows[::7]:
+            row[numeric] = spec.inputs[numeric].high + 1
+        found = read(write(tmp_path / f"{spec.name}{kind}", rows), spec)
+
+        kept = np.concatenate([part.kept for part in found]).tolist()
+        assert [number % 7 != 0 for number in range(300)] == kept
+
+
+def test_a_frame_of_mixed_values_is_read_row_by_row(specs: dict[str, Spec]) -> None:
+    """A frame may hold anything in a column."""
+    frame = pd.DataFrame([IRIS, IRIS, IRIS]).astype({"sepal_width_cm": object})
+    frame.loc[1, "sepal_width_cm"] = "wide"
+
+    found = frames.validate(specs["iris"], frames.from_pandas(frame, specs["iris"]), 1)
+
+    assert [True, False, True] == found.kept.tolist()
+    assert [3.5, 3.5] == found.columns["sepal_width_cm"].tolist()
+    assert (2, "sepal_width_cm") == (found.problems[0].row, found.problems[0].field)

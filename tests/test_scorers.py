@@ -1,0 +1,115 @@
+"""Who answers a batch: champion or another version, here, recorded, or a server; the same numbers."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from models_store import store
+from models_store.errors import UnknownVersion
+from models_store.spec import Spec
+from prediction import batch
+from prediction.errors import ServerFailed
+from prediction.journal import Journal
+from tests import scoring
+from tests.scoring import probabilities, random_frame
+from tests.serving import Server, free_port, run
+
+RANDOM_ROWS = 100_000
+
+home = scoring.home
+
+
+def test_a_server_gives_the_same_numbers(
+    server: Server, home: Path, tmp_path: Path, specs: dict[str, Spec]
+) -> None:
+    """For both datasets, and for 100,000 random rows of each model."""
+    for spec in specs.values():
+        X, _ = spec.load()
+        frame = pd.concat([X, random_frame(spec, RANDOM_ROWS)], ignore_index=True)
+        frame.to_parquet(tmp_path / "rows.parquet")
+
+        here = batch.score(spec.name, tmp_path / "rows.parquet", tmp_path / "here.parquet")
+        there = batch.score(
+            spec.name, tmp_path / "rows.parquet", tmp_path / "there.parquet", server=server.url
+        )
+
+        one, two = (pd.read_parquet(tmp_path / f"{name}.parquet") for name in ("here", "there"))
+        assert len(frame) == here.scored == there.scored
+        assert float(np.abs(probabilities(one, spec) - probabilities(two, spec)).max()) < 1e-12
+        same = ["predicted_class", "model", "version", *spec.inputs]
+        pd.testing.assert_frame_equal(one[same], two[same])
+        assert len(frame) == two["prediction_id"].nunique()
+
+
+def test_recorded_rows_can_be_labelled(home: Path, tmp_path: Path, specs: dict[str, Spec]) -> None:
+    """With `journal` each row has an id that the journal knows."""
+    random_frame(specs["penguins"], 700).to_parquet(tmp_path / "rows.parquet")
+
+    batch.score("penguins", tmp_path / "rows.parquet", tmp_path / "out.parquet", journal=True)
+
+    found = pd.read_parquet(tmp_path / "out.parquet")
+    journal = Journal(f"sqlite:///{home / 'journal.db'}")
+    last = found.iloc[-1]
+    recorded = journal.prediction(last["prediction_id"])
+    assert (last["predicted_class"], last["version"]) == (recorded.predicted_class, recorded.version)
+    assert 700 == found["prediction_id"].nunique()
+    missing = {name: None if last[name] != last[name] else last[name] for name in specs["penguins"].inputs}
+    assert missing == recorded.read_features()
+    journal.close()
+
+
+def test_another_version_answers_when_it_is_named(
+    home: Path, tmp_path: Path, specs: dict[str, Spec]
+) -> None:
+    """One that is not the champion."""
+    first = store.newest(home, "iris").version
+    assert 0 == run("python", "train.py", "iris", "--seed", "3", "--no-promote", home=home).returncode
+    second = store.newest(home, "iris").version
+    frame = specs["iris"].load()[0]
+
+    assert {first} == set(batch.score("iris", frame)["version"])
+    assert {second} == set(batch.score("iris", frame, version=second)["version"])
+    with pytest.raises(UnknownVersion):
+        batch.score("iris", frame, version="nosuchversion")
+
+
+def test_a_server_that_is_none_is_told(server: Server, specs: dict[str, Spec]) -> None:
+    """Nobody there, something else there, or no URL at all."""
+    frame = specs["iris"].load()[0]
+    for url in (f"http://127.0.0.1:{free_port()}", f"{server.url}/models", "nowhere"):
+        with pytest.raises(ServerFailed, match="does not answer"):
+            batch.score("iris", frame, server=url)
+
+
+def test_a_file_is_scored_across_a_swap(home: Path, specs: dict[str, Spec]) -> None:
+    """Each row names the version that answered it, and has that version's numbers."""
+    first = store.newest(home, "penguins").version
+    assert 0 == run("python", "train.py", "penguins", "--seed", "5", "--no-promote", home=home).returncode
+    second = store.newest(home, "penguins").version
+    frame = random_frame(specs["penguins"], 40_000)
+    expected = {
+        each: probabilities(batch.score("penguins", frame, version=each), specs["penguins"])
+        for each in (first, second)
+    }
+    with Server(home, admin_token="a-token-of-tests") as running:
+        swap = threading.Timer(
+            0.5,
+            lambda: running.client.post(
+                "/penguins/promote",
+                json={"version": second, "reason": "test"},
+                headers={"Authorization": "Bearer a-token-of-tests"},
+            ),
+        )
+        swap.start()
+        found = pd.concat([batch.score("penguins", frame, server=running.url) for _ in range(2)])
+        swap.join()
+
+    assert {first, second} == set(found["version"])
+    for version, answers in found.groupby("version"):
+        wanted = expected[str(version)][answers.index.to_numpy()]
+        assert float(np.abs(wanted - probabilities(answers, specs["penguins"])).max()) < 1e-12
