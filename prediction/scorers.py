@@ -34,6 +34,9 @@ CALL_ROWS = 1_000
 CALLS = 4
 """Calls of a server at a time."""
 
+READY_SECONDS = 10.0
+"""How long a server may take to say that it is ready."""
+
 RETRY_SECONDS = 30.0
 """How long a server that is busy or not ready is asked again."""
 
@@ -175,7 +178,11 @@ class ServerScorer:
         self._url = url
         self._own = threading.local()
         self._clients: list[bentoml.SyncHTTPClient] = []
-        self._call()  # a server that is not there is told before anything is read
+        try:  # told before anything is read; BentoML's client would ask again for half a minute
+            httpx.get(f"{url}/readyz", timeout=READY_SECONDS).raise_for_status()
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise ServerFailed(f"{url} does not answer as this service: {error}") from error
+        self._call()
 
     def answer(self, rows: Rows) -> Answers:
         """Answer rows."""

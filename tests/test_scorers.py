@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pandas as pd
 import pytest
@@ -86,6 +87,13 @@ def test_a_server_that_is_none_is_told(server: Server, specs: dict[str, Spec]) -
             batch.score("iris", frame, server=url)
 
 
+def promote(server: Server, version: str) -> None:
+    """Make a version of penguins the champion."""
+    body = {"version": version, "reason": "test"}
+    token = {"Authorization": "Bearer a-token-of-tests"}
+    httpx.post(f"{server.url}/penguins/promote", json=body, headers=token).raise_for_status()
+
+
 def test_a_file_is_scored_across_a_swap(home: Path, specs: dict[str, Spec]) -> None:
     """Each row names the version that answered it, and has that version's numbers."""
     first = store.newest(home, "penguins").version
@@ -97,14 +105,7 @@ def test_a_file_is_scored_across_a_swap(home: Path, specs: dict[str, Spec]) -> N
         for each in (first, second)
     }
     with Server(home, admin_token="a-token-of-tests") as running:
-        swap = threading.Timer(
-            0.5,
-            lambda: running.client.post(
-                "/penguins/promote",
-                json={"version": second, "reason": "test"},
-                headers={"Authorization": "Bearer a-token-of-tests"},
-            ),
-        )
+        swap = threading.Timer(0.5, promote, (running, second))
         swap.start()
         found = pd.concat([batch.score("penguins", frame, server=running.url) for _ in range(2)])
         swap.join()

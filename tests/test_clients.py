@@ -1,0 +1,68 @@
+"""`docs/clients.md`: every block does what the page says, in the page's order, against a real server."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.serving import PROJECT, Server, environment
+from tests.test_readme import blocks
+
+PAGE = PROJECT / "docs" / "clients.md"
+PRINTED_URL = "http://127.0.0.1:3000"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the page's files are written."""
+    return tmp_path_factory.mktemp("clients")
+
+
+def run_block(server: Server, folder: Path, *command: str, block: str) -> str:
+    """Run a block as printed, but for the server's port; return what it prints."""
+    done = subprocess.run(
+        [*command, block.replace(PRINTED_URL, server.url)],
+        cwd=folder,
+        env=environment(server.home) | {"PYTHONPATH": os.fspath(PROJECT), "PYTHONWARNINGS": "ignore"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert 0 == done.returncode, done.stderr
+    return done.stdout
+
+
+def test_shell_blocks_score_a_file_here_and_by_a_server(server: Server, folder: Path) -> None:
+    """curl answers, and both commands write all rows with the same classes."""
+    printed = [
+        run_block(server, folder, "bash", "-euo", "pipefail", "-c", block=block)
+        for block in blocks(PAGE, "sh")
+    ]
+
+    assert '"predicted_class":"Gentoo"' in printed[0]
+    assert "344 in" in printed[1]
+    here, there = pd.read_parquet(folder / "scored.parquet"), pd.read_csv(folder / "scored.csv")
+    assert 344 == len(here)
+    assert here["predicted_class"].tolist() == there["predicted_class"].tolist()
+    assert here["who"].tolist() == there["who"].astype(str).tolist()
+
+
+def test_python_blocks_print_what_the_page_promises(server: Server, folder: Path) -> None:
+    """Each client predicts; the one that sends a bad row is told field by field."""
+    (folder / "penguins.csv").write_text("island,flipper_length_mm\nBiscoe,217\n")
+    sync, many, plain, batch = (
+        run_block(server, folder, "python", "-c", block=block) for block in blocks(PAGE, "python")
+    )
+
+    assert "setosa" in sync
+    assert "recorded" in sync
+    assert "Gentoo" in many
+    assert "['sepal_length_cm'] must be a number from" in plain
+    assert "['petal_width_cm'] is required" in plain
+    assert "one of Biscoe, Dream, Torgersen" in batch
+    assert "1 0 {" in batch
