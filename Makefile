@@ -52,6 +52,7 @@ check: lint test ## all that must pass before a commit
 bench: $(VENV)/testing ## measure against the peers, and write benchmarks/results/
 	@$(BIN)/python -m benchmarks
 	@$(BIN)/python -m benchmarks.scoring
+	@$(BIN)/python -m benchmarks.loop
 
 lock: $(BIN)/uv ## pin requirements*.in anew
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade --custom-compile-command "make lock" requirements.in -o requirements.txt

@@ -6,14 +6,11 @@ import os
 import random
 import shutil
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 import pytest
 
@@ -272,84 +269,6 @@ def run_processes(run_id: str) -> list[Any]:
     return [
         process for process in psutil.process_iter(["cmdline"]) if run_id in (process.info["cmdline"] or [])
     ]
-
-
-def test_swaps_under_load_never_fail_a_request(home: Path, specs: dict[str, Spec]) -> None:
-    """Four workers, many swaps: every answer is good, and is the answer of the version it names."""
-    spec = specs["iris"]
-    versions = [store.newest(home, "iris")]
-    versions += [
-        training.save(training.train(spec, seed, outcomes=noise(spec, seed)), home) for seed in (1, 2)
-    ]
-    expected: dict[str, float] = {}
-    stop, failures, answered = threading.Event(), [], []
-
-    def ask(url: str) -> None:
-        with httpx.Client(base_url=url, timeout=30) as client:
-            while not stop.is_set():
-                answer = client.post("/iris/predict", json=spec.example)
-                if answer.status_code != 200:
-                    failures.append(answer.text)
-                    continue
-                body = answer.json()
-                answered.append((body["version"], body["probabilities"]["setosa"]))
-
-    with Server(home, workers=4, admin_token=TOKEN) as running:
-        threads = [threading.Thread(target=ask, args=(running.url,)) for _ in range(6)]
-        for thread in threads:
-            thread.start()
-        for number in range(8):
-            version = versions[(number + 1) % 3].version
-            post(running, "/iris/promote", {"version": version, "reason": "a test"})
-            eventually(partial(agree_on, running, version), 10)
-        stop.set()
-        for thread in threads:
-            thread.join()
-
-    assert failures == []
-    assert {version.version for version in versions} == {version for version, _ in answered}
-    for version, probability in answered:
-        assert expected.setdefault(version, probability) == probability
-    assert len(set(expected.values())) == 3
-
-
-def agree_on(server: Server, version: str) -> bool:
-    """Whether all four workers serve a version."""
-    state = server.get("/models/iris").json()
-    return [version] * 4 == [worker["version"] for worker in state["workers"]]
-
-
-def noise(spec: Spec, seed: int) -> list[training.Labelled]:
-    """Make outcomes that make a candidate of its own."""
-    draw = random.Random(seed)
-    found = []
-    for number in range(30):
-        features = {name: round(item.example + draw.random(), 3) for name, item in spec.inputs.items()}
-        found.append(training.Labelled(f"{seed}-{number}", features, spec.classes[0]))
-    return found
-
-
-def test_a_broken_champion_is_never_served(admin: Server, specs: dict[str, Spec]) -> None:
-    """The old one answers, the worker stays ready, and the failure is counted and shown."""
-    spec, first = specs["iris"], champion(admin)
-    broken = training.save(training.train(spec, seed=1), admin.home)
-    journal = Journal(f"sqlite:///{admin.home / 'journal.db'}")
-    (broken.path / store.ONNX).write_bytes(b"torn")
-    journal.promote("iris", broken.version, broken.digest, by="a test", reason="breaks")
-
-    eventually(lambda: not admin.get("/models/iris").json()["agree"])
-    eventually(lambda: failures(admin) > 0)
-
-    assert first == post(admin, "/iris/predict", spec.example)["version"]
-    assert admin.get("/readyz").status_code == 200
-    assert "model.onnx is not what was saved" in admin.read_log()
-
-
-def failures(server: Server) -> float:
-    """Return how often a champion of iris could not be loaded."""
-    prefix = 'prediction_version_load_failures_total{model="iris"} '
-    lines = server.get("/metrics").text.splitlines()
-    return sum(float(line.removeprefix(prefix)) for line in lines if line.startswith(prefix))
 
 
 def test_train_beside_a_server_swaps_it(admin: Server) -> None:

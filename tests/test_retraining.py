@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
 
 from models_store import store
 from models_store.spec import Spec
-from prediction import feedback, predictor, runs, training
-from prediction.journal import Journal
+from prediction import feedback, predictor, retraining, runs, tables, training
+from prediction.journal import Journal, now_us
 from tests.serving import run
 
 
@@ -110,3 +114,47 @@ def test_a_repeated_outcome_counts_once(specs: dict[str, Spec]) -> None:
 
     fed = [row for row in dataset.training if row >= dataset.own_rows]
     assert len(fed) + len(dataset.feedback_holdout) == 1
+
+
+KILLED_AT = """
+import os, signal, sys
+from pathlib import Path
+from models_store import catalog
+from prediction import retraining, runs
+from prediction.journal import Journal
+
+home, wanted = Path(sys.argv[1]), sys.argv[2]
+spec = catalog.load()["iris"]
+journal = Journal(f"sqlite:///{home / 'journal.db'}")
+run, _ = runs.request(journal, "iris", True)
+
+def watch(step):
+    if step.startswith(wanted):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+retraining.execute(retraining.Plan(spec, home, journal, 0, 10), run, watch=watch)
+"""
+
+
+@pytest.mark.parametrize("step", retraining.STEPS)
+def test_a_run_killed_at_any_step_harms_nothing(step: str, home: Path, specs: dict[str, Spec]) -> None:
+    """Store and champion are whole, the run is interrupted once it is silent, and the next one runs."""
+    journal = learn(home, specs["iris"], 30)
+    before = journal.champions()["iris"]
+
+    killed = run("python", "-c", KILLED_AT, str(home), step, home=home)
+
+    assert -signal.SIGKILL == killed.returncode, killed.stderr
+    assert before == journal.champions()["iris"]
+    for version in store.versions(home, "iris"):
+        store.verify(version, version.digest)
+    (dead,) = runs.latest(journal, "iris", limit=1)
+    assert dead.status in ("queued", "running")
+    with journal.database.write() as connection:  # as if it had been silent for long
+        connection.execute(sa.update(tables.runs).values(beat_us=now_us() - runs.SILENCE_US - 1))
+    runs.interrupt_silent(journal)
+    assert "interrupted" == runs.get(journal, "iris", dead.run_id).status
+    again = run("python", "-m", "prediction", "retrain", "iris", "--force", home=home)
+    assert "" == again.stderr
+    assert again.stdout.startswith(("promoted", "rejected"))
+    assert {".lock"} == {path.name for path in (home / "staging").iterdir()}

@@ -1,0 +1,122 @@
+"""Many swaps under load, with everything that must hold told and nothing asserted."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import httpx
+import numpy as np
+
+from models_store import catalog, store
+from models_store.spec import Spec
+from prediction import predictor, training
+from tests.serving import Server
+
+TOKEN = "a-token-of-the-tests"
+ADMIN = {"Authorization": f"Bearer {TOKEN}"}
+CLIENTS = 6
+
+
+@dataclass
+class Shown:
+    """What clients saw.
+
+    Parameters
+    ----------
+    failures
+        Answers that were not 200.
+    wrong
+        Answers whose probabilities are not those of the version they name.
+    versions
+        Those that answered.
+    seconds
+        Of each swap, from the promotion asked to all workers agreeing.
+    """
+
+    requests: int = 0
+    failures: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    versions: set[str] = field(default_factory=set)
+    seconds: list[float] = field(default_factory=list)
+
+
+def swap_under_load(home: Path, swaps: int, workers: int = 4) -> Shown:
+    """Swap the champion of iris over and over while clients predict, and check every answer."""
+    spec = catalog.load()["iris"]
+    versions = [store.newest(home, "iris")]
+    versions += [
+        training.save(training.train(spec, seed, outcomes=noise(spec, seed)), home) for seed in (1, 2)
+    ]
+    rows = [spec.rows.object(row) for row in example_rows(spec)]
+    columns = spec.columns(rows)
+    expected = {each.version: predictor.load(spec, each, each.digest).score(columns) for each in versions}
+    shown, stop = Shown(), threading.Event()
+    bodies = [row.model_dump() for row in rows]
+    with Server(home, workers=workers, admin_token=TOKEN) as running:
+        ask = partial(_ask, running.url, spec, bodies, expected, shown, stop)
+        threads = [threading.Thread(target=ask) for _ in range(CLIENTS)]
+        for thread in threads:
+            thread.start()
+        for number in range(swaps):
+            version = versions[(number + 1) % len(versions)].version
+            started = time.monotonic()
+            body = {"version": version, "reason": "a swap"}
+            running.client.post("/iris/promote", json=body, headers=ADMIN).raise_for_status()
+            while not _agree(running, version, workers):
+                time.sleep(0.02)
+                assert time.monotonic() < started + 30, "the workers do not agree"
+            shown.seconds.append(time.monotonic() - started)
+        stop.set()
+        for thread in threads:
+            thread.join()
+    return shown
+
+
+def _ask(
+    url: str,
+    spec: Spec,
+    bodies: Sequence[dict[str, float]],
+    expected: dict[str, np.ndarray],
+    shown: Shown,
+    stop: threading.Event,
+) -> None:
+    with httpx.Client(base_url=url, timeout=30) as client:
+        while not stop.is_set():
+            number = random.randrange(len(bodies))
+            answer = client.post(f"/{spec.name}/predict", json=bodies[number])
+            shown.requests += 1
+            if answer.status_code != 200:
+                shown.failures.append(answer.text)
+                continue
+            body = answer.json()
+            shown.versions.add(body["version"])
+            found = [body["probabilities"][name] for name in spec.classes]
+            if float(np.abs(found - expected[body["version"]][number]).max()) > 1e-12:
+                shown.wrong.append(answer.text)
+
+
+def _agree(server: Server, version: str, workers: int) -> bool:
+    state = server.get("/models/iris").json()
+    return [version] * workers == [worker["version"] for worker in state["workers"]]
+
+
+def example_rows(spec: Spec) -> list[dict[str, float]]:
+    """Return some rows of the dataset."""
+    X, _ = spec.load()
+    return [dict(row) for row in X.iloc[::15].to_dict("records")]
+
+
+def noise(spec: Spec, seed: int) -> list[training.Labelled]:
+    """Make outcomes that make a candidate of its own."""
+    draw = random.Random(seed)
+    found = []
+    for number in range(30):
+        features = {name: round(item.example + draw.random(), 3) for name, item in spec.inputs.items()}
+        found.append(training.Labelled(f"{seed}-{number}", features, spec.classes[0]))
+    return found

@@ -1,0 +1,195 @@
+"""Which champion is served: swaps under load, promotions at once, and champions that are broken."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from models_store import store
+from models_store.spec import Spec
+from models_store.store import Version
+from prediction import training
+from prediction.journal import Journal
+from tests import databases, swapping
+from tests.databases import Postgres
+from tests.serving import Server
+from tests.swapping import TOKEN
+from tests.test_loop import ENDED, champion, eventually, post
+
+postgres = databases.postgres
+
+
+@pytest.fixture(scope="module")
+def server(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose champions the tests break, and mend."""
+    home = tmp_path_factory.mktemp("broken") / "home"
+    shutil.copytree(trained_home, home, symlinks=True)
+    with Server(home, admin_token=TOKEN) as running:
+        yield running
+
+
+def test_swaps_under_load_never_fail_a_request(home: Path) -> None:
+    """Four workers, many swaps: every answer is good, and has the numbers of the version it names.
+
+    `python -m benchmarks.loop` does fifty of them.
+    """
+    shown = swapping.swap_under_load(home, swaps=8)
+
+    assert ([], []) == (shown.failures, shown.wrong)
+    assert 3 == len(shown.versions)
+    assert 8 == len(shown.seconds)
+
+
+def test_promotions_at_once_have_one_order_and_all_workers_end_at_the_last(
+    server: Server, specs: dict[str, Spec]
+) -> None:
+    """32 clients promote two versions at the same moment: each is an entry that follows the one before."""
+    first = champion(server)
+    other = training.save(training.train(specs["iris"], seed=1), server.home).version
+    before = len(server.get("/models/iris?limit=1000").json()["ledger"])
+
+    def promote(number: int) -> None:
+        version = other if number % 2 else first
+        post(server, "/iris/promote", {"version": version, "reason": str(number)})
+
+    with ThreadPoolExecutor(32) as pool:
+        list(pool.map(promote, range(32)))
+
+    ledger = server.get("/models/iris?limit=1000").json()["ledger"]
+    assert before + 32 == len(ledger)
+    assert {str(number) for number in range(32)} == {entry["reason"] for entry in ledger[:32]}
+    assert [entry["from"] for entry in ledger[:-1]] == [entry["to"] for entry in ledger[1:]]
+    assert ledger[0]["to"] == champion(server)
+    post(server, "/iris/promote", {"version": first, "reason": "as before"})
+    assert first == champion(server)
+
+
+# --------------------------------------------------------------------------------- broken champions
+
+
+def truncate(version: Version) -> str:
+    """Leave half of the graph."""
+    onnx = version.path / store.ONNX
+    onnx.write_bytes(onnx.read_bytes()[: onnx.stat().st_size // 2])
+    return version.digest
+
+
+def change_a_byte(version: Version) -> str:
+    """Flip one bit in the middle of the pipeline."""
+    pipeline = version.path / store.PIPELINE
+    content = bytearray(pipeline.read_bytes())
+    content[len(content) // 2] ^= 1
+    pipeline.write_bytes(content)
+    return version.digest
+
+
+def lose_a_file(version: Version) -> str:
+    """Delete the graph."""
+    (version.path / store.ONNX).unlink()
+    return version.digest
+
+
+def lose_everything(version: Version) -> str:
+    """Delete the whole version."""
+    shutil.rmtree(version.path)
+    return version.digest
+
+
+def change_an_answer(version: Version) -> str:
+    """Expect another answer to a golden request, in a version whose every digest is right."""
+    golden = version.path / store.GOLDEN
+    content = json.loads(golden.read_bytes())
+    content["probabilities"][0].reverse()
+    golden.write_text(json.dumps(content))
+    manifest = version.path / store.MANIFEST
+    listed = json.loads(manifest.read_bytes())
+    listed["files"][store.GOLDEN] = hashlib.sha256(golden.read_bytes()).hexdigest()
+    manifest.write_text(json.dumps(listed))
+    return hashlib.sha256(manifest.read_bytes()).hexdigest()
+
+
+def disown(_: Version) -> str:
+    """Leave the version as it is; the ledger vouches for another digest."""
+    return "0" * 64
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (truncate, "model.onnx is not what was saved"),
+        (change_a_byte, "saved_model.pkl is not what was saved"),
+        (lose_a_file, "model.onnx"),
+        (lose_everything, "is not in the model store"),
+        (change_an_answer, "answers its golden requests otherwise"),
+        (disown, "is not the one that was promoted"),
+    ],
+)
+def test_a_broken_champion_is_never_served(
+    damage: Callable[[Version], str], words: str, server: Server, specs: dict[str, Spec]
+) -> None:
+    """The old one answers, workers stay ready, and `/models`, a counter and the log say what is wrong."""
+    spec, first, counted = specs["iris"], champion(server), failures(server)
+    broken = training.save(training.train(spec, seed=1), server.home)
+    digest = damage(broken)
+    journal = Journal(f"sqlite:///{server.home / 'journal.db'}")
+    journal.promote("iris", broken.version, digest, by="a test", reason="breaks")
+    journal.close()
+
+    eventually(lambda: failures(server) >= counted + 2)  # both workers tried
+    state = server.get("/models/iris").json()
+
+    assert broken.version == state["champion"]
+    assert (False, {first}) == (state["agree"], {worker["version"] for worker in state["workers"]})
+    assert first == post(server, "/iris/predict", spec.example)["version"]
+    assert 200 == server.get("/readyz").status_code
+    told = [line for line in server.read_log().splitlines() if broken.version in line]
+    assert words in "".join(told)
+    post(server, "/iris/promote", {"version": first, "reason": "mended"})
+    assert first == champion(server)
+
+
+def failures(server: Server) -> float:
+    """Return how often a champion of iris could not be loaded."""
+    prefix = 'prediction_version_load_failures_total{model="iris"} '
+    lines = server.get("/metrics").text.splitlines()
+    return sum(float(line.removeprefix(prefix)) for line in lines if line.startswith(prefix))
+
+
+# ------------------------------------------------------------------------------------- several hosts
+
+
+def test_two_servers_on_one_journal_retrain_once(
+    trained_home: Path, tmp_path: Path, postgres: Postgres
+) -> None:
+    """Two homes, one PostgreSQL: both are asked at once, again and again, and there is one run."""
+    homes = [tmp_path / name for name in ("one", "two")]
+    for each in homes:
+        shutil.copytree(trained_home, each, symlinks=True)
+    with (
+        postgres.database() as url,
+        Server(homes[0], database_url=url, admin_token=TOKEN, workers=1) as one,
+        Server(homes[1], database_url=url, admin_token=TOKEN, workers=1) as two,
+    ):
+        together = threading.Barrier(8)
+
+        def ask(number: int) -> str:
+            together.wait()
+            run = post((one, two)[number % 2], "/penguins/retrain", {"force": True}, 202)
+            return str(run["run_id"])
+
+        with ThreadPoolExecutor(8) as pool:
+            asked = set(pool.map(ask, range(8)))
+
+        assert 1 == len(asked)
+        (run_id,) = asked
+        assert [run_id] == [run["run_id"] for run in two.get("/penguins/runs").json()["runs"]]
+        eventually(lambda: two.get(f"/penguins/runs/{run_id}").json()["status"] in ENDED, 120)
+        ended = one.get(f"/penguins/runs/{run_id}").json()
+        assert ended["status"] in ("promoted", "rejected"), ended
