@@ -33,7 +33,7 @@ NOT_INHERITED = ("PREDICTION_ADMIN_TOKEN", "PROMETHEUS_MULTIPROC_DIR")
 """The token is none of its business, and its counts are not the server's."""
 
 BEAT_SECONDS = 1.0
-NICENESS = 10
+NICENESS = 19
 REJECTED_KEPT = 3
 STEPS = ("read the labels", "load the data", "fit", "evaluate", "compile", "judge", "save", "promote")
 
