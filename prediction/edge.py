@@ -18,6 +18,7 @@ from bentoml._internal import server
 from bentoml._internal.service.openapi.specification import Info, OpenAPISpecification, PathItem
 from pydantic import SecretStr
 from pydantic_core import to_json
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute
@@ -26,7 +27,7 @@ from starlette.types import ASGIApp
 from prediction import calls, entrance, home
 from prediction.calls import Call
 from prediction.entrance import Entrance
-from prediction.errors import AlreadyServing
+from prediction.errors import AlreadyServing, NotReady
 
 STATIC_FILES = Path(server.__file__).parent / "static_content"
 DOCS_PAGE = Path(__file__).parent / "templates" / "docs.html"
@@ -171,6 +172,15 @@ class AppFactory(ServiceAppFactory):
         except Exception as error:
             status, reason, body, headers = entrance.explain(error)
             entrance.tell(request.scope, status, reason, error)
+            return Response(body, status, headers, media_type="application/json")
+
+    async def readyz(self, _: Request) -> Response:
+        """Tell whether this worker can answer predict, and if not, in the shape of all errors."""
+        try:
+            return await super().readyz(_)
+        except HTTPException:
+            error = NotReady("this worker can't answer every model yet: /models tells what is served")
+            status, _reason, body, headers = entrance.explain(error)
             return Response(body, status, headers, media_type="application/json")
 
     async def index_page(self, _: Request) -> Response:

@@ -155,6 +155,31 @@ def test_a_broken_champion_is_never_served(
     assert first == champion(server)
 
 
+class Started(Server):
+    """A server that is let run although it may not be ready."""
+
+    def _is_ready(self) -> bool:
+        return self.client.get("/readyz").status_code in (200, 503)
+
+
+def test_a_start_without_a_champion_that_loads_is_503_with_the_reason(
+    home: Path, specs: dict[str, Spec]
+) -> None:
+    """Of the broken model only; `/readyz` has the shape of all errors, and `/livez` is 200."""
+    truncate(store.newest(home, "iris"))
+    with Started(home) as started:
+        broken = started.post("/iris/predict", specs["iris"].example)
+        whole = started.post("/penguins/predict", specs["penguins"].example)
+        ready = started.get("/readyz")
+
+        assert 503 == broken.status_code
+        assert "model.onnx is not what was saved" in broken.json()["error"]
+        assert (200, 200) == (whole.status_code, started.get("/livez").status_code)
+        assert (503, "1") == (ready.status_code, ready.headers["Retry-After"])
+        assert {"error", "detail"} == set(ready.json())
+        assert "/models" in ready.json()["error"]
+
+
 def failures(server: Server) -> float:
     """Return how often a champion of iris could not be loaded."""
     prefix = 'prediction_version_load_failures_total{model="iris"} '

@@ -32,6 +32,7 @@ with warnings.catch_warnings():  # BentoML 1.4.39 uses what pydantic deprecates
     import bentoml
     from _bentoml_impl.server.app import ServiceAppFactory
     from _bentoml_sdk.service import Service
+    from bentoml._internal.server.base_app import BaseAppFactory
     from bentoml._internal.service.openapi.specification import Info, OpenAPISpecification, PathItem
 
     from prediction import edge
@@ -168,7 +169,7 @@ def test_bentoml_is_the_version_that_we_know() -> None:
 def test_the_methods_that_we_override_are_there() -> None:
     """What we replace in BentoML exists there, and takes the same arguments."""
     for ours, theirs, names in (
-        (edge.AppFactory, ServiceAppFactory, ("api_endpoint", "index_page")),
+        (edge.AppFactory, ServiceAppFactory, ("api_endpoint", "index_page", "readyz")),
         (edge.Loop, Service, ("inject_config", "to_asgi")),
     ):
         assert issubclass(ours, theirs)
@@ -184,6 +185,7 @@ def test_bentoml_calls_what_we_override() -> None:
         (ServiceAppFactory.api_endpoint_wrapper, "self.api_endpoint("),
         (ServiceAppFactory.__call__, "self.index_page"),
         (ServiceAppFactory.openapi_spec_view, "self.service.openapi_spec"),
+        (BaseAppFactory.get_system_routes, "self.readyz"),
     ):
         assert called in inspect.getsource(caller)
     serve_http = inspect.unwrap(Service.serve_http)
