@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import IO
 
-from prediction.errors import AlreadyServing
+from prediction.errors import AlreadyServing, InvalidSettings
 
 LOCK_FILE = "server.lock"
 
@@ -19,9 +19,16 @@ def lock(home: Path) -> IO[str]:
     ------
     AlreadyServing
         Naming the process that holds it.
+    InvalidSettings
+        When the home can't be written to.
     """
-    home.mkdir(parents=True, exist_ok=True)
-    file = (home / LOCK_FILE).open("a+")
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        file = (home / LOCK_FILE).open("a+")
+    except OSError as error:
+        raise InvalidSettings(
+            f"BENTOML_HOME: {home} can't be written to by user {os.getuid()}: {error.strerror}"
+        ) from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from prediction import home
-from prediction.errors import AlreadyServing
+from prediction.errors import AlreadyServing, InvalidSettings
 from tests import databases
 from tests.serving import PROJECT
 
@@ -113,3 +113,11 @@ def test_the_lock_is_not_inherited(tmp_path: Path) -> None:
     child.communicate(b"\n")
 
     assert 0 == child.returncode
+
+
+def test_a_home_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
+    """By its path and the user, in one sentence."""
+    (tmp_path / "file").write_text("in the way")
+
+    with pytest.raises(InvalidSettings, match=f"file/home can't be written to by user {os.getuid()}"):
+        home.lock(tmp_path / "file" / "home")
