@@ -20,7 +20,7 @@ from models_store import store
 from models_store.errors import DamagedVersion, UnknownModel, UnknownVersion
 from models_store.spec import Features, Spec
 from prediction import metrics, predictor, recorder
-from prediction.errors import JournalUnavailable, NotReady
+from prediction.errors import InvalidSettings, JournalUnavailable, NotReady
 from prediction.journal import Journal, Prediction, Promotion, now_us
 from prediction.predictor import Predictor
 
@@ -49,21 +49,28 @@ class Serving:
     since_us: int
 
 
-def prepare(specs: dict[str, Spec], home: Path, journal: Journal, baked: Sequence[Path]) -> None:
+def prepare(
+    specs: dict[str, Spec],
+    home: Path,
+    journal: Journal,
+    baked: Sequence[Path],
+    promote_baked: bool = False,
+) -> None:
     """Make home and journal ready, once, before the workers start.
 
     Parameters
     ----------
     baked
         Folders of versions that came with a Bento; those the store lacks are copied into it.
+    promote_baked
+        Whether those that the ledger does not know yet become the champions.
 
     Raises
     ------
     NothingTrained
         When a model has no version at all.
     """
-    for folder in baked:
-        store.adopt(home, folder)
+    _adopt(home, baked)
     store.recover(home, list(specs))
     journal.migrate()
     for name in specs:
@@ -73,6 +80,25 @@ def prepare(specs: dict[str, Spec], home: Path, journal: Journal, baked: Sequenc
         )
         if first:
             _log.info("%s: champion is %s (first start)", name, newest.version)
+    if promote_baked:
+        for folder in baked:
+            _promote_new(journal, store.get(home, folder.parent.name, folder.name))
+
+
+def _adopt(home: Path, baked: Sequence[Path]) -> None:
+    try:
+        for folder in baked:
+            store.adopt(home, folder)
+    except OSError as error:
+        raise InvalidSettings(f"BENTOML_HOME: {home} can't be written to: {error}") from error
+
+
+def _promote_new(journal: Journal, version: store.Version) -> None:
+    """Promote a version unless it was champion before: going back from it must last."""
+    known = {entry.to_version for entry in journal.promotions(version.model, limit=1_000_000)}
+    if version.version not in known:
+        journal.promote(version.model, version.version, version.digest, "server", "came with the image")
+        _log.info("%s: champion is %s (came with the image)", version.model, version.version)
 
 
 class Runtime:

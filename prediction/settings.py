@@ -38,6 +38,10 @@ class Settings(BaseSettings):
         min_length=8,
         description="Opens the admin routes, and shuts row-level reads; without it they are shut.",
     )
+    promote_baked: bool = Field(
+        default=False,
+        description="Whether a version that a Bento or an image brings takes over when it is new here.",
+    )
     min_outcomes: int = Field(
         default=50, ge=0, description="New labels without which a retraining is not worth it."
     )

@@ -146,6 +146,27 @@ def test_what_came_with_a_bento_is_adopted(
     served.stop()
 
 
+@pytest.mark.parametrize("promote_baked", [False, True])
+def test_a_newer_version_of_a_bento_waits_unless_it_shall_not(
+    promote_baked: bool, specs: dict[str, Spec], home: Path, journal: Journal, tmp_path: Path
+) -> None:
+    """It is adopted either way; it takes over once only, so that going back from it lasts."""
+    runtime.prepare(specs, home, journal, [])
+    first = journal.champions()["iris"].to_version
+    baked = copy_version(store.newest(home, "iris"), tmp_path / "bento", lambda _: None).path
+
+    runtime.prepare(specs, home, journal, [baked], promote_baked)
+
+    expected = baked.name if promote_baked else first
+    assert expected == journal.champions()["iris"].to_version
+    assert {first, baked.name} == {item.version for item in store.versions(home, "iris")}
+    if promote_baked:
+        assert "came with the image" == journal.champions()["iris"].reason
+        journal.rollback("iris", by="a test", reason="worse")
+        runtime.prepare(specs, home, journal, [baked], promote_baked)
+        assert first == journal.champions()["iris"].to_version
+
+
 def test_adopting_twice_is_adopting_once(specs: dict[str, Spec], home: Path, journal: Journal) -> None:
     """A version that the home has already is left as it is."""
     version = store.newest(home, "iris")
