@@ -5,9 +5,10 @@ PORT = 3000
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
+ENGINE ?= $(firstword $(foreach name,podman docker buildah,$(if $(shell command -v $(name)),$(name))))
 URL := http://$(HOST):$(PORT)
 
-.PHONY: help install serve train test lint check bench lock clean
+.PHONY: help install serve train image test lint check bench lock clean
 
 help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -38,6 +39,13 @@ serve: train ## train what is missing, then serve on 127.0.0.1:3000
 	@echo "Docs page:  $(URL)/"
 	@echo "Try:        curl $(URL)/iris/predict -H 'Content-Type: application/json' -d '{\"sepal_length_cm\": 5.1, \"sepal_width_cm\": 3.5, \"petal_length_cm\": 1.4, \"petal_width_cm\": 0.2}'"
 	@exec $(BIN)/bentoml serve --host $(HOST) --port $(PORT)
+
+image: train ## build the container image localhost/prediction of the champions, by podman, docker or buildah
+	@test -n "$(ENGINE)" || { echo "make: no podman, docker or buildah is here: install one of them"; exit 1; }
+	@echo "building the Bento"
+	@$(BIN)/bentoml build --output tag
+	@echo "building the image with $(ENGINE)"
+	@$(BIN)/bentoml containerize prediction:latest --backend $(ENGINE) -t localhost/prediction:latest
 
 test: $(VENV)/testing ## run every test that pip alone can bring
 	@$(BIN)/python -m pytest

@@ -53,7 +53,17 @@ TASKS = [
 
 
 class TrainedModel(bentoml.models.BentoModel):
-    """Packs the newest version into a Bento, and tells how to train where there is none."""
+    """Packs the champion into a Bento, and tells how to train where there is none."""
+
+    @property
+    def stored(self) -> bentoml.Model | None:
+        """Return the champion where a Bento is built; else what the Bento holds, or the newest version."""
+        if edge.command() == "build":
+            JOURNAL.migrate()
+            champion = JOURNAL.champions().get(self.tag.name)
+            if champion is not None:
+                return bentoml.models.get(f"{self.tag.name}:{champion.to_version}")
+        return super().stored
 
     def to_info(self, alias: str | None = None) -> Any:
         """Return what a Bento notes of the model."""
@@ -70,6 +80,11 @@ class TrainedModel(bentoml.models.BentoModel):
             raise edge.start_error(str(none_trained(self.tag.name)))
 
 
+IMAGE = edge.Image(
+    base_image="python:3.11-slim",
+    distro="none",  # no compiler, no git: every package is a wheel
+    lock_python_packages=False,  # requirements.txt is the lock
+)
 MODELS = {f"{name}_model": TrainedModel(f"{name}:latest") for name in SPECS}
 
 
@@ -82,7 +97,7 @@ class Base:
         stored = [model.stored for model in MODELS.values()]
         try:
             baked = [Path(model.path) for model in stored if model is not None]
-            runtime.prepare(SPECS, SETTINGS.home, JOURNAL, baked)
+            runtime.prepare(SPECS, SETTINGS.home, JOURNAL, baked, SETTINGS.promote_baked)
         except Error as error:
             raise edge.start_error(str(error)) from error
         JOURNAL.close()
@@ -115,6 +130,7 @@ prediction = edge.make_service(
         admin_token=SETTINGS.admin_token,
     ),
     name="prediction",
+    image=IMAGE,
     workers=SETTINGS.workers or "cpu_count",
     logging={"access": {"enabled": False}},
 )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import IO, Any
 import bentoml
 import click
 from _bentoml_impl.server.app import ServiceAppFactory
+from _bentoml_sdk import images
 from _bentoml_sdk.service import Service
 from bentoml._internal import server
 from bentoml._internal.service.openapi.specification import Info, OpenAPISpecification, PathItem
@@ -27,9 +29,10 @@ from starlette.types import ASGIApp
 from prediction import calls, entrance, home
 from prediction.calls import Call
 from prediction.entrance import Entrance
-from prediction.errors import AlreadyServing, NotReady
+from prediction.errors import AlreadyServing, InvalidSettings, NotReady
 
 STATIC_FILES = Path(server.__file__).parent / "static_content"
+IMAGE_FOLDER = Path(__file__).parents[1] / "deploy" / "image"
 DOCS_PAGE = Path(__file__).parent / "templates" / "docs.html"
 
 
@@ -62,6 +65,12 @@ class Settings:
 def start_error(message: str) -> bentoml.exceptions.BentoMLException:
     """Make the error that ends a start with one sentence in BentoML's command line."""
     return bentoml.exceptions.BentoMLException(message)
+
+
+def command() -> str:
+    """Return which of BentoML's commands runs: `serve`, `build`, or nothing."""
+    context = click.get_current_context(silent=True)
+    return str(context.info_name) if context is not None else ""
 
 
 def declare(call: Call) -> Any:
@@ -113,6 +122,21 @@ def make_service(base: type, models: dict[str, Any], settings: Settings, **confi
     return service
 
 
+class Image(images.Image):
+    """BentoML's image, ended by `deploy/image/`: small, with one volume, and its workers come back.
+
+    `bentoml containerize` makes the Dockerfile anew from what a Bento notes, so ours is noted as a command.
+    """
+
+    def freeze(self, bento_fs: Path, *args: Any, **kwargs: Any) -> Any:
+        """Note in a Bento what its image is made of."""
+        ending = (IMAGE_FOLDER / "Dockerfile").read_text()
+        self.post_commands.append(f"true\n{ending}")
+        info = super().freeze(bento_fs, *args, **kwargs)
+        shutil.copy(IMAGE_FOLDER / "entrypoint.sh", bento_fs / "env" / "docker")
+        return info
+
+
 class Loop(Service[Any]):
     """BentoML's service with our entrance in front of it."""
 
@@ -121,11 +145,10 @@ class Loop(Service[Any]):
 
     def inject_config(self) -> None:
         """Take the home's lock where a server starts, before BentoML deletes another's metrics."""
-        command = click.get_current_context(silent=True)
-        if command is not None and command.info_name == "serve":  # `build` comes here too
+        if command() == "serve":  # `build` comes here too
             try:
                 self._lock = home.lock(self.settings.home)
-            except AlreadyServing as error:
+            except (AlreadyServing, InvalidSettings) as error:
                 raise start_error(str(error)) from None
         super().inject_config()
 

@@ -93,6 +93,20 @@ def test_it_pins_what_the_lock_file_pins(built: Built) -> None:
     assert all(pin.startswith("bentoml==") for pin in theirs[len(ours) :])
 
 
+def test_its_image_ends_as_ours(built: Built) -> None:
+    """In a stage of its own, with our entrypoint; only what BentoML adds at the very end follows."""
+    folder = PROJECT / "deploy" / "image"
+    dockerfile = built.files["env/docker/Dockerfile"].read_text()
+    ours = (folder / "Dockerfile").read_text().strip()
+
+    assert ours in dockerfile
+    following = dockerfile.split(ours)[1]
+    assert ["COPY", "EXPOSE", "EXPOSE", "RUN", "USER", "ENTRYPOINT"] == re.findall(
+        r"^[A-Z]+", following, re.M
+    )
+    assert (folder / "entrypoint.sh").read_text() == built.files["env/docker/entrypoint.sh"].read_text()
+
+
 def test_it_describes_our_routes(built: Built, specs: dict[str, Spec]) -> None:
     """The OpenAPI file in it has the POSTs of every spec, and the GETs."""
     text = built.files["apis/openapi.yaml"].read_text()
