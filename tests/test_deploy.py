@@ -1,0 +1,114 @@
+"""`deploy/`: the compose file and the manifests fit their schemas, each other and the service."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib import resources
+from typing import Any
+
+import jsonschema
+import kubernetes_validate
+import pytest
+import yaml
+
+from tests.serving import PROJECT
+
+DEPLOY = PROJECT / "deploy"
+MANIFESTS = sorted((DEPLOY / "kubernetes").glob("*.yaml"))
+SETTINGS = (PROJECT / "docs" / "settings.md").read_text()
+
+
+def manifests() -> list[dict[str, Any]]:
+    """Return every document of every manifest."""
+    return [item for path in MANIFESTS for item in yaml.safe_load_all(path.read_text())]
+
+
+def manifest(kind: str) -> dict[str, Any]:
+    """Return the one document of a kind."""
+    (found,) = [item for item in manifests() if item["kind"] == kind]
+    return found
+
+
+def compose() -> dict[str, Any]:
+    """Return the compose file."""
+    return dict(yaml.safe_load((DEPLOY / "compose.yaml").read_text()))
+
+
+def container() -> dict[str, Any]:
+    """Return the container of the deployment."""
+    (found,) = manifest("Deployment")["spec"]["template"]["spec"]["containers"]
+    return dict(found)
+
+
+def test_the_compose_file_fits_the_schema() -> None:
+    """That of the compose specification; a misspelt key does not."""
+    vendored = resources.files("check_jsonschema") / "builtin_schemas" / "vendor" / "compose-spec.json"
+    schema = json.loads(vendored.read_text())
+
+    jsonschema.validate(compose(), schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"services": {"prediction": {"imagge": "x"}}}, schema)
+
+
+@pytest.mark.parametrize("item", manifests(), ids=lambda item: item["kind"])
+def test_manifests_fit_the_schemas_of_kubernetes(item: dict[str, Any]) -> None:
+    """Strictly: a field that does not exist is an error."""
+    kubernetes_validate.validate(item, "1.33", strict=True)
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate({**item, "specc": {}}, "1.33", strict=True)
+
+
+def test_the_manifests_name_each_other() -> None:
+    """Service and budget select the pods, and the claim is the one that is mounted."""
+    labels = manifest("Deployment")["spec"]["template"]["metadata"]["labels"]
+    pod = manifest("Deployment")["spec"]["template"]["spec"]
+
+    assert labels == manifest("Service")["spec"]["selector"]
+    assert labels == manifest("PodDisruptionBudget")["spec"]["selector"]["matchLabels"]
+    assert labels == manifest("Deployment")["spec"]["selector"]["matchLabels"]
+    claims = [volume["persistentVolumeClaim"]["claimName"] for volume in pod["volumes"][:1]]
+    assert [manifest("PersistentVolumeClaim")["metadata"]["name"]] == claims
+    mounted = {mount["name"] for mount in container()["volumeMounts"]}
+    assert {volume["name"] for volume in pod["volumes"]} == mounted
+
+
+def test_containers_may_do_little() -> None:
+    """No root, no write but into the volume and /tmp, no capability, in both."""
+    pod = manifest("Deployment")["spec"]["template"]["spec"]
+    service = compose()["services"]["prediction"]
+
+    assert (True, 1034) == (pod["securityContext"]["runAsNonRoot"], pod["securityContext"]["runAsUser"])
+    assert container()["securityContext"]["readOnlyRootFilesystem"] is service["read_only"] is True
+    assert ["ALL"] == container()["securityContext"]["capabilities"]["drop"] == service["cap_drop"]
+    assert ["/tmp"] == service["tmpfs"]
+    assert ["versions:/data"] == service["volumes"]
+
+
+def test_secrets_are_referred_to_and_not_there() -> None:
+    """The token and the URL with its password come from a Secret, or from the shell's variables."""
+    secrets = {"PREDICTION_ADMIN_TOKEN", "PREDICTION_DATABASE_URL"}
+    variables = {item["name"]: item for item in container()["env"]}
+    text = (DEPLOY / "compose.yaml").read_text()
+
+    assert secrets <= variables.keys()
+    assert not [name for name in secrets if "value" in variables[name]]
+    for line in re.findall(r"^ *\w*(?:PASSWORD|TOKEN|DATABASE_URL): (.*)$", text, re.MULTILINE):
+        assert "${" in line, line
+
+
+def test_every_variable_is_a_setting() -> None:
+    """What is set is documented."""
+    names = {item["name"] for item in container()["env"]}
+    names |= compose()["services"]["prediction"]["environment"].keys()
+
+    assert {name for name in names if f"| `{name}` |" in SETTINGS} == names
+
+
+def test_probes_ask_routes_of_the_service() -> None:
+    """Ready before traffic comes, alive or started again."""
+    probes = {name: container()[name]["httpGet"]["path"] for name in ("startupProbe", "readinessProbe")}
+
+    assert {"/readyz"} == set(probes.values())
+    assert "/livez" == container()["livenessProbe"]["httpGet"]["path"]
+    assert "/readyz" in " ".join(compose()["services"]["prediction"]["healthcheck"]["test"])
