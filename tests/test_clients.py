@@ -1,8 +1,9 @@
-"""`docs/clients.md`: every block does what the page says, in the page's order, against a real server."""
+"""`docs/clients.md`: every block does what the page says, against a real server. The pages from the lab."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -66,3 +67,20 @@ def test_python_blocks_print_what_the_page_promises(server: Server, folder: Path
     assert "['petal_width_cm'] is required" in plain
     assert "one of Biscoe, Dream, Torgersen" in batch
     assert "1 0 {" in batch
+
+
+@pytest.mark.parametrize("name", ["from-the-lab.md", "du-tp.md"])
+def test_the_pages_from_the_lab_name_files_that_are_there(name: str) -> None:
+    """Every path of the second column exists, and both languages have the same rows."""
+    page, other = ((PROJECT / "docs" / each).read_text() for each in (name, "from-the-lab.md"))
+    named = [re.findall(r"`([\w/.]+)`", row.split("|")[2]) for row in page.splitlines() if row[:3] == "| `"]
+
+    assert [] == [path for row in named for path in row if not (PROJECT / path).exists()]
+    assert column(other, 2) == column(page, 2)
+    assert 14 + 2 == len(column(page, 2))
+
+
+def column(page: str, number: int) -> list[str]:
+    """Return a column of a page's table; of its head, nothing that a translation changes."""
+    rows = [row.split("|") for row in page.splitlines() if row.startswith("|")]
+    return ["", "", *(row[number].strip() for row in rows[2:])]
