@@ -5,25 +5,24 @@ SQLite and PostgreSQL differ here and nowhere else. What is stored is `predictio
 
 from __future__ import annotations
 
-import os
-import shutil
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 
-from models_store.errors import InvalidInput
 from prediction.errors import InvalidSettings, JournalBusy, JournalTooNew, JournalUnavailable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0003"
+HEAD = "0004"
 """The newest of the migrations."""
 
 MIGRATION_LOCK = 0x70726564  # "pred": any number will do, as long as all hosts use the same
@@ -38,9 +37,6 @@ ADMIN_PATIENCE_MS = 5_000
 
 STARTING_PATIENCE_MS = 60_000
 """How long a start waits for another one's migrations."""
-
-LOG_SUFFIXES = ("-wal", "-shm")
-"""Of the files that SQLite keeps beside an open one."""
 
 LOCKED = "the journal is locked by another process: try again"
 NO_ANSWER = "the journal does not answer: try again in a second"
@@ -75,6 +71,24 @@ class Database:
         """Lend a connection that only reads."""
         with translated(), self._engine.connect() as connection:
             yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sa.Connection]:
+        """Lend one that sees, through all of its queries, what there was at the first of them."""
+        with self.read() as connection:
+            if not self.is_sqlite:  # there every transaction is one
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
+
+    def add(self, connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+        """Insert rows, or where there is one of the same key already, add the last column to its own."""
+        if not rows:
+            return
+        insert = sqlite_insert if self.is_sqlite else postgresql_insert
+        *key, counter = table.c
+        new = insert(table)
+        total = {counter.name: counter + new.excluded[counter.name]}
+        connection.execute(new.on_conflict_do_update(index_elements=key, set_=total), rows)
 
     @contextmanager
     def write(self, durable: bool = False, patience_ms: int = LOCK_PATIENCE_MS) -> Iterator[sa.Connection]:
@@ -145,65 +159,10 @@ class Database:
                 raise JournalBusy(LOCKED) from error
             raise JournalUnavailable(NO_ANSWER) from error
 
-    def backup(self, target: Path) -> None:
-        """Copy a SQLite journal into a file, whole or not at all, while it is written to.
-
-        Raises
-        ------
-        InvalidInput
-            When the file can't be written; on PostgreSQL, which has its own tools.
-        """
-        self._refuse_postgresql("pg_dump")
-        self._refuse_itself(target)
-        with _draft(target) as draft:
-            try:
-                with self.read() as connection, closing(sqlite3.connect(draft)) as copy:
-                    raw: Any = connection.connection.driver_connection
-                    raw.backup(copy)
-                    copy.execute("PRAGMA journal_mode = DELETE")
-                draft.replace(target)
-            except (OSError, sqlite3.Error) as error:
-                raise InvalidInput(f"{target} can't be written: {error}") from error
-
-    def restore(self, source: Path) -> None:
-        """Put a backup in the place of a SQLite journal that nobody uses, migrated to this release.
-
-        Raises
-        ------
-        InvalidInput
-            When the file is no whole journal; the old one stays.
-        JournalTooNew
-            When a newer release wrote it; the old one stays.
-        """
-        self._refuse_postgresql("pg_restore")
-        self._refuse_itself(source)
-        with _draft(self._file) as draft:
-            try:
-                shutil.copyfile(source, draft)
-                _check_backup(draft, source)
-            except (OSError, sqlite3.Error) as error:
-                raise InvalidInput(f"{source} is no backup of a journal: {error}") from error
-            incoming = Database(self._engine.url.set(database=str(draft)).render_as_string())
-            try:
-                incoming.migrate()
-            finally:
-                incoming.close()
-            self.close()
-            for suffix in LOG_SUFFIXES:  # they belong to the journal that goes
-                Path(f"{self._file}{suffix}").unlink(missing_ok=True)
-            draft.replace(self._file)
-
     @property
-    def _file(self) -> Path:
+    def file(self) -> Path:
+        """The file of a SQLite journal."""
         return Path(str(self._engine.url.database))
-
-    def _refuse_itself(self, path: Path) -> None:
-        if path.resolve() == self._file.resolve():
-            raise InvalidInput(f"{path} is the journal itself: name another file")
-
-    def _refuse_postgresql(self, tool: str) -> None:
-        if not self.is_sqlite:
-            raise InvalidInput(f"the journal is on PostgreSQL: use {tool}")
 
     def migrate(self) -> None:
         """Bring the tables to this release; hosts that start at once take turns.
@@ -243,26 +202,6 @@ class Database:
                 return None
             found = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
             return str(found)
-
-
-@contextmanager
-def _draft(path: Path) -> Iterator[Path]:
-    """Lend a name beside a file; what is still there at the end is deleted."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield draft
-    finally:
-        for suffix in ("", *LOG_SUFFIXES):
-            with suppress(OSError):
-                Path(f"{draft}{suffix}").unlink()
-
-
-def _check_backup(path: Path, source: Path) -> None:
-    with closing(sqlite3.connect(path)) as copy:
-        (state,) = copy.execute("PRAGMA integrity_check").fetchone()
-        copy.execute("SELECT version_num FROM alembic_version").fetchone()
-    if state != "ok":
-        raise InvalidInput(f"{source} is damaged: {state}")
 
 
 @contextmanager

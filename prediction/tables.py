@@ -83,3 +83,30 @@ workers = sa.Table(
     sa.Column("since_us", sa.BigInteger, nullable=False),
     sa.Column("seen_us", sa.BigInteger, nullable=False),
 )
+rollups = sa.Table(  # predictions counted by hour; the label is empty where there is none
+    "rollups",
+    tables,
+    sa.Column("model", sa.String(64), primary_key=True),
+    sa.Column("hour_us", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("version", sa.String(64), primary_key=True),
+    sa.Column("predicted_class", sa.String(255), primary_key=True),
+    sa.Column("label", sa.String(255), primary_key=True),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+)
+rollup_state = sa.Table(  # how far they go, and when somebody last took the turn
+    "rollup_state",
+    tables,
+    sa.Column("model", sa.String(64), primary_key=True),
+    sa.Column("until_us", sa.BigInteger, nullable=False),
+    sa.Column("feedback_seq", sa.BigInteger, nullable=False),
+    sa.Column("turn_us", sa.BigInteger, nullable=False),
+)
+refusals = sa.Table(  # requests refused by hour; the feature is empty but where one was invalid
+    "refusals",
+    tables,
+    sa.Column("model", sa.String(64), primary_key=True),
+    sa.Column("hour_us", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("reason", sa.String(64), primary_key=True),
+    sa.Column("feature", sa.String(255), primary_key=True),
+    sa.Column("requests", sa.BigInteger, nullable=False),
+)

@@ -1,27 +1,23 @@
-"""The journal's database, on SQLite and PostgreSQL: migrations, locks, syncs, plans, backups."""
+"""The journal's database, on SQLite and PostgreSQL: migrations, locks, syncs, plans."""
 
 from __future__ import annotations
 
 import logging
 import re
-import sqlite3
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from models_store.errors import InvalidInput
 from prediction import database, feedback, retention
 from prediction.database import Database
 from prediction.errors import InvalidSettings, JournalBusy, JournalTooNew, JournalUnavailable
@@ -330,146 +326,3 @@ def explained(journal: Journal, use: Callable[[Journal], Any]) -> list[str]:
                 rows = connection.exec_driver_sql(f"{explain} {statement}", parameters)
                 plans.append("\n".join([statement, *(str(row[-1]) for row in rows)]))
     return plans
-
-
-# ------------------------------------------------------------------------------ backup and restore
-
-
-def test_a_backup_is_whole_while_others_write(sqlite_journal: Journal, tmp_path: Path) -> None:
-    """A copy made under load holds all that was committed before, up to one moment; nobody waits long."""
-    record(sqlite_journal, [prediction(number) for number in range(5_000)])
-    longest, stop = [0.0], threading.Event()
-
-    def write_on() -> None:
-        number = 5_000
-        while not stop.is_set():
-            started = time.monotonic()
-            record(sqlite_journal, [prediction(number)])
-            longest[0] = max(longest[0], time.monotonic() - started)
-            number += 1
-
-    thread = threading.Thread(target=write_on)
-    thread.start()
-    copies = [tmp_path / f"copy{number}.db" for number in range(3)]
-    for copy in copies:
-        sqlite_journal.database.backup(copy)
-    stop.set()
-    thread.join()
-
-    for copy in copies:
-        numbers = query(f"sqlite:///{copy}", "SELECT seq FROM predictions ORDER BY seq")
-        assert [(number,) for number in range(1, len(numbers) + 1)] == numbers
-        assert len(numbers) >= 5_000
-        assert [("ok",)] == query(f"sqlite:///{copy}", "PRAGMA integrity_check")
-    assert longest[0] < 0.5
-    assert {"journal.db", "copy0.db", "copy1.db", "copy2.db"} == visible(tmp_path)
-
-
-def visible(folder: Path) -> set[str]:
-    """Return the names in a folder, but for the log and the shared memory of the open journal."""
-    return {path.name for path in folder.iterdir()} - {"journal.db-wal", "journal.db-shm"}
-
-
-def test_a_backup_is_one_file(sqlite_journal: Journal, tmp_path: Path) -> None:
-    """A backup may be copied anywhere and read there: it needs no log beside it."""
-    (prediction_id,) = record(sqlite_journal, [prediction(1)])
-    (tmp_path / "elsewhere").mkdir()
-    sqlite_journal.database.backup(tmp_path / "elsewhere" / "copy.db")
-
-    read_only = f"sqlite:///file:{tmp_path / 'elsewhere' / 'copy.db'}?mode=ro&uri=true"
-    assert [(prediction_id,)] == query(read_only, "SELECT prediction_id FROM predictions")
-    assert {"copy.db"} == visible(tmp_path / "elsewhere")
-
-
-@pytest.mark.parametrize("target", ["missing/copy.db", "folder"])
-def test_a_backup_that_can_t_be_written_says_so(
-    sqlite_journal: Journal, tmp_path: Path, target: str
-) -> None:
-    """Where the folder is missing or the name is a folder's, a sentence says so, and nothing is left."""
-    (tmp_path / "folder").mkdir()
-
-    with pytest.raises(InvalidInput, match=f"{target} can't be written: "):
-        sqlite_journal.database.backup(tmp_path / target)
-
-    assert {"journal.db", "folder"} == visible(tmp_path)
-
-
-def test_a_restored_journal_is_what_the_backup_holds(sqlite_journal: Journal, tmp_path: Path) -> None:
-    """What came after the backup is gone, all before is there, and the journal goes on from there."""
-    (kept,) = record(sqlite_journal, [prediction(1)])
-    sqlite_journal.database.backup(tmp_path / "copy.db")
-    record(sqlite_journal, [prediction(2)])
-
-    sqlite_journal.database.restore(tmp_path / "copy.db")
-
-    ids = "SELECT prediction_id FROM predictions ORDER BY seq"
-    assert [(kept,)] == query(f"sqlite:///{tmp_path / 'journal.db'}", ids)
-    record(sqlite_journal, [prediction(3)])
-    assert kept == sqlite_journal.prediction(kept).prediction_id
-    assert {"journal.db", "copy.db"} == visible(tmp_path)
-
-
-def test_a_backup_of_an_older_release_is_migrated(sqlite_journal: Journal, tmp_path: Path) -> None:
-    """A backup from before feedback existed is brought to this release on its way in."""
-    old = sa.create_engine(f"sqlite:///{tmp_path / 'old.db'}")
-    with old.begin() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(database.MIGRATIONS))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-    old.dispose()
-
-    sqlite_journal.database.restore(tmp_path / "old.db")
-
-    assert [] == query(f"sqlite:///{tmp_path / 'journal.db'}", "SELECT * FROM feedback")
-
-
-def no_backups(folder: Path, journal: Journal) -> dict[str, Path]:
-    """Make files that are no whole backup of a journal of this release."""
-    (folder / "letter.db").write_text("this is a letter, and not a database " * 100)
-    (folder / "empty.db").write_text("")
-    (folder / "folder.db").mkdir()
-    with closing(sqlite3.connect(folder / "foreign.db")) as foreign, foreign:
-        foreign.execute("CREATE TABLE letters (text TEXT)")
-    journal.database.backup(folder / "whole.db")
-    (folder / "half.db").write_bytes((folder / "whole.db").read_bytes()[:40_000])
-    (folder / "newer.db").write_bytes((folder / "whole.db").read_bytes())
-    with closing(sqlite3.connect(folder / "newer.db")) as newer, newer:
-        newer.execute("UPDATE alembic_version SET version_num = '9999'")
-    names = ("letter", "empty", "folder", "foreign", "half", "newer", "missing")
-    return {name: folder / f"{name}.db" for name in names}
-
-
-@pytest.mark.parametrize("name", ["letter", "empty", "folder", "foreign", "half", "newer", "missing"])
-def test_what_is_no_backup_is_refused(sqlite_journal: Journal, tmp_path: Path, name: str) -> None:
-    """A file of another kind, a damaged or a newer one is refused by name, and the journal stays."""
-    ids = record(sqlite_journal, [prediction(number) for number in range(500)])
-    (tmp_path / "backups").mkdir()
-    source = no_backups(tmp_path / "backups", sqlite_journal)[name]
-
-    with pytest.raises((InvalidInput, JournalTooNew)) as caught:
-        sqlite_journal.database.restore(source)
-
-    assert str(source) in str(caught.value) or "newer release" in str(caught.value)
-    assert 500 == sum(sqlite_journal.prediction(each).prediction_id == each for each in ids)
-    assert {"journal.db", "backups"} == visible(tmp_path)
-
-
-def test_a_journal_is_not_restored_from_itself(sqlite_journal: Journal, tmp_path: Path) -> None:
-    """The journal's own file is no backup: what its log holds would be lost."""
-    (prediction_id,) = record(sqlite_journal, [prediction(1)])
-
-    with pytest.raises(InvalidInput, match="is the journal itself"):
-        sqlite_journal.database.restore(tmp_path / "journal.db")
-
-    assert prediction_id == sqlite_journal.prediction(prediction_id).prediction_id
-
-
-def test_postgresql_has_its_own_tools(postgres: Postgres, tmp_path: Path) -> None:
-    """On PostgreSQL backup and restore name the program that does it."""
-    with postgres.database() as url, databases.opened(url) as journal:
-        with pytest.raises(InvalidInput, match="the journal is on PostgreSQL: use pg_dump"):
-            journal.database.backup(tmp_path / "copy.db")
-        with pytest.raises(InvalidInput, match="the journal is on PostgreSQL: use pg_restore"):
-            journal.database.restore(tmp_path / "copy.db")
-    assert set() == visible(tmp_path)
