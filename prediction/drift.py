@@ -1,18 +1,68 @@
-"""What the training data looked like, kept with the version so that live data can be held against it.
-
-Pure functions on columns, no I/O.
-"""
+"""What the training data looked like, and whether live data is like it. Pure functions, no I/O."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from models_store.spec import Columns, Feature, Spec
 
 SAMPLE_SIZE = 1000
 """Values kept of each numeric feature, evenly spaced in rank, so that quantiles survive."""
+
+MIN_ROWS = 50
+"""Live values below which nothing is said. A shift by one standard deviation shows from here on."""
+
+SIGNIFICANCE = 0.05
+MIN_PSI = 0.1
+"""The usual bound below which a difference, however significant, is too small to matter."""
+
+PSI_BINS = 10
+HISTOGRAM_BINS = 20
+PREDICTED_CLASS = "predicted class"
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Shares of training and live data, by bin of a number (one edge more than bins) or by category."""
+
+    bins: list[Any]
+    trained: list[float]
+    live: list[float]
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Whether live values of a feature, or predicted classes, are like those of the training data.
+
+    Parameters
+    ----------
+    state
+        `drifted`, `stable` or `not enough data`.
+    rows, rows_needed
+        Live values that there are, and how many more it takes to say anything.
+    statistic
+        The Kolmogorov-Smirnov distance of two distributions, or chi-squared.
+    p
+        Of the test, corrected for the number of tests by Holm's method.
+    psi
+        The size of the difference: population stability index.
+    """
+
+    name: str
+    state: str
+    test: str
+    rows: int
+    rows_needed: int
+    statistic: float | None = None
+    p: float | None = None
+    psi: float | None = None
+    histogram: Histogram | None = None
 
 
 def profile(spec: Spec, columns: Columns, labels: Sequence[str]) -> dict[str, Any]:
@@ -51,3 +101,101 @@ def _evenly_spaced(ordered: list[float], size: int) -> list[float]:
         return ordered
     last = len(ordered) - 1
     return [ordered[round(step * last / (size - 1))] for step in range(size)]
+
+
+def compare(spec: Spec, profile: dict[str, Any], columns: Columns, predicted: Sequence[str]) -> list[Drift]:
+    """Hold live data against a profile: each feature, then the predicted classes.
+
+    Drifted is what a test finds (p below 0.05 after Holm's correction, so that all of them together
+    raise a false alarm in at most 5 of 100 windows) and what is large enough to matter (PSI of 0.1).
+
+    Parameters
+    ----------
+    columns, predicted
+        n live rows: one list of values a feature, and the predicted classes.
+    """
+    found = []
+    for name, feature in spec.inputs.items():
+        seen = profile["features"].get(name)
+        live = [value for value in columns[name] if value is not None]
+        if seen is None or bool(feature.categories) != ("counts" in seen):
+            continue  # the version was trained for other features
+        if feature.categories:
+            found.append(_chi_squared(name, seen["counts"], Counter(live)))
+        else:
+            found.append(_kolmogorov_smirnov(name, seen["sample"], live))
+    found.append(_chi_squared(PREDICTED_CLASS, profile["classes"], Counter(predicted)))
+    return _judge(found)
+
+
+def psi(trained: Sequence[float], live: Sequence[float]) -> float:
+    """Return the population stability index of two histograms (counts): sum (a - e) ln(a / e).
+
+    e and a are the shares of training and live data in each bin; half a row is added to every bin,
+    so that an empty one costs no infinity (Siddiqi, Credit Risk Scorecards, 2006, has the index and
+    its bounds of 0.1 and 0.25).
+    """
+    e, a = (np.asarray(counts, np.float64) + 0.5 for counts in (trained, live))
+    e, a = e / e.sum(), a / a.sum()
+    return float(((a - e) * np.log(a / e)).sum())
+
+
+def _kolmogorov_smirnov(name: str, trained: Sequence[float], live: Sequence[float]) -> Drift:
+    """Two-sample test with the asymptotic distribution, which with ties or few rows is too careful."""
+    test = "Kolmogorov-Smirnov"
+    if len(live) < MIN_ROWS or not trained:
+        return Drift(name, "not enough data", test, len(live), max(0, MIN_ROWS - len(live)))
+    from scipy.special import kolmogorov
+
+    old, new = np.sort(trained), np.sort(live)
+    steps = np.concatenate([old, new])
+    distance = float(np.abs(_cumulative(old, steps) - _cumulative(new, steps)).max())
+    effective = len(old) * len(new) / (len(old) + len(new))
+    edges = np.unique(np.quantile(old, np.linspace(0, 1, PSI_BINS + 1)[1:-1]))
+    size = psi(_binned(old, edges), _binned(new, edges))
+    p = float(kolmogorov(np.sqrt(effective) * distance))
+    return Drift(name, "", test, len(live), 0, distance, p, size, _histogram(old, new))
+
+
+def _cumulative(ordered: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.searchsorted(ordered, at, side="right") / len(ordered)
+
+
+def _binned(values: NDArray[np.float64], edges: NDArray[np.float64]) -> list[float]:
+    counts = np.bincount(np.searchsorted(edges, values, side="left"), minlength=len(edges) + 1)
+    return [float(count) for count in counts]
+
+
+def _histogram(old: NDArray[np.float64], new: NDArray[np.float64]) -> Histogram:
+    low, high = float(min(old[0], new[0])), float(max(old[-1], new[-1]))
+    edges = np.linspace(low, high if high > low else low + 1, HISTOGRAM_BINS + 1)
+    shares = [(np.histogram(values, edges)[0] / len(values)).tolist() for values in (old, new)]
+    return Histogram(edges.tolist(), *shares)
+
+
+def _chi_squared(name: str, trained: dict[str, int], live: dict[str, int]) -> Drift:
+    """Pearson's test of homogeneity on the table of 2 rows and k categories; k - 1 degrees."""
+    test, rows, before = "chi-squared", sum(live.values()), sum(trained.values())
+    if rows < MIN_ROWS or not before:
+        return Drift(name, "not enough data", test, rows, max(0, MIN_ROWS - rows))
+    from scipy.special import chdtrc
+
+    names = sorted({key for counts in (trained, live) for key, count in counts.items() if count})
+    old, new = ([counts.get(key, 0) for key in names] for counts in (trained, live))
+    table = np.array([old, new], np.float64)
+    expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0) / table.sum()
+    statistic = float(((table - expected) ** 2 / expected).sum())
+    p = float(chdtrc(len(names) - 1, statistic)) if len(names) > 1 else 1.0
+    shares = [count / before for count in old], [count / rows for count in new]
+    return Drift(name, "", test, rows, 0, statistic, p, psi(old, new), Histogram(list(names), *shares))
+
+
+def _judge(found: list[Drift]) -> list[Drift]:
+    """Correct the p-values (Holm, Scand. J. Statist. 6, 1979), and say what they mean."""
+    tested = sorted((item for item in found if item.p is not None), key=lambda item: item.p or 0.0)
+    judged, largest = {}, 0.0
+    for rank, item in enumerate(tested):
+        largest = max(largest, min(1.0, (item.p or 0.0) * (len(tested) - rank)))
+        is_drifted = largest < SIGNIFICANCE and (item.psi or 0.0) >= MIN_PSI
+        judged[item.name] = replace(item, p=largest, state="drifted" if is_drifted else "stable")
+    return [judged.get(item.name, item) for item in found]

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from models_store.spec import GateRules
 
+Z95 = 1.959963984540054
+"""Of a normal distribution, 95 % lies within so many standard deviations."""
+
 
 @dataclass(frozen=True)
 class Metrics:
@@ -65,6 +68,82 @@ def metrics(
         log_loss=float(-np.log(np.clip(of_truth, 1e-15, 1.0)).mean()),
         recall=recall,
     )
+
+
+@dataclass(frozen=True)
+class Proportion:
+    """A share of n rows, in [0, 1], with the interval that holds the true share 95 times of 100."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How good predictions were by their labels; the recall of a class without a label is left out."""
+
+    accuracy: Proportion
+    macro_f1: float
+    recall: dict[str, Proportion]
+
+
+def wilson(hits: int, n: int) -> Proportion | None:
+    """Return a share with its Wilson score interval (Wilson, JASA 22, 1927); None for no rows.
+
+    Unlike the textbook's interval it is right for few rows, and for shares near 0 and 1.
+    """
+    if n == 0:
+        return None
+    share, squared = hits / n, Z95**2
+    middle = (share + squared / (2 * n)) / (1 + squared / n)
+    half = Z95 * ((share * (1 - share) + squared / (4 * n)) / n) ** 0.5 / (1 + squared / n)
+    return Proportion(share, min(share, middle - half), max(share, middle + half), n)
+
+
+def expected_accuracy(confidences: Sequence[float]) -> Proportion | None:
+    """Estimate accuracy without labels, from the probability of each predicted class; None for no rows.
+
+    The idea of confidence-based performance estimation (CBPE, NannyML): where probabilities are
+    calibrated, a prediction of probability p is right with probability p, so the expected accuracy
+    is the mean of p. The number of right ones is then Poisson-binomial, with variance sum p (1 - p);
+    the interval is the normal approximation. It knows nothing of a model that is sure and wrong:
+    that shows where it leaves the accuracy by labels.
+    """
+    if not confidences:
+        return None
+    p = np.asarray(confidences, np.float64)
+    mean, half = float(p.mean()), float(Z95 * np.sqrt((p * (1 - p)).sum()) / len(p))
+    return Proportion(mean, max(0.0, mean - half), min(1.0, mean + half), len(p))
+
+
+def scores(confusion: dict[tuple[str, str], int], classes: Sequence[str]) -> Scores | None:
+    """Judge predictions by their labels; None for no rows.
+
+    Parameters
+    ----------
+    confusion
+        Rows by predicted class and label.
+
+    Notes
+    -----
+    F1 and macro-F1 are those of `metrics`.
+    """
+    accuracy = wilson(sum(confusion.get((name, name), 0) for name in classes), sum(confusion.values()))
+    if accuracy is None:
+        return None
+    f1, recall = [], {}
+    for name in classes:
+        said = sum(rows for (predicted, _), rows in confusion.items() if predicted == name)
+        true = sum(rows for (_, label), rows in confusion.items() if label == name)
+        hits = confusion.get((name, name), 0)
+        if said or true:
+            f1.append(2 * hits / (said + true))
+        found = wilson(hits, true)
+        if found is not None:
+            recall[name] = found
+    return Scores(accuracy, sum(f1) / len(f1), recall)
 
 
 @dataclass(frozen=True)

@@ -170,6 +170,45 @@ def outcomes(
         yield [LabelledPrediction(as_prediction(row), row[1], row[2], row[0]) for row in rows]
 
 
+def last_us(journal: Journal, model: str) -> int | None:
+    """Return when the newest label of a model came."""
+    query = sa.select(feedback.c.at_us).where(feedback.c.model == model)
+    with journal.database.read() as connection:
+        found = connection.scalar(query.order_by(feedback.c.seq.desc()).limit(1))
+    return None if found is None else int(found)
+
+
+def latest(
+    journal: Journal, model: str, limit: int, before: str | None = None
+) -> list[tuple[Prediction, str | None]]:
+    """Return a model's newest predictions, each with its label if it has one.
+
+    Parameters
+    ----------
+    before
+        The id of a prediction: only those that are older than it.
+
+    Raises
+    ------
+    UnknownPrediction
+        When there is none of that id.
+    """
+    query = (
+        sa.select(feedback.c.label, predictions)
+        .outerjoin(feedback, feedback.c.prediction_id == predictions.c.prediction_id)
+        .where(predictions.c.model == model)
+        .order_by(predictions.c.at_us.desc(), predictions.c.prediction_id.desc())
+    )
+    if before is not None:
+        last = journal.prediction(before)
+        query = query.where(
+            sa.tuple_(predictions.c.at_us, predictions.c.prediction_id)
+            < sa.tuple_(sa.literal(last.at_us), sa.literal(last.prediction_id))
+        )
+    with journal.database.read() as connection:
+        return [(as_prediction(row), row[0]) for row in connection.execute(query.limit(limit))]
+
+
 def _lock_predictions(connection: sa.Connection, model: str, labels: Sequence[Label]) -> set[str]:
     """Return which ids are predictions of the model, and let no other feedback at them.
 

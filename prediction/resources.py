@@ -16,11 +16,11 @@ from starlette.routing import BaseRoute, Route
 from models_store import store
 from models_store.errors import InvalidInput, UnknownModel, UnknownVersion
 from models_store.spec import Spec
-from prediction import feedback, runs
+from prediction import feedback, monitoring, runs
 from prediction.bodies import iso
 from prediction.calls import problems
 from prediction.errors import UnknownPrediction
-from prediction.journal import WORKER_SILENCE_US, Journal, Promotion, is_id, now_us
+from prediction.journal import WORKER_SILENCE_US, Journal, Prediction, Promotion, is_id, now_us
 from prediction.runs import Run
 
 
@@ -39,12 +39,16 @@ class Resources:
             _get("/models/{model}", self.model),
             _get("/{model}/runs", self.runs),
             _get("/{model}/runs/{run_id}", self.run),
+            _get("/{model}/monitoring", self.monitoring),
             *self.protected(),
         ]
 
     def protected(self) -> list[BaseRoute]:
         """Return those that show single rows."""
-        return [_get("/{model}/predictions/{prediction_id}", self.prediction)]
+        return [
+            _get("/{model}/predictions", self.predictions),
+            _get("/{model}/predictions/{prediction_id}", self.prediction),
+        ]
 
     def operations(self) -> dict[str, dict[str, Any]]:
         """Return the OpenAPI operation of each route, by path."""
@@ -54,17 +58,27 @@ class Resources:
         limit = _parameter("limit", "query", "integer")
         before = _parameter("before", "query", "integer")
         prediction_id = _parameter("prediction_id", "path")
-        run_before = _parameter("before", "query")
+        before_id = _parameter("before", "query")
+        window = _parameter("window", "query")
+        window["schema"]["default"] = monitoring.DEFAULT_WINDOW
         return {
             "/models": _operation("Every model, its champion and its versions", [limit]),
             "/models/{model}": _operation(
                 "One model: champion, versions, ledger, and what each worker serves",
                 [model, limit, before],
             ),
-            "/{model}/runs": _operation("Retrainings, newest first", [model, limit, run_before]),
+            "/{model}/runs": _operation("Retrainings, newest first", [model, limit, before_id]),
             "/{model}/runs/{run_id}": _operation(
                 "One retraining: where it is, and the verdict in words and figures",
                 [model, _parameter("run_id", "path")],
+            ),
+            "/{model}/monitoring": _operation(
+                "How a model is doing: accuracy, its estimate without labels, drift, data quality",
+                [model, window],
+            ),
+            "/{model}/predictions": _operation(
+                "What was answered, newest first, with the label where there is one",
+                [model, limit, before_id],
             ),
             "/{model}/predictions/{prediction_id}": _operation(
                 "What was asked and answered, by which version, trained on what",
@@ -97,6 +111,22 @@ class Resources:
         name = self._known(request)
         return describe_run(runs.get(self.journal, name, request.path_params["run_id"]))
 
+    def monitoring(self, request: Request) -> Any:
+        """`GET /{model}/monitoring`."""
+        name = self._known(request)
+        span = monitoring.window(request.query_params.get("window", monitoring.DEFAULT_WINDOW))
+        return monitoring.health(self.specs[name], self.home, self.journal, span)
+
+    def predictions(self, request: Request) -> Any:
+        """`GET /{model}/predictions`."""
+        limit, name = _integer(request, "limit", 50), self._known(request)
+        found = feedback.latest(self.journal, name, limit, request.query_params.get("before"))
+        cursor = found[-1][0].prediction_id if len(found) == limit else None
+        return {
+            "predictions": [{**_answered(item), "label": label} for item, label in found],
+            "next": cursor,
+        }
+
     def prediction(self, request: Request) -> Any:
         """`GET /{model}/predictions/{prediction_id}`."""
         name, prediction_id = self._known(request), request.path_params["prediction_id"]
@@ -108,9 +138,7 @@ class Resources:
             trained = {"metrics": version.metrics, "data_digest": version.metadata["data_digest"]}
         except UnknownVersion:
             trained = {"metrics": None, "data_digest": None}
-        answered = found._asdict() | {"features": found.read_features()}
-        at = iso(answered.pop("at_us"))
-        return {**answered, "at": at, **trained, "feedback": self._feedback(prediction_id)}
+        return {**_answered(found), **trained, "feedback": self._feedback(prediction_id)}
 
     def _feedback(self, prediction_id: str) -> dict[str, Any] | None:
         found = feedback.find(self.journal, prediction_id)
@@ -147,6 +175,12 @@ class Resources:
             ],
             "agree": all(row["version"] == version for row in workers),
         }
+
+
+def _answered(found: Prediction) -> dict[str, Any]:
+    answered = found._asdict() | {"features": found.read_features()}
+    at = iso(answered.pop("at_us"))
+    return {**answered, "at": at}
 
 
 def _version(version: store.Version) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How long predictions are kept. Those with a label are outcomes, and kept ten times as long."""
+"""How long predictions are kept. Outcomes, and counts by hour, are kept ten times as long."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from prediction.journal import Journal, now_us
-from prediction.tables import corrections, feedback, predictions
+from prediction.tables import corrections, feedback, predictions, refusals, rollups
 
 DAY_US = 86_400_000_000
 OUTCOME_FACTOR = 10
@@ -28,6 +28,10 @@ def prune(journal: Journal, days: int) -> Iterator[int]:
     """
     for model in _models(journal):
         yield from _prune_model(journal, model, now_us() - days * DAY_US, days)
+    too_old_us = now_us() - days * OUTCOME_FACTOR * DAY_US
+    with journal.database.write() as connection:
+        for table in (rollups, refusals):
+            connection.execute(table.delete().where(table.c.hour_us < too_old_us))
 
 
 def _models(journal: Journal) -> Iterator[str]:

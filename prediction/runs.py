@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ SILENCE_US = 12_000_000
 """A run that has not beaten for this long has lost its process."""
 
 ACTIVE = ("queued", "running")
+STATUSES = (*ACTIVE, "promoted", "rejected", "failed", "cancelled", "interrupted")
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,14 @@ def latest(journal: Journal, model: str, limit: int, before: str | None = None) 
     with journal.database.read() as connection:
         rows = connection.execute(query.order_by(runs.c.run_id.desc()).limit(limit))
         return [_as_run(row) for row in rows]
+
+
+def count(journal: Journal, model: str) -> Counter[str]:
+    """Count a model's runs by status."""
+    query = sa.select(runs.c.status, sa.func.count()).where(runs.c.model == model)
+    with journal.database.read() as connection:
+        rows = connection.execute(query.group_by(runs.c.status))
+        return Counter({status: int(number) for status, number in rows})
 
 
 def cancel(journal: Journal, model: str, run_id: str) -> Run:

@@ -1,4 +1,4 @@
-"""The profile of training data: small, plain, and true to the distribution."""
+"""The profile of training data, and live data against it: false alarms, power, formulas."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import chi2_contingency, ks_2samp
 
 from models_store import catalog
 from models_store.spec import Columns, Features, Spec, category, number
@@ -129,3 +130,151 @@ def test_a_large_sample_keeps_the_quantiles(rows: int, seed: int) -> None:
         true_low, true_high = bisect_left(ordered, probe) / rows, bisect_right(ordered, probe) / rows
         assert abs(low - true_low) <= 2 / (drift.SAMPLE_SIZE - 1)
         assert abs(high - true_high) <= 2 / (drift.SAMPLE_SIZE - 1)
+
+
+# ------------------------------------------------------------------------------- live data against it
+
+
+def trained(spec: Spec) -> tuple[dict[str, Any], Columns, list[str]]:
+    """Return the profile of a dataset, its columns and its labels."""
+    X, y = spec.load()
+    columns, labels = spec.columns_of(X), y.tolist()
+    return drift.profile(spec, columns, labels), columns, labels
+
+
+def resampled(columns: Columns, labels: list[str], n: int, rng: Any) -> tuple[Columns, list[str]]:
+    """Draw rows of a dataset again."""
+    rows = rng.integers(0, len(labels), n)
+    return {name: [values[row] for row in rows] for name, values in columns.items()}, [
+        labels[row] for row in rows
+    ]
+
+
+@pytest.mark.parametrize("n", [drift.MIN_ROWS + 10, 500, 5_000])
+@pytest.mark.parametrize("spec", SPECS.values(), ids=list(SPECS))
+def test_false_alarms_are_rare(spec: Spec, n: int) -> None:
+    """Of 200 windows of the training data itself, at most 5 of 100 raise any alarm at all."""
+    profile, columns, labels = trained(spec)
+    rng = np.random.default_rng(n)
+    alarms = 0
+    for _ in range(200):
+        found = drift.compare(spec, profile, *resampled(columns, labels, n, rng))
+        assert {"drifted", "stable"} >= {item.state for item in found}
+        alarms += any(item.state == "drifted" for item in found)
+
+    assert alarms <= 10
+
+
+@pytest.mark.parametrize("spec", SPECS.values(), ids=list(SPECS))
+def test_a_shift_by_one_standard_deviation_is_seen(spec: Spec) -> None:
+    """From the least n on at which anything is said, in at least 9 of 10 windows, whatever the feature."""
+    profile, columns, labels = trained(spec)
+    rng = np.random.default_rng(3)
+    for name, feature in spec.inputs.items():
+        if feature.categories:
+            continue
+        deviation = float(np.nanstd([np.nan if value is None else value for value in columns[name]]))
+        seen = 0
+        for _ in range(50):
+            live, said = resampled(columns, labels, drift.MIN_ROWS + 10, rng)
+            live[name] = [None if value is None else value + deviation for value in live[name]]
+            states = {item.name: item.state for item in drift.compare(spec, profile, live, said)}
+            seen += states[name] == "drifted"
+        assert seen >= 45, f"{name}: {seen} of 50"
+
+
+def test_too_few_rows_say_how_many_more_it_takes() -> None:
+    """Nothing is claimed then, neither drift nor that all is well."""
+    spec = SPECS["iris"]
+    profile, columns, labels = trained(spec)
+    live = {name: values[:20] for name, values in columns.items()}
+
+    for item in drift.compare(spec, profile, live, labels[:20]):
+        assert ("not enough data", 20, drift.MIN_ROWS - 20) == (item.state, item.rows, item.rows_needed)
+        assert (None, None, None) == (item.p, item.psi, item.histogram)
+
+
+def test_a_change_of_categories_and_classes_is_seen() -> None:
+    """Categories and predicted classes are counted, missing values left out."""
+    profile = drift.profile(
+        CUP,
+        {"volume_ml": [1.0] * 100, "sort": ["black"] * 50 + ["green"] * 50},
+        ["sweet"] * 50 + ["bitter"] * 50,
+    )
+    live: Columns = {"volume_ml": [1.0] * 100, "sort": ["white"] * 60 + [None] * 40}
+    found = {item.name: item for item in drift.compare(CUP, profile, live, ["sweet"] * 100)}
+
+    assert {"volume_ml": "stable", "sort": "drifted", drift.PREDICTED_CLASS: "drifted"} == {
+        name: item.state for name, item in found.items()
+    }
+    assert 60 == found["sort"].rows
+    assert found["sort"].histogram == drift.Histogram(
+        ["black", "green", "white"], [0.5, 0.5, 0.0], [0.0, 0.0, 1.0]
+    )
+
+
+def test_the_tests_are_those_of_scipy() -> None:
+    """Statistics are SciPy's; p-values before correction too, Kolmogorov's asymptotically."""
+    rng = np.random.default_rng(4)
+    spec = SPECS["iris"]
+    profile, columns, labels = trained(spec)
+    live, said = resampled(columns, labels, 400, rng)
+    live["petal_width_cm"] = [value + 0.15 for value in live["petal_width_cm"]]
+    found = {item.name: item for item in drift.compare(spec, profile, live, said)}
+    raw = {}
+    for name in spec.inputs:
+        theirs = ks_2samp(profile["features"][name]["sample"], live[name], method="asymp")
+        assert theirs.statistic == pytest.approx(found[name].statistic)
+        raw[name] = theirs.pvalue
+    counts = [
+        [profile["classes"][name] for name in spec.classes],
+        [said.count(name) for name in spec.classes],
+    ]
+    theirs = chi2_contingency(counts, correction=False)
+    assert theirs.statistic == pytest.approx(found[drift.PREDICTED_CLASS].statistic)
+    raw[drift.PREDICTED_CLASS] = theirs.pvalue
+    corrected = multipletests(list(raw.values()))
+    for name, p in zip(raw, corrected, strict=True):
+        assert p == pytest.approx(found[name].p, abs=0.02)
+
+
+def multipletests(p: list[float]) -> list[float]:
+    """Correct p-values by Holm's method, by the book: the k-th smallest of m times m - k + 1."""
+    order = np.argsort(p)
+    steps = np.maximum.accumulate([p[index] * (len(p) - rank) for rank, index in enumerate(order)])
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(1, steps)
+    return [float(value) for value in corrected]
+
+
+def test_the_stability_index() -> None:
+    """Nothing for the same shares, the textbook's sum for others, and finite where a bin is empty."""
+    assert 0.0 == drift.psi([10, 20, 30], [10, 20, 30])
+    e, a = np.array([0.5, 0.3, 0.2]), np.array([0.2, 0.3, 0.5])
+    by_hand = float(((a - e) * np.log(a / e)).sum())
+    assert by_hand == pytest.approx(drift.psi((e * 1e6).tolist(), (a * 1e6).tolist()), rel=1e-4)
+    assert np.isfinite(drift.psi([100, 0], [0, 100]))
+
+
+def test_a_constant_feature_is_no_trouble() -> None:
+    """One value only, in training and now: stable, and its histogram has a width."""
+    profile = profile_of([5.0] * 100)
+    live: Columns = {"volume_ml": [5.0] * 80, "sort": ["black"] * 80}
+    found = {item.name: item for item in drift.compare(CUP, profile, live, ["sweet"] * 80)}
+
+    assert {"stable"} == {item.state for item in found.values()}
+    histogram = found["volume_ml"].histogram
+    assert histogram is not None
+    assert histogram.bins[0] < histogram.bins[-1]
+    assert 1 == pytest.approx(sum(histogram.live))
+
+
+def test_a_profile_of_other_features_is_passed_over() -> None:
+    """A version that was trained before a feature came says nothing of that feature."""
+    profile = profile_of([5.0] * 100)
+    del profile["features"]["sort"]
+    live: Columns = {"volume_ml": [5.0] * 80, "sort": ["black"] * 80}
+
+    assert ["volume_ml", drift.PREDICTED_CLASS] == [
+        item.name for item in drift.compare(CUP, profile, live, ["sweet"] * 80)
+    ]

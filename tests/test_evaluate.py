@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.stats import binomtest
+from sklearn.metrics import accuracy_score, f1_score, recall_score
 
 from prediction import evaluate
 
@@ -168,3 +171,53 @@ def test_an_unknown_label_is_no_silent_zero() -> None:
     """A label outside the classes can't be compared with anything."""
     with pytest.raises(KeyError, match="c"):
         of("ac", [[0.5, 0.5], [0.5, 0.5]]).measure()
+
+
+# ----------------------------------------------------------------------------- figures with intervals
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 1), (1, 1), (9, 10), (50, 100), (0, 1000), (997, 1000)])
+def test_wilsons_interval_is_that_of_scipy(hits: int, n: int) -> None:
+    """Limits as in SciPy's own, which it is held against."""
+    found = evaluate.wilson(hits, n)
+    theirs = binomtest(hits, n).proportion_ci(method="wilson")
+
+    assert found is not None
+    assert (hits / n, n) == (found.value, found.n)
+    assert (theirs.low, theirs.high) == pytest.approx((found.low, found.high), abs=1e-12)
+
+
+def test_no_rows_have_no_share() -> None:
+    """There is no figure then, and no division by zero."""
+    assert evaluate.wilson(0, 0) is None
+    assert evaluate.expected_accuracy([]) is None
+    assert evaluate.scores({}, ("a", "b")) is None
+
+
+def test_scores_are_those_of_scikit_learn() -> None:
+    """From the counts alone: accuracy, macro-F1 and recalls as scikit-learn has them from the rows."""
+    rng = np.random.default_rng(1)
+    classes = ("a", "b", "c")
+    truth = rng.choice(classes, 300, p=[0.6, 0.3, 0.1])
+    said = np.where(rng.random(300) < 0.7, truth, rng.choice(classes, 300))
+    found = evaluate.scores(Counter(zip(said.tolist(), truth.tolist(), strict=True)), classes)
+
+    assert found is not None
+    assert accuracy_score(truth, said) == pytest.approx(found.accuracy.value)
+    assert f1_score(truth, said, average="macro") == pytest.approx(found.macro_f1)
+    assert recall_score(truth, said, average=None).tolist() == pytest.approx(
+        [found.recall[name].value for name in classes]
+    )
+    assert Counter(truth.tolist()) == {name: share.n for name, share in found.recall.items()}
+
+
+def test_accuracy_is_estimated_where_probabilities_are_true() -> None:
+    """Of 200 windows of calibrated predictions, about 95 of 100 have their accuracy in the interval."""
+    rng, inside = np.random.default_rng(2), 0
+    for _ in range(200):
+        confidence = rng.uniform(0.5, 1, 400)
+        found = evaluate.expected_accuracy(confidence.tolist())
+        assert found is not None
+        inside += found.low <= (rng.random(400) < confidence).mean() <= found.high
+
+    assert 180 <= inside <= 200

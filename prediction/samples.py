@@ -1,0 +1,94 @@
+"""A sample of a window's predictions: statistics need a few thousand rows, however many there are."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from pydantic_core import from_json
+
+from prediction.journal import Journal
+from prediction.tables import predictions
+
+SAMPLE_ROWS = 5_000
+QUERY_ROWS = 500
+FIRST_ROWS = 10
+"""Rows are numbered about in the order of their times: the first of a window is one of these."""
+
+MAX_DRAWN = 60_000
+"""Rows looked at for a sample; where a model is rare among others, its sample is smaller."""
+
+
+class Sampled(NamedTuple):
+    """One prediction of a sample."""
+
+    at_us: int
+    version: str
+    predicted_class: str
+    confidence: float
+    features: dict[str, Any]
+    unlike_training: list[str]
+    """The features whose values were out of the training range."""
+
+
+def draw(
+    journal: Journal, model: str, since_us: int, until_us: int, rows: int, limit: int = SAMPLE_ROWS
+) -> list[Sampled]:
+    """Draw at most `limit` predictions of a model evenly from a window; all where there are no more.
+
+    Parameters
+    ----------
+    until_us
+        About now: rows are drawn up to the newest of all.
+    rows
+        About how many the window has.
+    """
+    mine = (predictions.c.model == model, predictions.c.at_us >= since_us, predictions.c.at_us < until_us)
+    columns = [predictions.c[name] for name in ("at_us", "version", "predicted_class")]
+    columns += [predictions.c[name] for name in ("probabilities", "features", "warnings")]
+    query = sa.select(*columns).where(*mine)
+    found: list[Sampled] = []
+    with journal.database.read() as connection:
+        if rows <= 2 * limit:
+            read = [_sampled(row) for row in connection.execute(query.limit(4 * limit))]
+            return read if len(read) <= limit else random.Random(0).sample(read, limit)  # noqa: S311
+        for seqs in _draw_seqs(connection, mine, rows, limit):
+            # by seq alone: with the model, a database without statistics may take its index
+            chosen = sa.select(*columns, predictions.c.model).where(predictions.c.seq.in_(seqs))
+            found += [
+                _sampled(row)
+                for row in connection.execute(chosen)
+                if row.model == model and since_us <= row.at_us < until_us
+            ]
+            if len(found) >= limit:
+                break
+    return found[:limit]
+
+
+def _draw_seqs(
+    connection: sa.Connection, mine: tuple[Any, ...], rows: int, limit: int
+) -> Iterator[list[int]]:
+    """Yield random row numbers of the window, in chunks, that will hit the model's rows often enough."""
+    oldest = sa.select(predictions.c.seq).where(*mine).order_by(predictions.c.at_us).limit(FIRST_ROWS)
+    firsts = list(connection.scalars(oldest))
+    newest = connection.scalar(sa.select(sa.func.max(predictions.c.seq)))
+    if not firsts or newest is None:
+        return
+    everything = range(min(firsts), newest + 1)
+    wanted = min(len(everything), MAX_DRAWN, 2 * limit * max(1, len(everything) // rows))
+    drawn = random.Random(0).sample(everything, wanted)  # noqa: S311 -- the same window, the same sample
+    for start in range(0, wanted, QUERY_ROWS):
+        yield drawn[start : start + QUERY_ROWS]
+
+
+def _sampled(row: Any) -> Sampled:
+    return Sampled(
+        at_us=row.at_us,
+        version=row.version,
+        predicted_class=row.predicted_class,
+        confidence=float(from_json(row.probabilities)[row.predicted_class]),
+        features=from_json(row.features),
+        unlike_training=[warning["loc"][0] for warning in from_json(row.warnings)],
+    )

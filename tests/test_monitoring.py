@@ -1,0 +1,175 @@
+"""How a model is doing: figures by version and window, on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models_store import store
+from models_store.errors import InvalidInput
+from models_store.spec import Spec
+from prediction import feedback, monitoring
+from prediction.feedback import Label
+from prediction.journal import Journal, now_us
+from prediction.monitoring import HOUR_US, MINUTE_US
+from tests import databases
+from tests.databases import prediction, record
+
+journal_url = databases.journal_url
+journal = databases.journal
+
+
+@pytest.fixture
+def spec(specs: dict[str, Spec]) -> Spec:
+    """The spec of iris."""
+    return specs["iris"]
+
+
+def rows(spec: Spec, version: str, n: int, first: int, **shift: float) -> list[Any]:
+    """Make predictions of rows of the dataset, drawn again, each feature moved by so much."""
+    X, y = spec.load()
+    rng = np.random.default_rng(first)
+    made = []
+    for number, row in enumerate(rng.integers(0, len(X), n)):
+        features = {name: float(X[name].iloc[row]) + shift.get(name, 0.0) for name in spec.inputs}
+        label = str(y.iloc[row])
+        others = dict.fromkeys(spec.classes, 0.05)
+        made.append(
+            prediction(
+                first + number,
+                at_us=now_us() - number * MINUTE_US,
+                version=version,
+                features=json.dumps(features),
+                predicted_class=label,
+                probabilities=others | {label: 0.9},
+            )
+        )
+    return made
+
+
+def health(spec: Spec, home: Path, journal: Journal, text: str = "24h") -> dict[str, Any]:
+    """Return the figures, as JSON has them."""
+    found = monitoring.health(spec, home, journal, monitoring.window(text))
+    return dict(json.loads(json.dumps(found)))
+
+
+def test_a_label_counts_for_the_version_that_predicted(
+    spec: Spec, trained_home: Path, journal: Journal
+) -> None:
+    """Two versions, of which one was wrong in a fifth of the rows that got a label."""
+    old = record(journal, rows(spec, "old", 100, 0))
+    record(journal, rows(spec, "new", 60, 1_000))
+    said = {i: journal.prediction(i).predicted_class for i in old}
+    wrong = {name: spec.classes[index - 1] for index, name in enumerate(spec.classes)}
+    labels = [Label(i, said[i] if number % 5 else wrong[said[i]]) for number, i in enumerate(old[:50])]
+    feedback.give(journal, "iris", labels)
+    found = health(spec, trained_home, journal)
+
+    assert (160, 50) == (found["predictions"], found["outcomes"])
+    before, after = found["versions"]
+    assert ("old", 100, 50, 50) == tuple(
+        before[key] for key in ("version", "predictions", "outcomes", "labels_outstanding")
+    )
+    assert (0.8, 50) == (before["accuracy"]["value"], before["accuracy"]["n"])
+    assert 0.66 < before["accuracy"]["low"] < 0.8 < before["accuracy"]["high"] < 0.9
+    assert 0.5 < before["macro_f1"] < 0.9
+    assert 50 == sum(share["n"] for share in before["recall"].values())
+    assert 50 == sum(sum(row.values()) for row in before["confusion"].values())
+    assert 0.9 == pytest.approx(before["estimated_accuracy"]["value"])
+    assert 100 == before["estimated_accuracy"]["n"]
+    assert ("new", None, None, {}) == tuple(
+        after[key] for key in ("version", "accuracy", "macro_f1", "recall")
+    )
+    assert 1 == pytest.approx(sum(item["share"] for item in after["classes"].values()))
+
+
+def test_drift_is_against_the_version_that_answered(
+    spec: Spec, trained_home: Path, journal: Journal
+) -> None:
+    """A moved feature shows, the others do not; a version that is gone has no profile to compare with."""
+    version = store.newest(trained_home, "iris").version
+    record(journal, rows(spec, version, 200, 0, petal_width_cm=0.8))
+    record(journal, rows(spec, "gone", 60, 1_000))
+    mine, gone = health(spec, trained_home, journal)["versions"]
+    states = {item["name"]: item["state"] for item in mine["drift"]}
+
+    assert gone["drift"] is None
+    assert "drifted" == states.pop("petal_width_cm")
+    assert {"stable"} == set(states.values())
+    (drifted,) = [item for item in mine["drift"] if item["state"] == "drifted"]
+    assert ("cm", 200, 0) == (drifted["unit"], drifted["rows"], drifted["rows_needed"])
+    assert drifted["p"] < 0.001 < 0.25 < drifted["psi"]
+    assert 1 == pytest.approx(sum(drifted["histogram"]["live"]))
+
+
+def test_the_quality_of_the_data(spec: Spec, trained_home: Path, journal: Journal) -> None:
+    """Shares of missing values, and of values unlike the training data, of each feature."""
+    warning = {"loc": ["petal_width_cm"], "msg": "9 is above the training range"}
+    unlike = prediction(1, warnings=[warning], features='{"petal_width_cm":9.0,"sepal_width_cm":null}')
+    record(journal, [unlike, *rows(spec, unlike.version, 3, 10)])
+    (found,) = health(spec, trained_home, journal)["versions"]
+
+    assert 4 == found["quality"]["rows"]
+    features = found["quality"]["features"]
+    assert {"missing": 0.0, "out_of_training_range": 0.25} == features["petal_width_cm"]
+    assert {"missing": 0.25, "out_of_training_range": 0.0} == features["sepal_width_cm"]
+
+
+def test_figures_over_time(spec: Spec, trained_home: Path, journal: Journal) -> None:
+    """Pieces without gaps or overlaps, that sum to the whole, and the promotions between them."""
+    ids = record(journal, rows(spec, "old", 200, 0))
+    labels = [Label(i, journal.prediction(i).predicted_class) for i in ids[::2]]
+    feedback.give(journal, "iris", labels)
+    journal.promote("iris", "old", "d" * 64, by="test", reason="test")
+    found = health(spec, trained_home, journal, "6h")
+
+    assert 200 == sum(piece["predictions"] for piece in found["over_time"])
+    accuracies = [piece["accuracy"] for piece in found["over_time"] if piece["accuracy"]]
+    assert 100 == sum(item["n"] for item in accuracies)
+    assert {1.0} == {item["value"] for item in accuracies}
+    assert found["since"] == found["over_time"][0]["at"]
+    assert found["until"] >= found["over_time"][-1]["at"]
+    assert [None, "old"] == [found["promotions"][0][key] for key in ("from", "to")]
+
+
+def test_a_window_holds_what_it_says(spec: Spec, trained_home: Path, journal: Journal) -> None:
+    """Rows before it are not in it, whether it is read from the journal or from counts."""
+    now = now_us()
+    ages = [MINUTE_US // 2, 20 * MINUTE_US, 5 * HOUR_US, 40 * HOUR_US]
+    record(journal, [prediction(number, at_us=now - age) for number, age in enumerate(ages)])
+
+    for text, expected in {"1m": 1, "30m": 2, "12h": 3, "7d": 4, "366d": 4}.items():
+        assert expected == health(spec, trained_home, journal, text)["predictions"], text
+
+
+def test_nothing_yet(spec: Spec, trained_home: Path, journal: Journal) -> None:
+    """An empty journal has figures without values, and no version."""
+    found = health(spec, trained_home, journal)
+
+    assert (0, 0, [], [], None) == tuple(
+        found[key] for key in ("predictions", "outcomes", "versions", "refused", "champion")
+    )
+    assert {None} == {piece["accuracy"] for piece in found["over_time"]}
+
+
+@pytest.mark.parametrize("text", ["", "24", "h", "-1h", "1.5h", "1y", "0h", "367d", "99999d", "1h; DROP"])
+def test_what_is_no_window_is_refused(text: str) -> None:
+    """With the words that would be right, at the place of the parameter."""
+    with pytest.raises(InvalidInput, match=r"^window: .*(write 30m, 24h or 7d|at most 366d)") as caught:
+        monitoring.window(text)
+
+    assert [["window"]] == [place["loc"] for place in caught.value.detail]
+
+
+@pytest.mark.parametrize("text", ["1s", "59m", "1h", "24h", "7d", "30d", "366d"])
+def test_a_window_has_few_pieces(text: str) -> None:
+    """At most some fifty, the first of which begins at or before the window."""
+    found = monitoring.window(text)
+    pieces = range(found.since_us, found.until_us, found.bucket_us)
+
+    assert 1 <= len(pieces) <= monitoring.MAX_BUCKETS + 3
+    assert 0 == found.since_us % found.bucket_us
