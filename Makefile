@@ -37,6 +37,7 @@ train: $(VENV)/serving ## train every model that the store lacks
 
 serve: train ## train what is missing, then serve on 127.0.0.1:3000
 	@echo "Docs page:  $(URL)/"
+	@echo "Dashboard:  $(URL)/dashboard"
 	@echo "Try:        curl $(URL)/iris/predict -H 'Content-Type: application/json' -d '{\"sepal_length_cm\": 5.1, \"sepal_width_cm\": 3.5, \"petal_length_cm\": 1.4, \"petal_width_cm\": 0.2}'"
 	@exec $(BIN)/bentoml serve --host $(HOST) --port $(PORT)
 

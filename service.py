@@ -9,9 +9,12 @@ import bentoml
 
 from models_store import catalog
 from models_store.errors import Error, none_trained
-from prediction import edge, retention, runs, runtime, settings
+from prediction import edge, retention, rollups, runs, runtime, settings
+from prediction.dashboard import Dashboard
+from prediction.gauges import Gauges
 from prediction.journal import Journal
 from prediction.posts import Posts
+from prediction.refusals import Reporter
 from prediction.resources import Resources
 from prediction.retraining import Plan
 
@@ -24,6 +27,8 @@ except Error as error:
 
 RUNTIME = runtime.Runtime(SPECS, SETTINGS.home, JOURNAL, SETTINGS.journal_required)
 RESOURCES = Resources(SPECS, SETTINGS.home, JOURNAL)
+DASHBOARD = Dashboard(SPECS, SETTINGS.home, JOURNAL, SETTINGS.admin_token is not None)
+GAUGES = Gauges(SPECS, SETTINGS.home, JOURNAL)
 POSTS = [
     Posts(
         spec=spec,
@@ -46,8 +51,15 @@ def watch_runs() -> None:
     runs.interrupt_silent(JOURNAL)
 
 
+def roll_up() -> None:
+    """Count what is new, for the windows that monitoring looks at."""
+    rollups.roll_up(JOURNAL, SPECS, SETTINGS.journal_days * retention.DAY_US)
+
+
 TASKS = [
     runtime.Task("watch runs", 5.0, watch_runs),
+    runtime.Task("roll up", 5.0, roll_up),
+    runtime.Task("report refusals", 5.0, Reporter(JOURNAL).report),
     runtime.Task("prune the journal", 3600.0, prune_journal),
 ]
 
@@ -112,6 +124,9 @@ class Base:
         """Close the journal."""
         RUNTIME.stop()
 
+    def __metrics__(self, counted: str) -> str:
+        return counted + GAUGES.text()
+
     def __is_ready__(self) -> bool:
         return RUNTIME.ready
 
@@ -121,7 +136,7 @@ prediction = edge.make_service(
     MODELS,
     edge.Settings(
         calls=[call for posts in POSTS for call in posts.calls()],
-        resources=RESOURCES.routes(),
+        resources=[*RESOURCES.routes(), *DASHBOARD.routes()],
         protected=RESOURCES.protected(),
         gets=RESOURCES.operations(),
         home=SETTINGS.home,

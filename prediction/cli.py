@@ -13,10 +13,14 @@ from rich.table import Table
 from models_store import catalog, store
 from models_store.errors import Error, InvalidInput
 from prediction import (
+    backups,
     bodies,
+    dashboard,
     home,
     ledger,
+    monitoring,
     progress,
+    reports,
     retention,
     retraining,
     runs,
@@ -75,6 +79,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--strict", action="store_true", help="end at the first row that is refused")
     command = add("status", status, "show each model's champion, versions and workers")
     command.add_argument("model", nargs="?")
+    command = add("monitor", monitor, "show how a model is doing: accuracy, drift, data quality")
+    command.add_argument("model")
+    command.add_argument("--window", default=monitoring.DEFAULT_WINDOW, help="30m, 24h or 7d")
+    command.add_argument("--html", type=Path, metavar="FILE", help="write a page that needs nothing else")
     command = add("history", history, "show a model's ledger")
     command.add_argument("model")
     command = add("promote", promote, "make a version the champion")
@@ -125,6 +133,23 @@ def status(options: argparse.Namespace, configured: settings.Settings, journal: 
             created = f"{version.created_at:%Y-%m-%d %H:%M:%S}"
             table.add_row(version.version, created, version.runtime, accuracy, ", ".join(notes))
         console.print(table)
+    return 0
+
+
+def monitor(options: argparse.Namespace, configured: settings.Settings, journal: Journal) -> int:
+    """Print how a model is doing, or write it into a file."""
+    (spec,) = catalog.select([options.model])
+    span = monitoring.window(options.window)
+    if options.html is None:
+        for table in reports.tables(monitoring.health(spec, configured.home, journal, span)):
+            Console().print(table)
+        return 0
+    text = reports.html(dashboard.describe(spec, configured.home, journal, span))
+    try:
+        options.html.write_text(text)
+    except OSError as error:
+        raise InvalidInput(f"{options.html} can't be written: {error.strerror}") from error
+    print(f"{options.html}: {len(text.encode()) / 1e6:.1f} MB")
     return 0
 
 
@@ -184,7 +209,7 @@ def retrain(options: argparse.Namespace, configured: settings.Settings, journal:
 
 def backup(options: argparse.Namespace, _: settings.Settings, journal: Journal) -> int:
     """Copy the journal."""
-    journal.database.backup(options.file)
+    backups.backup(journal.database, options.file)
     print(f"the journal is copied to {options.file}: {options.file.stat().st_size} bytes")
     return 0
 
@@ -192,7 +217,7 @@ def backup(options: argparse.Namespace, _: settings.Settings, journal: Journal) 
 def restore(options: argparse.Namespace, configured: settings.Settings, journal: Journal) -> int:
     """Replace the journal, unless a server uses it."""
     with home.lock(configured.home):
-        journal.database.restore(options.file)
+        backups.restore(journal.database, options.file)
     journal.migrate()
     print(f"the journal is what {options.file} holds")
     return 0

@@ -153,10 +153,15 @@ class Entrance:
         if self.admin_token is None:
             message = "admin routes are shut: set PREDICTION_ADMIN_TOKEN where the server starts"
             raise Refusal("forbidden", message)
-        given = dict(scope["headers"]).get(b"authorization", b"")
-        if not hmac.compare_digest(given, b"Bearer " + self.admin_token.encode()):
+        if not self._is_admin(scope):
             message = "send the admin token: Authorization: Bearer <PREDICTION_ADMIN_TOKEN>"
             raise Refusal("unauthorized", message, {"www-authenticate": "Bearer"})
+
+    def _is_admin(self, scope: Scope) -> bool:
+        if self.admin_token is None:
+            return False
+        given = dict(scope["headers"]).get(b"authorization", b"")
+        return hmac.compare_digest(given, b"Bearer " + self.admin_token.encode())
 
     async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
@@ -170,6 +175,7 @@ class Entrance:
             raise _wrong_method(scope, "GET", "HEAD")
         if self.admin_token and any(r.matches(scope)[0] is not Match.NONE for r in self.protected):
             self._check_admin(scope)
+        scope = {**scope, "is_admin": self._is_admin(scope)}
         # The token goes no further: BentoML would write it where it keeps requests.
         headers = [pair for pair in scope["headers"] if pair[0] != b"authorization"]
         scope = {**scope, "headers": headers}

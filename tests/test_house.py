@@ -157,10 +157,11 @@ def test_only_the_edge_knows_bentomls_private_names() -> None:
 
 def test_few_modules_know_the_database() -> None:
     """SQL is written in a few modules; migrations and drivers are the database's."""
-    queries = {f"prediction.{name}" for name in ("tables", "journal", "feedback", "runs", "retention")}
+    names = ("tables", "journal", "feedback", "runs", "retention", "rollups", "samples", "refusals")
+    queries = {f"prediction.{name}" for name in names}
 
     assert queries | {"prediction.database"} == importers({"sqlalchemy"})
-    assert {"prediction.database"} == importers({"alembic", "sqlite3", "psycopg"})
+    assert {"prediction.database", "prediction.backups"} == importers({"alembic", "sqlite3", "psycopg"})
 
 
 @pytest.mark.parametrize("module", ["models_store.spec", "prediction.evaluate", "prediction.drift"])

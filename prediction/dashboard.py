@@ -1,0 +1,119 @@
+"""`GET /dashboard`: what is served and how it is doing, for people, with hands to steer it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from models_store import store
+from models_store.errors import UnknownModel
+from models_store.spec import Spec
+from prediction import feedback, monitoring, pages, plots, runs
+from prediction.bodies import iso
+from prediction.journal import WORKER_SILENCE_US, Journal, now_us
+
+WINDOWS = ("1h", "24h", "7d", "30d")
+RECENT_ROWS = 20
+RUNS = 8
+LEDGER = 10
+HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline';"
+    " img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none';"
+    " frame-ancestors 'none'",
+    "cache-control": "no-store",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+"""Nothing from outside, and no script but our files; plotly sets styles of its own."""
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """Reads the store and the journal for one page, which asks for itself again to stay true.
+
+    Parameters
+    ----------
+    has_token
+        Whether the server has an admin token. Then single predictions are shown only with it.
+    """
+
+    specs: dict[str, Spec]
+    home: Path
+    journal: Journal
+    has_token: bool
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the Starlette routes."""
+        return [
+            Route("/dashboard", self.page, methods=["GET"]),
+            *(Route(f"/dashboard/{name}", self.asset, methods=["GET"]) for name in pages.ASSETS),
+        ]
+
+    def page(self, request: Request) -> Response:
+        """`GET /dashboard`."""
+        name = request.query_params.get("model", next(iter(self.specs)))
+        if name not in self.specs:
+            raise UnknownModel(f"there is no such model: the models are {', '.join(self.specs)}")
+        span = monitoring.window(request.query_params.get("window", monitoring.DEFAULT_WINDOW))
+        may_see_rows = not self.has_token or bool(request.scope.get("is_admin"))
+        values = describe(self.specs[name], self.home, self.journal, span)
+        html = pages.render(
+            "dashboard.html",
+            **values,
+            models=list(self.specs.values()),
+            windows=WINDOWS if span.text in WINDOWS else (*WINDOWS, span.text),
+            recent=self._recent(name) if may_see_rows else None,
+            has_token=self.has_token,
+        )
+        return HTMLResponse(html, headers=HEADERS)
+
+    def asset(self, request: Request) -> Response:
+        """`GET /dashboard/{file}`."""
+        name = request.url.path.rpartition("/")[2]
+        headers = {"cache-control": "max-age=3600", "x-content-type-options": "nosniff"}
+        return FileResponse(pages.asset(name), media_type=pages.ASSETS[name], headers=headers)
+
+    def _recent(self, name: str) -> list[dict[str, Any]]:
+        return [
+            {
+                "id": item.prediction_id,
+                "at": iso(item.at_us),
+                "version": item.version,
+                "predicted_class": item.predicted_class,
+                "probabilities": item.probabilities,
+                "features": item.read_features(),
+                "warnings": {warning["loc"][0]: warning["msg"] for warning in item.warnings},
+                "label": label,
+            }
+            for item, label in feedback.latest(self.journal, name, RECENT_ROWS)
+        ]
+
+
+def describe(spec: Spec, home: Path, journal: Journal, span: monitoring.Window) -> dict[str, Any]:
+    """Return what the page and the report say of one model."""
+    health = monitoring.health(spec, home, journal, span)
+    champion = journal.champions().get(spec.name)
+    champions = [item for item in health["versions"] if item["version"] == health["champion"]]
+    figures = (champions or health["versions"] or [None])[0]
+    workers = journal.workers(spec.name, now_us() - WORKER_SILENCE_US)
+    for item in (figures["drift"] or []) if figures else []:
+        item["figure"] = plots.distribution(item) if item["histogram"] else None
+    return {
+        "spec": spec,
+        "health": health,
+        "figures": figures,
+        "over_time": plots.accuracy(health),
+        "champion": champion,
+        "champion_at": iso(champion.at_us) if champion else None,
+        "versions": store.versions(home, spec.name),
+        "ledger": [(iso(entry.at_us), entry) for entry in journal.promotions(spec.name, LEDGER)],
+        "runs": [(iso(run.requested_us), run) for run in runs.latest(journal, spec.name, RUNS)],
+        "workers": workers,
+        "agree": all(champion and row["version"] == champion.to_version for row in workers),
+        "now": iso(span.until_us),
+    }

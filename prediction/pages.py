@@ -1,0 +1,84 @@
+"""HTML from the templates, everything escaped, and the files that pages load."""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+TEMPLATES = Path(__file__).parent / "templates"
+ASSETS = {
+    "dashboard.css": "text/css",
+    "plots.js": "text/javascript",
+    "dashboard.js": "text/javascript",
+    "plotly.js": "text/javascript",
+}
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill a template."""
+    return _environment().get_template(template).render(**values)
+
+
+def asset(name: str) -> Path:
+    """Return the file of one of `ASSETS`; plotly's script comes from its own package."""
+    if name != "plotly.js":
+        return TEMPLATES / name
+    package = importlib.util.find_spec("plotly")  # found, and not imported: that takes a second
+    if package is None or package.origin is None:
+        raise FileNotFoundError("plotly is not installed")
+    return Path(package.origin).parent / "package_data" / "plotly.min.js"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": percent,
+        "number": number,
+        "clock": clock,
+        "p_value": p_value,
+        "words": words,
+    }
+    environment.globals["inlined"] = inlined
+    return environment
+
+
+def words(name: str, unit: str = "") -> str:
+    """Write a name of ours as words, without the unit at its end."""
+    return name.removesuffix(f"_{unit}").replace("_", " ")
+
+
+def percent(share: float | None) -> str:
+    """Write a share as a percentage with one decimal."""
+    return "-" if share is None else f"{share:.1%}".replace("%", "\N{NO-BREAK SPACE}%")
+
+
+def number(value: float) -> str:
+    """Write a number with separators of thousands, and at most four digits behind the point."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+
+
+def clock(at: str) -> str:
+    """Write a time of ours, ISO 8601 in UTC, to the second."""
+    return at[:19].replace("T", " ")
+
+
+def p_value(p: float) -> str:
+    """Write a p-value."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def inlined(name: str) -> Markup:
+    """Return the text of an asset, for a page that must not load anything."""
+    return Markup(asset(name).read_text())  # noqa: S704 -- our own files, and plotly's

@@ -1,0 +1,181 @@
+"""`GET /dashboard` in this process: what it shows to whom, its headers and its empty states."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from models_store.spec import Spec
+from prediction import pages, runs
+from prediction.dashboard import Dashboard
+from prediction.entrance import Entrance
+from prediction.journal import Journal
+from tests import databases
+from tests.databases import prediction, record
+from tests.test_reports import fill
+from tests.test_resources import nobody
+
+journal_url = databases.journal_url
+journal = databases.journal
+TOKEN = {"Authorization": "Bearer a-token-of-tests"}
+
+
+@dataclass(frozen=True)
+class World:
+    """A store, a journal, and the page on them."""
+
+    specs: dict[str, Spec]
+    home: Path
+    journal: Journal
+
+    def get(self, path: str, token: str | None = "a-token-of-tests", **headers: str) -> httpx.Response:
+        """Ask as a browser would."""
+        routes = Dashboard(self.specs, self.home, self.journal, token is not None).routes()
+        app = Entrance(
+            app=nobody,
+            calls={},
+            resources=routes,
+            max_body_bytes=1,
+            max_in_flight=1,
+            admin_token=token,
+        )
+
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+                return await client.get(path, headers=headers)
+
+        return asyncio.run(ask())
+
+
+@pytest.fixture
+def world(specs: dict[str, Spec], trained_home: Path, journal: Journal) -> World:
+    """An empty journal beside a store."""
+    return World(specs, trained_home, journal)
+
+
+def test_nothing_yet_says_what_to_do_next(world: World) -> None:
+    """Each empty part of the page is a sentence."""
+    page = world.get("/dashboard").text
+
+    for sentence in (
+        "No predictions in the last 24h",
+        "Distributions appear with the first predictions",
+        "Empty until somebody says what was true",
+        "None yet. A retraining takes",
+        "Nothing was promoted yet",
+        "train one: python train.py iris",
+    ):
+        assert sentence in page, sentence
+
+
+@pytest.mark.parametrize("name", ["iris", "penguins"])
+def test_the_form_is_made_of_the_schema(world: World, name: str) -> None:
+    """Every feature with its range, unit and example; categories as a list; classes as labels."""
+    page = world.get(f"/dashboard?model={name}").text
+
+    for feature in world.specs[name].inputs.values():
+        assert f'name="{feature.name}"' in page
+        if not feature.categories:
+            assert f'min="{feature.low}" max="{feature.high}" value="{feature.example}"' in page
+        for each in feature.categories:
+            assert f">{each}</option>" in page
+    for label in world.specs[name].classes:
+        assert f"<option>{label}</option>" in page
+
+
+def test_it_shows_what_is_served_and_how_it_does(world: World) -> None:
+    """Champion, who made it so, accuracy with n, drift, the ledger; what people wrote is escaped."""
+    version = fill(world.journal, world.home, world.specs["iris"])
+    page = world.get("/dashboard").text
+
+    assert version in page
+    assert "83.9\u00a0% to 100.0\u00a0%, n&nbsp;=&nbsp;20" in page
+    assert 'class="pill drifted">drifted' in page
+    assert "&lt;b&gt;a test&lt;/b&gt;" in page
+    assert "<b>a test</b>" not in page
+
+
+def test_single_predictions_are_for_administrators(world: World) -> None:
+    """With a token set they are shown with it only; without one to everybody, and steering is shut."""
+    (prediction_id,) = record(world.journal, [prediction(1)])
+
+    assert prediction_id not in world.get("/dashboard").text
+    assert "press Unlock" in world.get("/dashboard").text
+    assert prediction_id not in world.get("/dashboard", Authorization="Bearer wrong").text
+    assert prediction_id in world.get("/dashboard", **TOKEN).text
+    without = world.get("/dashboard", token=None).text
+    assert prediction_id in without
+    assert "PREDICTION_ADMIN_TOKEN" in without
+    assert 'data-do="retrain" disabled' in without
+
+
+def test_a_run_shows_its_progress_and_its_verdict(world: World) -> None:
+    """While it runs a bar and a button to cancel; afterwards the sentence and the rules."""
+    run, _ = runs.request(world.journal, "iris", force=True)
+    runs.beat(world.journal, run.run_id, "fit", 0.4)
+    page = world.get("/dashboard").text
+    assert '<progress max="1" value="0.4"' in page
+    assert f'data-do="cancel" data-run="{run.run_id}"' in page
+    rule = {
+        "name": "dataset accuracy",
+        "passed": None,
+        "champion": 0.9,
+        "candidate": 0.8,
+        "n": 7,
+        "p": None,
+    }
+    verdict = {"promote": False, "sentence": "rejected: it is <worse>", "rules": [rule]}
+    runs.finish(world.journal, run.run_id, "rejected", "done", verdict=verdict)
+    page = world.get("/dashboard").text
+
+    assert "rejected: it is &lt;worse&gt;" in page
+    assert "too few rows" in page
+    assert "<progress" not in page
+
+
+def test_headers_let_nothing_in(world: World) -> None:
+    """No script but our files, no frame, nothing kept; assets are typed and kept for a while."""
+    headers = world.get("/dashboard").headers
+
+    assert "script-src 'self';" in headers["content-security-policy"]
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert ("no-store", "nosniff") == (headers["cache-control"], headers["x-content-type-options"])
+    for name, kind in pages.ASSETS.items():
+        answer = world.get(f"/dashboard/{name}")
+        assert answer.headers["content-type"].startswith(kind)
+        assert pages.asset(name).read_bytes() == answer.content
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/dashboard?model=nope", 404),
+        ("/dashboard?model=", 404),
+        ("/dashboard?window=long", 400),
+        ("/dashboard?window=9999d", 400),
+        ("/dashboard/", 404),
+        ("/dashboard/docs.html", 404),
+        ("/dashboard/../settings.py", 404),
+        ("/dashboard/%2e%2e/pages.py", 404),
+    ],
+)
+def test_what_is_not_there_is_told(world: World, path: str, status: int) -> None:
+    """In the shape of all errors; no file but the assets can be had."""
+    answer = world.get(path)
+
+    assert status == answer.status_code
+    assert answer.json()["error"]
+
+
+@pytest.mark.parametrize("window", ["1m", "1h", "24h", "7d", "366d"])
+def test_every_window_is_a_page(world: World, window: str) -> None:
+    """The one that is shown is marked, whether it is among those that are offered or not."""
+    fill(world.journal, world.home, world.specs["iris"])
+
+    assert f'window={window}" aria-current="page"' in world.get(f"/dashboard?window={window}").text

@@ -1,0 +1,86 @@
+"""How a model is doing, as tables and as one file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from models_store import store
+from models_store.spec import Spec
+from prediction import dashboard, feedback, monitoring, reports
+from prediction.feedback import Label
+from prediction.journal import Journal
+from tests import databases
+from tests.databases import record
+from tests.test_monitoring import rows
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """A migrated journal on SQLite."""
+    with databases.opened(f"sqlite:///{tmp_path / 'journal.db'}") as opened:
+        yield opened
+
+
+def fill(journal: Journal, home: Path, spec: Spec) -> str:
+    """Record predictions of the newest version, one of four with its label; return the version."""
+    version = store.newest(home, spec.name)
+    journal.promote(spec.name, version.version, version.digest, by="test", reason="<b>a test</b>")
+    ids = record(journal, rows(spec, version.version, 80, 0, petal_width_cm=0.9))
+    labels = [Label(i, journal.prediction(i).predicted_class) for i in ids[:20]]
+    feedback.give(journal, spec.name, labels)
+    return version.version
+
+
+def printed(health: dict[str, object]) -> str:
+    """Return the tables as a wide terminal shows them."""
+    written = StringIO()
+    console = Console(width=160, file=written)
+    for table in reports.tables(health):
+        console.print(table)
+    return written.getvalue()
+
+
+def test_tables_say_what_the_figures_say(
+    trained_home: Path, journal: Journal, specs: dict[str, Spec]
+) -> None:
+    """Version, accuracy with its interval, drift with its test, and the quality of the data."""
+    version = fill(journal, trained_home, specs["iris"])
+    health = monitoring.health(specs["iris"], trained_home, journal, monitoring.window("24h"))
+    shown = printed(health)
+
+    assert f"{version} (champion)" in shown
+    assert "1.000 (0.839 to 1.000, n = 20)" in shown
+    assert re.search(r"petal_width_cm .*drifted .*Kolmogorov-Smirnov .*< 0.001", shown)
+    assert re.search(r"setosa .* n = \d+\)", shown)
+    assert "data quality of 80 rows" in shown
+
+
+def test_nothing_yet_is_a_table_too(trained_home: Path, journal: Journal, specs: dict[str, Spec]) -> None:
+    """It says that there are no predictions."""
+    health = monitoring.health(specs["iris"], trained_home, journal, monitoring.window("24h"))
+
+    assert "iris, the last 24h: 0 predictions" in printed(health)
+
+
+@pytest.mark.parametrize("filled", [True, False])
+def test_the_report_is_one_file(
+    trained_home: Path, journal: Journal, specs: dict[str, Spec], filled: bool
+) -> None:
+    """It loads nothing, escapes what people wrote, and is a page without predictions too."""
+    if filled:
+        fill(journal, trained_home, specs["iris"])
+    values = dashboard.describe(specs["iris"], trained_home, journal, monitoring.window("24h"))
+    page = reports.html(values)
+    without_scripts = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
+
+    assert [] == re.findall(r"<script src|<link|<img|@import|url\(", without_scripts)
+    assert "<b>a test</b>" not in page
+    assert ("&lt;b&gt;a test&lt;/b&gt;" in page) is filled
+    assert ("data-figure=" in without_scripts) is filled
+    assert ("No predictions in the last 24h" in page) is not filled
