@@ -154,7 +154,7 @@ def test_a_run_killed_at_any_step_harms_nothing(step: str, home: Path, specs: di
         connection.execute(sa.update(tables.runs).values(beat_us=now_us() - runs.SILENCE_US - 1))
     runs.interrupt_silent(journal)
     assert "interrupted" == runs.get(journal, "iris", dead.run_id).status
-    again = run("python", "-m", "prediction", "retrain", "iris", "--force", home=home)
-    assert "" == again.stderr
-    assert again.stdout.startswith(("promoted", "rejected"))
+    plan = retraining.Plan(specs["iris"], home, journal, min_outcomes=0, keep_versions=10)
+    following, _ = runs.request(journal, "iris", force=True)
+    assert retraining.execute(plan, following).status in ("promoted", "rejected")
     assert {".lock"} == {path.name for path in (home / "staging").iterdir()}

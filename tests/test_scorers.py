@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import httpx
@@ -94,18 +95,27 @@ def promote(server: Server, version: str) -> None:
     httpx.post(f"{server.url}/penguins/promote", json=body, headers=token).raise_for_status()
 
 
+def promote_once_it_answers(server: Server, version: str) -> None:
+    """Wait for the first answered rows, then promote."""
+    url = f"{server.url}/penguins/predictions?limit=1"
+    token = {"Authorization": "Bearer a-token-of-tests"}
+    while not httpx.get(url, headers=token).raise_for_status().json()["predictions"]:
+        time.sleep(0.05)
+    promote(server, version)
+
+
 def test_a_file_is_scored_across_a_swap(home: Path, specs: dict[str, Spec]) -> None:
     """Each row names the version that answered it, and has that version's numbers."""
     first = store.newest(home, "penguins").version
     assert 0 == run("python", "train.py", "penguins", "--seed", "5", "--no-promote", home=home).returncode
     second = store.newest(home, "penguins").version
-    frame = random_frame(specs["penguins"], 40_000)
+    frame = random_frame(specs["penguins"], 20_000)
     expected = {
         each: probabilities(batch.score("penguins", frame, version=each), specs["penguins"])
         for each in (first, second)
     }
     with Server(home, admin_token="a-token-of-tests") as running:
-        swap = threading.Timer(0.5, promote, (running, second))
+        swap = threading.Thread(target=promote_once_it_answers, args=(running, second))
         swap.start()
         found = pd.concat([batch.score("penguins", frame, server=running.url) for _ in range(2)])
         swap.join()
