@@ -62,6 +62,7 @@ bench: $(VENV)/testing ## measure against the peers, and write benchmarks/result
 	@$(BIN)/python -m benchmarks
 	@$(BIN)/python -m benchmarks.scoring
 	@$(BIN)/python -m benchmarks.loop
+	@$(BIN)/python -m benchmarks.monitoring
 
 lock: $(BIN)/uv ## pin requirements*.in anew
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade --custom-compile-command "make lock" requirements.in -o requirements.txt
