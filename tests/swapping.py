@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+from prometheus_client.parser import text_string_to_metric_families
 
 from models_store import catalog, store
 from models_store.spec import Spec
@@ -34,7 +35,9 @@ class Shown:
     wrong
         Answers whose probabilities are not those of the version they name.
     versions
-        Those that answered.
+        Those that answered, once an answer.
+    counted, monitored
+        What `/metrics` and `/iris/monitoring` counted of each version in the end.
     seconds
         Of each swap, from the promotion asked to all workers agreeing.
     """
@@ -42,7 +45,9 @@ class Shown:
     requests: int = 0
     failures: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
-    versions: set[str] = field(default_factory=set)
+    versions: list[str] = field(default_factory=list)
+    counted: dict[str, float] = field(default_factory=dict)
+    monitored: dict[str, int] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
 
 
@@ -75,7 +80,20 @@ def swap_under_load(home: Path, swaps: int, workers: int = 4) -> Shown:
         stop.set()
         for thread in threads:
             thread.join()
+        shown.counted = _counted(running)
+        found = running.get("/iris/monitoring?window=24h").raise_for_status().json()
+        shown.monitored = {item["version"]: item["predictions"] for item in found["versions"]}
     return shown
+
+
+def _counted(server: Server) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for family in text_string_to_metric_families(server.get("/metrics").text):
+        for sample in family.samples:
+            if sample.name == "prediction_predictions_total" and sample.value:
+                version = sample.labels["version"]
+                found[version] = found.get(version, 0) + sample.value
+    return found
 
 
 def _ask(
@@ -95,7 +113,7 @@ def _ask(
                 shown.failures.append(answer.text)
                 continue
             body = answer.json()
-            shown.versions.add(body["version"])
+            shown.versions.append(body["version"])
             found = [body["probabilities"][name] for name in spec.classes]
             if float(np.abs(found - expected[body["version"]][number]).max()) > 1e-12:
                 shown.wrong.append(answer.text)

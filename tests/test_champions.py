@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -36,14 +37,16 @@ def server(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def test_swaps_under_load_never_fail_a_request(home: Path) -> None:
-    """Four workers, many swaps: every answer is good, and has the numbers of the version it names.
+    """Four workers, many swaps: every answer is good, has its version's numbers, and is counted once.
 
     `python -m benchmarks.loop` does fifty of them.
     """
     shown = swapping.swap_under_load(home, swaps=8)
 
     assert ([], []) == (shown.failures, shown.wrong)
-    assert 3 == len(shown.versions)
+    answered = Counter(shown.versions)
+    assert 3 == len(answered)
+    assert answered == shown.counted == shown.monitored
     assert 8 == len(shown.seconds)
 
 
