@@ -6,10 +6,12 @@ into which labels have come since, is counted in the journal itself, so a sum is
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from prediction.journal import Journal, now_us
 from prediction.tables import feedback, predictions, rollup_state, rollups
@@ -20,6 +22,9 @@ SETTLE_US = 30_000_000
 
 TURN_US = 8_000_000
 """How often the counts are brought up to date, by whichever worker comes first."""
+
+TURN_SECONDS = 1.0
+"""A turn ends after that, and the next goes on: the thread that counts has other work too."""
 
 STEP_ROWS = 100_000
 STEP_LABELS = 2_000
@@ -55,9 +60,13 @@ def roll_up(journal: Journal, models: Iterable[str], kept_us: int) -> None:
         some of their predictions are gone.
     """
     for model in models:
-        if _take_turn(journal, model):
-            while _step(journal, model, now_us() - kept_us):
-                pass
+        if not _take_turn(journal, model):
+            continue
+        until = time.monotonic() + TURN_SECONDS
+        while _step(journal, model, now_us() - kept_us):
+            if time.monotonic() > until:
+                _give_turn(journal, model)
+                break
 
 
 def counts(journal: Journal, model: str, since_us: int, until_us: int, bucket_us: int) -> list[Count]:
@@ -109,14 +118,23 @@ def _take_turn(journal: Journal, model: str) -> bool:
     mine = rollup_state.update().where(
         rollup_state.c.model == model, rollup_state.c.turn_us < now - TURN_US
     )
-    with journal.database.write() as connection:
-        if connection.execute(mine.values(turn_us=now)).rowcount:
+    first = {"model": model, "until_us": 0, "feedback_seq": 0, "turn_us": now}
+    try:
+        with journal.database.write() as connection:
+            if connection.execute(mine.values(turn_us=now)).rowcount:
+                return True
+            if connection.scalar(sa.select(rollup_state.c.model).where(rollup_state.c.model == model)):
+                return False
+            connection.execute(rollup_state.insert(), [first])
             return True
-        if connection.scalar(sa.select(rollup_state.c.model).where(rollup_state.c.model == model)):
-            return False
-        first = {"model": model, "until_us": 0, "feedback_seq": 0, "turn_us": now}
-        connection.execute(rollup_state.insert(), [first])
-        return True
+    except IntegrityError:  # another host was first
+        return False
+
+
+def _give_turn(journal: Journal, model: str) -> None:
+    """Let whoever comes next go on at once."""
+    with journal.database.write() as connection:
+        connection.execute(rollup_state.update().where(rollup_state.c.model == model).values(turn_us=0))
 
 
 def _step(journal: Journal, model: str, kept_since_us: int) -> bool:

@@ -127,6 +127,25 @@ def test_one_worker_takes_the_turn(journal: Journal, monkeypatch: pytest.MonkeyP
         assert 1 == connection.scalar(sa.select(sa.func.count()).select_from(tables.rollups))
 
 
+def test_a_long_turn_is_cut_and_goes_on(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread that counts has other work: what is left is the next turn's, at once."""
+    monkeypatch.setattr(rollups, "TURN_SECONDS", 0.0)
+    monkeypatch.setattr(rollups, "STEP_ROWS", 100)
+    fill(journal, 0, 500, hours=5, rng=random.Random(4))
+    turns = 0
+    with journal.database.read() as connection:
+        rows = connection.scalar(sa.select(sa.func.count()).select_from(tables.predictions)) or 0
+    total = 0
+    while total < 0.98 * rows:
+        rollups.roll_up(journal, ["iris", "penguins"], KEPT_US)
+        turns += 1
+        with journal.database.read() as connection:
+            total = int(connection.scalar(sa.select(sa.func.sum(tables.rollups.c.rows))) or 0)
+        assert turns < 20
+
+    assert turns >= 3
+
+
 COUNT = """
 from prediction.journal import Journal
 from prediction import rollups
