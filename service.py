@@ -101,7 +101,10 @@ MODELS = {f"{name}_model": TrainedModel(f"{name}:latest") for name in SPECS}
 
 
 class Base:
-    """Predictions of scikit-learn models, each recorded under an id by which its label can follow."""
+    """Predictions of scikit-learn models, each recorded under an id by which its label can follow.
+
+    The [dashboard](/dashboard) shows how they do.
+    """
 
     @bentoml.on_deployment
     def prepare() -> None:
