@@ -96,8 +96,10 @@ class GateRules:
 
     Parameters
     ----------
+    metric
+        What the model is judged by, beside log-loss.
     metric_tolerance
-        How far macro-F1 may fall, absolute.
+        How far it may fall, absolute.
     log_loss_tolerance
         How far log-loss may rise, absolute, nats.
     recall_floor
@@ -108,6 +110,7 @@ class GateRules:
         Rows below which a rule does not vote.
     """
 
+    metric: Literal["macro_f1", "accuracy"] = "macro_f1"
     metric_tolerance: float = 0.05
     log_loss_tolerance: float = 0.05
     recall_floor: float = 0.7

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from models_store.spec import GateRules
 
+METRICS = {"macro_f1": "macro-F1", "accuracy": "accuracy"}
+"""What a spec may be judged by, and what it is called."""
+
 Z95 = 1.959963984540054
 """Of a normal distribution, 95 % lies within so many standard deviations."""
 
@@ -156,12 +159,15 @@ class Part:
         True classes, shape (n,).
     champion, candidate
         Probabilities, shape (n, k).
+    best_log_loss
+        The lowest log-loss on these rows of the champions since somebody last trained by hand, nats.
     """
 
     name: str
     labels: NDArray[np.object_]
     champion: NDArray[np.float64]
     candidate: NDArray[np.float64]
+    best_log_loss: float = float("inf")
 
 
 @dataclass(frozen=True)
@@ -195,19 +201,30 @@ class Verdict:
 def gate(parts: Sequence[Part], classes: tuple[str, ...], rules: GateRules) -> Verdict:
     """Judge a candidate: promoted if it is not worse on any rule of any part; a tie is not worse.
 
-    On each part: macro-F1 and log-loss within their tolerances, each class's recall above the floor
-    (or not below the champion's, where that is lower), and McNemar's exact test: the candidate is
+    On each part: the spec's metric and log-loss within their tolerances, each class's recall above the
+    floor (or not below the champion's, where that is lower), and McNemar's exact test: the candidate is
     not wrong significantly more often than the champion where just one of them is right. A rule that
-    has fewer than `min_rows` rows does not vote; where none can vote, nothing is promoted.
+    has fewer than `min_rows` rows does not vote.
+
+    Parameters
+    ----------
+    parts
+        The dataset's part first: feedback never touches it, so it is what catches poisoned labels, and
+        where none of its rules can vote nothing is promoted.
     """
-    found = [rule for part in parts for rule in _judge(part, classes, rules)]
+    if not all(np.isfinite(part.candidate).all() for part in parts):
+        return Verdict(False, "rejected: some of its probabilities are no finite numbers", [])
+    judged = [list(_judge(part, classes, rules)) for part in parts]
+    found = [rule for of_part in judged for rule in of_part]
     failed = [rule for rule in found if rule.passed is False]
     if failed:
         return Verdict(False, "rejected: " + "; ".join(map(_complain, failed)), found)
-    if not any(rule.passed for rule in found):
-        return Verdict(False, "rejected: too few held-out rows to judge by", found)
+    if not judged or not any(rule.passed for rule in judged[0]):
+        return Verdict(False, "rejected: too few held-out rows of the dataset to judge by", found)
     compared = [rule for rule in found if rule.passed and rule.name.endswith("log-loss")]
     words = ", ".join(f"{rule.name} {rule.champion:.3f} -> {rule.candidate:.3f}" for rule in compared)
+    silent = [f"{rule.name} ({rule.n})" for rule in found if rule.passed is None]
+    words += f"; too few rows for {', '.join(silent)}" if silent else ""
     return Verdict(True, f"promoted: not worse on any rule ({words})", found)
 
 
@@ -216,27 +233,27 @@ def _judge(part: Part, classes: tuple[str, ...], rules: GateRules) -> Iterator[R
         return
     old = metrics(part.labels, part.champion, classes)
     new = metrics(part.labels, part.candidate, classes)
-    votes = len(part.labels) >= rules.min_rows
 
     def rule(name: str, passed: bool, old: float, new: float, n: int, p: float | None = None) -> Rule:
         return Rule(f"{part.name} {name}", passed if n >= rules.min_rows else None, old, new, n, p)
 
     n = len(part.labels)
-    falls = old.macro_f1 - new.macro_f1 > rules.metric_tolerance
-    yield rule("macro-F1", not falls, old.macro_f1, new.macro_f1, n)
-    rises = new.log_loss - old.log_loss > rules.log_loss_tolerance
-    yield rule("log-loss", not rises, old.log_loss, new.log_loss, n)
+    before, after = getattr(old, rules.metric), getattr(new, rules.metric)
+    yield rule(METRICS[rules.metric], before - after <= rules.metric_tolerance, before, after, n)
+    # Against the best so far: each run's small loss would otherwise be the next one's reference.
+    best = min(old.log_loss, part.best_log_loss)
+    yield rule("log-loss", new.log_loss - best <= rules.log_loss_tolerance, best, new.log_loss, n)
     for name in new.recall:
         of_class = int((part.labels == name).sum())
         floor = min(rules.recall_floor, old.recall[name])
         passed = new.recall[name] >= floor
         yield rule(f"recall of {name}", passed, old.recall[name], new.recall[name], of_class)
-    if votes:
-        yield _mcnemar(part, classes, rules)
+    p = _mcnemar(part, classes)
+    yield rule("accuracy by McNemar's test", p >= rules.significance, old.accuracy, new.accuracy, n, p)
 
 
-def _mcnemar(part: Part, classes: tuple[str, ...], rules: GateRules) -> Rule:
-    """McNemar's exact test, one-sided: P(X >= b), X ~ Binomial(b + c, 1/2).
+def _mcnemar(part: Part, classes: tuple[str, ...]) -> float:
+    """Return the p-value of McNemar's exact test, one-sided: P(X >= b), X ~ Binomial(b + c, 1/2).
 
     b rows are right by the champion alone and c by the candidate alone (McNemar, Psychometrika 12,
     1947).
@@ -247,12 +264,9 @@ def _mcnemar(part: Part, classes: tuple[str, ...], rules: GateRules) -> Rule:
     old = names[part.champion.argmax(axis=1)] == part.labels
     new = names[part.candidate.argmax(axis=1)] == part.labels
     only_old, only_new = int((old & ~new).sum()), int((new & ~old).sum())
-    p = 1.0
-    if only_old + only_new:
-        p = float(binomtest(only_old, only_old + only_new, 0.5, alternative="greater").pvalue)
-    accuracy = float(old.mean()), float(new.mean())
-    name = f"{part.name} accuracy"
-    return Rule(name, p >= rules.significance, *accuracy, n=len(part.labels), p=p)
+    if not only_old + only_new:
+        return 1.0
+    return float(binomtest(only_old, only_old + only_new, 0.5, alternative="greater").pvalue)
 
 
 def _complain(rule: Rule) -> str:

@@ -54,7 +54,7 @@ def test_a_worse_candidate_is_rejected_with_the_figures() -> None:
 
     assert not verdict.promote
     assert "dataset macro-F1 fell from 1.00 to 0.67 on 60 rows" in verdict.sentence
-    assert rule(verdict, "dataset accuracy").passed is False
+    assert rule(verdict, "dataset accuracy by McNemar's test").passed is False
 
 
 def test_one_part_is_enough_to_reject() -> None:
@@ -97,12 +97,67 @@ def test_too_few_rows_do_not_vote() -> None:
     assert {None} == {rule.passed for rule in verdict.rules}
 
 
+def test_the_dataset_must_have_a_say() -> None:
+    """However good it is on feedback: where the dataset's part has too few rows, nothing is promoted."""
+    verdict = gate([part(0, 9, n=9), part(30, 0, name="feedback")], CLASSES, RULES)
+
+    assert not verdict.promote
+    assert "too few held-out rows of the dataset" in verdict.sentence
+
+
+def test_rules_that_did_not_vote_are_named() -> None:
+    """The sentence of a promotion tells what it does not rest on."""
+    labels = ["a"] * 30 + ["b"] * 30 + ["c"] * 4
+    same = Part("dataset", np.array(labels, object), answers(labels), answers(labels))
+
+    assert gate([same], CLASSES, RULES).sentence.endswith("; too few rows for dataset recall of c (4))")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_probabilities_that_are_no_numbers_are_rejected(value: float) -> None:
+    """One such row is enough, and no figure is made of it."""
+    same = part(2, 2)
+    same.candidate[7, 1] = value
+
+    verdict = gate([same], CLASSES, RULES)
+
+    assert (False, []) == (verdict.promote, verdict.rules)
+    assert "no finite numbers" in verdict.sentence
+
+
+def test_small_losses_do_not_add_up() -> None:
+    """A candidate within the tolerance of its champion is held against the best one before, too."""
+    labels = [CLASSES[row % 3] for row in range(60)]
+    champion, candidate = answers(labels, confidence=0.88), answers(labels, confidence=0.85)
+
+    def judge(best: float) -> Verdict:
+        one = Part("dataset", np.array(labels, object), champion, candidate, best)
+        return gate([one], CLASSES, RULES)
+
+    assert judge(best=float("inf")).promote
+    assert "log-loss rose from 0.05 to 0.16" in judge(best=0.05).sentence
+
+
+def test_a_spec_chooses_its_metric() -> None:
+    """Here a rare class is given up: macro-F1 falls far, accuracy hardly."""
+    labels = ["a"] * 100 + ["b"] * 100 + ["c"] * 9
+    old, new = answers(labels), answers(labels)
+    new[200:] = [0.6, 0.1, 0.3]
+    one = Part("dataset", np.array(labels, object), old, new)
+
+    by_f1 = gate([one], CLASSES, GateRules(significance=0.0))
+    by_accuracy = gate([one], CLASSES, GateRules(metric="accuracy", significance=0.0))
+
+    assert [rule.name for rule in by_f1.rules if rule.passed is False] == ["dataset macro-F1"]
+    assert by_accuracy.promote
+
+
 @pytest.mark.parametrize(("only_champion", "passed"), [(4, True), (5, False)])
 def test_mcnemar_is_exact_and_one_sided(only_champion: int, passed: bool) -> None:
     """Five rows lost and none won has p = 1/32, four has 1/16."""
     verdict = gate([part(0, only_champion)], CLASSES, RULES)
 
-    found = rule(verdict, "dataset accuracy")
+    found = rule(verdict, "dataset accuracy by McNemar's test")
     assert passed is found.passed
     assert found.p == pytest.approx(0.5**only_champion)
 
