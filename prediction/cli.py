@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from models_store import catalog, store
@@ -42,7 +43,7 @@ def main(arguments: list[str]) -> int:
         if options.command != "restore":
             journal.migrate()
         return int(options.act(options, configured, journal))
-    except Error as error:
+    except (Error, OSError) as error:
         print(f"prediction {options.command}: {error}", file=sys.stderr)
         return 1
     finally:
@@ -159,7 +160,7 @@ def history(options: argparse.Namespace, _: settings.Settings, journal: Journal)
     table = Table("at (UTC)", "from", "to", "by", "reason", title=spec.name, title_justify="left")
     for entry in journal.promotions(spec.name, limit=50):
         at = bodies.iso(entry.at_us)[:19]
-        table.add_row(at, entry.from_version or "", entry.to_version, entry.by, entry.reason)
+        table.add_row(at, entry.from_version or "", entry.to_version, entry.by, escape(entry.reason))
     Console().print(table)
     return 0
 
@@ -190,11 +191,13 @@ def retrain(options: argparse.Namespace, configured: settings.Settings, journal:
     )
     if options.run_id:
         run = runs.get(journal, spec.name, options.run_id)
+        retraining.take_process(journal, run)
         retraining.execute(plan, run, server_lock=configured.home / home.LOCK_FILE)
         return 0
     run, is_new = runs.request(journal, spec.name, options.force)
     if not is_new:
         raise InvalidInput(f"a retraining of {spec.name} is {run.status} already: {run.run_id}")
+    retraining.take_process(journal, run)
     with progress.bar("steps") as shown:
         task = shown.add_task(spec.name, total=len(retraining.STEPS))
 

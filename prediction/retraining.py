@@ -13,15 +13,17 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from models_store import store
-from models_store.errors import Error, UnknownVersion
+from models_store.errors import Error, InvalidInput, UnknownVersion, none_trained
 from models_store.spec import Spec
 from prediction import evaluate, feedback, predictor, runs, training
 from prediction.errors import JournalUnavailable
@@ -33,7 +35,10 @@ NOT_INHERITED = ("PREDICTION_ADMIN_TOKEN", "PROMETHEUS_MULTIPROC_DIR")
 """The token is none of its business, and its counts are not the server's."""
 
 BEAT_SECONDS = 1.0
-NICENESS = 19
+NICENESS = 10
+AUTOGROUP = Path("/proc/self/autogroup")
+"""Linux shares out processors by session first: niceness counts within one, and this is that of its own."""
+
 REJECTED_KEPT = 3
 STEPS = ("read the labels", "load the data", "fit", "evaluate", "compile", "judge", "save", "promote")
 
@@ -128,6 +133,21 @@ def _is_free(lock: Path) -> bool:
         return True
 
 
+def take_process(journal: Journal, run: Run) -> None:
+    """Make this process the run's: serving goes first, and told to stop it says so in the journal."""
+
+    def stop(*_: object) -> None:
+        runs.finish(journal, run.run_id, "interrupted", "its process was told to stop")
+        os._exit(1)
+
+    os.nice(NICENESS)
+    if os.getsid(0) == os.getpid():  # the group is its own, and nobody's terminal
+        with suppress(OSError):  # where the kernel knows no such groups
+            AUTOGROUP.write_text(str(NICENESS))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+
+
 def execute(
     plan: Plan,
     run: Run,
@@ -144,14 +164,6 @@ def execute(
         Told each step as it begins.
     """
     journal = plan.journal
-
-    def stop(*_: object) -> None:
-        runs.finish(journal, run.run_id, "interrupted", "its process was told to stop")
-        os._exit(1)
-
-    os.nice(NICENESS)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
     with Heart(journal, run, server_lock) as heart:
 
         def report(step: str) -> None:
@@ -172,7 +184,9 @@ def _retrain(plan: Plan, run: Run, report: training.Report) -> None:
     spec, journal = plan.spec, plan.journal
     report("read the labels")
     store.recover(plan.home, [spec.name])
-    champion = journal.champions()[spec.name]
+    champion = journal.champions().get(spec.name)
+    if champion is None:
+        raise none_trained(spec.name)
     version = store.get(plan.home, spec.name, champion.to_version)
     outcomes = [item for chunk in feedback.outcomes(journal, spec.name) for item in chunk]
     known_seq = int(version.metadata.get("feedback_seq", 0))
@@ -181,22 +195,21 @@ def _retrain(plan: Plan, run: Run, report: training.Report) -> None:
         _reject_early(plan, run, new)
         return
     answering = predictor.load(spec, version, champion.digest)
-    labelled = [
-        training.Labelled(str(item.prediction.prediction_id), item.prediction.read_features(), item.label)
-        for item in outcomes
-    ]
+    labelled = list(_fitting(spec, outcomes))
     candidate = training.train(spec, plan.seed, report, labelled)
     report("judge")
-    verdict = _judge(spec, answering, candidate)
+    best = float(version.metadata.get("best_log_loss", version.metrics["log_loss"]))
+    verdict = _judge(spec, answering, candidate, best)
     notes = {
         "verdict": verdict.as_dict(),
         "feedback_seq": max((item.seq for item in outcomes), default=known_seq),
+        "best_log_loss": min(best, candidate.metrics.log_loss),
     }
-    rows = training.rows_of(candidate.dataset)
+    rows = training.rows_of(candidate.dataset) | {"of_another_schema": len(outcomes) - len(labelled)}
     if not verdict.promote:
         name = f"{spec.name}-rejected"
         rejected = training.save(candidate, plan.home, report, name, notes)
-        store.prune(plan.home, name, REJECTED_KEPT, set())
+        store.prune(plan.home, name, REJECTED_KEPT, set)
         runs.finish(journal, run.run_id, "rejected", "done", rejected.version, rows, verdict.as_dict())
         return
     saved = training.save(candidate, plan.home, report, notes=notes)
@@ -216,7 +229,19 @@ def _reject_early(plan: Plan, run: Run, new: int) -> None:
     runs.finish(plan.journal, run.run_id, "rejected", "done", verdict=verdict.as_dict())
 
 
-def _judge(spec: Spec, champion: predictor.Predictor, candidate: training.Candidate) -> evaluate.Verdict:
+def _fitting(spec: Spec, outcomes: Iterable[feedback.LabelledPrediction]) -> Iterator[training.Labelled]:
+    """Yield what can be learnt from: the spec may have had other features or classes in those days."""
+    for item in outcomes:
+        features = item.prediction.read_features()
+        with suppress(InvalidInput):
+            spec.rows.object(features)
+            if item.label in spec.classes:
+                yield training.Labelled(str(item.prediction.prediction_id), features, item.label)
+
+
+def _judge(
+    spec: Spec, champion: predictor.Predictor, candidate: training.Candidate, best_log_loss: float
+) -> evaluate.Verdict:
     dataset = candidate.dataset
     parts = []
     for name, rows in (("dataset", dataset.holdout), ("feedback", dataset.feedback_holdout)):
@@ -229,6 +254,7 @@ def _judge(spec: Spec, champion: predictor.Predictor, candidate: training.Candid
                     labels=np.array(labels, object),
                     champion=champion.score(columns),
                     candidate=np.asarray(answers, np.float64),
+                    best_log_loss=best_log_loss if name == "dataset" else inf,
                 )
             )
     return evaluate.gate(parts, spec.classes, spec.gate)
@@ -236,9 +262,13 @@ def _judge(spec: Spec, champion: predictor.Predictor, candidate: training.Candid
 
 def prune_versions(home: Path, journal: Journal, name: str, keep: int) -> list[str]:
     """Delete old versions; never the champion, the one before, or one that a worker serves."""
-    protected = {row["version"] for row in journal.workers(name, seen_since_us=0)}
-    for promotion in journal.promotions(name, limit=1):
-        protected |= {promotion.to_version, promotion.from_version or ""}
+
+    def protected() -> set[str]:
+        served = {row["version"] for row in journal.workers(name, seen_since_us=0)}
+        for promotion in journal.promotions(name, limit=1):
+            served |= {promotion.to_version, promotion.from_version or ""}
+        return served
+
     try:
         return store.prune(home, name, keep, protected)
     except (OSError, UnknownVersion) as error:

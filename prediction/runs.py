@@ -19,6 +19,9 @@ from prediction.tables import runs
 SILENCE_US = 12_000_000
 """A run that has not beaten for this long has lost its process."""
 
+QUEUED_US = 25_000_000
+"""What a new process may take, on a busy machine, until it beats for the first time."""
+
 ACTIVE = ("queued", "running")
 STATUSES = (*ACTIVE, "promoted", "rejected", "failed", "cancelled", "interrupted")
 
@@ -199,7 +202,8 @@ def promote(
 
 def interrupt_silent(journal: Journal) -> None:
     """Mark as interrupted every run whose process has died."""
-    silent = runs.c.status.in_(ACTIVE) & (runs.c.beat_us < now_us() - SILENCE_US)
+    queued = (runs.c.status == "queued") & (runs.c.beat_us < now_us() - QUEUED_US)
+    silent = queued | (runs.c.status == "running") & (runs.c.beat_us < now_us() - SILENCE_US)
     with journal.database.read() as connection:
         if not connection.scalar(sa.select(sa.func.count()).where(silent)):
             return

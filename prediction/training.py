@@ -99,7 +99,8 @@ def load_dataset(spec: Spec, outcomes: Sequence[Labelled] = ()) -> Dataset:
     An outcome with the features of a held-out row is not trained on, and one that repeats features
     and label of another row is taken once. However many outcomes there are, they weigh together at
     most `FEEDBACK_SHARE` times the dataset's training rows: each weighs
-    min(1, FEEDBACK_SHARE * dataset rows / outcomes).
+    min(1, FEEDBACK_SHARE * dataset rows / outcomes). Where an estimator takes no weights, so many of
+    them are drawn.
     """
     X, y = spec.load()
     columns, labels = spec.columns_of(X), [str(label) for label in y]
@@ -204,9 +205,15 @@ def _fit(
     pipeline, X, y = spec.pipeline(seed), spec.frame(columns), np.array(labels, object)
     if set(weights) == {1.0}:
         return pipeline.fit(X, y)
+    from sklearn.utils.validation import has_fit_parameter
+
+    weight = np.array(weights)
+    if not has_fit_parameter(_estimator(pipeline), "sample_weight"):
+        drawn = np.random.default_rng(seed).random(len(weight)) < weight
+        return pipeline.fit(X[drawn], y[drawn])
     steps = getattr(pipeline, "steps", None)
     name = f"{steps[-1][0]}__sample_weight" if steps else "sample_weight"
-    return pipeline.fit(X, y, **{name: np.array(weights)})
+    return pipeline.fit(X, y, **{name: weight})
 
 
 def save(

@@ -214,6 +214,8 @@ def test_status_and_history_tell_what_is_served(
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.delenv("PREDICTION_DATABASE_URL", raising=False)
 
+    with closing(sqlite3.connect(home / "journal.db")) as connection, connection:
+        connection.execute("UPDATE ledger SET reason = 'see [/docs] and [red]' WHERE model = 'iris'")
     assert 0 == cli.main(["status"])
     status = capsys.readouterr().out
     assert 0 == cli.main(["history", "iris"])
@@ -221,6 +223,7 @@ def test_status_and_history_tell_what_is_served(
 
     with closing(sqlite3.connect(home / "journal.db")) as connection:
         ledger = connection.execute("SELECT model, to_version, reason FROM ledger").fetchall()
+    assert "see [/docs] and [red]" in history
     for model, version, reason in ledger:
         assert model in status
         assert version in status

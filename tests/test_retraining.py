@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,7 @@ from models_store import store
 from models_store.spec import Spec
 from prediction import feedback, predictor, retraining, runs, tables, training
 from prediction.journal import Journal, now_us
-from tests.serving import run
+from tests.serving import PROJECT, run
 
 
 def learn(home: Path, spec: Spec, rows: int) -> Journal:
@@ -116,6 +119,109 @@ def test_a_repeated_outcome_counts_once(specs: dict[str, Spec]) -> None:
     assert len(fed) + len(dataset.feedback_holdout) == 1
 
 
+def test_what_the_spec_no_longer_takes_is_left_out(home: Path, specs: dict[str, Spec]) -> None:
+    """Outcomes of other features or classes, from before the spec was edited, do not stop a retraining."""
+    journal = learn(home, specs["iris"], rows=60)
+    ids = [item.prediction.prediction_id for item in feedback_of(journal)]
+    with journal.database.write() as connection:
+        predictions, labels = tables.predictions, tables.feedback
+        strange = predictions.update().where(predictions.c.prediction_id == ids[0])
+        connection.execute(strange.values(features='{"stem_length_cm": 1.0}'))
+        renamed = labels.update().where(labels.c.prediction_id == ids[1])
+        connection.execute(renamed.values(label="alba"))
+
+    done = run("python", "-m", "prediction", "retrain", "iris", home=home)
+
+    assert 0 == done.returncode, done.stdout + done.stderr
+    (ended,) = runs.latest(journal, "iris", 1)
+    assert ended.rows is not None
+    assert 2 == ended.rows["of_another_schema"]
+
+
+def feedback_of(journal: Journal) -> list[feedback.LabelledPrediction]:
+    """Return all outcomes of iris."""
+    return [item for chunk in feedback.outcomes(journal, "iris") for item in chunk]
+
+
+def test_without_a_champion_there_is_nothing_to_retrain(home: Path, specs: dict[str, Spec]) -> None:
+    """The run fails with the sentence that says how to train."""
+    with Journal(f"sqlite:///{home / 'journal.db'}").database.write() as connection:
+        connection.execute(tables.ledger.delete())
+
+    done = run("python", "-m", "prediction", "retrain", "iris", "--force", home=home)
+
+    assert 1 == done.returncode
+    assert "failed: no trained version of iris" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_an_estimator_without_weights_is_not_flooded_either(specs: dict[str, Spec]) -> None:
+    """As many outcomes are drawn as would weigh what the dataset does."""
+    from sklearn.neighbors import KNeighborsClassifier
+
+    spec = replace(specs["iris"], pipeline=lambda _: KNeighborsClassifier(3))
+    flood = [
+        training.Labelled(
+            f"id-{number}", dict.fromkeys(spec.inputs, 1 + number / 1000), spec.classes[number % 3]
+        )
+        for number in range(2000)
+    ]
+
+    fitted = training.train(spec, 0, outcomes=flood).pipeline
+
+    own = len(training.load_dataset(spec).training)
+    assert own * 1.5 < fitted.n_samples_fit_ < own * 2.5
+
+
+def test_a_loss_that_grew_over_several_runs_is_noticed(home: Path, specs: dict[str, Spec]) -> None:
+    """A version that was retrained remembers the best log-loss before it; one of `train.py` begins anew."""
+    journal = learn(home, specs["iris"], rows=120)
+    first = store.newest(home, "iris")
+    assert 0 == run("python", "-m", "prediction", "retrain", "iris", home=home).returncode
+
+    second = store.get(home, "iris", journal.champions()["iris"].to_version)
+
+    assert "best_log_loss" not in first.metadata
+    losses = [version.metrics["log_loss"] for version in (first, second)]
+    assert min(losses) == pytest.approx(second.metadata["best_log_loss"])
+
+
+PRIORITY = """
+import os, sys
+from prediction import retraining, runs
+from prediction.journal import Journal
+
+journal = Journal(sys.argv[1])
+journal.migrate()
+run, _ = runs.request(journal, "iris", True)
+before = retraining.AUTOGROUP.read_text().strip()
+retraining.take_process(journal, run)
+for told in (os.nice(0), before, retraining.AUTOGROUP.read_text().strip()):
+    print(told)
+"""
+
+
+@pytest.mark.parametrize("own_session", [True, False])
+def test_serving_goes_first(own_session: bool, tmp_path: Path) -> None:
+    """A run has a low priority, also where the kernel shares out processors by session.
+
+    In the foreground its session is that of the operator's terminal, which is left alone.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", PRIORITY, f"sqlite:///{tmp_path / 'journal.db'}"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        start_new_session=own_session,
+        check=True,
+    )
+
+    own, before, after = done.stdout.splitlines()
+    assert "10" == own
+    assert (after == before) is not own_session
+    assert after.endswith("nice 10") or not own_session
+
+
 KILLED_AT = """
 import os, signal, sys
 from pathlib import Path
@@ -151,7 +257,7 @@ def test_a_run_killed_at_any_step_harms_nothing(step: str, home: Path, specs: di
     (dead,) = runs.latest(journal, "iris", limit=1)
     assert dead.status in ("queued", "running")
     with journal.database.write() as connection:  # as if it had been silent for long
-        connection.execute(sa.update(tables.runs).values(beat_us=now_us() - runs.SILENCE_US - 1))
+        connection.execute(sa.update(tables.runs).values(beat_us=now_us() - runs.QUEUED_US - 1))
     runs.interrupt_silent(journal)
     assert "interrupted" == runs.get(journal, "iris", dead.run_id).status
     plan = retraining.Plan(specs["iris"], home, journal, min_outcomes=0, keep_versions=10)

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from prediction import runs, tables
 from prediction.errors import RunEnded, UnknownRun
-from prediction.journal import Journal
+from prediction.journal import Journal, now_us
+from prediction.runs import QUEUED_US, SILENCE_US
 from tests.databases import journal_url as journal_url
 
 VERDICT: dict[str, Any] = {"promote": True, "sentence": "promoted: better", "rules": []}
@@ -159,3 +160,21 @@ def test_active_runs_are_found_by_an_index(journal: Journal) -> None:
     }
     with pytest.raises(sa.exc.IntegrityError), journal.database.write() as connection:
         connection.execute(tables.runs.insert(), [row])
+
+
+@pytest.mark.parametrize(("status", "patience_us"), [("queued", QUEUED_US), ("running", SILENCE_US)])
+def test_a_process_may_take_longer_to_begin_than_to_beat(
+    journal: Journal, status: str, patience_us: int
+) -> None:
+    """A new process has much to import; once it runs it is expected every second."""
+    run, _ = runs.request(journal, "iris", False)
+    if status == "running":
+        runs.beat(journal, run.run_id, "fit", 0.5)
+    found = []
+    for silent_us in (patience_us - 1_000_000, patience_us + 1_000_000):
+        with journal.database.write() as connection:
+            connection.execute(tables.runs.update().values(beat_us=now_us() - silent_us))
+        runs.interrupt_silent(journal)
+        found.append(runs.get(journal, "iris", run.run_id).status)
+
+    assert [status, "interrupted"] == found
