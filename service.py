@@ -40,12 +40,6 @@ POSTS = [
 ]
 
 
-def prune_journal() -> None:
-    """Delete what is older than it is kept."""
-    for _ in retention.prune(JOURNAL, SETTINGS.journal_days):
-        pass
-
-
 def watch_runs() -> None:
     """Notice retrainings whose process has died."""
     runs.interrupt_silent(JOURNAL)
@@ -60,7 +54,7 @@ TASKS = [
     runtime.Task("watch runs", 5.0, watch_runs),
     runtime.Task("roll up", 5.0, roll_up),
     runtime.Task("report refusals", 5.0, Reporter(JOURNAL).report),
-    runtime.Task("prune the journal", 3600.0, prune_journal),
+    runtime.Task("prune the journal", 5.0, retention.Pruner(JOURNAL, SETTINGS.journal_days).turn),
 ]
 
 

@@ -111,7 +111,7 @@ class Gauges(Collector):
             wrong = sum(row["version"] != champion.to_version for row in workers)
             yield "prediction_disagreeing_workers", (name,), wrong
         for version, number in Counter(row["version"] for row in workers).items():
-            yield "prediction_serving_workers", (name, version), number
+            yield "prediction_serving_workers", (name, version or "none"), number
         last_us = feedback.last_us(self.journal, name)
         if last_us is not None:
             yield "prediction_last_feedback_age_seconds", (name,), (now - last_us) / 1e6

@@ -24,6 +24,8 @@ from prediction.tables import ledger, predictions, workers
 WORKER_SILENCE_US = 15_000_000
 """A worker that has not reported for this long is no longer there."""
 
+FORGOTTEN_US = 86_400_000_000
+
 
 class Prediction(NamedTuple):
     """One answered row; the fields are those of the table. `features` is JSON already.
@@ -144,25 +146,25 @@ class Journal:
         with self.database.read() as connection:
             return _champion_before(connection, model)
 
-    def rollback(self, model: str, by: str, reason: str) -> Promotion:
+    def rollback(self, model: str, before: Promotion, by: str, reason: str) -> Promotion | None:
         """Give the championship back to the version that had it before.
 
         A second rollback goes one further: what was rolled back from is not returned to.
 
-        Raises
-        ------
-        NothingToRollBack
-            When there was none before.
+        Parameters
+        ----------
+        before
+            What `champion_before` said. Where that is no longer so, nothing is done, and None returned.
         """
-        while True:
-            try:
-                with self.database.write(durable=True, patience_ms=ADMIN_PATIENCE_MS) as connection:
-                    before = _champion_before(connection, model)
-                    return append(
-                        connection, model, before.to_version, before.digest, by, reason, is_rollback=True
-                    )
-            except IntegrityError:
-                continue
+        try:
+            with self.database.write(durable=True, patience_ms=ADMIN_PATIENCE_MS) as connection:
+                if _champion_before(connection, model) != before:
+                    return None
+                return append(
+                    connection, model, before.to_version, before.digest, by, reason, is_rollback=True
+                )
+        except IntegrityError:  # another host took the position between our read and our write
+            return None
 
     def champions(self) -> dict[str, Promotion]:
         """Return the promotion that made each model's champion."""
@@ -183,15 +185,19 @@ class Journal:
             return [Promotion(*row) for row in rows]
 
     def report_worker(self, host: str, worker: int, serving: dict[str, tuple[str, int]]) -> None:
-        """Write down what a worker serves now: version and since when (us), by model."""
+        """Write down what a worker serves now: version and since when (us), by model.
+
+        The version is empty where it can serve none. What dead workers left behind goes after a day.
+        """
         mine = (workers.c.host == host) & (workers.c.worker == worker)
+        long_dead = workers.c.seen_us < now_us() - FORGOTTEN_US
         rows = [
             {"host": host, "worker": worker, "model": model, "version": version}
             | {"since_us": since_us, "seen_us": now_us()}
             for model, (version, since_us) in serving.items()
         ]
         with self.database.write() as connection:
-            connection.execute(workers.delete().where(mine))
+            connection.execute(workers.delete().where(mine | long_dead))
             if rows:
                 connection.execute(workers.insert(), rows)
 

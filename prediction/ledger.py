@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from models_store import store
+from models_store import staging, store
 from prediction.journal import Journal, Promotion
 
 
@@ -16,9 +16,10 @@ def promote(journal: Journal, home: Path, model: str, version: str, by: str, rea
     UnknownVersion, DamagedVersion
         Before anything is changed.
     """
-    found = store.get(home, model, version)
-    store.verify(found, found.digest)
-    return journal.promote(model, version, found.digest, by, reason)
+    with staging.locked(home):  # or it might be pruned between the look and the promotion
+        found = store.get(home, model, version)
+        store.verify(found, found.digest)
+        return journal.promote(model, version, found.digest, by, reason)
 
 
 def rollback(journal: Journal, home: Path, model: str, by: str, reason: str) -> Promotion:
@@ -29,6 +30,10 @@ def rollback(journal: Journal, home: Path, model: str, by: str, reason: str) -> 
     NothingToRollBack, UnknownVersion, DamagedVersion
         Before anything is changed.
     """
-    before = journal.champion_before(model)
-    store.verify(store.get(home, model, before.to_version), before.digest)
-    return journal.rollback(model, by, reason)
+    with staging.locked(home):
+        while True:
+            before = journal.champion_before(model)
+            store.verify(store.get(home, model, before.to_version), before.digest)
+            promotion = journal.rollback(model, before, by, reason)
+            if promotion is not None:
+                return promotion

@@ -169,11 +169,11 @@ class Resources:
             "ledger": [describe_promotion(item) for item in ledger],
             "next": ledger[-1].position if ledger and ledger[-1].position > 1 else None,
             "workers": [
-                {"host": row["host"], "worker": row["worker"], "version": row["version"]}
+                {"host": row["host"], "worker": row["worker"], "version": row["version"] or None}
                 | {"since": iso(row["since_us"])}
                 for row in workers
             ],
-            "agree": all(row["version"] == version for row in workers),
+            "agree": bool(workers) and all(row["version"] == version for row in workers),
         }
 
 

@@ -17,6 +17,31 @@ CHUNK_ROWS = 1_000
 PAUSE_SECONDS = 0.02
 """Between chunks, so that the workers' commits come in between."""
 
+EVERY_SECONDS = 3600.0
+TURN_SECONDS = 1.0
+"""How long a server prunes at a time: it has other periodic work."""
+
+
+class Pruner:
+    """Prunes once an hour, a turn at a time."""
+
+    def __init__(self, journal: Journal, days: int) -> None:
+        self._journal = journal
+        self._days = days
+        self._walk: Iterator[int] | None = None
+        self._due = 0.0
+
+    def turn(self) -> None:
+        """Go on for `TURN_SECONDS`, if there is something to do."""
+        until = time.monotonic() + TURN_SECONDS
+        if self._walk is None and time.monotonic() >= self._due:
+            self._walk = prune(self._journal, self._days)
+        for _ in self._walk or ():
+            if time.monotonic() >= until:
+                return
+        if self._walk is not None:
+            self._walk, self._due = None, time.monotonic() + EVERY_SECONDS
+
 
 def prune(journal: Journal, days: int) -> Iterator[int]:
     """Delete what is older than it is kept, in short transactions; yield the rows of each.
@@ -68,7 +93,8 @@ def _prune_model(journal: Journal, model: str, before_us: int, days: int) -> Ite
         last_us, last_seq = rows[-1].at_us, rows[-1].seq
         doomed = [row for row in rows if row.feedback_seq is None or row.at_us < outcomes_before_us]
         yield _delete(journal, doomed, outcomes_before_us)
-        time.sleep(PAUSE_SECONDS)
+        if doomed:
+            time.sleep(PAUSE_SECONDS)
 
 
 def _delete(journal: Journal, doomed: Sequence[sa.Row[Any]], outcomes_before_us: int) -> int:

@@ -1,4 +1,4 @@
-"""What one worker runs: the predictors it answers with, and one thread of periodic work.
+"""What one worker runs: the predictors it answers with, and its periodic work.
 
 Owns which version is served. Follows the ledger; does not write it, but for the very first start.
 """
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models_store import store
-from models_store.errors import DamagedVersion, UnknownModel, UnknownVersion
+from models_store.errors import Error, UnknownModel
 from models_store.spec import Features, Spec
 from prediction import metrics, predictor, recorder
 from prediction.errors import InvalidSettings, JournalUnavailable, NotReady
@@ -61,7 +61,7 @@ def prepare(
     Parameters
     ----------
     baked
-        Folders of versions that came with a Bento; those the store lacks are copied into it.
+        Folders of versions, of which those that came with a Bento are copied into the store.
     promote_baked
         Whether those that the ledger does not know yet become the champions.
 
@@ -70,6 +70,7 @@ def prepare(
     NothingTrained
         When a model has no version at all.
     """
+    baked = [folder for folder in baked if folder.resolve().parents[1] != (home / "models").resolve()]
     _adopt(home, baked)
     store.recover(home, list(specs))
     journal.migrate()
@@ -120,11 +121,13 @@ class Runtime:
         self._recorder = recorder.make(journal)
         self._serving: dict[str, Serving] = {}
         self._unserved: dict[str, str] = {}
+        self._told: dict[str, str] = {}
         self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
+        self._started_us = now_us()
 
     def start(self, tasks: Sequence[Task] = ()) -> None:
-        """Load the champions, then do the periodic work, these tasks included, in one thread.
+        """Load the champions, and follow the ledger in one thread; do these tasks in another.
 
         A journal that does not answer leaves the worker unready until it does.
         """
@@ -136,14 +139,16 @@ class Runtime:
             Task("follow", FOLLOW_SECONDS, self.follow),
             Task("report", REPORT_SECONDS, self.report),
         ]
-        self._thread = threading.Thread(target=self._work, args=([*own, *tasks],), daemon=True)
-        self._thread.start()
+        for work in (own, tasks):  # apart, because the ledger must not wait for a long task
+            thread = threading.Thread(target=self._work, args=(work,), daemon=True)
+            thread.start()
+            self._threads.append(thread)
 
     def stop(self) -> None:
         """End the periodic work and close the journal."""
         self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(timeout=5)
+        for thread in self._threads:
+            thread.join(timeout=5)
         try:
             self._journal.report_worker(socket.gethostname(), os.getpid(), {})
         except Exception as error:  # whatever ails the journal, the server ends
@@ -201,13 +206,15 @@ class Runtime:
 
     def report(self) -> None:
         """Tell the journal what this worker serves."""
-        serving = {
+        serving = dict.fromkeys(self.specs, ("", self._started_us)) | {
             name: (item.predictor.version.version, item.since_us) for name, item in self._serving.items()
         }
         self._journal.report_worker(socket.gethostname(), os.getpid(), serving)
 
     def _swap(self, name: str, champion: Promotion) -> bool:
         loaded = self._load(name, champion)
+        if loaded is None:
+            self._unserved[name] = self._told[f"{name}:{champion.to_version}"]
         if loaded is None and name not in self._serving:
             loaded = self._load_last_good(name, champion)
         if loaded is None:
@@ -219,15 +226,19 @@ class Runtime:
         return True
 
     def _load(self, name: str, promotion: Promotion) -> Predictor | None:
+        tag = f"{name}:{promotion.to_version}"
         try:
             version = store.get(self._home, name, promotion.to_version)
-            return predictor.load(self.specs[name], version, promotion.digest)
-        except (DamagedVersion, UnknownVersion) as error:
+            loaded = predictor.load(self.specs[name], version, promotion.digest)
+        except Exception as error:  # whatever ails one version, the others are served
             metrics.LOAD_FAILURES.labels(name).inc()
-            if self._unserved.get(name) != str(error):
-                _log.error("%s is not served: %s", name, error)
-            self._unserved[name] = str(error)
+            words = str(error) if isinstance(error, Error) else f"{type(error).__name__}: {error}"
+            if self._told.get(tag) != words:
+                _log.error("%s is not served: %s", name, words)
+            self._told[tag] = words
             return None
+        self._told.pop(tag, None)
+        return loaded
 
     def _load_last_good(self, name: str, champion: Promotion) -> Predictor | None:
         tried = {champion.to_version}
@@ -246,7 +257,7 @@ class Runtime:
 
     def _work(self, tasks: Sequence[Task]) -> None:
         due = {task.name: time.monotonic() + task.every_seconds for task in tasks}
-        while not self._stopping.wait(max(0.0, min(due.values()) - time.monotonic())):
+        while due and not self._stopping.wait(max(0.0, min(due.values()) - time.monotonic())):
             for task in tasks:
                 if time.monotonic() >= due[task.name]:
                     self._run(task)

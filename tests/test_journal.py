@@ -20,7 +20,7 @@ from alembic.script import ScriptDirectory
 
 from prediction import database, tables
 from prediction.errors import JournalBusy, JournalTooNew, JournalUnavailable, UnknownPrediction
-from prediction.journal import Journal, Prediction, Promotion, now_us
+from prediction.journal import FORGOTTEN_US, Journal, Prediction, Promotion, now_us
 from tests.serving import PROJECT
 
 DIGEST = "d" * 64
@@ -551,3 +551,28 @@ def test_a_promotion_waits_for_a_lock_that_never_ends_only_so_long(opened: Journ
             promote(opened, "a")
         assert time.monotonic() - started < 2 * database.ADMIN_PATIENCE_MS / 1000
     assert {} == opened.champions()
+
+
+def test_a_worker_that_is_long_dead_is_forgotten(opened: Journal) -> None:
+    """What it served holds no version back for ever; who reports next removes it."""
+    opened.report_worker("host", 1, {"iris": ("a", 10)})
+    with opened.database.write() as connection:
+        connection.execute(sa.update(tables.workers).values(seen_us=now_us() - FORGOTTEN_US - 1))
+
+    opened.report_worker("host", 2, {"iris": ("b", 10)})
+
+    assert [(2, "b", 10)] == serving(opened, "iris", 0)
+
+
+def test_a_rollback_goes_where_it_was_said_to_go(opened: Journal) -> None:
+    """When somebody promotes between the look and the rollback, nothing is done."""
+    for version in ("a", "b"):
+        opened.promote("iris", version, "d" * 64, "me", "because")
+    before = opened.champion_before("iris")
+    opened.promote("iris", "c", "d" * 64, "somebody", "because")
+
+    assert opened.rollback("iris", before, "me", "worse") is None
+    assert "c" == opened.champions()["iris"].to_version
+    again = opened.rollback("iris", opened.champion_before("iris"), "me", "worse")
+    assert again is not None
+    assert "b" == opened.champions()["iris"].to_version == again.to_version

@@ -204,7 +204,16 @@ def test_a_worker_that_fell_silent_is_not_shown(world: World) -> None:
 
     answer = world.get("/models/iris").json()
 
-    assert ([], True) == (answer["workers"], answer["agree"])
+    assert ([], False) == (answer["workers"], answer["agree"])
+
+
+def test_a_worker_that_serves_none_agrees_with_nobody(world: World) -> None:
+    """A worker that can load no version of a model is listed, with null in its place."""
+    world.journal.report_worker("left", 1, {"iris": ("", 1)})
+
+    answer = world.get("/models/iris").json()
+
+    assert ([None], False) == ([worker["version"] for worker in answer["workers"]], answer["agree"])
 
 
 # -------------------------------------------------------------------------------------- predictions

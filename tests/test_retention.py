@@ -141,3 +141,25 @@ def record_patiently(journal: Journal, number: int) -> list[str]:
             if time.monotonic() > until:
                 raise
             time.sleep(0.003)
+
+
+def test_a_server_prunes_a_turn_at_a_time(journal: Journal) -> None:
+    """A long list takes several short turns; once it is done, the next one begins after an hour."""
+    old_us = now_us() - 2 * DAY_US
+    ids = record(journal, [prediction(number, at_us=old_us) for number in range(70 * CHUNK_ROWS)])
+    pruner = retention.Pruner(journal, days=1)
+
+    started = time.monotonic()
+    pruner.turn()
+
+    assert time.monotonic() - started < retention.TURN_SECONDS + 1
+    assert [False, True] == kept(journal, [ids[0], ids[-1]])
+    turns = 1
+    while kept(journal, [ids[-1]]) == [True]:
+        pruner.turn()
+        turns += 1
+    pruner.turn()
+    late = made(journal, 90_000, days=2)
+    pruner.turn()
+    assert turns > 1
+    assert [True] == kept(journal, [late])

@@ -25,7 +25,7 @@ from prediction import runtime
 from prediction.errors import JournalUnavailable, NotReady
 from prediction.journal import Journal, Prediction
 from prediction.runtime import Runtime, Task
-from tests.test_predictor import MorePenguinFeatures, copy_version
+from tests.test_predictor import MorePenguinFeatures, change_json, copy_version
 
 
 @pytest.fixture
@@ -162,9 +162,21 @@ def test_a_newer_version_of_a_bento_waits_unless_it_shall_not(
     assert {first, baked.name} == {item.version for item in store.versions(home, "iris")}
     if promote_baked:
         assert "came with the image" == journal.champions()["iris"].reason
-        journal.rollback("iris", by="a test", reason="worse")
+        journal.rollback("iris", journal.champion_before("iris"), by="a test", reason="worse")
         runtime.prepare(specs, home, journal, [baked], promote_baked)
         assert first == journal.champions()["iris"].to_version
+
+
+def test_a_home_s_own_version_did_not_come_with_an_image(
+    specs: dict[str, Spec], home: Path, journal: Journal
+) -> None:
+    """Outside a Bento what is "baked" is the newest of the home itself: it waits to be promoted."""
+    runtime.prepare(specs, home, journal, [])
+    first = journal.champions()["iris"].to_version
+
+    runtime.prepare(specs, home, journal, [another(home).path], promote_baked=True)
+
+    assert first == journal.champions()["iris"].to_version
 
 
 def test_adopting_twice_is_adopting_once(specs: dict[str, Spec], home: Path, journal: Journal) -> None:
@@ -407,6 +419,48 @@ def test_nothing_but_damaged_versions_is_not_ready(served: Runtime, home: Path, 
     assert only.version == version_of(served)
 
 
+def test_the_champions_own_reason_is_told_and_logged_once(
+    served: Runtime, home: Path, journal: Journal, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Although older versions of the ledger are tried too, each second anew, and fail otherwise."""
+    damage(store.newest(home, "iris"))
+    champion = another(home)
+    promote(journal, champion)
+    (champion.path / store.ONNX).unlink()
+
+    with caplog.at_level("ERROR", logger="bentoml.prediction"):
+        for _ in range(3):
+            served.follow()
+
+    with pytest.raises(NotReady, match=f"{champion.version}.*can't be read"):
+        predict(served)
+    assert 2 == len(caplog.records)
+
+
+def test_a_worker_tells_what_it_can_t_serve(served: Runtime, home: Path, journal: Journal) -> None:
+    """It is listed with no version, so that nobody thinks that all is well."""
+    damage(store.newest(home, "iris"))
+
+    served.start()
+
+    assert [""] == [row["version"] for row in journal.workers("iris", 0)]
+
+
+def test_one_strange_version_stops_no_other_model(served: Runtime, home: Path, journal: Journal) -> None:
+    """Whatever ails a champion, even what nobody foresaw, the old one serves and others are followed."""
+    served.start()
+    old = version_of(served)
+    strange = copy_version(store.newest(home, "iris"), home, change_json(store.PROFILE, lambda _: {}))
+    promote(journal, strange)
+    newer = another(home, "penguins")
+    promote(journal, newer)
+
+    served.follow()
+
+    assert (old, newer.version) == (version_of(served), version_of(served, "penguins"))
+    assert counted("prediction_version_load_failures_total", model="iris") > 0
+
+
 def test_before_its_start_a_worker_is_not_ready(served: Runtime) -> None:
     """A request that comes before anything is loaded is told to try again."""
     with pytest.raises(NotReady, match="try again"):
@@ -515,6 +569,24 @@ def test_periodic_work_that_fails_is_counted_and_done_again(served: Runtime) -> 
     assert turns["bad"] >= 3
     assert turns["good"] >= 3
     assert before + turns["bad"] == counted("prediction_background_failures_total", task="bad")
+
+
+def test_a_long_task_does_not_hold_up_a_swap(served: Runtime, home: Path, journal: Journal) -> None:
+    """The ledger is followed in a thread of its own."""
+    begun = threading.Event()
+
+    def long() -> None:
+        begun.set()
+        time.sleep(4)
+
+    served.start([Task("long", 0.01, long)])
+    assert begun.wait(2)
+    new = another(home)
+    promote(journal, new)
+    time.sleep(2)
+
+    assert new.version == version_of(served)
+    served.stop()
 
 
 def test_a_worker_ends_although_the_journal_fails(served: Runtime, home: Path, journal: Journal) -> None:
