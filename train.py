@@ -6,12 +6,13 @@ import argparse
 import sys
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from models_store import catalog, store
 from models_store.errors import Error
 from models_store.spec import Spec
-from prediction import settings, training
+from prediction import retraining, settings, training
 from prediction.journal import Journal
 
 
@@ -33,9 +34,13 @@ def main(arguments: list[str]) -> int:
             console.print(_table(candidate, version))
             if options.promote:
                 _promote(journal, version, options.seed)
+                retraining.prune_versions(configured.home, journal, spec.name, configured.keep_versions)
                 console.print(f"{spec.name}: {version.version} is the champion\n")
     except Error as error:
         print(f"train.py: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"train.py: BENTOML_HOME can't be written to: {error}", file=sys.stderr)
         return 1
     return 0
 
@@ -92,7 +97,7 @@ def _table(candidate: training.Candidate, version: store.Version) -> Table:
         ("log-loss", f"{metrics.log_loss:.3f}"),
         ("seconds", f"{candidate.seconds:.1f}"),
         ("size", f"{size / 1024:.0f} KiB"),
-        ("served by", f"{candidate.runtime} ({candidate.compiled.reason})"),
+        ("served by", escape(f"{candidate.runtime} ({candidate.compiled.reason})")),
     ]:
         table.add_row(name, figure)
     return table

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -144,7 +144,11 @@ def get(home: Path, name: str, version: str) -> Version:
     """
     folder = home / "models" / name / version
     # The name may come from a client: it is one of a folder here, and no path to elsewhere.
-    if not re.fullmatch(r"\w[\w.-]{0,62}", version) or not (folder / MODEL_YAML).is_file():
+    try:
+        is_here = bool(re.fullmatch(r"\w[\w.-]{0,62}", version)) and (folder / MODEL_YAML).is_file()
+    except OSError as error:
+        raise UnknownVersion(f"{name}:{version} can't be read: {error.strerror}") from error
+    if not is_here:
         raise UnknownVersion(f"{name}:{version:.63} is not in the model store")
     return _read(folder)
 
@@ -166,6 +170,8 @@ def newest(home: Path, name: str) -> Version:
 def verify(version: Version, digest: str) -> None:
     """Check every file of a version against its manifest, and the manifest against `digest`.
 
+    What serves it must be one of them: its name stands in `model.yaml`, which is not.
+
     Raises
     ------
     DamagedVersion
@@ -178,7 +184,10 @@ def verify(version: Version, digest: str) -> None:
         raise DamagedVersion(f"{name}: {MANIFEST} can't be read: {error}") from error
     if hashlib.sha256(manifest).hexdigest() != digest:
         raise DamagedVersion(f"{name}: {MANIFEST} is not the one that was promoted")
-    for file, expected in json.loads(manifest)["files"].items():
+    files = json.loads(manifest)["files"]
+    if {"onnx": ONNX}.get(str(version.metadata.get("runtime")), PIPELINE) not in files:
+        raise DamagedVersion(f"{name}: the file that serves it is not what was saved")
+    for file, expected in files.items():
         try:
             actual = _hash_file(version.path / file)
         except OSError as error:
@@ -201,27 +210,37 @@ def load_pipeline(version: Version, digest: str) -> ClassifierMixin:
     return joblib.load(version.path / PIPELINE)
 
 
-def prune(home: Path, name: str, keep: int, protected: set[str]) -> list[str]:
+def prune(home: Path, name: str, keep: int, protected: Callable[[], set[str]]) -> list[str]:
     """Delete the oldest versions of a model beyond the `keep` newest; return which.
 
     Parameters
     ----------
     protected
-        Versions that stay, however old.
+        Tells which versions stay, however old; asked while nothing can be promoted.
     """
-    gone = [version.version for version in versions(home, name)[keep:] if version.version not in protected]
-    for version in gone:
-        delete(home, name, version)
+    with staging.locked(home):
+        old = versions(home, name)[keep:]
+        kept = protected() if old else set()
+        gone = [version.version for version in old if version.version not in kept]
+        graves = [_bury(home, name, version) for version in gone]
+    for grave in graves:
+        shutil.rmtree(grave, ignore_errors=True)
     return gone
 
 
 def delete(home: Path, name: str, version: str) -> None:
-    """Delete a version: out of every list first, by rename, then from the disk."""
-    grave = home / "staging" / f"{name}-{version}"
+    """Delete a version."""
     with staging.locked(home):
-        (home / "models" / name / version).rename(grave)
-        _point_latest(home, name)
+        grave = _bury(home, name, version)
     shutil.rmtree(grave, ignore_errors=True)
+
+
+def _bury(home: Path, name: str, version: str) -> Path:
+    """Take a version out of every list, by rename; what is left is to be deleted without the lock."""
+    grave = home / "staging" / f"{name}-{version}"
+    (home / "models" / name / version).rename(grave)
+    _point_latest(home, name)
+    return grave
 
 
 def adopt(home: Path, source: Path) -> None:

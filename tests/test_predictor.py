@@ -298,6 +298,17 @@ def test_only_what_was_promoted_is_loaded(spec: Spec, version: Version) -> None:
         predictor.load(spec, version, "0" * 64)
 
 
+def test_no_graph_can_be_slipped_in(specs: dict[str, Spec], home: Path) -> None:
+    """`model.yaml`, which names the runtime, is outside the digest: what serves must be in the manifest."""
+    version = store.newest(home, "iris")
+    plain = copy_version(version, home, lambda folder: (folder / store.ONNX).unlink())
+    shutil.copy(version.path / store.ONNX, plain.path / store.ONNX)
+    claimed = replace(plain, metadata={**plain.metadata, "runtime": "onnx"})
+
+    with pytest.raises(DamagedVersion, match="the file that serves it is not what was saved"):
+        predictor.load(specs["iris"], claimed, plain.digest)
+
+
 def test_another_answer_to_a_golden_request_is_refused(specs: dict[str, Spec], home: Path) -> None:
     """A version that answers otherwise than when it was saved is refused, and by how much."""
 

@@ -160,11 +160,13 @@ def test_an_empty_store_has_no_versions(folder: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("version", ["nosuchversion", "", ".", "..", "latest", "a\0b", "staged", "x" * 300])
 def test_an_unknown_version_is_told(version: str, tmp_path: Path) -> None:
-    """Whatever is asked for: what is not a version is not in the store."""
+    """Whatever is asked for: what is not a version, or can't be looked at, is not in the store."""
     publish(tmp_path)
 
     with pytest.raises(UnknownVersion, match="is not in the model store"):
         store.get(tmp_path, "iris", version)
+    with pytest.raises(UnknownVersion, match="can't be read: File name too long"):
+        store.get(tmp_path / ("n" * 300), "iris", "v1")
 
 
 @pytest.mark.parametrize("prefix", ["../penguins/", "../../models/penguins/", "./", "/"])
@@ -674,12 +676,12 @@ def test_prune_keeps_the_newest_and_the_protected(tmp_path: Path) -> None:
     """The oldest versions go, except those that stay whatever their age."""
     versions = [publish(tmp_path) for _ in range(5)]
     other = publish(tmp_path, "penguins")
-    gone = store.prune(tmp_path, "iris", keep=2, protected={versions[1].version})
+    gone = store.prune(tmp_path, "iris", keep=2, protected=lambda: {versions[1].version})
 
     assert {versions[0].version, versions[2].version} == set(gone)
     assert [versions[4], versions[3], versions[1]] == store.versions(tmp_path, "iris")
     assert [other] == store.versions(tmp_path, "penguins")
-    assert [] == store.prune(tmp_path, "iris", keep=5, protected=set())
+    assert [] == store.prune(tmp_path, "iris", keep=5, protected=set)
     assert ([], versions[4].version) == (remains(tmp_path), latest(tmp_path))
 
 

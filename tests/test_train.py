@@ -221,3 +221,21 @@ def test_a_seed_that_is_none_is_refused(seed: str, tmp_path: Path) -> None:
     assert 2 == done.returncode
     assert "--seed" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_old_versions_go(home: Path, trained_home: Path) -> None:
+    """Of many trainings the store keeps the newest, and the champion and the one before among them."""
+    first = store.newest(trained_home, "iris").version
+
+    for seed in ("1", "2", "3"):
+        assert 0 == train("iris", "--seed", seed, home=home, keep_versions=2).returncode
+
+    found = [version.version for version in store.versions(home, "iris")]
+    promoted = [entry.to_version for entry in ledger(home, "iris")]
+    assert first == promoted[-1]
+    assert promoted[:2] == found
+
+
+def test_a_home_that_can_t_be_written_to_is_told() -> None:
+    """One sentence, and no traceback."""
+    assert_one_sentence(train("iris", home=Path("/proc/nowhere")), "BENTOML_HOME", "/proc/nowhere")
