@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from importlib import resources
 from typing import Any
@@ -12,6 +13,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from prediction import settings
 from tests.serving import PROJECT
 
 DEPLOY = PROJECT / "deploy"
@@ -33,6 +35,17 @@ def manifest(kind: str) -> dict[str, Any]:
 def compose() -> dict[str, Any]:
     """Return the compose file."""
     return dict(yaml.safe_load((DEPLOY / "compose.yaml").read_text()))
+
+
+def interpolated(text: str, variables: dict[str, str]) -> str:
+    """Put variables into a value as compose does: `${NAME:-default}`, `${NAME:?complaint}`."""
+
+    def value(found: re.Match[str]) -> str:
+        name, kind, rest = found.groups()
+        assert variables.get(name) or kind == ":-", f"{name}: {rest}"
+        return variables.get(name) or rest
+
+    return re.sub(r"\$\{(\w+)(:[-?])([^}]*)\}", value, text)
 
 
 def container() -> dict[str, Any]:
@@ -103,6 +116,20 @@ def test_every_variable_is_a_setting() -> None:
     names |= compose()["services"]["prediction"]["environment"].keys()
 
     assert {name for name in names if f"| `{name}` |" in SETTINGS} == names
+
+
+def test_compose_starts_without_an_admin_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a password alone the service's variables can be used, and the admin routes are shut."""
+    for name in {name for name in os.environ if name.startswith("PREDICTION_")} | {"BENTOML_HOME"}:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in compose()["services"]["prediction"]["environment"].items():
+        monkeypatch.setenv(name, interpolated(value, {"POSTGRES_PASSWORD": "0f1e2d3c4b5a6978"}))
+
+    found = settings.load()
+
+    assert found.admin_token is None
+    assert "postgresql+psycopg://prediction:0f1e2d3c4b5a6978@journal/prediction" == found.journal_url
+    assert 2 == found.workers
 
 
 def test_probes_ask_routes_of_the_service() -> None:
