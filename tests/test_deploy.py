@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import subprocess
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -130,6 +133,32 @@ def test_compose_starts_without_an_admin_token(monkeypatch: pytest.MonkeyPatch) 
     assert found.admin_token is None
     assert "postgresql+psycopg://prediction:0f1e2d3c4b5a6978@journal/prediction" == found.journal_url
     assert 2 == found.workers
+
+
+def test_password_and_token_are_made_once(tmp_path: Path) -> None:
+    """As the page prints it: for the owner alone, kept by a second call, and not for git."""
+    page = (PROJECT / "docs" / "container.md").read_text()
+    (block,) = [text for text in page.split("```\n") if "> deploy/.env" in text]
+    make, up = block.split("docker compose")
+    shutil.copytree(DEPLOY, tmp_path / "deploy")
+    file = tmp_path / "deploy" / ".env"
+    made = []
+    for _ in range(2):
+        subprocess.run(["bash", "-euc", make], cwd=tmp_path, check=True)
+        made.append(file.read_text())
+    values = dict(line.split("=") for line in made[0].splitlines())
+
+    assert made[0] == made[1]
+    assert 0o600 == file.stat().st_mode & 0o777
+    assert ["POSTGRES_PASSWORD", "PREDICTION_ADMIN_TOKEN"] == list(values)
+    assert all(re.fullmatch("[0-9a-f]{32}", value) for value in values.values())
+    assert " -f deploy/compose.yaml up" == up.rstrip()
+    assert "\n.env\n" in "\n" + (PROJECT / ".gitignore").read_text()
+
+
+def test_the_database_is_ready_once_it_stays() -> None:
+    """While PostgreSQL makes its first database it listens on its socket only, and then ends."""
+    assert "--host" in compose()["services"]["journal"]["healthcheck"]["test"]
 
 
 def test_probes_ask_routes_of_the_service() -> None:
