@@ -105,12 +105,28 @@ def test_secrets_are_referred_to_and_not_there() -> None:
     """The token and the URL with its password come from a Secret, or from the shell's variables."""
     secrets = {"PREDICTION_ADMIN_TOKEN", "PREDICTION_DATABASE_URL"}
     variables = {item["name"]: item for item in container()["env"]}
+    references = [variables[name]["valueFrom"]["secretKeyRef"] for name in sorted(secrets)]
     text = (DEPLOY / "compose.yaml").read_text()
 
     assert secrets <= variables.keys()
     assert not [name for name in secrets if "value" in variables[name]]
+    assert [("admin-token", True), ("database-url", True)] == [
+        (reference["key"], reference["optional"]) for reference in references
+    ]
     for line in re.findall(r"^ *\w*(?:PASSWORD|TOKEN|DATABASE_URL): (.*)$", text, re.MULTILINE):
         assert "${" in line, line
+
+
+def test_kubernetes_adds_no_variables_to_the_settings() -> None:
+    """For the Service's name it would set PREDICTION_PORT and more, unless it is told not to."""
+    assert "PREDICTION" == manifest("Service")["metadata"]["name"].upper()
+    assert manifest("Deployment")["spec"]["template"]["spec"]["enableServiceLinks"] is False
+
+
+def test_an_image_that_a_node_has_is_used() -> None:
+    """Nobody can pull from localhost, and what is named latest is pulled unless told otherwise."""
+    assert container()["image"] == compose()["services"]["prediction"]["image"]
+    assert "IfNotPresent" == container()["imagePullPolicy"]
 
 
 def test_every_variable_is_a_setting() -> None:
