@@ -1,4 +1,4 @@
-# `make serve` and `make test` are all that a fresh machine needs: Python 3.11 or newer, pip and make.
+# `make serve` and `make test` need Python 3.11 or newer with pip and venv (on Debian: python3-venv), and make.
 PYTHON ?= python3
 HOST = 127.0.0.1
 PORT = 3000
@@ -16,6 +16,8 @@ help: ## say what each target does
 $(BIN)/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "make: $(PYTHON) is too old or missing: install Python 3.11, or run make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2> /dev/null \
+	  || { echo "make: $(PYTHON) can't make $(VENV): install its venv module, on Debian the package python3-venv"; exit 1; }
 	@echo "making $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
@@ -41,7 +43,7 @@ serve: train ## train what is missing, then serve on 127.0.0.1:3000
 	@echo "Try:        curl $(URL)/iris/predict -H 'Content-Type: application/json' -d '{\"sepal_length_cm\": 5.1, \"sepal_width_cm\": 3.5, \"petal_length_cm\": 1.4, \"petal_width_cm\": 0.2}'"
 	@exec $(BIN)/bentoml serve --host $(HOST) --port $(PORT)
 
-image: train ## build the container image localhost/prediction of the champions, by podman, docker or buildah
+image: train ## build the container image localhost/prediction of the champions, by ENGINE: podman, docker or buildah
 	@test -n "$(ENGINE)" || { echo "make: no podman, docker or buildah is here: install one of them"; exit 1; }
 	@echo "building the Bento"
 	@$(BIN)/bentoml build --output tag

@@ -170,11 +170,16 @@ def outcomes(
         yield [LabelledPrediction(as_prediction(row), row[1], row[2], row[0]) for row in rows]
 
 
-def last_us(journal: Journal, model: str) -> int | None:
-    """Return when the newest label of a model came."""
-    query = sa.select(feedback.c.at_us).where(feedback.c.model == model)
+def waiting_since_us(journal: Journal, model: str) -> int | None:
+    """Return when the first prediction was made after the newest label came; None if there is none."""
+    newest = sa.select(feedback.c.at_us).where(feedback.c.model == model)
+    newest = newest.order_by(feedback.c.seq.desc()).limit(1)
+    query = sa.select(predictions.c.at_us).where(
+        predictions.c.model == model,
+        predictions.c.at_us > sa.func.coalesce(newest.scalar_subquery(), 0),
+    )
     with journal.database.read() as connection:
-        found = connection.scalar(query.order_by(feedback.c.seq.desc()).limit(1))
+        found = connection.scalar(query.order_by(predictions.c.at_us).limit(1))
     return None if found is None else int(found)
 
 

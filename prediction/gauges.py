@@ -48,7 +48,10 @@ GAUGES: dict[str, tuple[str, list[str]]] = {
         f"Predictions of the last {WINDOW} that have no label yet",
         ["model", "version"],
     ),
-    "prediction_last_feedback_age_seconds": ("Since the newest label came", ["model"]),
+    "prediction_unlabelled_age_seconds": (
+        "Since the first prediction after the newest label: so long it predicts and no label comes",
+        ["model"],
+    ),
     "prediction_feature_drifted": (
         f"1 where the last {WINDOW} are unlike the training data, else 0; absent while there is too little",
         ["model", "version", "feature"],
@@ -112,9 +115,8 @@ class Gauges(Collector):
             yield "prediction_disagreeing_workers", (name,), wrong
         for version, number in Counter(row["version"] for row in workers).items():
             yield "prediction_serving_workers", (name, version or "none"), number
-        last_us = feedback.last_us(self.journal, name)
-        if last_us is not None:
-            yield "prediction_last_feedback_age_seconds", (name,), (now - last_us) / 1e6
+        waiting_us = feedback.waiting_since_us(self.journal, name)
+        yield "prediction_unlabelled_age_seconds", (name,), (now - (waiting_us or now)) / 1e6
         by_status = runs.count(self.journal, name)
         for status in runs.STATUSES:
             yield "prediction_runs", (name, status), by_status[status]

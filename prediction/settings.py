@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -13,7 +14,12 @@ from prediction.errors import InvalidSettings
 class Settings(BaseSettings):
     """Every setting with its default; `docs/settings.md` is their table."""
 
-    model_config = SettingsConfigDict(env_prefix="PREDICTION_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="PREDICTION_",
+        env_ignore_empty=True,  # compose files hand on what is not set as an empty string
+        frozen=True,
+        extra="ignore",
+    )
 
     home: Path = Field(
         default=Path("~/bentoml"),
@@ -87,6 +93,9 @@ def load() -> Settings:
     InvalidSettings
         Naming the variable that can't be used, and not its value, which may be a secret.
     """
+    if os.environ.get("BENTOML_HOME") == "":
+        # BentoML itself takes that for the folder it was started in: there would be two stores.
+        raise InvalidSettings("BENTOML_HOME: is empty: name a folder, or unset it")
     try:
         return Settings()
     except ValidationError as error:

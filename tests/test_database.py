@@ -291,6 +291,7 @@ USES: dict[str, Callable[[Journal], Any]] = {
     "a prediction by its id": lambda journal: journal.prediction(ID),
     "outcomes in order": read_outcomes_on,
     "labels given": lambda journal: feedback.give(journal, "iris", [Label(ID, "setosa")]),
+    "waiting for labels": lambda journal: feedback.waiting_since_us(journal, "penguins"),
     "a label by its id": lambda journal: feedback.find(journal, ID),
     "pruning": lambda journal: next(retention.prune(journal, days=10)),
 }

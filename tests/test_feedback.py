@@ -348,6 +348,20 @@ def labelled(journal: Journal) -> Journal:
     return journal
 
 
+def test_predictions_wait_since_the_newest_label(journal: Journal) -> None:
+    """From the first prediction after it, or from the first of all; not where there is none."""
+    first, second = now_us() - 2_000_000, now_us() - 1_000_000
+    ids = record(journal, [prediction(1, at_us=second), prediction(2, at_us=first)])
+
+    assert first == feedback.waiting_since_us(journal, "iris")
+    assert feedback.waiting_since_us(journal, "penguins") is None
+    feedback.give(journal, "iris", [Label(ids[0], "setosa")])
+    assert feedback.waiting_since_us(journal, "iris") is None
+    later = now_us() + 1_000_000
+    record(journal, [prediction(3, at_us=later)])
+    assert later == feedback.waiting_since_us(journal, "iris")
+
+
 def test_outcomes_come_in_the_order_of_their_labels(labelled: Journal) -> None:
     """Each labelled prediction of the model is there once, whole, the one labelled first comes first."""
     (chunk,) = feedback.outcomes(labelled, "iris")

@@ -14,7 +14,7 @@ from models_store.spec import Spec
 from prediction import feedback, gauges, metrics, runs
 from prediction.feedback import Label
 from prediction.gauges import Gauges
-from prediction.journal import Journal
+from prediction.journal import Journal, now_us
 from tests import databases
 from tests.databases import prediction, record
 
@@ -45,7 +45,7 @@ def test_every_gauge_is_read(specs: dict[str, Spec], trained_home: Path, journal
     assert 1 == found["prediction_journal_up",]
     assert 1 == found["prediction_champion_info", "iris", version]
     assert 0 <= found["prediction_champion_age_seconds", "iris"] < 60
-    assert 0 <= found["prediction_last_feedback_age_seconds", "iris"] < 60
+    assert 0 == found["prediction_unlabelled_age_seconds", "iris"]
     assert 1 == found["prediction_serving_workers", "iris", version]
     assert 1 == found["prediction_disagreeing_workers", "iris"]
     assert 0.9 == found["prediction_accuracy_ratio", "iris", version]
@@ -57,6 +57,26 @@ def test_every_gauge_is_read(specs: dict[str, Spec], trained_home: Path, journal
     assert 0 == found["prediction_runs", "penguins", "failed"]
     assert 1 == found["prediction_feature_drifted", "predicted class", "iris", version]
     assert set(gauges.GAUGES) == {key[0] for key in found}
+
+
+def test_a_model_that_nobody_ever_labelled_waits_too(
+    specs: dict[str, Spec], trained_home: Path, journal: Journal
+) -> None:
+    """As long as it has predicted; a label ends that, and the next prediction begins it anew."""
+    day_us = 86_400_000_000
+    old = [prediction(number, at_us=now_us() - (5 - number) * day_us) for number in range(2)]
+    ids = record(journal, old)
+
+    def days() -> float:
+        found = read(Gauges(specs, trained_home, journal).text())
+        assert 0 == found["prediction_unlabelled_age_seconds", "penguins"]
+        return found["prediction_unlabelled_age_seconds", "iris"] / 86_400
+
+    assert 5 == pytest.approx(days(), abs=0.01)
+    feedback.give(journal, "iris", [Label(ids[1], "setosa")])
+    assert 0 == days()
+    record(journal, [prediction(2)])
+    assert 0 < days() < 0.01
 
 
 def test_a_scrape_soon_after_reads_nothing(

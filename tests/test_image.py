@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from models_store import store
 from models_store.spec import Spec
@@ -172,6 +173,28 @@ def test_it_drains_and_ends_with_0(container: Container) -> None:
 
     assert 0 == container.stop()
     assert time.monotonic() - began < 20
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make a folder of root")
+def test_it_runs_as_a_pod_does(home: Path, tmp_path: Path, specs: dict[str, Spec]) -> None:
+    """A claim of root's that its group may write to, /tmp and nothing else, and no token."""
+    manifest = serving.PROJECT / "deploy" / "kubernetes" / "deployment.yaml"
+    pod, _ = yaml.safe_load_all(manifest.read_text())
+    rights = pod["spec"]["template"]["spec"]["securityContext"]
+    claim = tmp_path / "claim"
+    claim.mkdir()
+    os.chown(claim, 0, rights["fsGroup"])
+    claim.chmod(0o2775)
+    options = (
+        "--read-only-tmpfs=false", "--tmpfs", "/tmp", "--security-opt", "no-new-privileges",
+        "--user", f"{rights['runAsUser']}:{rights['runAsGroup']}", "--env", "PREDICTION_ADMIN_TOKEN=",
+    )  # fmt: skip
+
+    with started(home, IMAGE, str(claim), *options, name="prediction-of-tests") as running:
+        running.post("/iris/predict", specs["iris"].example)
+        running.post("/iris/retrain", {"force": True}, 403)
+        running.execute("python", "-m", "prediction", "retrain", "iris", "--force")
+        assert 0 == running.stop()
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can make a folder of root")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,7 +16,7 @@ from prometheus_client import Counter, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
 from models_store import catalog
-from prediction import gauges, metrics
+from prediction import cli, gauges, metrics
 from prediction.settings import Settings
 from tests.serving import PROJECT
 
@@ -44,6 +45,16 @@ def queries() -> list[str]:
     panels = [target["expr"] for panel in BOARD["panels"] for target in panel["targets"]]
     variables = [item["definition"] for item in BOARD["templating"]["list"] if "definition" in item]
     return [rule["expr"] for rule in RULES] + panels + variables
+
+
+def about_the_journal() -> list[str]:
+    """Return the queries of the panels that ask nothing but gauges."""
+    return [
+        target["expr"].replace("$model", ".*").replace("$job", "prediction")
+        for panel in BOARD["panels"]
+        for target in panel["targets"]
+        if set(re.findall(r"prediction_\w+", target["expr"])) <= gauges.GAUGES.keys()
+    ]
 
 
 def promtool(*arguments: str, cwd: Path = FOLDER) -> subprocess.CompletedProcess[str]:
@@ -101,19 +112,50 @@ def test_every_metric_and_label_exists() -> None:
         assert asked <= labels, query
 
 
+@needs_promtool
+def test_panels_show_the_same_however_many_hosts_there_are(tmp_path: Path) -> None:
+    """Every host exports what the journal knows; two of them are not twice as much."""
+    series = [
+        {"series": f"{name}{{{labels}}}", "values": "3x10"}
+        for name, (_, names) in gauges.GAUGES.items()
+        for host in ("a", "b")
+        for labels in [f'job="prediction",instance="{host}"' + "".join(f',{each}="one"' for each in names)]
+    ]
+    expected = [{"labels": "{}", "value": 3}]
+    asked = [
+        {"expr": f"sum({query})", "eval_time": "5m", "exp_samples": expected}
+        for query in about_the_journal()
+    ]
+    block = {"interval": "1m", "input_series": series, "promql_expr_test": asked}
+    (tmp_path / "board.yml").write_text(yaml.safe_dump({"tests": [block]}))
+
+    assert len(asked) >= 10
+    done = promtool("test", "rules", "board.yml", cwd=tmp_path)
+    assert 0 == done.returncode, done.stdout + done.stderr
+
+
+def test_an_alert_comes_once_for_a_journal() -> None:
+    """Where it is about what the journal knows, it names no host: but for the one that can't reach it."""
+    for rule in RULES:
+        for name in set(re.findall(r"prediction_\w+", rule["expr"])) & gauges.GAUGES.keys():
+            merged = re.findall(rf"max by \(job, model[\w, ]*\) \({name}\b", rule["expr"])
+            assert name == "prediction_journal_up" or len(merged) == rule["expr"].count(name), name
+
+
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
 def test_an_alert_says_what_to_do(rule: dict[str, Any]) -> None:
     """In a sentence; routes, commands and settings in it exist."""
-    readme, cli = (PROJECT / "README.md").read_text(), (PROJECT / "prediction" / "cli.py").read_text()
-    text = rule["annotations"]["do"]
+    readme = (PROJECT / "README.md").read_text()
+    text = rule["annotations"]["do"].replace("{{ $labels.model }}", "{model}")
 
     assert rule["labels"]["severity"] in ("page", "ticket")
     assert rule["annotations"]["summary"].endswith(".")
     assert len(text.split()) >= 8
     for method, path in re.findall(r"(GET|POST) (/[\w/{}]+)", text):
         assert f"`{method} {path}`" in readme, path
-    for command in re.findall(r"python -m prediction ([a-z-]+)", text):
-        assert f'add("{command}"' in cli, command
+    for command in re.findall(r"`python -m prediction ([^`]+)`", text):
+        assert cli._parser().parse_args(shlex.split(command)).act, command
+    assert text.count("python -m") == text.count("`python -m prediction ")
     for setting in re.findall(r"PREDICTION_(\w+)", text):
         assert setting.lower() in Settings.model_fields, setting
     assert not [name for name in catalog.load() if re.search(rf"\b{name}\b", text)]
@@ -126,9 +168,18 @@ def test_the_board_can_be_imported_anywhere() -> None:
 
     assert len(ids) == len(set(ids))
     assert {"${source}"} == set(sources)
-    assert ["source", "model"] == [item["name"] for item in BOARD["templating"]["list"]]
+    assert ["source", "job", "model"] == [item["name"] for item in BOARD["templating"]["list"]]
     for panel in BOARD["panels"]:
         assert panel["fieldConfig"]["defaults"]["unit"]
+        is_now = panel["type"] == "stat"  # else it shows who was champion earlier that day, too
+        assert [is_now] * len(panel["targets"]) == [t.get("instant", False) for t in panel["targets"]]
         assert panel["description"].endswith(".")
     places = [tuple(panel["gridPos"][key] for key in "xy") for panel in BOARD["panels"]]
     assert len(places) == len(set(places))
+
+
+def test_tasks_that_alerts_name_exist() -> None:
+    """As the service calls them."""
+    (named,) = {task for query in queries() for task in re.findall(r'task!?="([^"]+)"', query)}
+
+    assert f'runtime.Task("{named}"' in (PROJECT / "service.py").read_text()

@@ -53,6 +53,14 @@ def test_home_may_begin_with_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Path.home() / "elsewhere" == settings.load().home
 
 
+@pytest.mark.parametrize("name", [name for name in Settings.model_fields if name != "home"])
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """So do shells and compose files hand on what nobody has set."""
+    monkeypatch.setenv(f"PREDICTION_{name.upper()}", "")
+
+    assert Settings.model_fields[name].default == getattr(settings.load(), name)
+
+
 def test_every_number_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each limit is taken from the variable of its name."""
     numbers = {"workers": 3, "max_batch_rows": 7, "max_body_bytes": 2_000, "max_in_flight": 5}
@@ -82,7 +90,7 @@ def test_another_journal_is_used_and_its_password_is_not_shown(monkeypatch: pyte
         ("PREDICTION_MAX_BATCH_ROWS", "1.5"),
         ("PREDICTION_MAX_BODY_BYTES", "12"),
         ("PREDICTION_MAX_IN_FLIGHT", "0"),
-        ("PREDICTION_MAX_IN_FLIGHT", ""),
+        ("BENTOML_HOME", ""),
         ("PREDICTION_JOURNAL_REQUIRED", "perhaps"),
         ("PREDICTION_JOURNAL_DAYS", "0"),
     ],
