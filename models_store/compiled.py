@@ -8,22 +8,28 @@ the first that agrees everywhere it looked. Nothing is assumed.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from models_store import boosting
 from models_store.spec import Columns, Spec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from onnx import ModelProto
     from sklearn.base import ClassifierMixin
 
 TOLERANCE = 1e-6
 """The largest difference of any probability between ONNX Runtime and scikit-learn."""
 
 RANDOM_ROWS = 10_000
+
+SLICE_ROWS = 1024
+"""Rows computed at a time: what lies between two steps of a graph then stays in the cache."""
 
 MATRIX = "_rows"
 """The input of a graph that takes all features at once, shape (n, features). No feature begins with _."""
@@ -83,8 +89,14 @@ class Session:
     def probabilities(self, columns: Columns) -> NDArray[np.float64]:
         """Return the probability of each class, shape (n, classes), in the spec's class order."""
         feed = {name: self._tensor(name, dtype, columns) for name, dtype in self._inputs}
-        (found,) = self._session.run(["probabilities"], feed)
-        return np.asarray(found, np.float64)
+        rows = len(columns[self._names[0]])
+        found = [self._run(feed, start) for start in range(0, rows, SLICE_ROWS)]
+        return np.asarray(found[0] if len(found) == 1 else np.concatenate(found), np.float64)
+
+    def _run(self, feed: dict[str, NDArray[Any]], start: int) -> NDArray[Any]:
+        some = {name: tensor[start : start + SLICE_ROWS] for name, tensor in feed.items()}
+        found: list[NDArray[Any]] = self._session.run(["probabilities"], some)
+        return found[0]
 
     def _tensor(self, name: str, dtype: Any, columns: Columns) -> NDArray[Any]:
         if name == MATRIX:
@@ -115,10 +127,10 @@ def build(pipeline: ClassifierMixin, spec: Spec, columns: Columns, seed: int) ->
     expected = np.asarray(pipeline.predict_proba(spec.frame(rows)), np.float64)
     tried: list[Compiled] = []
     for inputs in _layouts(spec):
-        attempt = _attempt(pipeline, spec, inputs, rows, expected)
-        if attempt.onnx is not None:
-            return attempt
-        tried.append(attempt)
+        for attempt in _attempts(pipeline, spec, inputs, rows, expected):
+            if attempt.onnx is not None:
+                return attempt
+            tried.append(attempt)
     closest = next((attempt.agreement for attempt in tried if attempt.agreement), None)
     return Compiled(None, closest, "; ".join(attempt.reason for attempt in tried))
 
@@ -138,35 +150,42 @@ def _layouts(spec: Spec) -> list[_Inputs]:
     return [_Inputs(matrix, dtype) for matrix in shapes for dtype in ("float64", "float32")]
 
 
-def _attempt(
+def _attempts(
     pipeline: ClassifierMixin,
     spec: Spec,
     inputs: _Inputs,
     rows: Columns,
     expected: NDArray[np.float64],
-) -> Compiled:
+) -> Iterator[Compiled]:
     # Converters and the runtime each have many ways to refuse an estimator, and none has a common
     # base: whichever it is, the pipeline is served instead and the reason is shown.
     try:
-        onnx = _convert(pipeline, spec, inputs)
-        found = Session(onnx, spec).probabilities(rows)
+        graph = _convert(pipeline, spec, inputs)
+        tables = boosting.tabulate(graph)
+        for words, found in ((f"{inputs}, trees as tables", tables), (str(inputs), graph)):
+            if found is not None:
+                yield _compare(words, found.SerializeToString(), spec, rows, expected)
     except Exception as error:
         first_line = (str(error).strip() or repr(error)).splitlines()[0]
-        return Compiled(None, None, f"{inputs}: {type(error).__name__}: {first_line[:200]}")
+        yield Compiled(None, None, f"{inputs}: {type(error).__name__}: {first_line[:200]}")
+
+
+def _compare(words: str, onnx: bytes, spec: Spec, rows: Columns, expected: NDArray[np.float64]) -> Compiled:
+    found = Session(onnx, spec).probabilities(rows)
     if found.shape != expected.shape:
-        return Compiled(None, None, f"{inputs}: probabilities of shape {found.shape}")
+        return Compiled(None, None, f"{words}: probabilities of shape {found.shape}")
     agreement = Agreement(
         rows=len(expected),
         max_difference=float(np.nan_to_num(np.abs(found - expected), nan=np.inf).max()),
         other_class=int((found.argmax(axis=1) != expected.argmax(axis=1)).sum()),
     )
     if not agreement.holds:
-        reason = f"{inputs}: differs by {agreement.max_difference:.1e}, {agreement.other_class} classes"
+        reason = f"{words}: differs by {agreement.max_difference:.1e}, {agreement.other_class} classes"
         return Compiled(None, agreement, reason)
-    return Compiled(onnx, agreement, f"{inputs}: agrees on {agreement.rows} rows")
+    return Compiled(onnx, agreement, f"{words}: agrees on {agreement.rows} rows")
 
 
-def _convert(pipeline: ClassifierMixin, spec: Spec, inputs: _Inputs) -> bytes:
+def _convert(pipeline: ClassifierMixin, spec: Spec, inputs: _Inputs) -> ModelProto:
     from skl2onnx import to_onnx
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
 
@@ -178,5 +197,4 @@ def _convert(pipeline: ClassifierMixin, spec: Spec, inputs: _Inputs) -> bytes:
             (name, (StringTensorType if feature.categories else numbers)([None, 1]))
             for name, feature in spec.inputs.items()
         ]
-    graph = to_onnx(pipeline, initial_types=types, options={"zipmap": False})
-    return bytes(graph.SerializeToString())
+    return to_onnx(pipeline, initial_types=types, options={"zipmap": False})

@@ -1,0 +1,176 @@
+"""Boosted trees of depth two as tables: the same sums, looked up and not walked.
+
+No path of such a tree asks for more than two features, so all trees together are a sum of functions of
+one or two features, each constant between thresholds. A row of 600 trees is then 15 look-ups. Whether
+the result answers as the trees do is not assumed: `compiled` compares it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from onnx import ModelProto, NodeProto
+
+MAX_CELLS = 1_000_000
+"""More than this, in all tables together, are not worth their memory."""
+
+Path = list[tuple[int, float, bool]]
+"""The questions that lead to a leaf: feature, threshold, and whether the value is at most that."""
+
+Thresholds = dict[int, "NDArray[np.float32]"]
+"""Those of each feature, ascending."""
+
+Tables = dict[tuple[int, ...], "NDArray[np.float64]"]
+"""By the features that it depends on: a score for each class at each place between their thresholds."""
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """Where a tree ends, and what it adds to the score of each class."""
+
+    path: Path
+    scores: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Trees:
+    """A boosted ensemble: the class with the highest sum of scores is the most probable."""
+
+    leaves: list[Leaf]
+    base: NDArray[np.float64]
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """All that the trees compare with."""
+        found = defaultdict(set)
+        for leaf in self.leaves:
+            for feature, threshold, _ in leaf.path:
+                found[feature].add(threshold)
+        return {feature: np.array(sorted(found[feature]), np.float32) for feature in sorted(found)}
+
+
+def tabulate(model: ModelProto) -> ModelProto | None:
+    """Put tables in the place of a graph's trees; None where it has none that can be tables."""
+    import onnx
+
+    nodes = [node for node in model.graph.node if node.op_type == "TreeEnsembleClassifier"]
+    trees = _read(nodes[0]) if len(nodes) == 1 else None
+    tables = _tables(trees) if trees is not None else None
+    if trees is None or tables is None:
+        return None
+    found = onnx.ModelProto()
+    found.CopyFrom(model)
+    del found.graph.node[:], found.graph.output[:]
+    for node in model.graph.node:
+        in_place = [node] if node != nodes[0] else _look_ups(found, node, trees.thresholds, tables)
+        found.graph.node.extend(in_place)
+    shape = [None, len(trees.base)]
+    output = onnx.helper.make_tensor_value_info("probabilities", onnx.TensorProto.DOUBLE, shape)
+    found.graph.output.append(output)
+    return found
+
+
+def _read(node: NodeProto) -> Trees | None:
+    """Read the leaves of an ensemble; None where it does more than compare and add up."""
+    import onnx
+
+    values: dict[str, Any] = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
+    labels = values.get("classlabels_strings") or values.get("classlabels_int64s") or []
+    is_boosted = values.get("post_transform") in (b"SOFTMAX", b"LOGISTIC")
+    if not is_boosted or set(values["nodes_modes"]) - {b"BRANCH_LEQ", b"LEAF"}:
+        return None
+    keys = list(zip(values["nodes_treeids"], values["nodes_nodeids"], strict=True))
+    rows = dict(zip(keys, range(len(keys)), strict=True))
+    scores: dict[tuple[int, int], NDArray[np.float64]] = defaultdict(lambda: np.zeros(len(labels)))
+    marks = ("class_treeids", "class_nodeids", "class_ids", "class_weights")
+    is_binary = values["post_transform"] == b"LOGISTIC"  # one score, of the second class
+    for tree, number, name, weight in zip(*(values[mark] for mark in marks), strict=True):
+        scores[tree, number][1 if is_binary else name] += weight
+    base = np.zeros(len(labels))
+    given = values.get("base_values", [])
+    base[len(base) - len(given) :] = given
+
+    def walk(tree: int, number: int, path: Path) -> Iterator[Leaf]:
+        row = rows[tree, number]
+        if values["nodes_modes"][row] == b"LEAF":
+            yield Leaf(path, scores[tree, number])
+            return
+        feature, threshold = values["nodes_featureids"][row], values["nodes_values"][row]
+        for branch, is_low in (("nodes_truenodeids", True), ("nodes_falsenodeids", False)):
+            yield from walk(tree, values[branch][row], [*path, (feature, threshold, is_low)])
+
+    leaves = [leaf for tree in sorted({tree for tree, _ in keys}) for leaf in walk(tree, 0, [])]
+    return Trees(leaves, base)
+
+
+def _tables(trees: Trees) -> Tables | None:
+    """Add up what all leaves give; None where a path asks for three features, or tables would be huge.
+
+    A feature's place in a table is the number of its thresholds that the value is at most: the highest
+    for the smallest values, and 0 for a missing one, which no tree finds at most anything.
+    """
+    thresholds = trees.thresholds
+    keys = sorted({tuple(sorted({feature for feature, _, _ in leaf.path})) for leaf in trees.leaves})
+    shapes = [tuple(len(thresholds[feature]) + 1 for feature in key) for key in keys]
+    if max(map(len, keys)) > 2 or sum(map(math.prod, shapes)) > MAX_CELLS:
+        return None
+    tables = {key: np.zeros((*shape, len(trees.base))) for key, shape in zip(keys, shapes, strict=True)}
+    for leaf in trees.leaves:
+        places = {feature: (0, len(thresholds[feature]) + 1) for feature, _, _ in leaf.path}
+        for feature, threshold, is_low in leaf.path:
+            known, (low, high) = thresholds[feature], places[feature]
+            # A value is at most this threshold if it is at most so many of them.
+            first = len(known) - int(np.searchsorted(known, np.float32(threshold)))
+            places[feature] = (max(low, first), high) if is_low else (low, min(high, first))
+        tables[tuple(sorted(places))][tuple(slice(*places[key]) for key in sorted(places))] += leaf.scores
+    tables[keys[0]] += trees.base
+    return tables
+
+
+def _look_ups(
+    model: ModelProto, replaced: NodeProto, thresholds: Thresholds, tables: Tables
+) -> list[NodeProto]:
+    """Make the nodes that compare all thresholds at once and add up one cell of each table."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    every = [(feature, value) for feature, of_feature in thresholds.items() for value in of_feature]
+    strides = np.zeros((len(every), len(tables)), np.float32)
+    starts = np.zeros(len(tables), np.float32)
+    begin = 0
+    for column, (key, table) in enumerate(tables.items()):
+        starts[column] = begin
+        for position, feature in enumerate(key):
+            of_feature = [row for row, (name, _) in enumerate(every) if name == feature]
+            strides[of_feature, column] = math.prod(table.shape[position + 1 : -1])
+        begin += math.prod(table.shape[:-1])
+    cells = np.concatenate([table.reshape(-1, table.shape[-1]) for table in tables.values()])
+    constants = {
+        "threshold_features": np.array([feature for feature, _ in every], np.int64),
+        "thresholds": np.array([[value] for _, value in every], np.float32),
+        "strides": strides,
+        "starts": starts,
+        "cells": cells,
+        "tables_axis": np.array([1], np.int64),
+    }
+    stored = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    model.graph.initializer.extend(stored)
+    return [
+        helper.make_node("Cast", replaced.input, ["as_trees_read"], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["as_trees_read"], ["by_feature"]),
+        helper.make_node("Gather", ["by_feature", "threshold_features"], ["compared"]),
+        helper.make_node("LessOrEqual", ["compared", "thresholds"], ["is_low"]),
+        helper.make_node("Cast", ["is_low"], ["low"], to=TensorProto.FLOAT),
+        helper.make_node("Gemm", ["low", "strides", "starts"], ["place"], transA=1),
+        helper.make_node("Cast", ["place"], ["cell_number"], to=TensorProto.INT32),
+        helper.make_node("Gather", ["cells", "cell_number"], ["found"], axis=0),
+        helper.make_node("ReduceSum", ["found", "tables_axis"], ["scores"], keepdims=0),
+        helper.make_node("Softmax", ["scores"], replaced.output[1:], axis=1),
+    ]
