@@ -181,7 +181,8 @@ class ServerScorer:
         try:  # told before anything is read; BentoML's client would ask again for half a minute
             httpx.get(f"{self._url}/readyz", timeout=READY_SECONDS).raise_for_status()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise ServerFailed(f"{self._url} does not answer as this service: {error}") from error
+            reason = str(error).partition("\n")[0]  # httpx adds a line that leads to a page of HTTP's codes
+            raise ServerFailed(f"{self._url} does not answer as this service: {reason}") from error
         self._call()
 
     def answer(self, rows: Rows) -> Answers:

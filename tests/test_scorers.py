@@ -121,8 +121,9 @@ def test_a_server_that_is_none_is_told(server: Server, specs: dict[str, Spec]) -
     """Nobody there, something else there, or no URL at all."""
     frame = specs["iris"].load()[0]
     for url in (f"http://127.0.0.1:{free_port()}", f"{server.url}/models", "nowhere"):
-        with pytest.raises(ServerFailed, match="does not answer"):
+        with pytest.raises(ServerFailed, match="does not answer") as caught:
             batch.score("iris", frame, server=url)
+        assert "\n" not in str(caught.value)
 
 
 def promote(server: Server, version: str) -> None:
