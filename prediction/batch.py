@@ -20,7 +20,7 @@ import numpy as np
 from models_store import catalog
 from models_store.errors import InvalidInput
 from models_store.spec import Spec
-from prediction import files, frames, scorers, tabular
+from prediction import frames, scorers, tabular, targets
 from prediction.files import Source
 from prediction.frames import Chunk, Problem, Rows
 from prediction.scorers import Answers, Scorer
@@ -31,7 +31,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class Summary:
-    """What was done; `versions` counts the rows that each version answered."""
+    """What was done.
+
+    `versions` counts the rows that each version answered; `absent` names the features, all of which may
+    be missing, that the file has no column for.
+    """
 
     model: str
     rows: int = 0
@@ -40,6 +44,7 @@ class Summary:
     seconds: float = 0.0
     classes: Counter[str] = field(default_factory=Counter)
     versions: Counter[str] = field(default_factory=Counter)
+    absent: list[str] = field(default_factory=list)
 
     @property
     def scored(self) -> int:
@@ -82,7 +87,7 @@ def score(  # the way in for people: one call, its choices named
     journal
         Whether rows that this process answers are recorded, so that feedback can follow.
     strict
-        Whether the first refused row ends it all.
+        Whether the first refused row ends it all, before any row is recorded.
     watch
         Called after each chunk.
 
@@ -116,11 +121,17 @@ def score(  # the way in for people: one call, its choices named
 def _score_file(
     spec: Spec, scorer: Scorer, path: Path, target: Path, strict: bool, watch: Watch | None
 ) -> Summary:
-    source = Source(path, spec, scorer.chunk_rows)
-    summary, started = Summary(spec.name), time.perf_counter()
     refused_path = target.with_name(f"{target.stem}.refused.csv")
+    _keep(path, target, refused_path)
+    writer = targets.Writer(target)
+    summary, started = Summary(spec.name), time.perf_counter()
+    source = Source(path, spec, scorer.chunk_rows)
+    summary.absent = [name for name in spec.inputs if name not in source.names]
+    _refuse_clash(str(path), source.names, _added(spec, scorers.nothing(spec, scorer.records)))
+    if strict and scorer.records:
+        _check_all(spec, source)
     columns = {"row": int, "field": str, "reason": str}
-    with files.Writer(target) as written, tabular.writer(refused_path, columns) as refused:
+    with writer as written, tabular.writer(refused_path, columns) as refused:
         for chunk, rows, answers in _scored(spec, scorer, source):
             _check(rows.problems, strict)
             written.write(_batch(spec, chunk, rows, answers))
@@ -139,23 +150,55 @@ def _score_file(
 def _score_frame(spec: Spec, scorer: Scorer, frame: pd.DataFrame, strict: bool) -> pd.DataFrame:
     import pandas as pd
 
-    frames.demand(spec, list(frame.columns))
-    steps = range(0, max(1, len(frame)), scorer.chunk_rows)
-    chunks = (frames.from_pandas(frame.iloc[at : at + scorer.chunk_rows], spec) for at in steps)
+    if not isinstance(frame, pd.DataFrame):
+        raise InvalidInput(f"rows are a pandas frame or the name of a file, and no {type(frame).__name__}")
+    names = list(frame.columns)
+    frames.demand(spec, names, "the frame")
+    added = _added(spec, scorers.nothing(spec, scorer.records))
+    _refuse_clash("the frame", names, [*added, "refused"])
+
+    def chunks() -> Iterator[Chunk]:
+        for at in range(0, max(1, len(frame)), scorer.chunk_rows):
+            yield frames.from_pandas(frame.iloc[at : at + scorer.chunk_rows], spec)
+
+    if strict and scorer.records:
+        _check_all(spec, chunks())
     parts: list[pd.DataFrame] = []
-    for chunk, rows, answers in _scored(spec, scorer, chunks):
+    for chunk, rows, answers in _scored(spec, scorer, chunks()):
         _check(rows.problems, strict)
         reasons: dict[int, str] = {}
         for problem in rows.problems:
             reasons.setdefault(problem.row - 1, f"{problem.field}: {problem.reason}")
         first = sum(map(len, parts))
-        found = {name: column.to_pandas() for name, column in _added(spec, answers).items()}
-        part = pd.DataFrame(found).set_index(np.flatnonzero(rows.kept))
+        part = pd.DataFrame({name: item.to_pandas() for name, item in _added(spec, answers).items()})
+        part.index = pd.Index(np.flatnonzero(rows.kept))
         part = part.reindex(range(frames.length(chunk)))
         part["refused"] = [reasons.get(first + position) for position in part.index]
         parts.append(part)
-    added = pd.concat(parts, ignore_index=True).set_index(frame.index)
-    return pd.concat([frame, added], axis=1)
+    found = pd.concat(parts, ignore_index=True)
+    found.index = frame.index
+    return pd.concat([frame, found], axis=1)
+
+
+def _keep(source: Path, target: Path, refused: Path) -> None:
+    """Refuse to write over what is read, for rows that are refused would then be nowhere."""
+    for written, what in ((target, "the scored rows"), (refused, "the rows that are refused")):
+        if written.exists() and source.exists() and written.samefile(source):
+            raise InvalidInput(f"{what} would be written over {source} itself: name another file to write")
+
+
+def _refuse_clash(where: str, names: Iterable[str], added: Iterable[str]) -> None:
+    clash = sorted(set(names) & set(added))
+    if clash:
+        raise InvalidInput(f"{where}: there is a column {clash[0]} already: rename it, or leave it out")
+
+
+def _check_all(spec: Spec, chunks: Iterable[Chunk]) -> None:
+    """Check all rows first, so that none is recorded if one is refused."""
+    first_row = 1
+    for chunk in chunks:
+        _check(frames.validate(spec, chunk, first_row).problems, strict=True)
+        first_row += frames.length(chunk)
 
 
 def _check(problems: list[Problem], strict: bool) -> None:
@@ -214,10 +257,6 @@ def _batch(spec: Spec, chunk: Chunk, rows: Rows, answers: Answers) -> Any:
     """Make the rows to write: features as they were understood, the rest as it came."""
     import pyarrow
 
-    added = _added(spec, answers)
-    clash = [name for name in chunk if name in added]
-    if clash:
-        raise InvalidInput(f"there is a column {clash[0]} already: rename it, or leave it out")
     kept = pyarrow.array(rows.kept)
     columns = {}
     for name, column in chunk.items():
@@ -226,4 +265,4 @@ def _batch(spec: Spec, chunk: Chunk, rows: Rows, answers: Answers) -> Any:
             columns[name] = pyarrow.array(rows.columns[name], kind, from_pandas=True)
         else:
             columns[name] = column if len(rows) == len(rows.kept) else column.filter(kept)
-    return pyarrow.RecordBatch.from_pydict({**columns, **added})
+    return pyarrow.RecordBatch.from_pydict({**columns, **_added(spec, answers)})

@@ -31,12 +31,17 @@ from prediction import (
 )
 from prediction.journal import WORKER_SILENCE_US, Journal, now_us
 
+INTERRUPTED = 130
+"""The exit code of what was ended from the keyboard, as shells have it."""
+
 
 def main(arguments: list[str]) -> int:
     """Run a command and return its exit code: 0 done, 1 failed or rows refused, 2 misused."""
     options = _parser().parse_args(arguments)
     journal = None
     try:
+        if options.command == "score":  # opens the journal itself, unless a server answers
+            return transfers.score(options)
         configured = settings.load()
         configured.home.mkdir(parents=True, exist_ok=True)
         journal = Journal(configured.journal_url)
@@ -46,6 +51,9 @@ def main(arguments: list[str]) -> int:
     except (Error, OSError) as error:
         print(f"prediction {options.command}: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(f"prediction {options.command}: interrupted", file=sys.stderr)
+        return INTERRUPTED
     finally:
         if journal is not None:
             journal.close()

@@ -1,14 +1,15 @@
-"""Files of millions of rows: CSV, JSON Lines and Parquet in chunks of Arrow arrays.
+"""Files of millions of rows, read: CSV, JSON Lines and Parquet in chunks of Arrow arrays.
 
-`tabular` has files as rows, for the little that people read. A file that is written appears whole or
-not at all.
+`tabular` has files as rows, for the little that people read; `targets` writes what is scored.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,20 @@ from prediction import frames, tabular
 from prediction.frames import Chunk
 
 CSV_BLOCK_BYTES = 4 << 20
+INT64 = range(-(2**63), 2**63)
+EXACT = range(-(2**53), 2**53 + 1)
+"""Whole numbers that a float64 holds as they are."""
+
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+"""JSON can name it, and no encoding can write it."""
+
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 class Source:
-    """The rows of a file, in chunks; `fraction` tells how much of it was read.
+    """The rows of a file, in chunks; may be gone through more than once.
+
+    `names` are its columns, `fraction` tells how much of it was read.
 
     Raises
     ------
@@ -31,50 +42,76 @@ class Source:
     """
 
     def __init__(self, path: Path, spec: Spec, chunk_rows: int) -> None:
+        tabular.demand(path)
         self.fraction = 0.0
         self._path = path
         self._spec = spec
         self._chunk_rows = chunk_rows
-        kind = tabular.kind(path)
-        if not path.is_file():
-            raise InvalidInput(f"there is no file {path}")
-        self._read = {".csv": self._csv, ".jsonl": self._jsonl, ".parquet": self._parquet}[kind]
+        self._header: list[str] = []  # of a CSV, as it is written
+        self._has_rows = False
+        self._types: dict[str, Any] = {}  # of JSON Lines' columns
+        find, self._read = {
+            ".csv": (self._csv_names, self._csv),
+            ".jsonl": (self._jsonl_names, self._jsonl),
+            ".parquet": (self._parquet_names, self._parquet),
+        }[tabular.kind(path)]
+        with self._told():
+            self.names = find()
+        frames.demand(spec, self.names, str(path))
 
     def __iter__(self) -> Iterator[Chunk]:
-        from pyarrow.lib import ArrowException
-
-        with tabular.told(f"{self._path} can't be read", (*tabular.READING, ArrowException)):
+        with self._told():
             yield from self._read()
         self.fraction = 1.0
+
+    def _told(self) -> AbstractContextManager[None]:
+        from pyarrow.lib import ArrowException
+
+        return tabular.told(f"{self._path} can't be read", (*tabular.READING, ArrowException))
+
+    def _parquet_names(self) -> list[str]:
+        from pyarrow import parquet
+
+        return list(parquet.read_schema(self._path).names)
 
     def _parquet(self) -> Iterator[Chunk]:
         from pyarrow import parquet
 
         file = parquet.ParquetFile(self._path)
-        self._check(file.schema_arrow.names)
         done, total = 0, file.metadata.num_rows
         if not total:
-            yield _as_chunk(file.schema_arrow.empty_table().combine_chunks())
+            yield self._as_chunk(file.schema_arrow.empty_table().combine_chunks())
         for batch in file.iter_batches(self._chunk_rows):
             done += batch.num_rows
             self.fraction = done / total
-            yield _as_chunk(batch)
+            yield self._as_chunk(batch)
+
+    def _csv_names(self) -> list[str]:
+        with self._path.open(newline="", encoding="utf-8-sig") as text:
+            names = next(filter(None, csv.reader(text)), None)
+            self._has_rows = any(line.strip("\r\n") for line in text)
+        if names is None:
+            raise InvalidInput(f"{self._path} is empty: its first line must name the columns")
+        if len(names) == 1 and (other := re.search("[;\t|]", names[0])):
+            raise InvalidInput(f"{self._path}: cells are parted by {other[0]!r}: write it with commas")
+        self._header = names
+        return [name.strip() for name in names]
 
     def _csv(self) -> Iterator[Chunk]:
         import pyarrow
         from pyarrow import csv as arrow_csv
 
-        with self._path.open(newline="", encoding="utf-8-sig") as text:
-            names = next(csv.reader(text), [])
-        self._check(names)
+        if not self._has_rows:
+            yield self._typed(dict.fromkeys(self.names, pyarrow.array([], pyarrow.string())))
+            return
         size = self._path.stat().st_size
-        with self._path.open("rb") as file:
+        with self._path.open("rb") as file, _long_rows_told():
             reader = arrow_csv.open_csv(
                 file,
                 arrow_csv.ReadOptions(block_size=CSV_BLOCK_BYTES),
                 arrow_csv.ParseOptions(newlines_in_values=True),
                 arrow_csv.ConvertOptions(
-                    column_types=dict.fromkeys(names, pyarrow.string()),
+                    column_types=dict.fromkeys(self._header, pyarrow.string()),
                     null_values=[""],
                     strings_can_be_null=True,
                 ),
@@ -82,123 +119,117 @@ class Source:
             for batch in reader:
                 self.fraction = file.tell() / size
                 for start in range(0, batch.num_rows, self._chunk_rows):
-                    yield self._typed(_as_chunk(batch.slice(start, self._chunk_rows)))
-            if not self.fraction:  # a file without rows has columns too
-                yield self._typed(dict.fromkeys(names, pyarrow.array([], pyarrow.string())))
+                    yield self._typed(self._as_chunk(batch.slice(start, self._chunk_rows)))
 
     def _typed(self, texts: Chunk) -> Chunk:
-        numbers = {name for name, feature in self._spec.inputs.items() if not feature.categories}
-        return {name: _numbers(column) if name in numbers else column for name, column in texts.items()}
+        """Read the features; what else there is stays text."""
+        return {
+            name: _feature(column, bool(self._spec.inputs[name].categories))
+            if name in self._spec.inputs
+            else column
+            for name, column in texts.items()
+        }
+
+    def _jsonl_names(self) -> list[str]:
+        """Go through the whole file: any row may bring a column, or a value that changes its type."""
+        kinds: dict[str, set[str]] = {}
+        with self._path.open("rb") as file:
+            for row in tabular.objects(file):
+                for name, value in row.items():
+                    kinds.setdefault(name, set()).add(_kind(value))
+        self._types = {name: _type(found) for name, found in kinds.items()}
+        self._types = self._types or {name: _type(set()) for name in self._spec.inputs}
+        "".join(self._types).encode()  # no name has half a character in it
+        return list(self._types)
 
     def _jsonl(self) -> Iterator[Chunk]:
-        size, begun = max(1, self._path.stat().st_size), 0
-        kinds: dict[str, Any] | None = None
-        for rows in tabular.read(self._path):
-            names = _names(rows) if kinds is None else list(kinds)
-            self._check(names)
-            chunk: Chunk = {name: [row.get(name) for row in rows] for name in names}
-            others = [name for name in names if name not in self._spec.inputs]
-            for name in others:
-                chunk[name] = _plain(chunk[name], kinds[name] if kinds else None)
-            if kinds is None:  # later rows follow the first ones
-                kinds = {name: chunk[name].type if name in others else None for name in names}
-            begun += sum(len(json.dumps(row)) + 1 for row in rows)
-            self.fraction = min(1.0, begun / size)
-            for start in range(0, max(1, len(rows)), self._chunk_rows):
-                yield {name: column[start : start + self._chunk_rows] for name, column in chunk.items()}
+        size = self._path.stat().st_size
+        with self._path.open("rb") as file:
+            for rows in tabular.chunks(tabular.objects(file)):
+                self.fraction = file.tell() / size
+                for start in range(0, len(rows), self._chunk_rows):
+                    part = rows[start : start + self._chunk_rows]
+                    yield {name: self._column(name, part) for name in self.names}
+        if not self.fraction:
+            yield {name: self._column(name, []) for name in self.names}
 
-    def _check(self, names: Sequence[str]) -> None:
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise InvalidInput(f"two columns are named {twice[0]}")
-        frames.demand(self._spec, names)
+    def _column(self, name: str, rows: list[tabular.Row]) -> Any:
+        import pyarrow
 
+        values = [row.get(name) for row in rows]
+        kind = self._types[name]
+        if isinstance(kind, pyarrow.JsonType):
+            if name in self._spec.inputs:
+                return values  # validation looks at each
+            values = [None if value is None else json.dumps(value) for value in values]
+        return pyarrow.array(values, kind)
 
-def _as_chunk(batch: Any) -> Chunk:
-    import pyarrow
+    def _as_chunk(self, batch: Any) -> Chunk:
+        import pyarrow
 
-    whole = (
-        column.combine_chunks() if isinstance(column, pyarrow.ChunkedArray) else column
-        for column in batch.columns
-    )
-    return dict(zip(batch.schema.names, whole, strict=True))
+        whole = (
+            column.combine_chunks() if isinstance(column, pyarrow.ChunkedArray) else column
+            for column in batch.columns
+        )
+        return dict(zip(self.names, whole, strict=True))
 
 
-def _numbers(texts: Any) -> Any:
-    """Read numbers; where one text is none, a list in which the texts that are none stay texts."""
+@contextmanager
+def _long_rows_told() -> Iterator[None]:
+    """Say what Arrow means by objects that straddle blocks."""
+    from pyarrow.lib import ArrowInvalid
+
+    try:
+        yield
+    except ArrowInvalid as error:
+        if "straddl" not in str(error):
+            raise
+        megabytes = CSV_BLOCK_BYTES >> 20
+        raise ValueError(f"a row is longer than {megabytes} MB: is a quotation mark left open?") from error
+
+
+def _feature(texts: Any, is_category: bool) -> Any:
+    """Read a feature's cells, without the spaces around them; an empty one is a missing value.
+
+    Where one is no number, that makes a list, in which what is none stays text.
+    """
     import pyarrow
     from pyarrow import compute
 
+    texts = compute.utf8_trim_whitespace(texts)
+    texts = compute.if_else(compute.equal(texts, ""), None, texts)
+    if is_category:
+        return texts
     try:
-        return compute.cast(compute.utf8_trim_whitespace(texts), pyarrow.float64())
+        numbers = compute.cast(texts, pyarrow.float64())
     except pyarrow.lib.ArrowException:
+        numbers = None
+    if numbers is None or compute.any(compute.is_nan(numbers)).as_py():  # "nan" is text like any other
         return [_number(text) for text in texts.to_pylist()]
+    return numbers
 
 
 def _number(text: str | None) -> float | str | None:
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return text
+    return float(text) if text is not None and NUMBER.fullmatch(text) else text
 
 
-def _names(rows: Sequence[tabular.Row]) -> list[str]:
-    return list(dict.fromkeys(name for row in rows for name in row))
+def _kind(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return "int" if value in EXACT else "long" if value in INT64 else "endless"
+    if isinstance(value, str) and not value.isascii() and HALF_CHARACTER.search(value):
+        return "half"
+    return type(value).__name__
 
 
-def _plain(values: list[Any], kind: Any) -> Any:
-    """Make a column of values that are carried along, of one type; nested ones as JSON."""
+def _type(kinds: set[str]) -> Any:
+    """Choose the Arrow type that holds all values of a column as they are; JSON holds any."""
     import pyarrow
 
-    values = [json.dumps(value) if isinstance(value, dict | list) else value for value in values]
-    try:
-        column = pyarrow.array(values, type=kind)
-    except pyarrow.lib.ArrowException:
-        if kind is not None and not pyarrow.types.is_string(kind):
-            raise
-        column = pyarrow.array([None if value is None else str(value) for value in values])
-    return column.cast(pyarrow.string()) if pyarrow.types.is_null(column.type) else column
-
-
-class Writer(tabular.Writer):
-    """Writes Arrow record batches, all of one schema, as the file's name says."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self._kind = tabular.kind(path)
-        self._file: Any = None
-        if not path.parent.is_dir():
-            raise InvalidInput(f"{path} can't be written: there is no folder {path.parent}")
-
-    def write(self, rows: Any) -> None:
-        """Append a batch; one without rows tells the columns."""
-        with tabular.told(f"{self.path} can't be written", (OSError,)):
-            self._append(rows)
-        self.rows += len(rows)
-
-    def _append(self, rows: Any) -> None:
-        if self._file is None:
-            self._file = self._open(rows.schema)
-        if self._kind == ".jsonl":
-            self._file.writelines(json.dumps(row) + "\n" for row in rows.to_pylist())
-        else:
-            self._file.write_batch(rows)
-
-    def _open(self, schema: Any) -> Any:
-        import pyarrow
-        from pyarrow import csv as arrow_csv
-        from pyarrow import parquet
-
-        if self._kind == ".jsonl":
-            return self._draft.open("w", encoding="utf-8")
-        if self._kind == ".csv":
-            return arrow_csv.CSVWriter(
-                self._draft, schema, write_options=arrow_csv.WriteOptions(quoting_style="needed")
-            )
-        # Texts repeat and shrink; to look for repetition among probabilities is time for nothing.
-        texts = [field.name for field in schema if not pyarrow.types.is_floating(field.type)]
-        return parquet.ParquetWriter(self._draft, schema, use_dictionary=texts)
-
-    def _close(self) -> None:
-        if self._file is not None:
-            self._file.close()
+    choices = [
+        ({"str"}, pyarrow.string()),
+        ({"bool"}, pyarrow.bool_()),
+        ({"int", "long"}, pyarrow.int64()),
+        ({"int", "float"}, pyarrow.float64()),
+    ]
+    found = kinds - {"NoneType"}
+    return next((kind for held, kind in choices if found <= held), pyarrow.json_())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,18 +58,23 @@ def length(chunk: Chunk) -> int:
     return len(next(iter(chunk.values())))
 
 
-def demand(spec: Spec, names: Sequence[str]) -> None:
-    """Check that no feature's column is missing, but for those whose values may be.
+def demand(spec: Spec, names: Sequence[str], where: str) -> None:
+    """Check that no feature's column is missing, but for those whose values may be, and none is twice.
 
     Raises
     ------
     InvalidInput
-        Naming the columns.
+        Naming the columns, and `where` they were looked for.
     """
+    twice = [name for name, columns in Counter(names).items() if columns > 1]
+    if twice:
+        raise InvalidInput(f"{where}: two columns are named '{twice[0]}': rename one of them")
     absent = [name for name, item in spec.inputs.items() if name not in names and not item.optional]
     if absent or not set(names) & set(spec.inputs):
-        wanted = ", ".join(absent or spec.inputs)
-        raise InvalidInput(f"a column is missing: {spec.name} needs {wanted}")
+        wanted, found = ", ".join(absent or spec.inputs), ", ".join(map(str, names[:20]))
+        raise InvalidInput(
+            f"{where}: a column is missing: {spec.name} needs {wanted}, and there is {found or 'none'}"
+        )
 
 
 def from_pandas(frame: pd.DataFrame, spec: Spec) -> Chunk:
@@ -79,7 +86,7 @@ def from_pandas(frame: pd.DataFrame, spec: Spec) -> Chunk:
         if name in frame:
             try:
                 chunk[name] = pyarrow.array(frame[name], from_pandas=True)
-            except pyarrow.lib.ArrowException:
+            except (pyarrow.lib.ArrowException, OverflowError, ValueError):
                 missing = frame[name].isna()
                 pairs = zip(frame[name].tolist(), missing, strict=True)
                 chunk[name] = [None if gone else value for value, gone in pairs]
@@ -155,8 +162,12 @@ def _measures(feature: Feature, raw: Any) -> tuple[NDArray[Any], NDArray[np.bool
 
 def _categories(feature: Feature, raw: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     import pyarrow
-    from pyarrow import compute
+    from pyarrow import compute, types
 
+    kind = raw.type.value_type if types.is_dictionary(raw.type) else raw.type
+    textual = (types.is_string, types.is_large_string, types.is_string_view, types.is_binary, types.is_null)
+    if not any(is_kind(kind) for is_kind in textual):  # numbers could be cast too
+        return np.full(len(raw), None, object), np.ones(len(raw), bool)
     texts = compute.cast(raw, pyarrow.string())
     found = compute.index_in(texts, value_set=pyarrow.array(feature.categories))
     codes = compute.fill_null(found, len(feature.categories)).to_numpy(zero_copy_only=False)
@@ -168,4 +179,10 @@ def _categories(feature: Feature, raw: Any) -> tuple[NDArray[Any], NDArray[np.bo
 
 def _value(column: Any, position: int) -> Any:
     value = column[position] if isinstance(column, list) else column[position].as_py()
-    return None if value != value else value  # NaN is how frames write what is missing
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, Decimal):
+        value = float(value)
+    return (
+        None if isinstance(value, float) and np.isnan(value) else value
+    )  # how frames write what is missing

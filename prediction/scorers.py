@@ -175,13 +175,14 @@ class ServerScorer:
 
     def __init__(self, spec: Spec, url: str) -> None:
         self._spec = spec
-        self._url = url
+        self._url = url.rstrip("/")
         self._own = threading.local()
         self._clients: list[bentoml.SyncHTTPClient] = []
         try:  # told before anything is read; BentoML's client would ask again for half a minute
-            httpx.get(f"{url}/readyz", timeout=READY_SECONDS).raise_for_status()
+            httpx.get(f"{self._url}/readyz", timeout=READY_SECONDS).raise_for_status()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise ServerFailed(f"{url} does not answer as this service: {error}") from error
+            reason = str(error).partition("\n")[0]  # httpx adds a line that leads to a page of HTTP's codes
+            raise ServerFailed(f"{self._url} does not answer as this service: {reason}") from error
         self._call()
 
     def answer(self, rows: Rows) -> Answers:

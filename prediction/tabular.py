@@ -9,8 +9,9 @@ import csv
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -32,6 +33,7 @@ def read(path: Path) -> Iterator[list[Row]]:
     InvalidInput
         When the file is missing, of another kind, or not what its name says.
     """
+    demand(path)
     reader = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}[kind(path)]
     with told(f"{path} can't be read", READING):
         yield from reader(path)
@@ -53,8 +55,25 @@ def count(path: Path) -> int | None:
         return int(parquet.ParquetFile(path).metadata.num_rows)
 
 
-READING = (OSError, ValueError, RecursionError, csv.Error)
-"""What a file raises that is not what its name says; nesting without end is one of them."""
+def demand(path: Path) -> None:
+    """Check that a file is there, and of a known kind.
+
+    Raises
+    ------
+    InvalidInput
+        When it is not.
+    """
+    kind(path)
+    if path.is_dir():
+        raise InvalidInput(f"{path} is a folder: name a file in it")
+    if not path.is_file():
+        raise InvalidInput(f"there is no file {path}")
+
+
+READING = (OSError, ValueError, csv.Error)
+"""What a file raises that is not what its name says."""
+
+MAX_REASON = 180
 
 
 @contextmanager
@@ -63,7 +82,8 @@ def told(what: str, errors: tuple[type[Exception], ...]) -> Iterator[None]:
     try:
         yield
     except errors as error:
-        raise InvalidInput(f"{what}: {str(error).strip()}") from error
+        reason = getattr(error, "strerror", None) or str(error)  # the whole text names the file again
+        raise InvalidInput(f"{what}: {' '.join(reason.split())[:MAX_REASON]}") from error
 
 
 def kind(path: Path) -> str:
@@ -76,29 +96,52 @@ def kind(path: Path) -> str:
 
 def _read_csv(path: Path) -> Iterator[list[Row]]:
     with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        chunk: list[Row] = []
-        for row in reader:
-            if None in row or None in row.values():
-                raise ValueError(f"line {reader.line_num} has not as many cells as the header")
-            chunk.append({name: value or None for name, value in row.items()})
-            if len(chunk) == CHUNK_ROWS:
-                yield chunk
-                chunk = []
-        yield chunk
+        yield from chunks(_cells(csv.DictReader(file)))
+
+
+def _cells(reader: csv.DictReader[str]) -> Iterator[Row]:
+    for row in reader:
+        if None in row or None in row.values():
+            raise ValueError(f"line {reader.line_num} has not as many cells as the header")
+        yield {name: value or None for name, value in row.items()}
 
 
 def _read_jsonl(path: Path) -> Iterator[list[Row]]:
-    with path.open(encoding="utf-8") as file:
-        chunk: list[Row] = []
-        for line in file:
-            row = json.loads(line)
-            if not isinstance(row, dict):
-                raise ValueError("a line is no JSON object")
-            chunk.append(row)
-            if len(chunk) == CHUNK_ROWS:
-                yield chunk
-                chunk = []
+    with path.open("rb") as file:
+        yield from chunks(objects(file))
+
+
+def objects(lines: Iterable[bytes]) -> Iterator[Row]:
+    """Yield the object of each line of JSON; blank lines are none.
+
+    Raises
+    ------
+    ValueError
+        Naming the line. NaN and Infinity, which some programs write, are no JSON, here as over HTTP.
+    """
+    for number, line in enumerate(lines, 1):
+        if line.isspace():
+            continue
+        try:
+            row = _DECODER.decode(line.decode("utf-8-sig"))
+        except (ValueError, RecursionError) as error:  # nesting without end is the second
+            raise ValueError(f"line {number}: {error}") from error
+        if not isinstance(row, dict):
+            raise ValueError(f"line {number} is no JSON object")
+        yield row
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON: write null where a value is missing")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Gather rows into lists that are not too long."""
+    rows = iter(rows)
+    while chunk := list(islice(rows, CHUNK_ROWS)):
         yield chunk
 
 

@@ -59,8 +59,7 @@ def import_feedback(options: argparse.Namespace, _: Settings, journal: Journal) 
     """Give labels; those that are refused stand with their reason in a file beside."""
     (spec,) = catalog.select([options.model])
     source: Path = options.file
-    if not source.is_file():
-        raise InvalidInput(f"there is no file {source}")
+    tabular.demand(source)
     refused_path = source.with_name(f"{source.stem}.refused.csv")
     columns = dict.fromkeys(("row", "prediction_id", "label", "reason"), str)
     totals = dict.fromkeys(("recorded", "unchanged", "corrected"), 0)
@@ -119,7 +118,7 @@ def _typed(row: tabular.Row) -> tabular.Row:
     return typed
 
 
-def score(options: argparse.Namespace, _: Settings, __: Journal) -> int:
+def score(options: argparse.Namespace) -> int:
     """Score a file; rows that are refused stand with their reason in a file beside the target."""
     with progress.remaining() as shown:
         task = shown.add_task("scoring", total=1.0)
@@ -151,6 +150,8 @@ def _score_table(summary: batch.Summary, target: Path) -> Table:
     table.add_row("rows", f"{summary.rows:,} in {summary.seconds:.1f} s, {rate:,.0f} rows/s")
     table.add_row("scored", f"{summary.scored:,}")
     table.add_row("refused", f"{summary.refused:,}")
+    if summary.absent:  # perhaps a name is misspelt
+        table.add_row("no column for", ", ".join(summary.absent))
     for name, rows in summary.classes.items():
         table.add_row(name, f"{rows:,}")
     for version, rows in summary.versions.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -123,13 +124,96 @@ def test_a_file_without_rows_makes_one_without_rows(
     else:
         empty.to_csv(source, index=False) if kind == ".csv" else source.write_text("")
 
-    if kind == ".jsonl":  # nothing tells its columns
-        with pytest.raises(InvalidInput, match="a column is missing"):
-            batch.score("iris", source, target)
-        return
     assert 0 == batch.score("iris", source, target).rows
+    if kind == ".jsonl":
+        assert "" == target.read_text()
+        return
     found = pd.read_parquet(target) if kind == ".parquet" else pd.read_csv(target)
     assert (0, [*empty.columns, "predicted_class"]) == (len(found), list(found.columns)[:5])
+
+
+@pytest.mark.parametrize("target", tabular.KINDS)
+def test_no_value_of_json_lines_is_lost(target: str, home: Path, tmp_path: Path) -> None:
+    """Neither what comes after thousands of rows, nor what changes its type, whatever is written."""
+    source, out = tmp_path / "rows.jsonl", tmp_path / f"out{target}"
+    rows: list[dict[str, Any]] = [{"island": "Dream", "id": number} for number in range(12_000)]
+    rows[-3:] = [
+        {"island": "Dream", "id": 1.5, "new": 2},
+        {"island": "Biscoe", "id": "n/a", "flipper_length_mm": 217},
+        {"island": "Biscoe", "id": "x", "flipper_length_mm": -5},
+    ]
+    source.write_text("".join(json.dumps(row) + "\n\n" for row in rows))
+
+    summary = batch.score("penguins", source, out)
+
+    found = [row for chunk in tabular.read(out) for row in chunk]
+    assert (11_999, 1) == (summary.scored, summary.refused)
+    assert [str(row["id"]) for row in rows[:-1]] == [str(row["id"]) for row in found]
+    assert [None, 2.0, None] == [row["new"] and float(row["new"]) for row in found[-3:]]
+    assert 217.0 == float(found[-1]["flipper_length_mm"])
+    if target == ".jsonl":
+        assert [0, 1.5, "n/a"] == [found[row]["id"] for row in (0, -2, -1)]
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("rows.csv", "rows.csv"),
+        ("rows.csv", "./rows.csv"),
+        ("link.csv", "rows.csv"),
+        ("x.refused.csv", "x.csv"),
+    ],
+)
+def test_what_is_read_is_not_written_over(source: str, target: str, home: Path, tmp_path: Path) -> None:
+    """Neither by the target nor by the file of refused rows: those rows would be nowhere."""
+    for name in ("rows.csv", "x.refused.csv"):
+        (tmp_path / name).write_text("island\nMars\n")
+    (tmp_path / "link.csv").symlink_to("rows.csv")
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("*.csv")}
+
+    with pytest.raises(InvalidInput, match=r"would be written over .*\.csv itself: name another file"):
+        batch.score("penguins", tmp_path / source, f"{tmp_path}/{target}")
+
+    assert before == {path.name: path.read_bytes() for path in tmp_path.glob("*.csv")}
+
+
+def test_what_is_scored_already_is_told(home: Path, tmp_path: Path, specs: dict[str, Spec]) -> None:
+    """A frame or a file that has a column which would be added, be it in its last row."""
+    X, _ = specs["iris"].load()
+
+    with pytest.raises(InvalidInput, match="the frame: there is a column model already"):
+        batch.score("iris", batch.score("iris", X))
+    with pytest.raises(InvalidInput, match="the frame: there is a column refused already"):
+        batch.score("iris", X.assign(refused=None))
+    lines = X.to_json(orient="records", lines=True).splitlines() * 40
+    lines.append('{"model": "mine"}')
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines))
+    with pytest.raises(InvalidInput, match=r"rows\.jsonl: there is a column model already"):
+        batch.score("iris", tmp_path / "rows.jsonl", tmp_path / "out.csv", journal=True)
+    assert [] == list(tmp_path.glob("out*"))
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        pd.Index([5, 5, None]),
+        pd.MultiIndex.from_tuples([(1, "a"), (1, "a"), (2, "b")], names=["predicted_class", "y"]),
+        pd.to_datetime(["2024-01-01", "2024-01-01", "2023-01-01"]),
+    ],
+    ids=["repeated", "levels", "times"],
+)
+def test_any_index_of_a_frame_is_kept(index: pd.Index, home: Path, specs: dict[str, Spec]) -> None:
+    """Rows are known by their place, not by their name."""
+    X, _ = specs["iris"].load()
+    frame = X.iloc[[0, 75, 149]].set_index(index)
+    frame.iloc[1, 0] = -1.0
+
+    found = batch.score("iris", frame)
+
+    assert found.index.equals(index)
+    assert index.names == found.index.names
+    assert ["setosa", "virginica"] == found["predicted_class"].iloc[[0, 2]].tolist()
+    assert [False, True, False] == found["refused"].notna().tolist()
 
 
 def test_what_cannot_be_done_is_told(home: Path, tmp_path: Path, specs: dict[str, Spec]) -> None:
@@ -143,6 +227,8 @@ def test_what_cannot_be_done_is_told(home: Path, tmp_path: Path, specs: dict[str
         batch.score("iris", frame, server=nobody, version="x")
     with pytest.raises(InvalidInput, match="name the file"):
         batch.score("iris", tmp_path / "rows.csv")
+    with pytest.raises(InvalidInput, match="no list"):
+        batch.score("iris", [{"sepal_length_cm": 5.1}])
     with pytest.raises(InvalidInput, match="leave the target out"):
         batch.score("iris", frame, tmp_path / "out.csv")
     frame.assign(version="mine").to_csv(tmp_path / "rows.csv", index=False)
@@ -188,3 +274,29 @@ def test_memory_does_not_grow_with_the_file(home: Path, tmp_path: Path, specs: d
         peaks.append(int(done.stdout))
 
     assert peaks[1] - peaks[0] < 60, peaks
+
+
+def test_memory_does_not_grow_with_json_lines(home: Path, tmp_path: Path) -> None:
+    """Though the file is gone through twice, it is never held; as objects it would be 150 MiB."""
+    line = json.dumps({"island": "Dream", "flipper_length_mm": 190.5, "note": "x" * 200}) + "\n"
+    peaks = []
+    for rows in (30_000, 230_000):
+        source = tmp_path / f"{rows}.jsonl"
+        source.write_text(line * rows)
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                PEAK.replace("iris", "penguins"),
+                str(source),
+                str(tmp_path / "out.jsonl"),
+            ],
+            cwd=PROJECT,
+            env=environment(home) | {"PYTHONPATH": os.fspath(PROJECT)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        peaks.append(int(done.stdout))
+
+    assert peaks[1] - peaks[0] < 40, peaks

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ import pytest
 from pyarrow import parquet
 
 from models_store.errors import InvalidInput
-from models_store.spec import Spec
+from models_store.spec import Features, Spec, category
 from prediction import frames
 from prediction.files import Source
 from prediction.frames import Rows
@@ -141,3 +142,60 @@ def test_a_frame_of_mixed_values_is_read_row_by_row(specs: dict[str, Spec]) -> N
     assert [True, False, True] == found.kept.tolist()
     assert [3.5, 3.5] == found.columns["sepal_width_cm"].tolist()
     assert (2, "sepal_width_cm") == (found.problems[0].row, found.problems[0].field)
+
+
+@pytest.mark.parametrize(
+    "kinds", [{"flipper_length_mm": "Int64", "island": "string"}, {"island": "category"}]
+)
+def test_a_frame_of_nullable_types_is_read(kinds: dict[str, Any], specs: dict[str, Spec]) -> None:
+    """Whichever of its types pandas has chosen, a missing value is one."""
+    frame = pd.DataFrame({"island": ["Dream", "Biscoe", None], "flipper_length_mm": [190, None, 217]})
+
+    found = frames.validate(
+        specs["penguins"], frames.from_pandas(frame.astype(kinds), specs["penguins"]), 1
+    )
+
+    assert ["Dream", "Biscoe"] == found.columns["island"].tolist()
+    assert [True, True, False] == found.kept.tolist()
+    assert np.array_equal([190.0, np.nan], found.columns["flipper_length_mm"], equal_nan=True)
+
+
+@pytest.mark.parametrize("good", [217, 217.0, np.int64(217), np.float32(217), Decimal(217)])
+@pytest.mark.parametrize("bad", ["wide", 2**70, np.array([1, 2]), True, "half \ud800"], ids=str)
+def test_beside_a_value_that_is_none_a_number_stays_one(
+    good: Any, bad: Any, specs: dict[str, Spec]
+) -> None:
+    """Numbers of any kind, and what is missing, in a column that holds anything else too."""
+    values = pd.Series([good, bad, None, pd.NA, float("nan")], dtype=object)
+    frame = pd.DataFrame({"island": ["Dream"] * 5, "flipper_length_mm": values})
+
+    found = frames.validate(specs["penguins"], frames.from_pandas(frame, specs["penguins"]), 1)
+
+    assert [True, False, True, True, True] == found.kept.tolist()
+    assert 217.0 == found.columns["flipper_length_mm"][0]
+
+
+class Rated(Features):
+    """A feature whose categories look like numbers."""
+
+    stars: Literal["1", "2"] = category("Stars", example="1")
+
+
+def test_a_number_is_no_category(specs: dict[str, Spec]) -> None:
+    """As over HTTP, where 1 is refused in the place of "1"."""
+    spec = Spec("rated", "Rated", Rated, ("a", "b"), specs["iris"].load, specs["iris"].pipeline)
+
+    for column in (pyarrow.array([1, 2]), pyarrow.array([1, 2]).dictionary_encode()):
+        assert 0 == len(frames.validate(spec, {"stars": column}, 1))
+    for column in (pyarrow.array(["1", "2"]), pyarrow.array(["1", "2"]).dictionary_encode()):
+        assert 2 == len(frames.validate(spec, {"stars": column}, 1))
+
+
+def test_columns_that_are_missing_or_twice_are_told(specs: dict[str, Spec]) -> None:
+    """By name, and with those that are there."""
+    with pytest.raises(
+        InvalidInput, match=r"the frame: a column is missing: iris needs .*, and there is a, 0"
+    ):
+        frames.demand(specs["iris"], ["a", 0], "the frame")  # type: ignore[list-item]
+    with pytest.raises(InvalidInput, match="the frame: two columns are named 'who': rename one"):
+        frames.demand(specs["iris"], [*IRIS, "who", "who"], "the frame")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -12,7 +14,7 @@ import pandas as pd
 import pytest
 
 from models_store import store
-from models_store.errors import UnknownVersion
+from models_store.errors import InvalidInput, UnknownVersion
 from models_store.spec import Spec
 from prediction import batch
 from prediction.errors import ServerFailed
@@ -46,6 +48,41 @@ def test_a_server_gives_the_same_numbers(
         same = ["predicted_class", "model", "version", *spec.inputs]
         pd.testing.assert_frame_equal(one[same], two[same])
         assert len(frame) == two["prediction_id"].nunique()
+
+
+def test_a_url_may_end_with_a_slash(server: Server, home: Path, specs: dict[str, Spec]) -> None:
+    """As browsers show it."""
+    frame = specs["iris"].load()[0].head(3)
+
+    assert ["setosa"] * 3 == batch.score("iris", frame, server=f"{server.url}//")[
+        "predicted_class"
+    ].tolist()
+
+
+def recorded(home: Path) -> int:
+    """Return how many predictions a home's journal has."""
+    with closing(sqlite3.connect(home / "journal.db")) as connection:
+        return int(connection.execute("SELECT count(*) FROM predictions").fetchone()[0])
+
+
+@pytest.mark.parametrize("recorder", ["journal", "server"])
+@pytest.mark.parametrize("kind", ["frame", "file"])
+def test_strict_records_nothing_if_a_row_is_refused(
+    recorder: str, kind: str, server: Server, home: Path, tmp_path: Path, specs: dict[str, Spec]
+) -> None:
+    """Though thousands of good rows come before it."""
+    frame = random_frame(specs["iris"], 3_000)
+    frame.loc[2_999, "petal_width_cm"] = 99.0
+    frame.to_parquet(tmp_path / "rows.parquet")
+    asked = {"journal": True} if recorder == "journal" else {"server": server.url}
+    where = home if recorder == "journal" else server.home
+    files = (tmp_path / "rows.parquet", tmp_path / "out.parquet")
+    before = recorded(where)
+
+    with pytest.raises(InvalidInput, match="row 3000: petal_width_cm"):
+        batch.score("iris", *([frame] if kind == "frame" else files), strict=True, **asked)
+
+    assert before == recorded(where)
 
 
 def test_recorded_rows_can_be_labelled(home: Path, tmp_path: Path, specs: dict[str, Spec]) -> None:
@@ -84,8 +121,9 @@ def test_a_server_that_is_none_is_told(server: Server, specs: dict[str, Spec]) -
     """Nobody there, something else there, or no URL at all."""
     frame = specs["iris"].load()[0]
     for url in (f"http://127.0.0.1:{free_port()}", f"{server.url}/models", "nowhere"):
-        with pytest.raises(ServerFailed, match="does not answer"):
+        with pytest.raises(ServerFailed, match="does not answer") as caught:
             batch.score("iris", frame, server=url)
+        assert "\n" not in str(caught.value)
 
 
 def promote(server: Server, version: str) -> None:

@@ -197,30 +197,46 @@ MALFORMED = {
     "an endless cell.csv": b"name\n" + b"x" * 200_000,
     "no JSON.jsonl": b"name: setosa\n",
     "no object.jsonl": b'["setosa"]\n',
-    "an empty line.jsonl": b'{"name": "setosa"}\n\n{"name": "virginica"}\n',
+    "NaN.jsonl": b'{"name": NaN}\n',
+    "infinity.jsonl": b'{"name": -Infinity}\n',
     "half an object.jsonl": b'{"name": "setosa"}\n{"name": ',
     "another encoding.jsonl": '{"name": "mäßig"}'.encode("latin-1"),
     "endlessly deep.jsonl": b'{"name": ' + b"[" * 100_000,
     "text.parquet": b"name,size\na,1\n",
     "empty.parquet": b"",
     "only its frame.parquet": b"PAR1" + b"\x00" * 100 + b"PAR1",
-    "missing.csv": None,
-    "missing.jsonl": None,
-    "missing.parquet": None,
 }
 
 
 @pytest.mark.parametrize("name", MALFORMED)
 def test_a_malformed_file_is_one_clear_error(tmp_path: Path, name: str) -> None:
-    """A file that is not what its name says, or not there, is an error that names it, in one line."""
+    """A file that is not what its name says is an error that names it, in one line."""
     path = tmp_path / name
-    content = MALFORMED[name]
-    if content is not None:
-        path.write_bytes(content)
+    path.write_bytes(MALFORMED[name])
 
     with pytest.raises(InvalidInput) as caught:
         read(path)
     assert_one_sentence(caught.value, f"{path} can't be read: ")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_that_is_not_there_is_one_clear_error(tmp_path: Path, kind: str) -> None:
+    """And a folder is told to be one, whatever its name."""
+    with pytest.raises(InvalidInput) as caught:
+        read(tmp_path / f"rows{kind}")
+    assert f"there is no file {tmp_path / f'rows{kind}'}" == str(caught.value)
+
+    (tmp_path / f"rows{kind}").mkdir()
+    with pytest.raises(InvalidInput) as caught:
+        read(tmp_path / f"rows{kind}")
+    assert_one_sentence(caught.value, f"{tmp_path / f'rows{kind}'} is a folder: ")
+
+
+def test_blank_lines_of_json_are_no_rows(tmp_path: Path) -> None:
+    """Neither in the midst nor at the end, where many programs leave one."""
+    (tmp_path / "rows.jsonl").write_bytes(b'{"name": "setosa"}\n\n{"name": "virginica"}\r\n \n')
+
+    assert [{"name": "setosa"}, {"name": "virginica"}] == read(tmp_path / "rows.jsonl")
 
 
 def assert_one_sentence(error: InvalidInput, beginning: str) -> None:

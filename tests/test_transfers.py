@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,8 @@ from prediction.retention import DAY_US
 from tests import commands, databases
 from tests.commands import IRIS_FEATURES, Main, command, iris, label_all, read
 from tests.databases import record
-from tests.serving import PROJECT, environment, run
+from tests.scoring import random_frame
+from tests.serving import PROJECT, Server, environment, run
 
 postgres = databases.postgres
 journal_url = databases.journal_url
@@ -250,3 +253,44 @@ def test_the_command_scores_and_its_exit_code_tells_of_refused_rows(
     assert (1, "") == (done.returncode, done.stdout)
     assert done.stderr.startswith("prediction score: row 10: petal_width_cm: must be")
     assert 1 == len(done.stderr.splitlines())
+
+
+def test_a_server_needs_no_home_here(server: Server, tmp_path: Path) -> None:
+    """Neither a folder nor a journal, not even one that answers."""
+    (tmp_path / "rows.csv").write_text("island,flipper_length_mm\nBiscoe,217\n")
+    home = tmp_path / "home"
+    arguments = ("score", "penguins", str(tmp_path / "rows.csv"), str(tmp_path / "out.csv"))
+
+    done = command(
+        home, *arguments, "--server", f"{server.url}/", database_url="postgresql://nobody@127.0.0.1:1/none"
+    )
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert ["Gentoo"] == [row["predicted_class"] for row in read(tmp_path / "out.csv")]
+    (told,) = (line for line in done.stdout.splitlines() if "no column for" in line)
+    assert all(name in told for name in ("bill_length_mm", "bill_depth_mm", "body_mass_g", "sex"))
+    assert not home.exists()
+
+
+def test_an_interrupted_command_leaves_no_file(home: Path, tmp_path: Path, specs: dict[str, Spec]) -> None:
+    """One sentence, the exit code that shells know, and nothing half-written."""
+    random_frame(specs["penguins"], 200_000).to_json(tmp_path / "rows.jsonl", orient="records", lines=True)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    process = subprocess.Popen(
+        ["python", "-m", "prediction", "score", "penguins", tmp_path / "rows.jsonl", folder / "out.jsonl"],
+        cwd=PROJECT,
+        env=environment(home),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not any(path.stat().st_size for path in folder.glob(".out.jsonl.*")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+
+    output, errors = process.communicate(timeout=60)
+
+    assert (130, "", "prediction score: interrupted\n") == (process.returncode, output, errors)
+    assert [] == list(folder.iterdir())
