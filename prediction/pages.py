@@ -65,8 +65,13 @@ def percent(share: float | None) -> str:
 
 
 def number(value: float) -> str:
-    """Write a number with separators of thousands, and at most four digits behind the point."""
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+    """Write a number with four digits that matter, and all those before the point, by thousands."""
+    return f"{value:,.0f}" if isinstance(value, int) or abs(value) >= 1000 else f"{value:.4g}"
+
+
+def plain(value: float | str) -> str:
+    """Write a value as it is, a whole number without a point."""
+    return str(value).removesuffix(".0")
 
 
 def clock(at: str) -> str:

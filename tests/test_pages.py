@@ -46,6 +46,9 @@ def test_figures_for_people() -> None:
     """Shares, numbers, p-values, times and names."""
     assert ("93.4\u00a0%", "-") == (pages.percent(0.934), pages.percent(None))
     assert ("12,345", "0.1", "1,235") == (pages.number(12345), pages.number(0.1), pages.number(1234.567))
+    assert ("10,000", "-1,234,568") == (pages.number(10_000.0), pages.number(-1_234_567.8))
+    found = [pages.plain(value) for value in (3750.0, 39.1, 12345.678, "male")]
+    assert ["3750", "39.1", "12345.678", "male"] == found
     assert ("< 0.001", "0.050") == (pages.p_value(0.00001), pages.p_value(0.05))
     assert "2026-11-23 08:30:00" == pages.clock("2026-11-23T08:30:00.123456+00:00")
     assert ("sepal length", "body mass g") == (
