@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 from functools import cache
 from pathlib import Path
@@ -35,6 +36,15 @@ def asset(name: str) -> Path:
 
 
 @cache
+def fingerprint(*names: str) -> str:
+    """Return a few digits that change when one of these assets does."""
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(asset(name).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -46,11 +56,12 @@ def _environment() -> Environment:
     environment.filters |= {
         "percent": percent,
         "number": number,
+        "plain": plain,
         "clock": clock,
         "p_value": p_value,
         "words": words,
     }
-    environment.globals["inlined"] = inlined
+    environment.globals |= {"inlined": inlined, "fingerprint": fingerprint, "assets": tuple(ASSETS)}
     return environment
 
 

@@ -139,7 +139,7 @@ def test_a_run_shows_its_progress_and_its_verdict(world: World) -> None:
 
 
 def test_headers_let_nothing_in(world: World) -> None:
-    """No script but our files, no frame, nothing kept; assets are typed and kept for a while."""
+    """No script but our files, no frame, nothing kept; assets are typed."""
     headers = world.get("/dashboard").headers
 
     assert "script-src 'self';" in headers["content-security-policy"]
@@ -150,6 +150,21 @@ def test_headers_let_nothing_in(world: World) -> None:
         answer = world.get(f"/dashboard/{name}")
         assert answer.headers["content-type"].startswith(kind)
         assert pages.asset(name).read_bytes() == answer.content
+
+
+@pytest.mark.parametrize("name", pages.ASSETS)
+def test_an_asset_is_asked_for_again_unless_its_address_names_its_contents(world: World, name: str) -> None:
+    """So a new page never meets an old script: what has not changed is a 304, and plotly's is named."""
+    answer = world.get(f"/dashboard/{name}")
+    again = world.get(f"/dashboard/{name}", **{"If-None-Match": answer.headers["etag"]})
+    other = world.get(f"/dashboard/{name}", **{"If-None-Match": '"older"'})
+    named = world.get(f"/dashboard/{name}?v={pages.fingerprint(name)}")
+    misnamed = world.get(f"/dashboard/{name}?v=older")
+
+    assert ["no-cache"] * 4 == [each.headers["cache-control"] for each in (answer, again, other, misnamed)]
+    assert (304, b"", 200) == (again.status_code, again.content, other.status_code)
+    assert "max-age=31536000, immutable" == named.headers["cache-control"]
+    assert f"plotly.js?v={pages.fingerprint('plotly.js')}" in world.get("/dashboard").text
 
 
 @pytest.mark.parametrize(

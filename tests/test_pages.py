@@ -17,6 +17,14 @@ def test_every_asset_is_a_file() -> None:
     assert pages.asset("plotly.js").stat().st_size > 1_000_000
 
 
+def test_a_fingerprint_is_that_of_the_contents() -> None:
+    """Each file has its own, several have one together, and it can stand in an address."""
+    found = [pages.fingerprint(name) for name in pages.ASSETS]
+
+    assert len({*found, pages.fingerprint(*pages.ASSETS)}) == len(pages.ASSETS) + 1
+    assert all(re.fullmatch("[0-9a-f]{16}", each) for each in found)
+
+
 def test_what_is_missing_is_an_error() -> None:
     """A template that asks for a value which is not given fails, and shows no gap."""
     with pytest.raises(UndefinedError):
