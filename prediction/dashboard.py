@@ -118,7 +118,7 @@ def describe(spec: Spec, home: Path, journal: Journal, span: monitoring.Window) 
         "spec": spec,
         "health": health,
         "figures": figures,
-        "over_time": plots.accuracy(health),
+        "over_time": plots.accuracy(health, iso(_end_us(span))),
         "champion": champion,
         "champion_at": iso(champion.at_us) if champion else None,
         "versions": store.versions(home, spec.name),
@@ -128,3 +128,8 @@ def describe(spec: Spec, home: Path, journal: Journal, span: monitoring.Window) 
         "agree": all(champion and row["version"] == champion.to_version for row in workers),
         "now": iso(span.until_us),
     }
+
+
+def _end_us(span: monitoring.Window) -> int:
+    """Return where the last bucket ends."""
+    return span.until_us + (span.since_us - span.until_us) % span.bucket_us
