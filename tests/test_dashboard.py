@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,6 +99,28 @@ def test_it_shows_what_is_served_and_how_it_does(world: World) -> None:
     assert 'class="pill drifted">drifted' in page
     assert "&lt;b&gt;a test&lt;/b&gt;" in page
     assert "<b>a test</b>" not in page
+    assert "not of the champion" not in page
+
+
+def test_figures_of_another_version_are_not_the_champions(world: World) -> None:
+    """A champion that has not answered yet has none: the three cards name the version that has."""
+    version = fill(world.journal, world.home, world.specs["iris"])
+    world.journal.promote("iris", "brand-new", "d" * 64, by="test", reason="better")
+    page = world.get("/dashboard").text
+
+    assert 3 == page.count(f'of <span class="mono">{version}</span>, not of the champion')
+
+
+def test_an_accuracy_plot_stays_until_its_last_piece_ends(world: World) -> None:
+    """Two pages of one minute hold the same figure, though time goes on."""
+    fill(world.journal, world.home, world.specs["iris"])
+    ends = []
+    for _ in range(2):
+        page = world.get("/dashboard?window=30d").text
+        ends.append(re.findall(r'"range": \["([^"]+)", "([^"]+)"\]', page)[0])
+
+    assert ends[0] == ends[1]
+    assert {"00:00.000000+00:00"} == {end[14:] for end in ends[0]}
 
 
 def test_single_predictions_are_for_administrators(world: World) -> None:
