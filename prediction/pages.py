@@ -57,6 +57,7 @@ def _environment() -> Environment:
         "percent": percent,
         "number": number,
         "plain": plain,
+        "typeset": typeset,
         "clock": clock,
         "p_value": p_value,
         "words": words,
@@ -83,6 +84,11 @@ def number(value: float) -> str:
 def plain(value: float | str) -> str:
     """Write a value as it is, a whole number without a point."""
     return str(value).removesuffix(".0")
+
+
+def typeset(sentence: str) -> str:
+    """Write a sentence with an arrow that no line is broken within."""
+    return sentence.replace(" -> ", "\N{NO-BREAK SPACE}\N{RIGHTWARDS ARROW} ")
 
 
 def clock(at: str) -> str:

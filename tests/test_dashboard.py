@@ -15,6 +15,7 @@ from prediction import pages, runs
 from prediction.dashboard import Dashboard
 from prediction.entrance import Entrance
 from prediction.journal import Journal
+from prediction.pages import plain
 from tests import databases
 from tests.databases import prediction, record
 from tests.test_reports import fill
@@ -82,7 +83,10 @@ def test_the_form_is_made_of_the_schema(world: World, name: str) -> None:
     for feature in world.specs[name].inputs.values():
         assert f'name="{feature.name}"' in page
         if not feature.categories:
-            assert f'min="{feature.low}" max="{feature.high}" value="{feature.example}"' in page
+            assert (
+                f'min="{plain(feature.low)}" max="{plain(feature.high)}" value="{plain(feature.example)}"'
+                in page
+            )
         for each in feature.categories:
             assert f">{each}</option>" in page
     for label in world.specs[name].classes:

@@ -57,6 +57,7 @@ def test_figures_for_people() -> None:
     assert ("10,000", "-1,234,568") == (pages.number(10_000.0), pages.number(-1_234_567.8))
     found = [pages.plain(value) for value in (3750.0, 39.1, 12345.678, "male")]
     assert ["3750", "39.1", "12345.678", "male"] == found
+    assert "log-loss 0.11\u00a0\u2192 0.08" == pages.typeset("log-loss 0.11 -> 0.08")
     assert ("< 0.001", "0.050") == (pages.p_value(0.00001), pages.p_value(0.05))
     assert "2026-11-23 08:30:00" == pages.clock("2026-11-23T08:30:00.123456+00:00")
     assert ("sepal length", "body mass g") == (
