@@ -318,7 +318,7 @@ def test_an_exchange_keeps_focus_and_scrolling(browser: Browser, served: Server)
 
 def test_nothing_is_drawn_without_news(browser: Browser, served: Server) -> None:
     """Figures are drawn again where their data changes, and not because time goes on."""
-    with opened(browser, served) as page:
+    with opened(browser, served, "?window=30d") as page:
         page.wait_for_selector("#drift .main-svg")
         page.evaluate(
             "() => { const react = Plotly.react, said = document.documentElement.dataset; said.drawn = 0;"
