@@ -31,6 +31,9 @@ HEADERS = {
 }
 """Nothing from outside, and no script but our files; plotly sets styles of its own."""
 
+FOR_EVER = "max-age=31536000, immutable"
+"""For an address that names what is in the file; any other is asked for again each time."""
+
 
 @dataclass(frozen=True)
 class Dashboard:
@@ -75,8 +78,16 @@ class Dashboard:
     def asset(self, request: Request) -> Response:
         """`GET /dashboard/{file}`."""
         name = request.url.path.rpartition("/")[2]
-        headers = {"cache-control": "max-age=3600", "x-content-type-options": "nosniff"}
-        return FileResponse(pages.asset(name), media_type=pages.ASSETS[name], headers=headers)
+        path = pages.asset(name)
+        is_named = request.query_params.get("v") == pages.fingerprint(name)
+        headers = {
+            "cache-control": FOR_EVER if is_named else "no-cache",
+            "x-content-type-options": "nosniff",
+        }
+        answer = FileResponse(path, media_type=pages.ASSETS[name], headers=headers, stat_result=path.stat())
+        if request.headers.get("if-none-match") == answer.headers["etag"]:
+            return Response(status_code=304, headers=headers | {"etag": answer.headers["etag"]})
+        return answer
 
     def _recent(self, name: str) -> list[dict[str, Any]]:
         return [
@@ -107,7 +118,7 @@ def describe(spec: Spec, home: Path, journal: Journal, span: monitoring.Window) 
         "spec": spec,
         "health": health,
         "figures": figures,
-        "over_time": plots.accuracy(health),
+        "over_time": plots.accuracy(health, iso(_end_us(span))),
         "champion": champion,
         "champion_at": iso(champion.at_us) if champion else None,
         "versions": store.versions(home, spec.name),
@@ -117,3 +128,8 @@ def describe(spec: Spec, home: Path, journal: Journal, span: monitoring.Window) 
         "agree": all(champion and row["version"] == champion.to_version for row in workers),
         "now": iso(span.until_us),
     }
+
+
+def _end_us(span: monitoring.Window) -> int:
+    """Return where the last bucket ends."""
+    return span.until_us + (span.since_us - span.until_us) % span.bucket_us

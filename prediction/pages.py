@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 from functools import cache
 from pathlib import Path
@@ -35,6 +36,15 @@ def asset(name: str) -> Path:
 
 
 @cache
+def fingerprint(*names: str) -> str:
+    """Return a few digits that change when one of these assets does."""
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(asset(name).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -46,11 +56,13 @@ def _environment() -> Environment:
     environment.filters |= {
         "percent": percent,
         "number": number,
+        "plain": plain,
+        "typeset": typeset,
         "clock": clock,
         "p_value": p_value,
         "words": words,
     }
-    environment.globals["inlined"] = inlined
+    environment.globals |= {"inlined": inlined, "fingerprint": fingerprint, "assets": tuple(ASSETS)}
     return environment
 
 
@@ -65,8 +77,18 @@ def percent(share: float | None) -> str:
 
 
 def number(value: float) -> str:
-    """Write a number with separators of thousands, and at most four digits behind the point."""
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+    """Write a number with four digits that matter, and all those before the point, by thousands."""
+    return f"{value:,.0f}" if isinstance(value, int) or abs(value) >= 1000 else f"{value:.4g}"
+
+
+def plain(value: float | str) -> str:
+    """Write a value as it is, a whole number without a point."""
+    return str(value).removesuffix(".0")
+
+
+def typeset(sentence: str) -> str:
+    """Write a sentence with an arrow that no line is broken within."""
+    return sentence.replace(" -> ", "\N{NO-BREAK SPACE}\N{RIGHTWARDS ARROW} ")
 
 
 def clock(at: str) -> str:

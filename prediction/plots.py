@@ -11,8 +11,14 @@ from typing import Any
 Figure = dict[str, Any]
 
 
-def accuracy(health: dict[str, Any]) -> Figure:
-    """Draw accuracy by labels with its interval, the estimate without them, and each promotion."""
+def accuracy(health: dict[str, Any], end: str) -> Figure:
+    """Draw accuracy by labels with its interval, the estimate without them, and each promotion.
+
+    Parameters
+    ----------
+    end
+        Where the last piece of the window ends. It stays while time goes on, and so does the figure.
+    """
     over_time, promotions = health["over_time"], health["promotions"]
     labelled = [piece for piece in over_time if piece["accuracy"]]
     estimated = [piece for piece in over_time if piece["estimated_accuracy"]]
@@ -45,8 +51,9 @@ def accuracy(health: dict[str, Any]) -> Figure:
                 "name": "estimate without labels",
                 "x": [piece["at"] for piece in estimated],
                 "y": [piece["estimated_accuracy"]["value"] for piece in estimated],
-                "mode": "lines",
+                "mode": "lines+markers",
                 "line": {"color": "--trained", "width": 2, "dash": "dot"},
+                "marker": {"size": 3},
                 "customdata": [[piece["estimated_accuracy"]["n"]] for piece in estimated],
                 "hovertemplate": "%{y:.1%} (n = %{customdata[0]} sampled)",
             },
@@ -55,7 +62,7 @@ def accuracy(health: dict[str, Any]) -> Figure:
         "layout": {
             "height": 300,
             "hovermode": "x unified",
-            "xaxis": {"type": "date", "range": [health["since"], health["until"]]},
+            "xaxis": {"type": "date", "range": [health["since"], end]},
             "yaxis": {"tickformat": ".0%", "range": [min(_lowest(found), 0.5) - 0.02, 1.02]},
             "shapes": [_line(entry["at"]) for entry in promotions],
         },
@@ -81,7 +88,10 @@ def _line(at: str) -> Figure:
 
 
 def distribution(item: dict[str, Any]) -> Figure:
-    """Lay the distributions of one feature in training and live data over each other."""
+    """Lay the distributions of one feature in training and live data over each other.
+
+    Training data is dashed or hatched, so that nobody needs to tell colours apart.
+    """
     histogram = item["histogram"]
     bins, trained, live = histogram["bins"], histogram["trained"], histogram["live"]
     is_number = len(bins) == len(trained) + 1
@@ -91,15 +101,25 @@ def distribution(item: dict[str, Any]) -> Figure:
             {
                 "type": "scatter",
                 "mode": "lines",
-                "line": {"shape": "hvh", "width": 1.5, "color": f"--{name}"},
+                "line": {"shape": "hvh", "width": 1.5, "color": f"--{name}", "dash": dash},
                 "fill": "tozeroy",
                 "fillcolor": f"--{name}-faint",
             }
-            for name in ("trained", "live")
+            for name, dash in (("trained", "4px,3px"), ("live", "solid"))
         ]
     else:
         x = bins
-        series = [{"type": "bar", "marker": {"color": f"--{name}"}} for name in ("trained", "live")]
+        series = [
+            {
+                "type": "bar",
+                "marker": {
+                    "color": f"--{name}",
+                    "line": {"color": f"--{name}", "width": 1},
+                    "pattern": {"shape": shape, "size": 5},
+                },
+            }
+            for name, shape in (("trained", "/"), ("live", ""))
+        ]
     for trace, name, shares in zip(series, ("training data", "this window"), (trained, live), strict=True):
         trace |= {"x": x, "y": shares, "name": name, "hovertemplate": "%{y:.1%}"}
     return {

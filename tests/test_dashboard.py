@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from prediction import pages, runs
 from prediction.dashboard import Dashboard
 from prediction.entrance import Entrance
 from prediction.journal import Journal
+from prediction.pages import plain
 from tests import databases
 from tests.databases import prediction, record
 from tests.test_reports import fill
@@ -81,7 +83,10 @@ def test_the_form_is_made_of_the_schema(world: World, name: str) -> None:
     for feature in world.specs[name].inputs.values():
         assert f'name="{feature.name}"' in page
         if not feature.categories:
-            assert f'min="{feature.low}" max="{feature.high}" value="{feature.example}"' in page
+            assert (
+                f'min="{plain(feature.low)}" max="{plain(feature.high)}" value="{plain(feature.example)}"'
+                in page
+            )
         for each in feature.categories:
             assert f">{each}</option>" in page
     for label in world.specs[name].classes:
@@ -98,6 +103,28 @@ def test_it_shows_what_is_served_and_how_it_does(world: World) -> None:
     assert 'class="pill drifted">drifted' in page
     assert "&lt;b&gt;a test&lt;/b&gt;" in page
     assert "<b>a test</b>" not in page
+    assert "not of the champion" not in page
+
+
+def test_figures_of_another_version_are_not_the_champions(world: World) -> None:
+    """A champion that has not answered yet has none: the three cards name the version that has."""
+    version = fill(world.journal, world.home, world.specs["iris"])
+    world.journal.promote("iris", "brand-new", "d" * 64, by="test", reason="better")
+    page = world.get("/dashboard").text
+
+    assert 3 == page.count(f'of <span class="mono">{version}</span>, not of the champion')
+
+
+def test_an_accuracy_plot_stays_until_its_last_piece_ends(world: World) -> None:
+    """Two pages of one minute hold the same figure, though time goes on."""
+    fill(world.journal, world.home, world.specs["iris"])
+    ends = []
+    for _ in range(2):
+        page = world.get("/dashboard?window=30d").text
+        ends.append(re.findall(r'"range": \["([^"]+)", "([^"]+)"\]', page)[0])
+
+    assert ends[0] == ends[1]
+    assert {"00:00.000000+00:00"} == {end[14:] for end in ends[0]}
 
 
 def test_single_predictions_are_for_administrators(world: World) -> None:
@@ -139,7 +166,7 @@ def test_a_run_shows_its_progress_and_its_verdict(world: World) -> None:
 
 
 def test_headers_let_nothing_in(world: World) -> None:
-    """No script but our files, no frame, nothing kept; assets are typed and kept for a while."""
+    """No script but our files, no frame, nothing kept; assets are typed."""
     headers = world.get("/dashboard").headers
 
     assert "script-src 'self';" in headers["content-security-policy"]
@@ -150,6 +177,21 @@ def test_headers_let_nothing_in(world: World) -> None:
         answer = world.get(f"/dashboard/{name}")
         assert answer.headers["content-type"].startswith(kind)
         assert pages.asset(name).read_bytes() == answer.content
+
+
+@pytest.mark.parametrize("name", pages.ASSETS)
+def test_an_asset_is_asked_for_again_unless_its_address_names_its_contents(world: World, name: str) -> None:
+    """So a new page never meets an old script: what has not changed is a 304, and plotly's is named."""
+    answer = world.get(f"/dashboard/{name}")
+    again = world.get(f"/dashboard/{name}", **{"If-None-Match": answer.headers["etag"]})
+    other = world.get(f"/dashboard/{name}", **{"If-None-Match": '"older"'})
+    named = world.get(f"/dashboard/{name}?v={pages.fingerprint(name)}")
+    misnamed = world.get(f"/dashboard/{name}?v=older")
+
+    assert ["no-cache"] * 4 == [each.headers["cache-control"] for each in (answer, again, other, misnamed)]
+    assert (304, b"", 200) == (again.status_code, again.content, other.status_code)
+    assert "max-age=31536000, immutable" == named.headers["cache-control"]
+    assert f"plotly.js?v={pages.fingerprint('plotly.js')}" in world.get("/dashboard").text
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,14 @@ def test_every_asset_is_a_file() -> None:
     assert pages.asset("plotly.js").stat().st_size > 1_000_000
 
 
+def test_a_fingerprint_is_that_of_the_contents() -> None:
+    """Each file has its own, several have one together, and it can stand in an address."""
+    found = [pages.fingerprint(name) for name in pages.ASSETS]
+
+    assert len({*found, pages.fingerprint(*pages.ASSETS)}) == len(pages.ASSETS) + 1
+    assert all(re.fullmatch("[0-9a-f]{16}", each) for each in found)
+
+
 def test_what_is_missing_is_an_error() -> None:
     """A template that asks for a value which is not given fails, and shows no gap."""
     with pytest.raises(UndefinedError):
@@ -46,6 +54,10 @@ def test_figures_for_people() -> None:
     """Shares, numbers, p-values, times and names."""
     assert ("93.4\u00a0%", "-") == (pages.percent(0.934), pages.percent(None))
     assert ("12,345", "0.1", "1,235") == (pages.number(12345), pages.number(0.1), pages.number(1234.567))
+    assert ("10,000", "-1,234,568") == (pages.number(10_000.0), pages.number(-1_234_567.8))
+    found = [pages.plain(value) for value in (3750.0, 39.1, 12345.678, "male")]
+    assert ["3750", "39.1", "12345.678", "male"] == found
+    assert "log-loss 0.11\u00a0\u2192 0.08" == pages.typeset("log-loss 0.11 -> 0.08")
     assert ("< 0.001", "0.050") == (pages.p_value(0.00001), pages.p_value(0.05))
     assert "2026-11-23 08:30:00" == pages.clock("2026-11-23T08:30:00.123456+00:00")
     assert ("sepal length", "body mass g") == (

@@ -84,3 +84,16 @@ def test_the_report_is_one_file(
     assert ("&lt;b&gt;a test&lt;/b&gt;" in page) is filled
     assert ("data-figure=" in without_scripts) is filled
     assert ("No predictions in the last 24h" in page) is not filled
+    assert "<form" not in page
+    assert "below" not in without_scripts
+
+
+def test_the_report_says_whose_figures_it_shows(
+    trained_home: Path, journal: Journal, specs: dict[str, Spec]
+) -> None:
+    """A champion that has not answered yet is not credited with another version's."""
+    version = fill(journal, trained_home, specs["iris"])
+    journal.promote("iris", "brand-new", "d" * 64, by="test", reason="better")
+    values = dashboard.describe(specs["iris"], trained_home, journal, monitoring.window("24h"))
+
+    assert 3 == reports.html(values).count(f'of <span class="mono">{version}</span>, not of the champion')

@@ -3,26 +3,33 @@
 "use strict";
 
 const REFRESH_MS = 3000;
-const model = document.body.dataset.model;
 let token = "";
-let refreshing = null;
+let last = Promise.resolve();
+let waiting = 0;
 
 const byId = (id) => document.getElementById(id);
+const path = (call) => `/${document.body.dataset.model}/${call}`;
 
 function headers() {
-  return token ? { Authorization: `Bearer ${token}` } : {};
+  if (!token) return {};
+  // fetch takes bytes only, and throws at other letters; the server compares the bytes of UTF-8.
+  const bytes = new TextEncoder().encode(`Bearer ${token}`);
+  return { Authorization: String.fromCharCode(...bytes) };
 }
 
-async function post(call, body) {
-  const answer = await fetch(`/${model}/${call}`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json", ...headers() },
-    body: JSON.stringify(body),
-  });
+async function call(address, options = {}) {
+  const sent = fetch(address, { ...options, headers: { ...options.headers, ...headers() } });
+  const answer = await sent.catch(() => Promise.reject(new Error("the server does not answer")));
   const said = await answer.json();
   if (answer.ok) return said;
-  if (answer.status === 401) token = "";
-  throw new Error(said.error);
+  if (answer.status !== 401) throw new Error(said.error);
+  token = "";
+  throw new Error("that is not the admin token");
+}
+
+function post(name, body) {
+  const options = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  return call(path(name), options);
 }
 
 function notice(text) {
@@ -33,100 +40,170 @@ function notice(text) {
 
 // ---------------------------------------------------------------------------------- staying true
 
-function exchange(old, fresh) {
-  if (old.source === fresh.innerHTML) return;
+function exchange(old, fresh, force) {
+  const differs = old.source !== fresh.innerHTML;
+  const isWaiting = differs && !force && "patient" in old.dataset && isBeingRead(old);
+  if ("patient" in old.dataset) offer(isWaiting);
+  if (!differs || isWaiting) return;
   const open = [...old.querySelectorAll("details[open]")].map((each) => each.dataset.key);
-  const focused = old.contains(document.activeElement) ? describe(document.activeElement) : null;
-  for (const plot of old.querySelectorAll(".plot")) Plotly.purge(plot);
+  const scrolled = [...old.querySelectorAll(".scroll")].map((each) => [selectorOf(each), each.scrollLeft]);
+  const plots = new Map([...old.querySelectorAll(".plot")].map((each) => [each.ariaLabel, each]));
+  const comeBack = old.contains(document.activeElement) ? place(document.activeElement) : null;
   old.source = fresh.innerHTML;
   old.innerHTML = fresh.innerHTML;
   for (const each of old.querySelectorAll("details")) each.open = open.includes(each.dataset.key);
-  for (const plot of old.querySelectorAll(".plot")) draw(plot);
-  if (focused) old.querySelector(focused)?.focus();
+  for (const made of old.querySelectorAll(".plot")) keep(plots, made);
+  for (const gone of plots.values()) Plotly.purge(gone);
+  for (const [selector, left] of scrolled) old.querySelector(selector)?.scrollTo({ left });
+  comeBack?.();
 }
 
-function describe(element) {
+function isBeingRead(part) {
+  const isSelected = !getSelection().isCollapsed && getSelection().containsNode(part, true);
+  return isSelected || part.contains(document.activeElement) || Boolean(part.querySelector("details[open]"));
+}
+
+function offer(isWaiting) {
+  if (isWaiting === Boolean(byId("waiting").firstChild)) return;
+  const button = element("button", "Show them");
+  button.type = "button";
+  button.addEventListener("click", async () => {
+    await refresh(true);
+    byId("recent-title").focus();
+  });
+  byId("waiting").replaceChildren(...(isWaiting ? ["Newer predictions and labels wait. ", button] : []));
+}
+
+function keep(plots, made) {
+  const kept = plots.get(made.ariaLabel);
+  if (!kept) return draw(made);
+  plots.delete(made.ariaLabel);
+  made.replaceWith(kept);
+  if (kept.dataset.figure === made.dataset.figure) return;
+  kept.dataset.figure = made.dataset.figure;
+  draw(kept);
+}
+
+function selectorOf(element) {
   const details = element.closest("details");
-  if (element.tagName === "SUMMARY" && details) return `details[data-key="${details.dataset.key}"] > summary`;
+  const within = details ? `details[data-key="${details.dataset.key}"] ` : "";
+  if (element.tagName === "SUMMARY") return `${within}> summary`;
+  if (element.matches(".scroll")) return `${within}.scroll[aria-label="${element.ariaLabel}"]`;
+  if (element.matches("nav a")) return `#${element.closest("nav").id} a[href="${element.getAttribute("href")}"]`;
   const { do: act, version, run } = element.dataset;
   if (!act) return null;
   return `[data-do="${act}"]` + (version ? `[data-version="${version}"]` : "") + (run ? `[data-run="${run}"]` : "");
 }
 
-async function fetchPage() {
-  const pulse = byId("pulse");
-  try {
-    const answer = await fetch(location.href, { headers: headers() });
-    if (!answer.ok) throw new Error(String(answer.status));
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    for (const old of document.querySelectorAll("[data-live]")) {
-      const fresh = page.getElementById(old.id);
-      if (fresh) exchange(old, fresh);
-    }
-    pulse.textContent = "live";
-    pulse.classList.remove("lost");
-  } catch {
-    pulse.textContent = "no answer";
-    pulse.classList.add("lost");
+// Returns what leads the focus back to an element, or to its section's heading once the element is gone.
+function place(element) {
+  const selector = selectorOf(element);
+  const title = element.closest("section")?.querySelector("h2").id;
+  return () => {
+    const same = selector && document.querySelector(selector);
+    same?.focus();
+    if (title && (!same || document.activeElement !== same)) byId(title).focus();
+  };
+}
+
+function show(page, force) {
+  const isOther = page.body.dataset.model !== document.body.dataset.model;
+  document.body.dataset.model = page.body.dataset.model;
+  document.title = page.title;
+  for (const old of document.querySelectorAll(isOther ? "[data-live], [data-model-part]" : "[data-live]")) {
+    const fresh = page.getElementById(old.id);
+    if (fresh) exchange(old, fresh, force || isOther);
   }
 }
 
-function refresh() {
-  refreshing ??= fetchPage().finally(() => (refreshing = null));
-  return refreshing;
+async function fetchPage(force) {
+  const address = location.href;
+  let state = "live";
+  try {
+    const answer = await fetch(address, { headers: headers() });
+    if (!answer.ok) throw new Error(String(answer.status));
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const isNewer = page.documentElement.dataset.made !== document.documentElement.dataset.made;
+    if (isNewer) state = "the server has a newer page: reload this one";
+    else if (address === location.href) show(page, force);
+  } catch {
+    state = "no answer";
+  }
+  byId("pulse").classList.toggle("lost", state !== "live");
+  if (byId("pulse").textContent !== state) byId("pulse").textContent = state;
 }
+
+// One after the other: what is asked for after a change must not be told what was so before it.
+function refresh(force = false) {
+  waiting += 1;
+  last = last.then(() => fetchPage(force)).finally(() => (waiting -= 1));
+  return last;
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("nav a");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  if (link.href !== location.href) history.pushState(null, "", link.href);
+  refresh(true);
+});
+
+window.addEventListener("popstate", () => refresh(true));
 
 // --------------------------------------------------------------------------------------- steering
 
-function ask(title, wantsReason) {
+// Asks for what is missing, and does it; what was typed stays until it is done or left.
+function ask(title, wantsReason, act) {
   const dialog = byId("ask");
   const form = dialog.querySelector("form");
+  const missing = () => {
+    byId("ask-token").hidden = Boolean(token);
+    form.token.required = !token;
+  };
   form.reset();
   byId("ask-title").textContent = title;
   byId("ask-error").textContent = "";
   byId("ask-reason").hidden = !wantsReason;
-  byId("ask-token").hidden = Boolean(token);
   form.reason.required = wantsReason;
-  form.token.required = !token;
-  dialog.returnValue = "";
+  missing();
+  form.onsubmit = async (event) => {
+    event.preventDefault();
+    if (!token) token = form.token.value;
+    byId("ask-error").textContent = "";
+    event.submitter.disabled = true; // once is enough
+    const failed = await act(form.reason.value).then(() => null, (error) => error);
+    event.submitter.disabled = false;
+    if (!failed) return dialog.close();
+    byId("ask-error").textContent = failed.message;
+    missing();
+    (token ? event.submitter : form.token).focus();
+    form.token.select();
+  };
   dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.onclose = () => {
-      if (dialog.returnValue !== "go") return resolve(null);
-      if (!token) token = form.token.value;
-      resolve({ reason: form.reason.value });
-      form.reset();
-    };
-  });
+  return new Promise((resolve) => (dialog.onclose = resolve)).finally(() => form.reset());
 }
 
-async function steer(act, { version, run }) {
+async function steer(button) {
+  const { do: act, version, run } = button.dataset;
+  const model = document.body.dataset.model;
+  const comeBack = place(button);
   const titles = {
     retrain: `Retrain ${model}?`,
     cancel: "Cancel this retraining?",
     promote: `Make ${version} the champion of ${model}?`,
     rollback: `Go back to the champion before, of ${model}?`,
   };
-  const wantsReason = act === "promote" || act === "rollback";
-  if (wantsReason || !token) {
-    const given = await ask(titles[act], wantsReason);
-    if (!given) return;
-    var reason = given.reason;
-  }
-  const bodies = {
-    retrain: { force: true },
-    cancel: { run_id: run },
-    promote: { version, reason },
-    rollback: { reason },
-  };
-  try {
-    const said = await post(act, bodies[act]);
+  const bodies = { retrain: { force: byId("force").checked }, cancel: { run_id: run }, promote: { version }, rollback: {} };
+  const send = async (reason) => {
+    const said = await post(act, reason ? { ...bodies[act], reason } : bodies[act]);
     notice(said.to ? `${said.to} is the champion: workers follow within two seconds` : `the retraining is ${said.status}`);
-  } catch (error) {
-    notice(error.message);
-  }
+  };
+  const wantsReason = act === "promote" || act === "rollback";
+  if (wantsReason || !token) await ask(titles[act], wantsReason, send);
+  else await send().catch((error) => notice(error.message));
   locked();
   await refresh();
+  if (document.activeElement === document.body) comeBack();
 }
 
 function locked() {
@@ -136,21 +213,16 @@ function locked() {
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-do]");
-  if (button) steer(button.dataset.do, button.dataset);
+  if (button) steer(button);
 });
 
+byId("leave").addEventListener("click", () => byId("ask").close());
+
 byId("unlock")?.addEventListener("click", async () => {
-  if (token) {
-    token = "";
-  } else if (await ask("Unlock this page", false)) {
-    const answer = await fetch(`/${model}/predictions?limit=1`, { headers: headers() });
-    if (!answer.ok) {
-      token = "";
-      notice((await answer.json()).error);
-    }
-  }
+  if (token) token = "";
+  else await ask("Unlock this page", false, () => call(path("predictions?limit=1")));
   locked();
-  await refresh();
+  await refresh(true);
 });
 
 // ------------------------------------------------------------------------ predicting, and being told
@@ -175,7 +247,7 @@ function percent(share) {
   return `${(100 * share).toFixed(1)}\u00a0%`;
 }
 
-function show(said) {
+function tell(said) {
   const shown = [element("p", "", "said")];
   shown[0].append(element("b", said.predicted_class), ` ${percent(said.probabilities[said.predicted_class])}`);
   for (const [name, p] of Object.entries(said.probabilities)) {
@@ -184,7 +256,7 @@ function show(said) {
     meter.max = 1;
     meter.value = p;
     meter.setAttribute("aria-label", `probability of ${name}`);
-    line.append(element("span", name), meter, element("span", percent(p), "note"));
+    line.append(element("span", name), meter, element("span", percent(p), "note right"));
     shown.push(line);
   }
   for (const warning of said.warnings) shown.push(element("p", `${warning.loc[0]}: ${warning.msg}`, "warn"));
@@ -201,7 +273,10 @@ function labels(said) {
     const label = event.submitter?.name === "label" ? said.predicted_class : select.value;
     try {
       const answer = await post("feedback", { prediction_id: said.prediction_id, label, correct: true });
-      form.replaceChildren(element("p", `${answer.status}: it is ${answer.label}`, "good"));
+      const done = element("p", `${answer.status}: it is ${answer.label}`, "good");
+      done.tabIndex = -1;
+      form.replaceChildren(done);
+      done.focus();
     } catch (error) {
       notice(error.message);
     }
@@ -210,28 +285,41 @@ function labels(said) {
   return form;
 }
 
-byId("predict").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  for (const field of event.target.querySelectorAll("[name]")) field.removeAttribute("aria-invalid");
-  try {
-    const answer = await fetch(`/${model}/predict`, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(row(event.target)),
-    });
-    const said = await answer.json();
-    if (answer.ok) {
-      show(said);
-    } else {
-      const lines = said.detail.length ? said.detail.map((each) => `${each.loc.join(" ")}: ${each.msg}`) : [said.error];
-      byId("answer").replaceChildren(...lines.map((line) => element("p", line, "error")));
-      for (const each of said.detail) event.target.elements[each.loc[0]]?.setAttribute("aria-invalid", "true");
-    }
-  } catch {
-    byId("answer").replaceChildren(element("p", "the server does not answer", "error"));
+function mark(form, lines, names) {
+  byId("answer").replaceChildren(...lines.map((line) => element("p", line, "error")));
+  const fields = names.map((name) => form.elements[name]).filter(Boolean);
+  for (const field of fields) {
+    field.setAttribute("aria-invalid", "true");
+    field.setAttribute("aria-describedby", "answer");
   }
+  fields[0]?.focus();
+}
+
+async function predict(form) {
+  const fields = [...form.querySelectorAll("[name]")];
+  for (const field of fields) field.removeAttribute("aria-invalid");
+  for (const field of fields) field.removeAttribute("aria-describedby");
+  const mistyped = fields.filter((field) => field.validity.badInput).map((field) => field.name);
+  if (mistyped.length) return mark(form, mistyped.map((name) => `${name}: is not a number`), mistyped);
+  const options = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(row(form)) };
+  try {
+    const answer = await fetch(path("predict"), options);
+    const said = await answer.json();
+    if (!form.isConnected) return; // another model was chosen meanwhile
+    if (answer.ok) return tell(said);
+    const lines = said.detail.map((each) => `${each.loc.join(" ")}: ${each.msg}`);
+    mark(form, lines.length ? lines : [said.error], said.detail.map((each) => each.loc[0]));
+  } catch {
+    mark(form, ["the server does not answer"], []);
+  }
+}
+
+document.addEventListener("submit", async (event) => {
+  if (event.target.id !== "predict") return;
+  event.preventDefault();
+  await predict(event.target);
   await refresh();
 });
 
-for (const live of document.querySelectorAll("[data-live]")) live.source = live.innerHTML;
-setInterval(() => document.hidden || refresh(), REFRESH_MS);
+for (const part of document.querySelectorAll("[data-live], [data-model-part]")) part.source = part.innerHTML;
+setInterval(() => document.hidden || waiting || refresh(), REFRESH_MS);
