@@ -23,7 +23,7 @@ from prediction import batch
 
 PROJECT = Path(__file__).parent.parent
 CACHE = PROJECT / ".cache" / "benchmarks"
-ROWS = {"iris": 2_000_000, "penguins": 300_000}
+ROWS = {"iris": 2_000_000, "penguins": 1_000_000}
 LONG_ROWS = 20_000_000
 TARGETS = {"iris": 1.0, "penguins": 5.0}
 
