@@ -17,7 +17,14 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    OperationalError,
+    SQLAlchemyError,
+)
 
 from prediction.errors import InvalidSettings, JournalBusy, JournalTooNew, JournalUnavailable
 
@@ -34,6 +41,9 @@ LOCK_POLL_SECONDS = 0.002
 
 ADMIN_PATIENCE_MS = 5_000
 """How long a promotion waits, for others that come before it."""
+
+STATEMENT_SECONDS = 10.0
+"""How long PostgreSQL works on one statement before it gives up."""
 
 STARTING_PATIENCE_MS = 60_000
 """How long a start waits for another one's migrations."""
@@ -55,12 +65,9 @@ class Database:
         parsed = _parse(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self._writing = threading.Lock()
-        if self.is_sqlite:
-            self._engine = sa.create_engine(parsed)
-            event.listen(self._engine, "connect", _connect_sqlite)
-            event.listen(self._engine, "begin", _begin_sqlite)
-        else:
-            self._engine = _postgresql(parsed)
+        make = _sqlite if self.is_sqlite else _postgresql
+        self._engine = make(parsed, pool_timeout=1, max_overflow=15)
+        self._writers = make(parsed, poolclass=sa.NullPool)
 
     def close(self) -> None:
         """Give all connections back."""
@@ -136,10 +143,10 @@ class Database:
         """Open a DBAPI connection of one's own; on SQLite it never waits for a lock.
 
         SQLAlchemy is not in its way, because a transaction of one row is over before SQLAlchemy's
-        own work would be.
+        own work would be. It is none of the pool's: an event loop would wait until one is free.
         """
         with self.translated_raw():
-            connection = self._engine.raw_connection()
+            connection = self._writers.raw_connection()
             if self.is_sqlite:
                 raw: Any = connection.driver_connection
                 raw.execute("PRAGMA busy_timeout = 0")
@@ -209,7 +216,7 @@ def translated() -> Iterator[None]:
     """Raise the database's errors as ours; the cause keeps its words, which clients do not get."""
     try:
         yield
-    except IntegrityError:
+    except (IntegrityError, DataError):  # the database answers: it is the row that it refuses
         raise
     except DBAPIError as error:
         if _is_lock(error.orig):
@@ -221,7 +228,8 @@ def translated() -> Iterator[None]:
 
 def _is_lock(error: Any) -> bool:
     locked_by_postgresql = getattr(error, "sqlstate", None) == "55P03"  # lock_not_available
-    return locked_by_postgresql or getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+    code = getattr(error, "sqlite_errorcode", None) or 0  # the low byte says what, the others why
+    return locked_by_postgresql or code & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _parse(url: str) -> sa.URL:
@@ -238,13 +246,23 @@ def _parse(url: str) -> sa.URL:
     )
 
 
-def _postgresql(url: sa.URL) -> sa.Engine:
-    limits = f"-c lock_timeout={LOCK_PATIENCE_MS} -c statement_timeout=10000"
+def _sqlite(url: sa.URL, **pool: Any) -> sa.Engine:
+    engine = sa.create_engine(url, hide_parameters=True, **pool)
+    event.listen(engine, "connect", _connect_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _postgresql(url: sa.URL, **pool: Any) -> sa.Engine:
+    limits = f"-c lock_timeout={LOCK_PATIENCE_MS} -c statement_timeout={STATEMENT_SECONDS * 1000:.0f}"
+    # A host that is gone says nothing: without these, what waits for its answer waits for ever.
+    alive = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
     return sa.create_engine(
         url,
+        hide_parameters=True,
         pool_pre_ping=True,  # a server that was restarted costs a reconnection, not a request
-        pool_timeout=1,
-        connect_args={"connect_timeout": 2, "tcp_user_timeout": 2000, "options": limits},
+        connect_args={"connect_timeout": 2, "tcp_user_timeout": 2000, "options": limits, **alive},
+        **pool,
     )
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
+import sqlite3
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy.exc import DataError
 
 from prediction import database, feedback, retention
 from prediction.database import Database
@@ -212,6 +215,58 @@ def test_a_short_lock_delays_and_fails_nothing(journal: Journal, journal_url: st
     locked.wait()
     assert journal.promote("iris", "v1", "d" * 64, by="test", reason="because") is not None
     holder.join()
+
+
+def test_a_snapshot_that_others_have_overtaken_is_a_lock_too(sqlite_journal: Journal) -> None:
+    """SQLite says in the upper bytes of its code why it is busy; whatever it says, one may try again."""
+    database = sqlite_journal.database
+    with closing(sqlite3.connect(database.file, isolation_level=None)) as raw:
+        raw.execute("BEGIN")
+        raw.execute("SELECT count(*) FROM predictions").fetchone()
+        record(sqlite_journal, [prediction(1)])
+        with pytest.raises(JournalBusy, match="locked") as caught, database.translated_raw():
+            raw.execute("DELETE FROM predictions")
+
+    assert sqlite3.SQLITE_BUSY_SNAPSHOT == getattr(caught.value.__cause__, "sqlite_errorcode", None)
+
+
+def test_recording_needs_no_connection_of_the_pool(journal: Journal) -> None:
+    """With every connection lent, another reader is told within about a second, and predictions go on."""
+    with ExitStack() as stack:
+        for _ in range(20):
+            stack.enter_context(journal.database.read())
+        started = time.monotonic()
+        with pytest.raises(JournalUnavailable):
+            stack.enter_context(journal.database.read())
+        assert time.monotonic() - started < 1.6
+        started = time.monotonic()
+        (prediction_id,) = record(journal, [prediction(1)])
+        assert time.monotonic() - started < 0.5
+
+    assert prediction_id == journal.prediction(prediction_id).prediction_id
+
+
+def test_a_value_that_the_database_refuses_is_no_failure_of_the_journal(postgres: Postgres) -> None:
+    """PostgreSQL stores no NUL: that is not answered as if it did not answer."""
+    with postgres.database() as url, databases.opened(url) as journal, pytest.raises(DataError):
+        journal.promote("iris", "v1", "d" * 64, by="test", reason="a\0b")
+
+
+def test_no_value_of_a_statement_is_in_an_error(journal: Journal) -> None:
+    """What a log says of a statement that failed is not what a client sent."""
+    with pytest.raises(JournalUnavailable) as caught, journal.database.write() as connection:
+        connection.execute(sa.text("INSERT INTO nowhere VALUES (:label)"), {"label": "secret-label"})
+
+    assert "nowhere" in str(caught.value.__cause__)
+    assert "secret-label" not in str(caught.value.__cause__)
+
+
+def test_a_host_that_is_gone_is_noticed(postgres: Postgres) -> None:
+    """A connection that waits for an answer asks within seconds whether the other end is still there."""
+    wanted = {"keepalives_idle": "5", "keepalives_interval": "2", "keepalives_count": "3"}
+    with postgres.database() as url, databases.opened(url) as journal, journal.database.read() as lent:
+        driver: Any = lent.connection.driver_connection
+        assert wanted.items() <= driver.info.get_parameters().items()
 
 
 def test_a_restarted_postgresql_costs_nothing(postgres: Postgres) -> None:
