@@ -5,11 +5,13 @@ SQLite and PostgreSQL differ here and nowhere else. What is stored is `predictio
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +50,26 @@ STATEMENT_SECONDS = 10.0
 STARTING_PATIENCE_MS = 60_000
 """How long a start waits for another one's migrations."""
 
+WORK_SECONDS = 0.2
+"""What a request keeps of its time for the work that it does once it has the lock."""
+
 LOCKED = "the journal is locked by another process: try again"
 NO_ANSWER = "the journal does not answer: try again in a second"
+
+_given_up_at: ContextVar[float] = ContextVar("given_up_at", default=math.inf)
+
+
+@contextmanager
+def until(given_up_at: float) -> Iterator[None]:
+    """Let no transaction of this thread wait or be committed beyond a time of `time.monotonic`.
+
+    Whoever asked has had an error by then, and is not to be surprised by what was done after it.
+    """
+    token = _given_up_at.set(given_up_at)
+    try:
+        yield
+    finally:
+        _given_up_at.reset(token)
 
 
 class Database:
@@ -107,22 +127,31 @@ class Database:
             Whether the commit must survive the loss of power. PostgreSQL's always do.
         patience_ms
             How long to wait for another writer's lock, before `JournalBusy`.
+
+        Raises
+        ------
+        JournalUnavailable
+            Also, and nothing is committed, when that took longer than `until` allows.
         """
-        with translated(), self._turn(patience_ms) as left_ms, self._engine.connect() as raw:
+        given_up_at = _given_up_at.get()
+        patience = min(patience_ms / 1000, given_up_at - WORK_SECONDS - time.monotonic())
+        with translated(), self._turn(max(0.0, patience)) as left_ms, self._engine.connect() as raw:
             connection = raw.execution_options(write=True, durable=durable, patience_ms=left_ms)
             with connection.begin():
                 yield connection
+                if time.monotonic() > given_up_at:
+                    raise JournalUnavailable(NO_ANSWER)
 
     @contextmanager
-    def _turn(self, patience_ms: int) -> Iterator[int]:
-        """Let the threads of this process write one by one on SQLite; lend the patience that is left.
+    def _turn(self, patience_seconds: float) -> Iterator[int]:
+        """Let the threads of this process write one by one on SQLite; lend the milliseconds that are left.
 
         Only one of them then asks for the lock among those of other processes.
         """
-        until = time.monotonic() + patience_ms / 1000
+        until = time.monotonic() + patience_seconds
         if not self.is_sqlite:
-            yield patience_ms
-        elif self._writing.acquire(timeout=patience_ms / 1000):
+            yield 0
+        elif self._writing.acquire(timeout=patience_seconds):
             try:
                 yield max(0, int((until - time.monotonic()) * 1000))
             finally:

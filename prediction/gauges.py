@@ -6,7 +6,6 @@ A gauge that each of several processes sets goes stale with the first of them th
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -22,8 +21,12 @@ from models_store.spec import Spec
 from prediction import feedback, monitoring, runs
 from prediction.errors import JournalUnavailable
 from prediction.journal import WORKER_SILENCE_US, Journal, now_us
+from prediction.threads import Threads
 
 CACHE_SECONDS = 10.0
+PATIENCE_SECONDS = 5.0
+"""How long a scrape waits for a journal that hangs; Prometheus gives up after ten."""
+
 WINDOW = "24h"
 
 GAUGES: dict[str, tuple[str, list[str]]] = {
@@ -57,6 +60,8 @@ GAUGES: dict[str, tuple[str, list[str]]] = {
 }
 """What each says, and its labels."""
 
+DOWN = "# TYPE prediction_journal_up gauge\nprediction_journal_up 0.0\n"
+
 _log = logging.getLogger("bentoml.prediction")
 
 
@@ -69,17 +74,22 @@ class Gauges(Collector):
     journal: Journal
     _text: str = field(default="", init=False)
     _until: float = field(default=0.0, init=False)
-    _reading: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _thread: Threads = field(default_factory=lambda: Threads(1), init=False)
 
     def text(self) -> str:
         """Return the exposition; a journal that does not answer is a figure too, and no error."""
-        with self._reading:
-            if time.monotonic() >= self._until:
-                registry = CollectorRegistry(auto_describe=False)
-                registry.register(self)
-                self._text = generate_latest(registry).decode()
-                self._until = time.monotonic() + CACHE_SECONDS
-            return self._text
+        try:
+            return self._thread.call(PATIENCE_SECONDS, self._fresh)
+        except JournalUnavailable:
+            return DOWN
+
+    def _fresh(self) -> str:
+        if time.monotonic() >= self._until:
+            registry = CollectorRegistry(auto_describe=False)
+            registry.register(self)
+            self._text = generate_latest(registry).decode()
+            self._until = time.monotonic() + CACHE_SECONDS
+        return self._text
 
     def describe(self) -> list[GaugeMetricFamily]:
         """Describe nothing: the registry need not read the journal twice."""

@@ -22,11 +22,12 @@ from prediction.calls import problems
 from prediction.errors import UnknownPrediction
 from prediction.journal import WORKER_SILENCE_US, Journal, Prediction, Promotion, is_id, now_us
 from prediction.runs import Run
+from prediction.threads import reading
 
 
 @dataclass(frozen=True)
 class Resources:
-    """Reads the store and the journal. Each method answers one route, in a thread."""
+    """Reads the store and the journal. Each method answers one route, in a thread of `threads.READING`."""
 
     specs: dict[str, Spec]
     home: Path
@@ -233,7 +234,7 @@ def _get(path: str, answer: Callable[[Request], Any]) -> BaseRoute:
     def endpoint(request: Request) -> Response:
         return Response(to_json(answer(request)), media_type="application/json")
 
-    return Route(path, endpoint, methods=["GET"])
+    return Route(path, reading(endpoint), methods=["GET"])
 
 
 def _integer(request: Request, name: str, default: int) -> int:

@@ -25,7 +25,7 @@ from prediction import database, feedback, retention
 from prediction.database import Database
 from prediction.errors import InvalidSettings, JournalBusy, JournalTooNew, JournalUnavailable
 from prediction.feedback import Label
-from prediction.journal import Journal
+from prediction.journal import Journal, append
 from prediction.tables import tables
 from tests import databases
 from tests.databases import Postgres, prediction, query, record
@@ -35,7 +35,7 @@ journal = databases.journal
 postgres = databases.postgres
 
 MIGRATE = """
-from prediction.journal import Journal
+from prediction.journal import Journal, append
 journal = Journal(sys.argv[1])
 wait()
 journal.migrate()
@@ -228,6 +228,31 @@ def test_a_snapshot_that_others_have_overtaken_is_a_lock_too(sqlite_journal: Jou
             raw.execute("DELETE FROM predictions")
 
     assert sqlite3.SQLITE_BUSY_SNAPSHOT == getattr(caught.value.__cause__, "sqlite_errorcode", None)
+
+
+def test_a_lock_is_waited_for_no_longer_than_its_request_is(journal: Journal, journal_url: str) -> None:
+    """Of a request that has waited already only the rest of its time is spent on a lock."""
+    (prediction_id,) = record(journal, [prediction(1)])
+    with databases.locked(journal_url), database.until(time.monotonic() + 0.4):
+        started = time.monotonic()
+        with pytest.raises(JournalBusy):
+            feedback.give(journal, "iris", [Label(prediction_id, "setosa")])
+        limit = 0.4 if journal.database.is_sqlite else 1.6  # there it is the server's
+        assert time.monotonic() - started < limit
+
+
+def test_what_is_given_up_is_not_committed(journal: Journal) -> None:
+    """A transaction that is still under way when its request has had an error leaves nothing."""
+
+    def promote_slowly() -> None:
+        with database.until(time.monotonic() + 0.3), journal.database.write() as connection:
+            append(connection, "iris", "v1", "d" * 64, by="test", reason="because")
+            time.sleep(0.35)
+
+    with pytest.raises(JournalUnavailable):
+        promote_slowly()
+
+    assert {} == journal.champions()
 
 
 def test_recording_needs_no_connection_of_the_pool(journal: Journal) -> None:
