@@ -18,7 +18,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from models_store.spec import Spec
-from prediction import feedback, monitoring, runs
+from prediction import errors, feedback, monitoring, runs
 from prediction.errors import JournalUnavailable
 from prediction.journal import WORKER_SILENCE_US, Journal, now_us
 from prediction.threads import Threads
@@ -106,7 +106,7 @@ class Gauges(Collector):
                 for name, labels, value in self._read(spec):
                     families[name].add_metric(list(labels), value)
         except JournalUnavailable as error:
-            _log.warning("metrics of the journal are left out: %s", error.__cause__ or error)
+            _log.warning("metrics of the journal are left out: %s", errors.cause(error))
             is_up = False
         families["prediction_journal_up"].add_metric([], float(is_up))
         yield from families.values()

@@ -19,7 +19,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Protocol
 
-from prediction import metrics
+from prediction import errors, metrics
 from prediction.database import NO_ANSWER
 from prediction.errors import JournalBusy, JournalUnavailable
 from prediction.journal import Journal, Prediction, Writer
@@ -303,5 +303,4 @@ def _insert(writer: Writer, rows: list[Prediction], again: bool = False) -> None
 
 def _count_failure(predictions: Sequence[Prediction], error: Exception) -> None:
     metrics.JOURNAL_FAILURES.inc()
-    reason = error.__cause__ or error
-    _log.error("%d predictions could not be recorded: %s", len(predictions), reason)
+    _log.error("%d predictions could not be recorded: %s", len(predictions), errors.cause(error))
