@@ -79,6 +79,10 @@ def feedback_validator(spec: Spec) -> Validator[Any]:
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 """What may go into the journal: PostgreSQL stores no NUL."""
 
+Reason = Annotated[
+    Text, Field(min_length=1, max_length=1000, description="Kept in the ledger; up to 1,000 characters.")
+]
+
 
 class Request(BaseModel):
     """Base of the small bodies: strict, and nothing unknown."""
@@ -102,17 +106,13 @@ class Promote(Request):
     """Name the version that shall answer from now on."""
 
     version: Text = Field(min_length=1, max_length=64, description="One of GET /models/{model}.")
-    reason: Text = Field(
-        min_length=1, max_length=1000, description="Kept in the ledger; up to 1,000 characters."
-    )
+    reason: Reason
 
 
 class Rollback(Request):
     """Go back to the champion before."""
 
-    reason: Text = Field(
-        min_length=1, max_length=1000, description="Kept in the ledger; up to 1,000 characters."
-    )
+    reason: Reason
 
 
 class Rule(BaseModel):
