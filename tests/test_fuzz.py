@@ -334,6 +334,6 @@ def test_no_administrator_s_request_is_a_failure_of_ours(
     assert [] == [answer for answer in found if answer.status not in {200, 400, 404, 409}]
     assert {200, 400, 404, 409} == {answer.status for answer in found}
     nuls = [answer for answer in found if b"a\\u0000b" in answer.sent.raw]
-    assert len(nuls) > 10
+    assert nuls
     assert {400} == {answer.status for answer in nuls}
     assert "Traceback" not in log
