@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
@@ -76,6 +76,14 @@ def feedback_validator(spec: Spec) -> Validator[Any]:
     return Validator(feedback(spec), f"feedback of {spec.name}", expected)
 
 
+Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+"""What may go into the journal: PostgreSQL stores no NUL."""
+
+Reason = Annotated[
+    Text, Field(min_length=1, max_length=1000, description="Kept in the ledger; up to 1,000 characters.")
+]
+
+
 class Request(BaseModel):
     """Base of the small bodies: strict, and nothing unknown."""
 
@@ -91,20 +99,20 @@ class Retrain(Request):
 class Cancel(Request):
     """Name the retraining to cancel."""
 
-    run_id: str = Field(description="As retrain answered it.")
+    run_id: Text = Field(description="As retrain answered it.")
 
 
 class Promote(Request):
     """Name the version that shall answer from now on."""
 
-    version: str = Field(min_length=1, max_length=64, description="One of GET /models/{model}.")
-    reason: str = Field(min_length=1, max_length=1000, description="Kept in the ledger.")
+    version: Text = Field(min_length=1, max_length=64, description="One of GET /models/{model}.")
+    reason: Reason
 
 
 class Rollback(Request):
     """Go back to the champion before."""
 
-    reason: str = Field(min_length=1, max_length=1000, description="Kept in the ledger.")
+    reason: Reason
 
 
 class Rule(BaseModel):
@@ -154,7 +162,7 @@ class Promotion(BaseModel):
 
 def request_validator(kind: type[Request], subject: str) -> Validator[Any]:
     """Make the validator of a small body."""
-    names: dict[Any, str] = {bool: "true or false", str: "a string"}
+    names: dict[Any, str] = {bool: "true or false", str: "a string without NUL"}
     expected = {
         name: f"{names[field.annotation]}: {field.description}" for name, field in kind.model_fields.items()
     }

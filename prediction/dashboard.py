@@ -16,6 +16,7 @@ from models_store.spec import Spec
 from prediction import feedback, monitoring, pages, plots, runs
 from prediction.bodies import iso
 from prediction.journal import WORKER_SILENCE_US, Journal, now_us
+from prediction.threads import reading
 
 WINDOWS = ("1h", "24h", "7d", "30d")
 RECENT_ROWS = 20
@@ -53,7 +54,7 @@ class Dashboard:
     def routes(self) -> list[BaseRoute]:
         """Return the Starlette routes."""
         return [
-            Route("/dashboard", self.page, methods=["GET"]),
+            Route("/dashboard", reading(self.page), methods=["GET"]),
             *(Route(f"/dashboard/{name}", self.asset, methods=["GET"]) for name in pages.ASSETS),
         ]
 

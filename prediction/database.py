@@ -5,11 +5,13 @@ SQLite and PostgreSQL differ here and nowhere else. What is stored is `predictio
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,14 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    OperationalError,
+    SQLAlchemyError,
+)
 
 from prediction.errors import InvalidSettings, JournalBusy, JournalTooNew, JournalUnavailable
 
@@ -35,11 +44,32 @@ LOCK_POLL_SECONDS = 0.002
 ADMIN_PATIENCE_MS = 5_000
 """How long a promotion waits, for others that come before it."""
 
+STATEMENT_SECONDS = 10.0
+"""How long PostgreSQL works on one statement before it gives up."""
+
 STARTING_PATIENCE_MS = 60_000
 """How long a start waits for another one's migrations."""
 
+WORK_SECONDS = 0.2
+"""What a request keeps of its time for the work that it does once it has the lock."""
+
 LOCKED = "the journal is locked by another process: try again"
 NO_ANSWER = "the journal does not answer: try again in a second"
+
+_given_up_at: ContextVar[float] = ContextVar("given_up_at", default=math.inf)
+
+
+@contextmanager
+def until(given_up_at: float) -> Iterator[None]:
+    """Let no transaction of this thread wait or be committed beyond a time of `time.monotonic`.
+
+    Whoever asked has had an error by then, and is not to be surprised by what was done after it.
+    """
+    token = _given_up_at.set(given_up_at)
+    try:
+        yield
+    finally:
+        _given_up_at.reset(token)
 
 
 class Database:
@@ -55,12 +85,9 @@ class Database:
         parsed = _parse(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self._writing = threading.Lock()
-        if self.is_sqlite:
-            self._engine = sa.create_engine(parsed)
-            event.listen(self._engine, "connect", _connect_sqlite)
-            event.listen(self._engine, "begin", _begin_sqlite)
-        else:
-            self._engine = _postgresql(parsed)
+        make = _sqlite if self.is_sqlite else _postgresql
+        self._engine = make(parsed, pool_timeout=1, max_overflow=15)
+        self._writers = make(parsed, poolclass=sa.NullPool)
 
     def close(self) -> None:
         """Give all connections back."""
@@ -100,22 +127,31 @@ class Database:
             Whether the commit must survive the loss of power. PostgreSQL's always do.
         patience_ms
             How long to wait for another writer's lock, before `JournalBusy`.
+
+        Raises
+        ------
+        JournalUnavailable
+            Also, and nothing is committed, when that took longer than `until` allows.
         """
-        with translated(), self._turn(patience_ms) as left_ms, self._engine.connect() as raw:
+        given_up_at = _given_up_at.get()
+        patience = min(patience_ms / 1000, given_up_at - WORK_SECONDS - time.monotonic())
+        with translated(), self._turn(max(0.0, patience)) as left_ms, self._engine.connect() as raw:
             connection = raw.execution_options(write=True, durable=durable, patience_ms=left_ms)
             with connection.begin():
                 yield connection
+                if time.monotonic() > given_up_at:
+                    raise JournalUnavailable(NO_ANSWER)
 
     @contextmanager
-    def _turn(self, patience_ms: int) -> Iterator[int]:
-        """Let the threads of this process write one by one on SQLite; lend the patience that is left.
+    def _turn(self, patience_seconds: float) -> Iterator[int]:
+        """Let the threads of this process write one by one on SQLite; lend the milliseconds that are left.
 
         Only one of them then asks for the lock among those of other processes.
         """
-        until = time.monotonic() + patience_ms / 1000
+        until = time.monotonic() + patience_seconds
         if not self.is_sqlite:
-            yield patience_ms
-        elif self._writing.acquire(timeout=patience_ms / 1000):
+            yield 0
+        elif self._writing.acquire(timeout=patience_seconds):
             try:
                 yield max(0, int((until - time.monotonic()) * 1000))
             finally:
@@ -136,10 +172,10 @@ class Database:
         """Open a DBAPI connection of one's own; on SQLite it never waits for a lock.
 
         SQLAlchemy is not in its way, because a transaction of one row is over before SQLAlchemy's
-        own work would be.
+        own work would be. It is none of the pool's: an event loop would wait until one is free.
         """
         with self.translated_raw():
-            connection = self._engine.raw_connection()
+            connection = self._writers.raw_connection()
             if self.is_sqlite:
                 raw: Any = connection.driver_connection
                 raw.execute("PRAGMA busy_timeout = 0")
@@ -209,7 +245,7 @@ def translated() -> Iterator[None]:
     """Raise the database's errors as ours; the cause keeps its words, which clients do not get."""
     try:
         yield
-    except IntegrityError:
+    except (IntegrityError, DataError):  # the database answers: it is the row that it refuses
         raise
     except DBAPIError as error:
         if _is_lock(error.orig):
@@ -221,7 +257,8 @@ def translated() -> Iterator[None]:
 
 def _is_lock(error: Any) -> bool:
     locked_by_postgresql = getattr(error, "sqlstate", None) == "55P03"  # lock_not_available
-    return locked_by_postgresql or getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+    code = getattr(error, "sqlite_errorcode", None) or 0  # the low byte says what, the others why
+    return locked_by_postgresql or code & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _parse(url: str) -> sa.URL:
@@ -238,13 +275,23 @@ def _parse(url: str) -> sa.URL:
     )
 
 
-def _postgresql(url: sa.URL) -> sa.Engine:
-    limits = f"-c lock_timeout={LOCK_PATIENCE_MS} -c statement_timeout=10000"
+def _sqlite(url: sa.URL, **pool: Any) -> sa.Engine:
+    engine = sa.create_engine(url, hide_parameters=True, **pool)
+    event.listen(engine, "connect", _connect_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _postgresql(url: sa.URL, **pool: Any) -> sa.Engine:
+    limits = f"-c lock_timeout={LOCK_PATIENCE_MS} -c statement_timeout={STATEMENT_SECONDS * 1000:.0f}"
+    # A host that is gone says nothing: without these, what waits for its answer waits for ever.
+    alive = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
     return sa.create_engine(
         url,
+        hide_parameters=True,
         pool_pre_ping=True,  # a server that was restarted costs a reconnection, not a request
-        pool_timeout=1,
-        connect_args={"connect_timeout": 2, "tcp_user_timeout": 2000, "options": limits},
+        connect_args={"connect_timeout": 2, "tcp_user_timeout": 2000, "options": limits, **alive},
+        **pool,
     )
 
 

@@ -27,6 +27,9 @@ SYSTEM_PATHS = frozenset({"/", "/docs.json", "/schema.json", "/livez", "/healthz
 BODY_SECONDS = 20.0
 """A body that has not arrived by then is given up: a server that ends waits for such requests."""
 
+BODIES_AT_ONCE = 16
+"""Bodies of the largest size that a worker holds at a time, counted in bytes."""
+
 DISCARD_SECONDS = 1.0
 """How long the rest of a refused body is read, so that its sender reads the answer."""
 
@@ -73,7 +76,7 @@ class Refusal(Exception):
 class Entrance:
     """Answers calls and resources, and lets BentoML answer the rest.
 
-    In this order: does the route exist, is the body JSON, is it small enough, is there room.
+    In this order: does the route exist, may the client, is the body JSON, small enough, is there room.
 
     Parameters
     ----------
@@ -100,6 +103,7 @@ class Entrance:
     admin_token: str | None = None
     static: frozenset[str] = frozenset()
     in_flight: int = field(default=0, init=False)
+    held_bytes: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self._router = Router(self.resources, redirect_slashes=False)
@@ -116,7 +120,7 @@ class Entrance:
             await self.app(scope, receive, send)
             return
         call = self.calls.get(scope["path"])
-        body = Body(receive, self.max_body_bytes)
+        body = Body(receive, self)
         try:
             if call is None:
                 await self._forward(scope, receive, send)
@@ -133,13 +137,15 @@ class Entrance:
             if not await body.discard(scope):
                 headers["connection"] = "close"
             await _send(send, status, answer, headers)
+        finally:
+            self.held_bytes -= body.held
 
     async def _answer(self, call: Call, scope: Scope, body: Body, send: Send) -> None:
-        raw = await body.read(scope)
-        if self.in_flight >= self.max_in_flight:
-            raise Refusal("busy", "the worker is busy: try again in a second", {"retry-after": "1"})
         if call.admin:
             self._check_admin(scope)
+        raw = await body.read(scope)
+        if self.in_flight >= self.max_in_flight:
+            raise busy()
         started = time.perf_counter()
         self.in_flight += 1
         try:
@@ -160,8 +166,9 @@ class Entrance:
     def _is_admin(self, scope: Scope) -> bool:
         if self.admin_token is None:
             return False
-        given = dict(scope["headers"]).get(b"authorization", b"")
-        return hmac.compare_digest(given, b"Bearer " + self.admin_token.encode())
+        scheme, _, given = dict(scope["headers"]).get(b"authorization", b"").partition(b" ")
+        is_bearer = scheme.lower() == b"bearer"
+        return hmac.compare_digest(given.strip(), self.admin_token.encode()) and is_bearer
 
     async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
@@ -187,12 +194,18 @@ class ClientLeft(Exception):
 
 
 class Body:
-    """The body of one request: JSON, of limited size, read once."""
+    """The body of one request: JSON, of limited size, read once.
 
-    def __init__(self, receive: Receive, max_bytes: int) -> None:
+    What does not come at once is counted in `held` and the entrance's `held_bytes` till it is answered:
+    however many send however slowly, a worker's memory is bounded.
+    """
+
+    def __init__(self, receive: Receive, entrance: Entrance) -> None:
         self._receive = receive
-        self._max_bytes = max_bytes
+        self._entrance = entrance
+        self._max_bytes = entrance.max_body_bytes
         self._at_end = False
+        self.held = 0
 
     async def read(self, scope: Scope) -> bytes:
         """Read it whole.
@@ -200,13 +213,13 @@ class Body:
         Raises
         ------
         Refusal
-            When it is not JSON, too large or too slow.
+            When it is not said to be JSON, too large or too slow, or too much is held already.
         ClientLeft
             When the connection is gone.
         """
         headers = dict(scope["headers"])
-        kind = headers.get(b"content-type", b"application/json").split(b";")[0].strip().lower()
-        if kind != b"application/json":
+        kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+        if kind != b"application/json":  # a foreign page may send what has no type, but not this
             raise Refusal("not_json", "send JSON, with the header Content-Type: application/json")
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or len(length) > 15 or int(length) > self._max_bytes:
@@ -226,7 +239,15 @@ class Body:
             size += len(chunks[-1])
             if size > self._max_bytes:
                 raise self._too_large()
+            if not self._at_end:
+                self._hold(len(chunks[-1]))
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def _hold(self, size: int) -> None:
+        if self._entrance.held_bytes + size > BODIES_AT_ONCE * self._max_bytes:
+            raise busy()
+        self._entrance.held_bytes += size
+        self.held += size
 
     async def _next(self) -> Message:
         message = await self._receive()
@@ -259,6 +280,11 @@ class Body:
         return True
 
 
+def busy() -> Refusal:
+    """Make the refusal of one request too many."""
+    return Refusal("busy", "the worker is busy: try again in a second", {"retry-after": "1"})
+
+
 def explain(error: Exception) -> tuple[int, str, bytes, dict[str, str]]:
     """Turn an error into status, reason, body and headers."""
     headers: dict[str, str] = {}
@@ -285,7 +311,7 @@ def tell(scope: Scope, status: int, reason: str, error: Exception) -> None:
         _log.error("%s %.200r failed", scope["method"], scope["path"], exc_info=error)
     else:
         level = logging.INFO if status < 500 else logging.WARNING
-        cause = f": {error.__cause__}" if status >= 500 and error.__cause__ else ""
+        cause = f": {errors.cause(error)}" if status >= 500 and error.__cause__ else ""
         _log.log(level, "%s %.200r %d %s%s", scope["method"], scope["path"], status, reason, cause)
 
 

@@ -49,3 +49,8 @@ class JournalTooNew(Error):
 
 class ServerFailed(Error):
     """The server that was to answer does not."""
+
+
+def cause(error: BaseException) -> str:
+    """Return in one line what is behind an error: a database's further lines quote statements and rows."""
+    return str(error.__cause__ or error).partition("\n")[0]

@@ -6,7 +6,6 @@ A gauge that each of several processes sets goes stale with the first of them th
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -19,11 +18,15 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from models_store.spec import Spec
-from prediction import feedback, monitoring, runs
+from prediction import errors, feedback, monitoring, runs
 from prediction.errors import JournalUnavailable
 from prediction.journal import WORKER_SILENCE_US, Journal, now_us
+from prediction.threads import Threads
 
 CACHE_SECONDS = 10.0
+PATIENCE_SECONDS = 5.0
+"""How long a scrape waits for a journal that hangs; Prometheus gives up after ten."""
+
 WINDOW = "24h"
 
 GAUGES: dict[str, tuple[str, list[str]]] = {
@@ -60,6 +63,8 @@ GAUGES: dict[str, tuple[str, list[str]]] = {
 }
 """What each says, and its labels."""
 
+DOWN = "# TYPE prediction_journal_up gauge\nprediction_journal_up 0.0\n"
+
 _log = logging.getLogger("bentoml.prediction")
 
 
@@ -72,17 +77,22 @@ class Gauges(Collector):
     journal: Journal
     _text: str = field(default="", init=False)
     _until: float = field(default=0.0, init=False)
-    _reading: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _thread: Threads = field(default_factory=lambda: Threads(1), init=False)
 
     def text(self) -> str:
         """Return the exposition; a journal that does not answer is a figure too, and no error."""
-        with self._reading:
-            if time.monotonic() >= self._until:
-                registry = CollectorRegistry(auto_describe=False)
-                registry.register(self)
-                self._text = generate_latest(registry).decode()
-                self._until = time.monotonic() + CACHE_SECONDS
-            return self._text
+        try:
+            return self._thread.call(PATIENCE_SECONDS, self._fresh)
+        except JournalUnavailable:
+            return DOWN
+
+    def _fresh(self) -> str:
+        if time.monotonic() >= self._until:
+            registry = CollectorRegistry(auto_describe=False)
+            registry.register(self)
+            self._text = generate_latest(registry).decode()
+            self._until = time.monotonic() + CACHE_SECONDS
+        return self._text
 
     def describe(self) -> list[GaugeMetricFamily]:
         """Describe nothing: the registry need not read the journal twice."""
@@ -99,7 +109,7 @@ class Gauges(Collector):
                 for name, labels, value in self._read(spec):
                     families[name].add_metric(list(labels), value)
         except JournalUnavailable as error:
-            _log.warning("metrics of the journal are left out: %s", error.__cause__ or error)
+            _log.warning("metrics of the journal are left out: %s", errors.cause(error))
             is_up = False
         families["prediction_journal_up"].add_metric([], float(is_up))
         yield from families.values()

@@ -210,7 +210,7 @@ class Journal:
 
 
 class Writer:
-    """One connection that inserts predictions.
+    """One connection that inserts predictions, and takes them back.
 
     On SQLite it raises `JournalBusy` at once when another process writes; the caller tries again.
     """
@@ -222,17 +222,34 @@ class Writer:
         names, marks = ", ".join(Prediction._fields), ", ".join([mark] * len(Prediction._fields))
         self._insert = f"INSERT INTO predictions ({names}) VALUES ({marks})"  # noqa: S608 -- all ours
 
-    def insert(self, rows: Sequence[Prediction]) -> None:
-        """Insert rows in one transaction: all of them or none."""
+        self._delete = f"DELETE FROM predictions WHERE prediction_id = {mark}"  # noqa: S608 -- and these
+
+    def insert(self, rows: Sequence[Prediction], again: bool = False) -> None:
+        """Insert rows in one transaction: all of them or none.
+
+        Parameters
+        ----------
+        again
+            Whether they may be there already, by a try whose answer was lost: those are left alone.
+        """
         encoded = [
             (*row[:6], to_json(row.probabilities).decode(), to_json(row.warnings).decode()) for row in rows
         ]
+        self._run(
+            f"{self._insert} ON CONFLICT (prediction_id) DO NOTHING" if again else self._insert, encoded
+        )
+
+    def delete(self, prediction_ids: Sequence[str | None]) -> None:
+        """Delete predictions, in one transaction: their clients got no answer."""
+        self._run(self._delete, [(prediction_id,) for prediction_id in prediction_ids])
+
+    def _run(self, statement: str, values: Sequence[Sequence[Any]]) -> None:
         with self._database.translated_raw():
             cursor = self._connection.cursor()
             try:
                 if self._database.is_sqlite:
                     cursor.execute("BEGIN IMMEDIATE")
-                cursor.executemany(self._insert, encoded)
+                cursor.executemany(statement, values)
                 self._connection.commit()
             except BaseException:
                 with suppress(Exception):  # a connection that is gone has nothing to take back

@@ -7,7 +7,7 @@ from prometheus_client import Counter, Histogram
 
 PREDICTIONS = Counter(
     "prediction_predictions",
-    "Rows answered and recorded, by the version that answered and the class it said",
+    "Rows answered, recorded or not, by the version that answered and the class it said",
     ["model", "version", "predicted_class"],
 )
 REQUEST_SECONDS = Histogram(

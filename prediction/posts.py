@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from models_store.errors import Error
 from models_store.spec import Features, Spec
 from models_store.validation import Validator
-from prediction import bodies, entrance, feedback, ledger, metrics, resources, retraining, runs
+from prediction import bodies, entrance, feedback, ledger, metrics, resources, retraining, runs, threads
 from prediction.calls import Call
 from prediction.journal import Prediction
 from prediction.retraining import Plan
@@ -168,7 +167,7 @@ class Posts:
         status: int = 200,
     ) -> Call:
         async def run(validated: Any) -> dict[str, Any]:
-            return await asyncio.to_thread(act, validated)
+            return await threads.ADMIN.run(threads.ADMIN_SECONDS, act, validated)
 
         validator: Validator[Any] = bodies.request_validator(body, f"{name} of {self.spec.name}")
         return Call(
@@ -186,7 +185,9 @@ class Posts:
     async def _record(self, items: list[Any]) -> list[str | Error]:
         """Write labels into the journal, in a thread: they are synced to disk."""
         labels = [feedback.Label(item.prediction_id, item.label, item.correct) for item in items]
-        answers = await asyncio.to_thread(feedback.give, self.plan.journal, self.spec.name, labels)
+        seconds = threads.FEEDBACK_SECONDS + len(labels) * threads.LABEL_SECONDS
+        journal, name = self.plan.journal, self.spec.name
+        answers = await threads.FEEDBACK.run(seconds, feedback.give, journal, name, labels)
         for answer in answers:
             status = answer if isinstance(answer, str) else "refused"
             metrics.FEEDBACK.labels(self.spec.name, status).inc()

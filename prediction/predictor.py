@@ -69,7 +69,7 @@ class Predictor:
         ]
 
     def count(self, predictions: Sequence[Prediction]) -> None:
-        """Count predictions that were recorded."""
+        """Count predictions that were answered."""
         for name, rows in Counter(item.predicted_class for item in predictions).items():
             self._answered[name].inc(rows)
         warned = Counter(warning["loc"][0] for item in predictions for warning in item.warnings)

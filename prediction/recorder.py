@@ -14,11 +14,12 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from queue import SimpleQueue
 from threading import Thread
 from typing import Protocol
 
-from prediction import metrics
+from prediction import errors, metrics
 from prediction.database import NO_ANSWER
 from prediction.errors import JournalBusy, JournalUnavailable
 from prediction.journal import Journal, Prediction, Writer
@@ -27,6 +28,9 @@ CHUNK_ROWS = 250
 """Rows of one commit: about 5 ms in which the loop does nothing else."""
 
 RETRY_SECONDS = 0.003
+DELETE_SECONDS = 0.5
+"""Between attempts to delete what should not be in the journal."""
+
 PATIENCE_SECONDS = 0.8
 """How long a request waits for a locked journal before it is answered 503."""
 
@@ -39,7 +43,9 @@ class Recorder(Protocol):
     """Records predictions from one event loop; not for threads."""
 
     async def record(self, predictions: Sequence[Prediction]) -> None:
-        """Return once all predictions are committed; a long list is committed in chunks.
+        """Return once all predictions are committed; a long list may be committed in chunks.
+
+        What is not committed whole is deleted again, as soon as the journal allows.
 
         Raises
         ------
@@ -65,6 +71,7 @@ class LoopRecorder:
         self._waiting: deque[Entry] = deque()
         self._scheduled = False
         self._seen = 0
+        self._unwanted: list[str | None] = []
 
     def close(self) -> None:
         """Give the journal's connection back."""
@@ -74,8 +81,14 @@ class LoopRecorder:
 
     async def record(self, predictions: Sequence[Prediction]) -> None:
         """Commit predictions, in chunks between which the loop goes on."""
-        for start in range(0, len(predictions), CHUNK_ROWS):
-            await self._commit(predictions[start : start + CHUNK_ROWS])
+        start = 0
+        try:
+            for start in range(0, len(predictions), CHUNK_ROWS):
+                await self._commit(predictions[start : start + CHUNK_ROWS])
+        except Exception:
+            if start:
+                self._take_back(predictions[:start])
+            raise
 
     def _commit(self, chunk: Sequence[Prediction]) -> asyncio.Future[None]:
         loop = asyncio.get_running_loop()
@@ -132,6 +145,26 @@ class LoopRecorder:
                 if not entry[1].done():
                     entry[1].set_result(None)
 
+    def _take_back(self, committed: Sequence[Prediction]) -> None:
+        if not self._unwanted:
+            asyncio.get_running_loop().call_soon(self._delete)
+        self._unwanted += [prediction.prediction_id for prediction in committed]
+
+    def _delete(self) -> None:
+        """Delete a chunk of what is not wanted, and come back for the rest."""
+        loop = asyncio.get_running_loop()
+        chunk = self._unwanted[:CHUNK_ROWS]
+        try:
+            self._open().delete(chunk)
+        except Exception as error:  # nobody waits for it: what can't be deleted now may be later
+            if not isinstance(error, JournalBusy):
+                self.close()
+            loop.call_later(DELETE_SECONDS, self._delete)
+            return
+        del self._unwanted[: len(chunk)]
+        if self._unwanted:
+            loop.call_soon(self._delete)
+
     def _next_group(self) -> list[Entry]:
         group: list[Entry] = []
         rows = 0
@@ -142,9 +175,12 @@ class LoopRecorder:
         return group
 
     def _insert(self, rows: list[Prediction]) -> None:
+        _insert(self._open(), rows)
+
+    def _open(self) -> Writer:
         if self._writer is None:
             self._writer = self._journal.writer()
-        _insert(self._writer, rows)
+        return self._writer
 
     def _put_back(self, group: list[Entry], error: JournalBusy, too_old: float) -> None:
         for entry in reversed(group):
@@ -206,39 +242,34 @@ class ThreadRecorder:
         self._disconnect()
 
     def _commit(self, group: list[tuple[Sequence[Prediction], Future[None]]]) -> None:
-        # A future that was given up is cancelled: its rows are not wanted any more.
-        wanted = [entry for entry in group if entry[1].set_running_or_notify_cancel()]
+        wanted = [entry for entry in group if not entry[1].cancelled()]  # others were given up
         rows = [prediction for predictions, _ in wanted for prediction in predictions]
         try:
             self._insert(rows)
         except Exception as error:
             if len(wanted) > 1 and not isinstance(error, JournalUnavailable):
                 for entry in wanted:  # a row that the database refuses is no other request's fault
-                    self._settle(entry)
+                    self._commit([entry])
                 return
             for predictions, done in wanted:
-                _count_failure(predictions, error)
-                done.set_exception(error)
+                if _tell(done, error):
+                    _count_failure(predictions, error)
         else:
-            for _, done in wanted:
-                done.set_result(None)
+            self._take_back([item for items, done in wanted if not _tell(done) for item in items])
 
-    def _settle(self, entry: tuple[Sequence[Prediction], Future[None]]) -> None:
-        try:
-            self._insert(list(entry[0]))
-        except Exception as error:
-            _count_failure(entry[0], error)
-            entry[1].set_exception(error)
-        else:
-            entry[1].set_result(None)
+    def _take_back(self, late: list[Prediction]) -> None:
+        """Delete, if that can be done, what was committed when its request had been given up."""
+        if late and self._writer is not None:
+            with suppress(JournalUnavailable):
+                self._writer.delete([prediction.prediction_id for prediction in late])
 
     def _insert(self, rows: list[Prediction]) -> None:
-        """Insert rows; a connection that was lost is replaced once."""
+        """Insert rows; a connection that was lost, maybe with the answer to a commit, is replaced once."""
         for is_last in (False, True):
             try:
                 if self._writer is None:
                     self._writer = self._journal.writer()
-                _insert(self._writer, rows)
+                _insert(self._writer, rows, again=is_last)
                 return
             except JournalUnavailable:
                 had_one = self._writer is not None
@@ -252,14 +283,24 @@ class ThreadRecorder:
             self._writer = None
 
 
-def _insert(writer: Writer, rows: list[Prediction]) -> None:
+def _tell(done: Future[None], error: Exception | None = None) -> bool:
+    """Tell how a commit ended; return whether anybody still wants to know."""
+    if not done.set_running_or_notify_cancel():
+        return False
+    if error is None:
+        done.set_result(None)
+    else:
+        done.set_exception(error)
+    return True
+
+
+def _insert(writer: Writer, rows: list[Prediction], again: bool = False) -> None:
     if rows:
         started = time.perf_counter()
-        writer.insert(rows)
+        writer.insert(rows, again)
         metrics.JOURNAL_COMMIT_SECONDS.observe(time.perf_counter() - started)
 
 
 def _count_failure(predictions: Sequence[Prediction], error: Exception) -> None:
     metrics.JOURNAL_FAILURES.inc()
-    reason = error.__cause__ or error
-    _log.error("%d predictions could not be recorded: %s", len(predictions), reason)
+    _log.error("%d predictions could not be recorded: %s", len(predictions), errors.cause(error))

@@ -22,11 +22,17 @@ from prediction.calls import problems
 from prediction.errors import UnknownPrediction
 from prediction.journal import WORKER_SILENCE_US, Journal, Prediction, Promotion, is_id, now_us
 from prediction.runs import Run
+from prediction.threads import reading
+
+LIMIT, MAX_LIMIT = 50, 1_000
+"""How long a list is, and may be asked to be: a whole answer is in memory at once."""
+
+MAX_POSITION = 1_000_000
 
 
 @dataclass(frozen=True)
 class Resources:
-    """Reads the store and the journal. Each method answers one route, in a thread."""
+    """Reads the store and the journal. Each method answers one route, in a thread of `threads.READING`."""
 
     specs: dict[str, Spec]
     home: Path
@@ -56,6 +62,7 @@ class Resources:
         model["schema"]["enum"] = names
         model["example"] = names[0]
         limit = _parameter("limit", "query", "integer")
+        limit["schema"] |= {"minimum": 1, "maximum": MAX_LIMIT, "default": LIMIT}
         before = _parameter("before", "query", "integer")
         prediction_id = _parameter("prediction_id", "path")
         before_id = _parameter("before", "query")
@@ -88,17 +95,17 @@ class Resources:
 
     def models(self, request: Request) -> Any:
         """`GET /models`."""
-        limit = _integer(request, "limit", 50)
+        limit = _limit(request)
         return {"models": [self._describe(name, limit, None) for name in self.specs]}
 
     def model(self, request: Request) -> Any:
         """`GET /models/{model}`."""
-        before = _integer(request, "before", 0) or None
-        return self._describe(self._known(request), _integer(request, "limit", 50), before)
+        before = _integer(request, "before", 0, MAX_POSITION) or None
+        return self._describe(self._known(request), _limit(request), before)
 
     def runs(self, request: Request) -> Any:
         """`GET /{model}/runs`."""
-        limit = _integer(request, "limit", 50)
+        limit = _limit(request)
         name, before = self._known(request), request.query_params.get("before")
         if before is not None and not is_id(before):
             raise InvalidInput("before must be the id of a run")
@@ -119,7 +126,7 @@ class Resources:
 
     def predictions(self, request: Request) -> Any:
         """`GET /{model}/predictions`."""
-        limit, name = _integer(request, "limit", 50), self._known(request)
+        limit, name = _limit(request), self._known(request)
         found = feedback.latest(self.journal, name, limit, request.query_params.get("before"))
         cursor = found[-1][0].prediction_id if len(found) == limit else None
         return {
@@ -233,18 +240,20 @@ def _get(path: str, answer: Callable[[Request], Any]) -> BaseRoute:
     def endpoint(request: Request) -> Response:
         return Response(to_json(answer(request)), media_type="application/json")
 
-    return Route(path, endpoint, methods=["GET"])
+    return Route(path, reading(endpoint), methods=["GET"])
 
 
-def _integer(request: Request, name: str, default: int) -> int:
+def _limit(request: Request) -> int:
+    return _integer(request, "limit", LIMIT, MAX_LIMIT)
+
+
+def _integer(request: Request, name: str, default: int, most: int) -> int:
     raw = request.query_params.get(name)
     if raw is None:
         return default
-    if not re.fullmatch("[0-9]{1,30}", raw) or not 1 <= int(raw) <= 1_000_000:
-        raise InvalidInput(
-            f"{name} must be a whole number from 1 to 1000000",
-            [{"loc": [name], "msg": "must be a whole number from 1 to 1000000"}],
-        )
+    if not re.fullmatch("[0-9]{1,30}", raw) or not 1 <= int(raw) <= most:
+        message = f"must be a whole number from 1 to {most}"
+        raise InvalidInput(f"{name} {message}", [{"loc": [name], "msg": message}])
     return int(raw)
 
 

@@ -10,6 +10,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from prediction.errors import InvalidSettings
 
+MIN_TOKEN = 8
+
 
 class Settings(BaseSettings):
     """Every setting with its default; `docs/settings.md` is their table."""
@@ -41,7 +43,6 @@ class Settings(BaseSettings):
     )
     admin_token: SecretStr | None = Field(
         default=None,
-        min_length=8,
         description="Opens the admin routes, and shuts row-level reads; without it they are shut.",
     )
     promote_baked: bool = Field(
@@ -76,6 +77,16 @@ class Settings(BaseSettings):
         if home.expanduser().is_file():
             raise ValueError(f"{home} is a file: name a folder")
         return home.expanduser().absolute()
+
+    @field_validator("admin_token", mode="before")
+    @classmethod
+    def _clean(cls, token: object) -> object:
+        if not isinstance(token, str):
+            return token
+        token = token.strip()  # a secret that was mounted as a file may end with a line's end
+        if len(token) < MIN_TOKEN or not all("!" <= character <= "~" for character in token):
+            raise ValueError(f"give at least {MIN_TOKEN} printable ASCII characters without spaces")
+        return token
 
     @property
     def journal_url(self) -> str:

@@ -21,16 +21,31 @@ LABELS_CHUNK = 1_000
 
 
 def export(options: argparse.Namespace, _: Settings, journal: Journal) -> int:
-    """Write outcomes into a file."""
+    """Write outcomes into a file, as far as they fit what the spec says now."""
     (spec,) = catalog.select([options.model])
     since_us = now_us() - duration.parse(options.since) if options.since else 0
-    with tabular.writer(options.file, _outcome_columns(spec)) as file, progress.bar() as shown:
+    columns, unfit = _outcome_columns(spec), 0
+    with tabular.writer(options.file, columns) as file, progress.bar() as shown:
         task = shown.add_task("exporting", total=None)
         for chunk in feedback.outcomes(journal, spec.name, since_us):
-            file.write([_outcome_row(outcome) for outcome in chunk])
+            rows = [_outcome_row(outcome) for outcome in chunk]
+            fitting = [_fit(columns, row) for row in rows]
+            unfit += sum(len(row) < len(whole) for row, whole in zip(fitting, rows, strict=True))
+            file.write(fitting)
             shown.update(task, completed=file.rows)
     print(f"{file.rows} labelled predictions of {spec.name} in {options.file}")
+    if unfit:
+        print(f"what {spec.name} no longer has as a feature or a class is left out of {unfit} of them")
     return 0
+
+
+def _fit(columns: dict[str, type], row: tabular.Row) -> tabular.Row:
+    """Keep of a row what the columns can hold: its prediction may be older than the spec is now."""
+    return {
+        name: value
+        for name, value in row.items()
+        if name in columns and (value is None or isinstance(value, str) == (columns[name] is str))
+    }
 
 
 def _outcome_columns(spec: Spec) -> dict[str, type]:

@@ -7,15 +7,18 @@ only, and is no part of pytest's temp folder, whose permissions would keep its o
 from __future__ import annotations
 
 import atexit
+import select
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -101,6 +104,56 @@ class Postgres:
         finally:
             for process in processes:
                 process.resume()
+
+
+class Line:
+    """A way to a PostgreSQL, on which the answer to a commit can get lost: a context manager.
+
+    Parameters
+    ----------
+    postgres
+        Where it leads.
+    """
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._server = f"{postgres._folder}/.s.PGSQL.5432"
+        self._folder = tempfile.TemporaryDirectory(prefix="line-")  # a socket's path must be short
+        self._listening = socket.socket(socket.AF_UNIX)
+        self.answers_to_lose = 0
+
+    def url(self, url: str) -> str:
+        """Return a URL of the PostgreSQL that goes by this way."""
+        return url.partition("?")[0] + f"?host={self._folder.name}"
+
+    def __enter__(self) -> Line:
+        self._listening.bind(f"{self._folder.name}/.s.PGSQL.5432")
+        self._listening.listen()
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listening.close()
+        self._folder.cleanup()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listening.accept()
+                threading.Thread(target=self._carry, args=(client,), daemon=True).start()
+
+    def _carry(self, client: socket.socket) -> None:
+        with client, socket.socket(socket.AF_UNIX) as server, suppress(OSError):
+            server.connect(self._server)
+            while True:
+                for ready in select.select([client, server], [], [])[0]:
+                    data = ready.recv(65_536)
+                    if not data:
+                        return
+                    (server if ready is client else client).sendall(data)
+                    if ready is client and b"COMMIT" in data and self.answers_to_lose:
+                        self.answers_to_lose -= 1
+                        server.recv(1)  # it is committed by now
+                        return
 
 
 @cache

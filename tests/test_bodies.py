@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from models_store.errors import InvalidInput
 from models_store.spec import Spec
 from prediction import bodies
 
@@ -93,3 +95,24 @@ def test_no_microsecond_is_lost_in_writing_a_time() -> None:
         back = datetime.fromisoformat(bodies.iso(at_us))
 
         assert at_us == round(back.timestamp() * 1e6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        (bodies.Promote, "reason"),
+        (bodies.Promote, "version"),
+        (bodies.Rollback, "reason"),
+        (bodies.Cancel, "run_id"),
+    ],
+)
+def test_no_text_of_an_administrator_holds_nul(kind: type[bodies.Request], field: str) -> None:
+    """PostgreSQL can't store it: the field is named, as for any other wrong value."""
+    validator = bodies.request_validator(kind, "a test")
+    good = dict.fromkeys(kind.model_fields, "line one\nline two é")
+
+    assert good == validator.object(good).model_dump()
+    for text in ("\0", "a\0b", "line one\n\0"):
+        with pytest.raises(InvalidInput, match="without NUL") as caught:
+            validator.row(json.dumps({**good, field: text}).encode())
+        assert [[field]] == [item["loc"] for item in caught.value.detail]

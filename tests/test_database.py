@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
+import sqlite3
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy.exc import DataError
 
 from prediction import database, feedback, retention
 from prediction.database import Database
 from prediction.errors import InvalidSettings, JournalBusy, JournalTooNew, JournalUnavailable
 from prediction.feedback import Label
-from prediction.journal import Journal
+from prediction.journal import Journal, append
 from prediction.tables import tables
 from tests import databases
 from tests.databases import Postgres, prediction, query, record
@@ -32,7 +35,7 @@ journal = databases.journal
 postgres = databases.postgres
 
 MIGRATE = """
-from prediction.journal import Journal
+from prediction.journal import Journal, append
 journal = Journal(sys.argv[1])
 wait()
 journal.migrate()
@@ -212,6 +215,83 @@ def test_a_short_lock_delays_and_fails_nothing(journal: Journal, journal_url: st
     locked.wait()
     assert journal.promote("iris", "v1", "d" * 64, by="test", reason="because") is not None
     holder.join()
+
+
+def test_a_snapshot_that_others_have_overtaken_is_a_lock_too(sqlite_journal: Journal) -> None:
+    """SQLite says in the upper bytes of its code why it is busy; whatever it says, one may try again."""
+    database = sqlite_journal.database
+    with closing(sqlite3.connect(database.file, isolation_level=None)) as raw:
+        raw.execute("BEGIN")
+        raw.execute("SELECT count(*) FROM predictions").fetchone()
+        record(sqlite_journal, [prediction(1)])
+        with pytest.raises(JournalBusy, match="locked") as caught, database.translated_raw():
+            raw.execute("DELETE FROM predictions")
+
+    assert sqlite3.SQLITE_BUSY_SNAPSHOT == getattr(caught.value.__cause__, "sqlite_errorcode", None)
+
+
+def test_a_lock_is_waited_for_no_longer_than_its_request_is(journal: Journal, journal_url: str) -> None:
+    """Of a request that has waited already only the rest of its time is spent on a lock."""
+    (prediction_id,) = record(journal, [prediction(1)])
+    with databases.locked(journal_url), database.until(time.monotonic() + 0.4):
+        started = time.monotonic()
+        with pytest.raises(JournalBusy):
+            feedback.give(journal, "iris", [Label(prediction_id, "setosa")])
+        limit = 0.4 if journal.database.is_sqlite else 1.6  # there it is the server's
+        assert time.monotonic() - started < limit
+
+
+def test_what_is_given_up_is_not_committed(journal: Journal) -> None:
+    """A transaction that is still under way when its request has had an error leaves nothing."""
+
+    def promote_slowly() -> None:
+        with database.until(time.monotonic() + 0.3), journal.database.write() as connection:
+            append(connection, "iris", "v1", "d" * 64, by="test", reason="because")
+            time.sleep(0.35)
+
+    with pytest.raises(JournalUnavailable):
+        promote_slowly()
+
+    assert {} == journal.champions()
+
+
+def test_recording_needs_no_connection_of_the_pool(journal: Journal) -> None:
+    """With every connection lent, another reader is told within about a second, and predictions go on."""
+    with ExitStack() as stack:
+        for _ in range(20):
+            stack.enter_context(journal.database.read())
+        started = time.monotonic()
+        with pytest.raises(JournalUnavailable):
+            stack.enter_context(journal.database.read())
+        assert time.monotonic() - started < 1.6
+        started = time.monotonic()
+        (prediction_id,) = record(journal, [prediction(1)])
+        assert time.monotonic() - started < 0.5
+
+    assert prediction_id == journal.prediction(prediction_id).prediction_id
+
+
+def test_a_value_that_the_database_refuses_is_no_failure_of_the_journal(postgres: Postgres) -> None:
+    """PostgreSQL stores no NUL: that is not answered as if it did not answer."""
+    with postgres.database() as url, databases.opened(url) as journal, pytest.raises(DataError):
+        journal.promote("iris", "v1", "d" * 64, by="test", reason="a\0b")
+
+
+def test_no_value_of_a_statement_is_in_an_error(journal: Journal) -> None:
+    """What a log says of a statement that failed is not what a client sent."""
+    with pytest.raises(JournalUnavailable) as caught, journal.database.write() as connection:
+        connection.execute(sa.text("INSERT INTO nowhere VALUES (:label)"), {"label": "secret-label"})
+
+    assert "nowhere" in str(caught.value.__cause__)
+    assert "secret-label" not in str(caught.value.__cause__)
+
+
+def test_a_host_that_is_gone_is_noticed(postgres: Postgres) -> None:
+    """A connection that waits for an answer asks within seconds whether the other end is still there."""
+    wanted = {"keepalives_idle": "5", "keepalives_interval": "2", "keepalives_count": "3"}
+    with postgres.database() as url, databases.opened(url) as journal, journal.database.read() as lent:
+        driver: Any = lent.connection.driver_connection
+        assert wanted.items() <= driver.info.get_parameters().items()
 
 
 def test_a_restarted_postgresql_costs_nothing(postgres: Postgres) -> None:

@@ -7,7 +7,7 @@ import json
 import logging
 import warnings
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -28,8 +28,12 @@ with warnings.catch_warnings():  # BentoML 1.4.39 uses what pydantic deprecates
     warnings.simplefilter("ignore", DeprecationWarning)
 
 
+TOKEN = "a-token-of-the-tests"
 MAX_BYTES = 1_000
 LIMIT = 2
+
+
+ADMIN = {"authorization": f"Bearer {TOKEN}"}
 
 
 @dataclass
@@ -90,11 +94,12 @@ async def ask(
     body: bytes | Sender = b"",
     **headers: str,
 ) -> Answer:
-    """Send one request to an application; headers with `_` for `-`."""
+    """Send one request to an application; headers with `_` for `-`, and none that is empty."""
+    headers = {"content_type": "application/json", **headers}
     sender = body if isinstance(body, Sender) else Sender([body])
     if isinstance(body, bytes) and body:
         headers.setdefault("content_length", str(len(body)))
-    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items() if value]
     path, _, query = path.partition("?")
     scope: Scope = {
         "type": "http",
@@ -121,7 +126,7 @@ async def ask(
 
 @dataclass
 class World:
-    """An entrance with one call, one resource, and an application behind it that says its name."""
+    """An entrance with two calls, one an administrator's, a resource, and an application behind it."""
 
     spec: Spec
     run: Callable[[Any], Awaitable[Any]]
@@ -146,12 +151,14 @@ class World:
             example=self.spec.example,
             run=run,
         )
+        steer = replace(call, name="steer", admin=True)
         self.app = Entrance(
             app=behind,
-            calls={call.path: call},
+            calls={call.path: call, steer.path: steer},
             resources=[Route("/things/{name}", resource)],
             max_body_bytes=MAX_BYTES,
             max_in_flight=LIMIT,
+            admin_token=TOKEN,
             static=frozenset({"/static_content/swagger-ui.css"}),
         )
 
@@ -297,11 +304,15 @@ def test_what_is_no_request_is_handed_on(world: World, kind: str) -> None:
             "application/vnd.bentoml+pickle",
             "*/*",
             ";application/json",
+            "",
         ),
     ],
 )
 def test_what_is_not_json_is_refused(world: World, good: bytes, kind: str) -> None:
-    """Another content type is a 415 that says which header to send."""
+    """Another content type, or none, is a 415 that says which header to send.
+
+    A page of another site may have a browser send what has no type: it must not write into the journal.
+    """
     answer = world.ask("POST", "/iris/echo", good, content_type=kind)
 
     assert 415 == answer.status
@@ -310,10 +321,10 @@ def test_what_is_not_json_is_refused(world: World, good: bytes, kind: str) -> No
 
 @pytest.mark.parametrize(
     "headers",
-    [{}, {"content_type": "application/json; charset=utf-8"}, {"content_type": " Application/JSON ;x"}],
+    [{"content_type": "application/json; charset=utf-8"}, {"content_type": " Application/JSON ;x"}],
 )
 def test_json_is_taken_by_any_of_its_names(world: World, good: bytes, headers: dict[str, str]) -> None:
-    """No content type, or one with parameters or capitals, is JSON all the same."""
+    """A content type with parameters or capitals is JSON all the same."""
     assert 200 == world.ask("POST", "/iris/echo", good, **headers).status
 
 
@@ -323,7 +334,7 @@ def test_a_body_of_exactly_the_limit_is_read(world: World, good: bytes) -> None:
     assert 413 == world.ask("POST", "/iris/echo", good.ljust(MAX_BYTES + 1)).status
 
 
-@pytest.mark.parametrize("length", ["1001", "9" * 30, "-1", "x", "1e3", "", "+5", "0x10"])
+@pytest.mark.parametrize("length", ["1001", "9" * 30, "-1", "x", "1e3", " ", "+5", "0x10"])
 def test_a_length_that_is_too_large_or_no_number_is_refused_at_once(world: World, length: str) -> None:
     """By its announced length a body is refused before its end is waited for."""
     answer = world.ask("POST", "/iris/echo", Sender([b"{}"], leaves=True), content_length=length)
@@ -450,6 +461,41 @@ def test_a_request_that_is_given_up_leaves_its_room(world: World, good: bytes) -
     assert 0 == world.app.in_flight
 
 
+class Slow(Sender):
+    """A client that sends the end of its body when it is let."""
+
+    def __init__(self, body: bytes, go: asyncio.Event) -> None:
+        super().__init__([body[:-1], body[-1:]])
+        self._go = go
+
+    async def __call__(self) -> Message:
+        """Send the next part."""
+        if self.asked:
+            await self._go.wait()
+        return await super().__call__()
+
+
+def test_bodies_that_trickle_in_fill_no_memory(world: World, good: bytes) -> None:
+    """All that are being sent hold no more than a bound, and who sends at once is answered meanwhile."""
+    fit = 17  # of 899 bytes each in 16 times 1,000
+
+    async def main() -> tuple[int, int, list[int]]:
+        go = asyncio.Event()
+        slow = [Slow(good.ljust(900), go) for _ in range(fit + 3)]
+        asked = [asyncio.create_task(ask(world.app, "POST", "/iris/echo", sender)) for sender in slow]
+        await asyncio.sleep(0.05)
+        held = world.app.held_bytes
+        meanwhile = await ask(world.app, "POST", "/iris/echo", good)
+        go.set()
+        return held, meanwhile.status, [answer.status for answer in await asyncio.gather(*asked)]
+
+    held, meanwhile, statuses = asyncio.run(asyncio.wait_for(main(), 10))
+
+    assert (fit * 899, 200) == (held, meanwhile)
+    assert [200] * fit + [429] * 3 == sorted(statuses)
+    assert 0 == world.app.held_bytes
+
+
 # --------------------------------------------------------------------------------------- what is told
 
 
@@ -518,26 +564,69 @@ def test_every_known_error_has_its_status(
     assert "Traceback" not in caplog.text
 
 
+def test_a_cause_of_many_lines_is_one_line_of_the_log(
+    world: World, good: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a database says in its further lines, rows and statements, stays out of the log."""
+
+    async def run(_value: Any) -> Any:
+        raise errors.JournalUnavailable("no") from ValueError(
+            "it failed\nDETAIL: Key (label)=(secret-7731)"
+        )
+
+    world.run = run
+    world.ask("POST", "/iris/echo", good)
+
+    assert ["POST '/iris/echo' 503 journal: it failed"] == [line.getMessage() for line in caplog.records]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "headers", "size", "expected"),
     [
         ("PUT", "/nowhere", {"content_type": "text/plain"}, 2_000, 404),
-        ("PUT", "/iris/echo", {"content_type": "text/plain"}, 2_000, 405),
-        ("POST", "/iris/echo", {"content_type": "text/plain"}, 2_000, 415),
-        ("POST", "/iris/echo", {}, 2_000, 413),
-        ("POST", "/iris/echo", {}, 2, 429),
+        ("PUT", "/iris/steer", {"content_type": "text/plain"}, 2_000, 405),
+        ("POST", "/iris/steer", {"content_type": "text/plain"}, 2_000, 401),
+        ("POST", "/iris/steer", {"content_type": "text/plain", **ADMIN}, 2_000, 415),
+        ("POST", "/iris/steer", ADMIN, 2_000, 413),
+        ("POST", "/iris/steer", ADMIN, 2, 429),
     ],
 )
 def test_refusals_come_in_one_order(
     world: World, method: str, path: str, headers: dict[str, str], size: int, expected: int
 ) -> None:
-    """Route, method, type, size, room, content: the first that is wrong is what is told."""
+    """Route, method, client, type, size, room, content: the first that is wrong is what is told."""
     world.app.in_flight = LIMIT
 
     assert expected == world.ask(method, path, b"[" * size, **headers).status
     if expected == 429:
         world.app.in_flight = 0
-        assert 400 == world.ask(method, path, b"[" * size).status
+        assert 400 == world.ask(method, path, b"[" * size, **headers).status
+
+
+def test_no_byte_of_a_stranger_s_body_is_read(world: World) -> None:
+    """Who may not is told before the body came, however large it is said to be."""
+    never = Never()
+    answer = world.ask("POST", "/iris/steer", never, content_length="500", expect="100-continue")
+
+    assert (401, "Bearer", 0) == (answer.status, answer.headers["www-authenticate"], never.asked)
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        *((f"{scheme} {TOKEN}", 200) for scheme in ("Bearer", "bearer", "BEARER", "Bearer ")),
+        *((f"{scheme}{TOKEN}", 401) for scheme in ("", "Bearer", "Basic ", "Bearer x", "Bearer x ")),
+        *(
+            (given, 401)
+            for given in ("Bearer", "Bearer ", f"Bearer {TOKEN[:-1]}", f"Bearer {TOKEN.upper()}")
+        ),
+    ],
+)
+def test_the_token_opens_by_a_scheme_of_any_case(
+    world: World, good: bytes, given: str, status: int
+) -> None:
+    """Schemes of HTTP know no case; the token does, and is compared whole."""
+    assert status == world.ask("POST", "/iris/steer", good, authorization=given).status
 
 
 def test_a_refused_request_is_one_line_without_its_values(

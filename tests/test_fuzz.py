@@ -12,13 +12,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from models_store import store
 from models_store.spec import Spec
+from tests import databases
+from tests.databases import KINDS
 from tests.serving import Server
 
 REQUESTS = 11_000
@@ -27,6 +31,8 @@ DRAWN = 1_500
 
 THREADS = 8
 ALLOWED = {200, 400, 403, 404, 405, 413, 415}
+STEERED = 400
+TOKEN = "a-token-of-the-tests"
 JSON = {"content-type": "application/json"}
 
 SCALARS = (
@@ -166,7 +172,36 @@ def requests(draw: st.DrawFn, specs: dict[str, Spec]) -> Sent:
     return Sent("POST", path, raw, draw(odd_headers()))
 
 
-def draw_requests(specs: dict[str, Spec], count: int) -> list[Sent]:
+def texts(*good: str) -> st.SearchStrategy[str]:
+    """Draw what an administrator may have typed, good ones among it."""
+    odd = ["", "a\x00b", "\x00", "x" * 1_000, "x" * 1_001, "\ud800", "'; DROP TABLE ledger", "../..", "%s"]
+    return st.sampled_from([*good * 3, *odd]) | st.text(max_size=20)
+
+
+@st.composite
+def steering(draw: st.DrawFn, specs: dict[str, Spec], version: str) -> Sent:
+    """Draw one request to some route of an administrator; none trains a model."""
+    name = draw(st.sampled_from(list(specs)))
+    route = draw(st.sampled_from(["promote", "promote", "rollback", "cancel", "retrain"]))
+    fields: dict[str, st.SearchStrategy[Any]] = {
+        "promote": {"version": texts(version), "reason": texts("because")},
+        "rollback": {"reason": texts("because")},
+        "cancel": {"run_id": texts("01900000-0000-7000-8000-000000000000")},
+        "retrain": {"force": st.just("yes")},
+    }[route]
+    what = draw(st.sampled_from([*["fields"] * 6, "field", "document", "bytes"]))
+    body: Any = {field: draw(values) for field, values in fields.items()}
+    if what == "field":
+        body[draw(st.sampled_from([*fields, "unknown"]))] = draw(DOCUMENTS)
+    elif what == "document":
+        body = draw(DOCUMENTS)
+    raw = draw(raw_bytes(specs[name])) if what == "bytes" else encode(body)
+    if route == "retrain" and (isinstance(body, dict) and body.get("force", False) in (True, False)):
+        raw = b"[]"
+    return Sent("POST", f"/{name}/{route}", raw, {**JSON, "authorization": f"Bearer {TOKEN}"})
+
+
+def draw_requests(every: st.SearchStrategy[Sent], count: int) -> list[Sent]:
     """Draw requests, the same ones every time."""
     found: list[Sent] = []
 
@@ -178,7 +213,7 @@ def draw_requests(specs: dict[str, Spec], count: int) -> list[Sent]:
         database=None,
         suppress_health_check=list(HealthCheck),
     )
-    @given(requests(specs))
+    @given(every)
     def collect(sent: Sent) -> None:
         found.append(sent)
 
@@ -225,7 +260,7 @@ def send(server: Server, share: list[Sent]) -> list[Answered]:
 @pytest.fixture(scope="module")
 def answers(server: Server, specs: dict[str, Spec]) -> list[Answered]:
     """Every request with its answer."""
-    drawn = draw_requests(specs, DRAWN)
+    drawn = draw_requests(requests(specs), DRAWN)
     every = drawn + vary(drawn, REQUESTS - len(drawn))
     with ThreadPoolExecutor(THREADS) as pool:
         shares = pool.map(lambda start: send(server, every[start::THREADS]), range(THREADS))
@@ -280,3 +315,25 @@ def test_the_server_is_as_it_was(answers: list[Answered], server: Server, specs:
     for name, spec in specs.items():
         assert 200 == server.post(f"/{name}/predict", spec.example).status_code
     assert "Traceback" not in server.read_log()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_administrator_s_request_is_a_failure_of_ours(
+    home: Path, tmp_path: Path, specs: dict[str, Spec], kind: str
+) -> None:
+    """Whatever is sent with the right token is done or refused in words, on both databases."""
+    drawn = draw_requests(steering(specs, store.newest(home, "iris").version), STEERED)
+    with (
+        databases.empty_database(kind, tmp_path) as url,
+        Server(home, workers=1, admin_token=TOKEN, database_url=url) as running,
+    ):
+        found = send(running, drawn)
+        assert 200 == running.post("/iris/predict", specs["iris"].example).status_code
+        log = running.read_log()
+
+    assert [] == [answer for answer in found if answer.status not in {200, 400, 404, 409}]
+    assert {200, 400, 404, 409} == {answer.status for answer in found}
+    nuls = [answer for answer in found if b"a\\u0000b" in answer.sent.raw]
+    assert nuls
+    assert {400} == {answer.status for answer in nuls}
+    assert "Traceback" not in log

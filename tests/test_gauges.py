@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,10 +18,11 @@ from prediction.feedback import Label
 from prediction.gauges import Gauges
 from prediction.journal import Journal, now_us
 from tests import databases
-from tests.databases import prediction, record
+from tests.databases import Postgres, prediction, record
 
 journal_url = databases.journal_url
 journal = databases.journal
+postgres = databases.postgres
 
 
 def read(text: str) -> dict[tuple[str, ...], float]:
@@ -102,6 +105,20 @@ def test_without_a_journal_a_scrape_says_so(specs: dict[str, Spec], tmp_path: Pa
     lost = Journal("postgresql://nobody@127.0.0.1:1/none")
 
     assert {("prediction_journal_up",): 0.0} == read(Gauges(specs, tmp_path, lost).text())
+
+
+def test_a_journal_that_hangs_does_not_hold_a_scrape_up(
+    specs: dict[str, Spec], trained_home: Path, postgres: Postgres
+) -> None:
+    """Scrapes of a PostgreSQL that hangs say so within seconds, all at once; later ones read it again."""
+    with postgres.database() as url, databases.opened(url) as journal:
+        mine = Gauges(specs, trained_home, journal)
+        with postgres.frozen(), ThreadPoolExecutor(4) as pool:
+            started = time.monotonic()
+            texts = set(pool.map(lambda _: mine.text(), range(4)))
+            assert time.monotonic() - started < gauges.PATIENCE_SECONDS + 1
+        assert [{("prediction_journal_up",): 0.0}] == [read(text) for text in texts]
+        assert 1 == read(mine.text())["prediction_journal_up",]
 
 
 def test_names_are_those_of_the_service_and_meet_no_counter() -> None:

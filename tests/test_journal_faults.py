@@ -229,13 +229,17 @@ def faults_of(victim: Victim, postgres: Postgres) -> dict[str, AbstractContextMa
     """Return what may happen to the journal of a server."""
     if victim.url.startswith("sqlite"):
         return {"locked": databases.locked(victim.url)}
-    return {"stopped": postgres.stopped(), "locked": databases.locked(victim.url)}
+    return {
+        "stopped": postgres.stopped(),
+        "frozen": postgres.frozen(),
+        "locked": databases.locked(victim.url),
+    }
 
 
 def test_a_journal_that_fails_is_503_until_it_answers(
     victim: Victim, postgres: Postgres, row: dict[str, Any]
 ) -> None:
-    """Locked for 5 s, or stopped: 503 within about a second, counted; /livez answers; all recovers."""
+    """Locked for 5 s, stopped or hanging: 503 within a second, counted; /livez answers; all recovers."""
     server = victim.server()
     prediction_id = predict(server, row)
     requests = requests_of(server, row, prediction_id)
@@ -463,13 +467,84 @@ def test_without_a_required_journal_predictions_are_answered(
         unrecorded = counted(server, "prediction_unrecorded_total", model="iris")
         again = predict(server, row)
         failures = counted(server, "prediction_journal_failures_total")
+        answered = counted(server, "prediction_predictions_total", model="iris")
 
     assert [200, 200, 503] == [answer.status_code for answer in (one, many, label)]
     assert [None] * 4 == [item["prediction_id"] for item in [one.json(), *many.json()]]
     assert {"setosa"} == {item["predicted_class"] for item in [one.json(), *many.json()]}
-    assert 4 == unrecorded
+    assert (6, 4) == (answered, unrecorded)
     assert failures >= 2
     assert [(prediction_id,), (again,)] == query(url, "SELECT prediction_id FROM predictions ORDER BY seq")
+
+
+def timed(request: Callable[[], httpx.Response]) -> tuple[int, float]:
+    """Return the status of an answer and its seconds."""
+    started = time.monotonic()
+    return request().status_code, time.monotonic() - started
+
+
+def test_a_crowd_in_front_of_a_locked_journal_is_told_in_time(
+    trained_home: Path, tmp_path: Path, row: dict[str, Any]
+) -> None:
+    """Each of 40 labels has its 503 about a second after it came, and a batch waits behind none of them."""
+    home = Path(shutil.copytree(trained_home, tmp_path / "home", symlinks=True))
+    with Server(home, workers=1) as server, ThreadPoolExecutor(41) as pool:
+        requests = requests_of(server, row, predict(server, row))
+        with databases.locked(f"sqlite:///{home / 'journal.db'}"):
+            labels = [pool.submit(timed, requests["feedback"]) for _ in range(40)]
+            time.sleep(0.2)
+            batch = pool.submit(timed, requests["predict_batch"])
+            told = [promise.result() for promise in [*labels, batch]]
+        assert 200 == requests["feedback"]().status_code
+
+    assert {503} == {status for status, _ in told}
+    assert max(seconds for _, seconds in told) < ABOUT_A_SECOND
+
+
+def test_a_postgresql_that_hangs_holds_up_what_needs_it_only(
+    trained_home: Path, tmp_path: Path, postgres: Postgres, row: dict[str, Any]
+) -> None:
+    """While everything that asks it hangs, probes and the scrape are answered; each request in its time.
+
+    What was given up meanwhile is not done when the PostgreSQL goes on.
+    """
+    home = Path(shutil.copytree(trained_home, tmp_path / "home", symlinks=True))
+    admin = {"Authorization": "Bearer a-token-of-the-tests"}
+    with (
+        postgres.database() as url,
+        Server(home, workers=1, database_url=url, admin_token="a-token-of-the-tests") as server,
+        ThreadPoolExecutor(90) as pool,
+    ):
+        requests = requests_of(server, row, predict(server, row))
+        before = server.get("/models/iris").json()
+        promotion = {"version": before["champion"], "reason": "a try"}
+        requests["promote"] = partial(server.client.post, "/iris/promote", json=promotion, headers=admin)
+        paths = ["/models", "/iris/monitoring", "/iris/runs", "/iris/predictions", "/dashboard"] * 10
+        gets = [partial(server.client.get, path, headers=admin) for path in paths]
+        with postgres.frozen():
+            hanging = [pool.submit(timed, get) for get in gets]
+            promised = {
+                name: [pool.submit(timed, request) for _ in range(5)] for name, request in requests.items()
+            }
+            time.sleep(0.2)
+            for path, limit in [("/livez", AT_ONCE), ("/readyz", AT_ONCE), ("/metrics", 6)]:
+                status, seconds = timed(partial(server.get, path))
+                assert (path, 200) == (path, status)
+                assert seconds < limit
+            limits = {"promote": 6.0}
+            for name, promises in promised.items():
+                for promise in promises:
+                    status, seconds = promise.result()
+                    assert (name, 503) == (name, status)
+                    assert seconds < limits.get(name, ABOUT_A_SECOND)
+            for promise in hanging:
+                status, seconds = promise.result()
+                assert 503 == status
+                assert seconds < 12
+        eventually(partial(answers, server, "/iris/predict", row), 5)
+        assert {200} == {get().status_code for get in gets[:5]}
+        assert before["ledger"] == server.get("/models/iris").json()["ledger"]
+        assert "Traceback" not in server.read_log()
 
 
 class Disk:

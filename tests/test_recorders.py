@@ -215,6 +215,69 @@ def test_a_restart_between_requests_costs_none(recording: Recorder, journal_url:
     assert [0, 1] == recorded(journal_url)
 
 
+@pytest.mark.parametrize("journal_url", ["postgresql"], indirect=True)
+def test_a_commit_whose_answer_is_lost_is_no_error(journal: Journal, journal_url: str) -> None:
+    """Rows that are tried again on a new connection may be there already: they are answered, once each."""
+    with databases.Line(databases.start_postgres()) as line:
+        recording = recorder.make(Journal(line.url(journal_url)))
+
+        async def main() -> None:
+            await recording.record(some(1))
+            line.answers_to_lose = 1
+            await recording.record(some(3, start=1))
+
+        run(main)
+        recording.close()
+
+    assert 0 == line.answers_to_lose
+    assert [0, 1, 2, 3] == recorded(journal_url)
+
+
+@pytest.mark.parametrize("journal_url", ["postgresql"], indirect=True)
+def test_what_is_committed_too_late_is_deleted(recording: Recorder, journal_url: str) -> None:
+    """A commit that PostgreSQL finishes when its client has got the error leaves nothing."""
+
+    async def main() -> None:
+        await recording.record(some(1, start=99))
+        with databases.start_postgres().frozen(), pytest.raises(JournalUnavailable):
+            await recording.record(some(3))
+        await record_at_last(recording, some(1, start=50))
+
+    run(main)
+    assert [99, 50] == recorded(journal_url)
+
+
+@pytest.mark.parametrize(
+    ("journal_url", "cause"),
+    [("sqlite", "a lock"), ("sqlite", "a row that is refused"), ("postgresql", "a row that is refused")],
+    indirect=["journal_url"],
+)
+def test_a_list_that_fails_midway_leaves_nothing(recording: Recorder, journal_url: str, cause: str) -> None:
+    """A batch is recorded whole or not at all, as soon as the journal lets its first rows be deleted."""
+
+    async def fail() -> None:
+        if cause == "a lock":
+            task = asyncio.create_task(recording.record(some(10_000, start=100)))
+            while len(recorded(journal_url)) < 2 and not task.done():
+                await asyncio.sleep(0)
+            with databases.locked(journal_url):
+                await task
+        else:
+            await recording.record([*some(600, start=100), prediction(99)])
+
+    async def main() -> None:
+        await recording.record(some(1, start=99))
+        with pytest.raises(Exception, match=r"try again|constraint"):
+            await fail()
+        await recording.record(some(1, start=20_000))
+        until = time.monotonic() + 5
+        while len(recorded(journal_url)) > 2 and time.monotonic() < until:
+            await asyncio.sleep(0.05)
+
+    run(main)
+    assert [99, 20_000] == recorded(journal_url)
+
+
 def test_a_client_that_left_holds_nobody_up(recording: Recorder, journal_url: str) -> None:
     """A request that is cancelled while the journal is locked leaves the one beside it as it was."""
 

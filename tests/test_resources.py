@@ -159,7 +159,16 @@ def test_the_ledger_is_read_on_by_its_cursor(world: World) -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        *("limit=0", "limit=-1", "limit=x", "limit=1.5", "limit=", "limit=1000001", "limit=%D9%A3"),
+        *(
+            "limit=0",
+            "limit=-1",
+            "limit=x",
+            "limit=1.5",
+            "limit=",
+            "limit=1001",
+            "limit=1000000",
+            "limit=%D9%A3",
+        ),
         *("before=0", "before=x", "limit=99999999999999999999", "limit=00000000015x"),
     ],
 )
@@ -171,6 +180,22 @@ def test_a_wrong_cursor_or_limit_is_told_by_its_name(world: World, query: str) -
     assert 400 == answer.status_code
     assert [[name]] == [item["loc"] for item in answer.json()["detail"]]
     assert name in answer.json()["error"]
+
+
+@pytest.mark.parametrize("path", ["/models", "/models/iris", "/iris/runs", "/iris/predictions"])
+def test_no_list_is_longer_than_fits_an_answer(world: World, path: str) -> None:
+    """A thousand at a time are given, no more, and the description says so."""
+    resources = Resources(world.specs, world.home, world.journal)
+    limits = [
+        parameter["schema"]
+        for parameter in resources.operations()[path.replace("iris", "{model}")]["parameters"]
+        if parameter["name"] == "limit"
+    ]
+
+    assert 200 == world.get(f"{path}?limit=1000").status_code
+    assert 400 == world.get(f"{path}?limit=1001").status_code
+    assert "limit must be a whole number from 1 to 1000" == world.get(f"{path}?limit=1001").json()["error"]
+    assert [{"type": "integer", "minimum": 1, "maximum": 1000, "default": 50}] == limits
 
 
 def test_zeros_before_a_number_mean_nothing(world: World) -> None:

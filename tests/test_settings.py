@@ -93,6 +93,10 @@ def test_another_journal_is_used_and_its_password_is_not_shown(monkeypatch: pyte
         ("BENTOML_HOME", ""),
         ("PREDICTION_JOURNAL_REQUIRED", "perhaps"),
         ("PREDICTION_JOURNAL_DAYS", "0"),
+        ("PREDICTION_ADMIN_TOKEN", "short"),
+        ("PREDICTION_ADMIN_TOKEN", "seven77\n"),
+        ("PREDICTION_ADMIN_TOKEN", "two words of it"),
+        ("PREDICTION_ADMIN_TOKEN", "mot-de-passe-sûr"),
     ],
 )
 def test_an_unusable_value_is_told_by_its_variable(
@@ -116,6 +120,29 @@ def test_an_unusable_value_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> N
         settings.load()
 
     assert "hunter2" not in f"{caught.value!r}"
+
+
+def test_a_token_is_told_what_it_may_be_and_not_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token that no header can hold ends the start: every admin call would be a 401."""
+    monkeypatch.setenv("PREDICTION_ADMIN_TOKEN", "pässwort-hunter2")
+
+    with pytest.raises(InvalidSettings) as caught:
+        settings.load()
+
+    assert "PREDICTION_ADMIN_TOKEN: give at least 8 printable ASCII characters without spaces" == str(
+        caught.value
+    )
+    assert "hunter2" not in f"{caught.value!r}"
+
+
+def test_the_line_s_end_of_a_mounted_token_is_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret that was written with an editor ends with a line's end, which no client sends."""
+    monkeypatch.setenv("PREDICTION_ADMIN_TOKEN", " a-token-of-tests\r\n")
+
+    token = settings.load().admin_token
+
+    assert token is not None
+    assert "a-token-of-tests" == token.get_secret_value()
 
 
 def test_settings_do_not_change_while_running() -> None:

@@ -146,6 +146,34 @@ def test_export_of_categories_and_missing_values(main: Main, journal: Journal, t
 
 
 @pytest.mark.parametrize("kind", [".csv", ".jsonl", ".parquet"])
+def test_export_of_what_was_answered_before_the_spec_changed(
+    main: Main, journal: Journal, tmp_path: Path, kind: str
+) -> None:
+    """A feature or class that the spec no longer has is left out, and how many rows had one is told."""
+    renamed = json.dumps({"petal_width_cm": 0.1, "petal_colour": "blue"})
+    retyped = json.dumps({"petal_width_cm": "wide"})
+    old_class = {"setosa": 0.9, "tulip": 0.1}
+    changes: list[dict[str, Any]] = [
+        {},
+        {"features": renamed},
+        {"features": retyped},
+        {"probabilities": old_class},
+    ]
+    label_all(journal, record(journal, [iris(n, **change) for n, change in enumerate(changes)]), "setosa")
+    path = tmp_path / f"outcomes{kind}"
+
+    code, output, _ = main("export", "iris", str(path))
+
+    assert (0, f"4 labelled predictions of iris in {path}") == (code, output.splitlines()[0])
+    told = "what iris no longer has as a feature or a class is left out of 3 of them"
+    assert told == output.splitlines()[1]
+    found = read(path)
+    assert set() == {name for row in found for name in row if "colour" in name or "tulip" in name}
+    widths = [row.get("petal_width_cm") or None for row in found]
+    assert [0.1, None] == [width and float(width) for width in widths[1:3]]
+
+
+@pytest.mark.parametrize("kind", [".csv", ".jsonl", ".parquet"])
 def test_import_feedback_reads_every_kind(main: Main, journal: Journal, tmp_path: Path, kind: str) -> None:
     """Labels come from CSV, JSON Lines and Parquet; the second time they are unchanged."""
     ids = record(journal, [iris(number) for number in range(3)])
