@@ -23,7 +23,7 @@ BUCKETS_US = [
     *(MINUTE_US * n for n in (1, 2, 5)),
     *(HOUR_US * n for n in (1, 2, 4, 8, 24, 48, 168)),
 ]
-"""A window is cut into pieces of one of these lengths; those of whole hours are counted already."""
+"""A window is cut into pieces of one of these lengths; those of minutes reach a few hours back."""
 
 MAX_BUCKETS = 50
 MAX_WINDOW_US = 366 * 24 * HOUR_US

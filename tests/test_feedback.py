@@ -380,6 +380,21 @@ def test_a_corrected_outcome_moves_to_the_end(labelled: Journal) -> None:
     assert "virginica" == again[-1].label
 
 
+def test_a_number_is_given_once(journal: Journal, journal_url: str) -> None:
+    """Who reads on from the last number meets every label, though it corrects or follows the newest one."""
+    one, two = record(journal, [prediction(number) for number in range(2)])
+    numbers = []
+    for label in ("setosa", "virginica", "setosa"):
+        give(journal, Label(one, label, correct=True))
+        numbers += query(journal_url, "SELECT seq FROM feedback")
+    with journal.database.write() as connection:
+        connection.execute(feedback_table.delete())
+    give(journal, Label(two, "setosa"))
+    numbers += query(journal_url, "SELECT seq FROM feedback")
+
+    assert [(1,), (2,), (3,), (4,)] == numbers
+
+
 def test_outcomes_since_a_time(labelled: Journal) -> None:
     """Labels that were given before are left out, and one that was corrected since is there."""
     time.sleep(0.002)
