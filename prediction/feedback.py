@@ -159,25 +159,24 @@ def outcomes(
 ) -> Iterator[list[LabelledPrediction]]:
     """Yield the predictions of a model that have labels, in the order of their labels, in chunks.
 
+    All are of one moment: none comes twice, or not at all, because it is corrected meanwhile.
+
     Parameters
     ----------
     since_us
         Leave out labels that were given before.
     """
-    joined = sa.select(feedback.c.seq, feedback.c.label, feedback.c.at_us, predictions).join(
-        predictions, predictions.c.prediction_id == feedback.c.prediction_id
+    joined = (
+        sa.select(feedback.c.seq, feedback.c.label, feedback.c.at_us, predictions)
+        .join(predictions, predictions.c.prediction_id == feedback.c.prediction_id)
+        .where(feedback.c.model == model, feedback.c.at_us >= since_us)
+        .order_by(feedback.c.seq)
     )
     last_seq = 0
-    while True:
-        query = joined.where(
-            feedback.c.model == model, feedback.c.seq > last_seq, feedback.c.at_us >= since_us
-        )
-        with journal.database.read() as connection:
-            rows = list(connection.execute(query.order_by(feedback.c.seq).limit(chunk_rows)))
-        if not rows:
-            return
-        last_seq = rows[-1][0]
-        yield [LabelledPrediction(as_prediction(row), row[1], row[2], row[0]) for row in rows]
+    with journal.database.snapshot() as connection:
+        while rows := list(connection.execute(joined.where(feedback.c.seq > last_seq).limit(chunk_rows))):
+            last_seq = rows[-1][0]
+            yield [LabelledPrediction(as_prediction(row), row[1], row[2], row[0]) for row in rows]
 
 
 def last_us(journal: Journal, model: str) -> int | None:
