@@ -49,12 +49,11 @@ class Replaced(NamedTuple):
 
 
 class LabelledPrediction(NamedTuple):
-    """A prediction joined with its label, given at `labelled_us`; `seq` grows with each label."""
+    """A prediction joined with its label, given at `labelled_us`."""
 
     prediction: Prediction
     label: str
     labelled_us: int
-    seq: int
 
 
 class Outcome(NamedTuple):
@@ -176,7 +175,7 @@ def outcomes(
     with journal.database.snapshot() as connection:
         while rows := list(connection.execute(joined.where(feedback.c.seq > last_seq).limit(chunk_rows))):
             last_seq = rows[-1][0]
-            yield [LabelledPrediction(as_prediction(row), row[1], row[2], row[0]) for row in rows]
+            yield [LabelledPrediction(as_prediction(row), row[1], row[2]) for row in rows]
 
 
 def last_us(journal: Journal, model: str) -> int | None:
