@@ -15,7 +15,7 @@ from prediction.tables import predictions
 SAMPLE_ROWS = 5_000
 QUERY_ROWS = 500
 FIRST_ROWS = 10
-"""Rows are numbered about in the order of their times: the first of a window is one of these."""
+"""Rows are numbered about in the order of their times: the first and the last of a window are of these."""
 
 MAX_DRAWN = 60_000
 """Rows looked at for a sample; where a model is rare among others, its sample is smaller."""
@@ -40,8 +40,6 @@ def draw(
 
     Parameters
     ----------
-    until_us
-        About now: rows are drawn up to the newest of all.
     rows
         About how many the window has.
     """
@@ -71,12 +69,13 @@ def _draw_seqs(
     connection: sa.Connection, mine: tuple[Any, ...], rows: int, limit: int
 ) -> Iterator[list[int]]:
     """Yield random row numbers of the window, in chunks, that will hit the model's rows often enough."""
-    oldest = sa.select(predictions.c.seq).where(*mine).order_by(predictions.c.at_us).limit(FIRST_ROWS)
-    firsts = list(connection.scalars(oldest))
-    newest = connection.scalar(sa.select(sa.func.max(predictions.c.seq)))
-    if not firsts or newest is None:
+    of_window = sa.select(predictions.c.seq).where(*mine).limit(FIRST_ROWS)
+    ends: list[int] = []
+    for order in (predictions.c.at_us, predictions.c.at_us.desc()):
+        ends += connection.scalars(of_window.order_by(order))
+    if not ends:
         return
-    everything = range(min(firsts), newest + 1)
+    everything = range(min(ends), max(ends) + 1)
     wanted = min(len(everything), MAX_DRAWN, 2 * limit * max(1, len(everything) // rows))
     drawn = random.Random(0).sample(everything, wanted)  # noqa: S311 -- the same window, the same sample
     for start in range(0, wanted, QUERY_ROWS):
