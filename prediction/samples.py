@@ -52,14 +52,11 @@ def draw(
         if rows <= 2 * limit:
             read = [_sampled(row) for row in connection.execute(query.limit(4 * limit))]
             return read if len(read) <= limit else random.Random(0).sample(read, limit)  # noqa: S311
+        # by seq alone: with the model as it is, a database without statistics may take its index
+        mine_too = (predictions.c.model.concat("") == model, *mine[1:])
         for seqs in _draw_seqs(connection, mine, rows, limit):
-            # by seq alone: with the model, a database without statistics may take its index
-            chosen = sa.select(*columns, predictions.c.model).where(predictions.c.seq.in_(seqs))
-            found += [
-                _sampled(row)
-                for row in connection.execute(chosen)
-                if row.model == model and since_us <= row.at_us < until_us
-            ]
+            chosen = sa.select(*columns).where(predictions.c.seq.in_(seqs), *mine_too)
+            found += [_sampled(row) for row in connection.execute(chosen)]
             if len(found) >= limit:
                 break
     return found[:limit]
