@@ -47,7 +47,7 @@ def watch_runs() -> None:
 
 def roll_up() -> None:
     """Count what is new, for the windows that monitoring looks at."""
-    rollups.roll_up(JOURNAL, SPECS, SETTINGS.journal_days * retention.DAY_US)
+    rollups.roll_up(JOURNAL)
 
 
 TASKS = [

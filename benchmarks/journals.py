@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 TABLE = "predictions"
-OVER_SECONDS = 30 * 24 * 3600
+DAYS = 30
 
 
-def fill(path: Path, rows: int) -> None:
-    """Add rows to a journal that holds a few, spread over the last thirty days."""
+def fill(path: Path, rows: int, days: int = DAYS) -> None:
+    """Put rows in the place of the few that a journal holds, spread over the last days."""
     with closing(sqlite3.connect(path)) as connection:
         columns = [row[1] for row in connection.execute(f"PRAGMA table_info({TABLE})")]
         columns.remove("seq")
@@ -28,8 +28,10 @@ def fill(path: Path, rows: int) -> None:
         models = connection.execute(f"SELECT {names} FROM {TABLE} ORDER BY seq").fetchall()
         places = ", ".join("?" * len(columns))
         connection.executemany(
-            f"INSERT INTO {TABLE} ({names}) VALUES ({places})", _copies(columns, models, rows)
+            f"INSERT INTO {TABLE} ({names}) VALUES ({places})",
+            _copies(columns, models, rows, days * 24 * 3600),
         )
+        connection.execute(f"DELETE FROM {TABLE} WHERE seq <= ?", (len(models),))
         connection.commit()
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -41,12 +43,12 @@ def count(path: Path) -> int:
         return int(rows)
 
 
-def _copies(columns: list[str], models: list[Any], rows: int) -> Iterator[list[Any]]:
+def _copies(columns: list[str], models: list[Any], rows: int, seconds: int) -> Iterator[list[Any]]:
     key, at = columns.index("prediction_id"), columns.index("at_us")
-    first_us = int((time.time() - OVER_SECONDS) * 1e6)
+    first_us = int((time.time() - seconds) * 1e6)
     for number in range(rows):
         copy = list(models[number % len(models)])
-        copy[at] = first_us + OVER_SECONDS * 1_000_000 * number // rows
+        copy[at] = first_us + seconds * 1_000_000 * number // rows
         copy[key] = _uuid7(copy[at] // 1000)
         yield copy
 

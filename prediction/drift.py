@@ -151,7 +151,7 @@ def _kolmogorov_smirnov(name: str, trained: Sequence[float], live: Sequence[floa
     steps = np.concatenate([old, new])
     distance = float(np.abs(_cumulative(old, steps) - _cumulative(new, steps)).max())
     effective = len(old) * len(new) / (len(old) + len(new))
-    edges = np.unique(np.quantile(old, np.linspace(0, 1, PSI_BINS + 1)[1:-1]))
+    edges = _edges(old)
     size = psi(_binned(old, edges), _binned(new, edges))
     p = float(kolmogorov(np.sqrt(effective) * distance))
     return Drift(name, "", test, len(live), 0, distance, p, size, _histogram(old, new))
@@ -159,6 +159,17 @@ def _kolmogorov_smirnov(name: str, trained: Sequence[float], live: Sequence[floa
 
 def _cumulative(ordered: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.searchsorted(ordered, at, side="right") / len(ordered)
+
+
+def _edges(old: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the upper edges of the bins: ten that hold as many training values each.
+
+    A value that alone would fill one has a bin of its own, or what falls below it would be in its bin.
+    """
+    values, counts = np.unique(old, return_counts=True)
+    often = values[counts >= len(old) / PSI_BINS]
+    quantiles = np.quantile(old, np.linspace(0, 1, PSI_BINS + 1)[1:-1])
+    return np.unique(np.concatenate([quantiles, often, np.nextafter(often, -np.inf)]))
 
 
 def _binned(values: NDArray[np.float64], edges: NDArray[np.float64]) -> list[float]:

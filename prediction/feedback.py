@@ -5,19 +5,24 @@ A label counts for the version that predicted, however late it comes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from models_store.errors import Error
+from prediction import rollups
 from prediction.errors import ConflictingLabel, UnknownPrediction
 from prediction.journal import Journal, Prediction, as_prediction, is_id, now_us
+from prediction.rollups import Count
 from prediction.tables import corrections, feedback, predictions
 
 QUERY_IDS = 500
 """Ids in one query: SQLite limits the parameters of a statement."""
+
+COUNTED = ("prediction_id", "model", "at_us", "version", "predicted_class")
+"""What a label must know of its prediction, to be counted with it."""
 
 
 class Label(NamedTuple):
@@ -44,12 +49,11 @@ class Replaced(NamedTuple):
 
 
 class LabelledPrediction(NamedTuple):
-    """A prediction joined with its label, given at `labelled_us`; `seq` grows with each label."""
+    """A prediction joined with its label, given at `labelled_us`."""
 
     prediction: Prediction
     label: str
     labelled_us: int
-    seq: int
 
 
 class Outcome(NamedTuple):
@@ -73,16 +77,17 @@ def give(journal: Journal, model: str, labels: Sequence[Label]) -> list[str | Er
     with journal.database.write(durable=True) as connection:
         known = _lock_predictions(connection, model, labels)
         current = _current(connection, known)
-        changes = _Changes(now_us(), {}, {}, [])  # now, not before: others may have been waited for
+        changes = _Changes(now_us(), {}, {}, [], [])  # now, not before: others may have been waited for
         for item in labels:
             had = current.get(item.prediction_id)
             answer = _judge(item, model, item.prediction_id in known, had)
             answers.append(answer)
             if answer in ("recorded", "corrected"):
-                current[item.prediction_id] = changes.add(item, model, had)
+                current[item.prediction_id] = changes.add(item, known[item.prediction_id], had)
         if changes:
             journal.database.order(connection)
             changes.write(connection)
+            rollups.add(journal, connection, changes.counts)
     return answers
 
 
@@ -108,10 +113,14 @@ class _Changes:
     added: dict[str, dict[str, Any]]
     changed: dict[str, dict[str, Any]]
     replaced: list[dict[str, Any]]
+    counts: list[Count]
 
-    def add(self, item: Label, model: str, had: Current | None) -> Current:
+    def add(self, item: Label, of: Any, had: Current | None) -> Current:
+        """Give a label to the prediction `of`."""
         prediction_id = item.prediction_id
-        row = {"prediction_id": prediction_id, "label": item.label, "at_us": self.at_us, "model": model}
+        row = {"prediction_id": prediction_id, "label": item.label, "at_us": self.at_us, "model": of.model}
+        for label, rows in ((had.label if had else "", -1), (item.label, 1)):
+            self.counts.append(Count(of.model, of.at_us, of.version, of.predicted_class, label, rows))
         if had is not None:
             old = {"prediction_id": prediction_id, "label": had.label, "at_us": had.at_us}
             self.replaced.append(old | {"replaced_us": self.at_us})
@@ -149,25 +158,24 @@ def outcomes(
 ) -> Iterator[list[LabelledPrediction]]:
     """Yield the predictions of a model that have labels, in the order of their labels, in chunks.
 
+    All are of one moment: none comes twice, or not at all, because it is corrected meanwhile.
+
     Parameters
     ----------
     since_us
         Leave out labels that were given before.
     """
-    joined = sa.select(feedback.c.seq, feedback.c.label, feedback.c.at_us, predictions).join(
-        predictions, predictions.c.prediction_id == feedback.c.prediction_id
+    joined = (
+        sa.select(feedback.c.seq, feedback.c.label, feedback.c.at_us, predictions)
+        .join(predictions, predictions.c.prediction_id == feedback.c.prediction_id)
+        .where(feedback.c.model == model, feedback.c.at_us >= since_us)
+        .order_by(feedback.c.seq)
     )
     last_seq = 0
-    while True:
-        query = joined.where(
-            feedback.c.model == model, feedback.c.seq > last_seq, feedback.c.at_us >= since_us
-        )
-        with journal.database.read() as connection:
-            rows = list(connection.execute(query.order_by(feedback.c.seq).limit(chunk_rows)))
-        if not rows:
-            return
-        last_seq = rows[-1][0]
-        yield [LabelledPrediction(as_prediction(row), row[1], row[2], row[0]) for row in rows]
+    with journal.database.snapshot() as connection:
+        while rows := list(connection.execute(joined.where(feedback.c.seq > last_seq).limit(chunk_rows))):
+            last_seq = rows[-1][0]
+            yield [LabelledPrediction(as_prediction(row), row[1], row[2]) for row in rows]
 
 
 def waiting_since_us(journal: Journal, model: str) -> int | None:
@@ -214,25 +222,26 @@ def latest(
         return [(as_prediction(row), row[0]) for row in connection.execute(query.limit(limit))]
 
 
-def _lock_predictions(connection: sa.Connection, model: str, labels: Sequence[Label]) -> set[str]:
-    """Return which ids are predictions of the model, and let no other feedback at them.
+def _lock_predictions(
+    connection: sa.Connection, model: str, labels: Sequence[Label]
+) -> dict[str, sa.Row[Any]]:
+    """Return by their ids which are predictions of the model, and let no other feedback at them.
 
     They are locked in one order, so that two batches can't wait for each other. SQLite has one
     writer at a time anyway.
     """
-    known: set[str] = set()
+    known: dict[str, sa.Row[Any]] = {}
+    columns = [predictions.c[name] for name in COUNTED]
     given = {label.prediction_id for label in labels}
     for ids in _chunks(sorted(filter(is_id, given))):
         # The model is compared below: with it, a database without statistics may take its index.
-        query = sa.select(predictions.c.prediction_id, predictions.c.model).where(
-            predictions.c.prediction_id.in_(ids)
-        )
+        query = sa.select(*columns).where(predictions.c.prediction_id.in_(ids))
         rows = connection.execute(query.order_by(predictions.c.prediction_id).with_for_update())
-        known.update(row.prediction_id for row in rows if row.model == model)
+        known.update((row.prediction_id, row) for row in rows if row.model == model)
     return known
 
 
-def _current(connection: sa.Connection, known: set[str]) -> dict[str, Current]:
+def _current(connection: sa.Connection, known: Iterable[str]) -> dict[str, Current]:
     current: dict[str, Current] = {}
     for ids in _chunks(sorted(known)):
         query = sa.select(feedback.c.prediction_id, feedback.c.label, feedback.c.at_us)

@@ -13,7 +13,7 @@ from models_store.errors import DamagedVersion, InvalidInput, UnknownVersion
 from models_store.spec import Columns, Spec
 from prediction import drift, duration, evaluate, refusals, rollups, samples
 from prediction.bodies import iso
-from prediction.journal import Journal, now_us
+from prediction.journal import Journal, Promotion, now_us
 from prediction.rollups import Count
 from prediction.samples import Sampled
 
@@ -23,9 +23,13 @@ BUCKETS_US = [
     *(MINUTE_US * n for n in (1, 2, 5)),
     *(HOUR_US * n for n in (1, 2, 4, 8, 24, 48, 168)),
 ]
-"""A window is cut into pieces of one of these lengths; those of whole hours are counted already."""
+"""A window is cut into pieces of one of these lengths; those of minutes reach a few hours back."""
 
 MAX_BUCKETS = 50
+PROMOTIONS = 50
+VERSION_ROWS = 250
+"""Rows of a version in the window's sample below which some are drawn for it alone."""
+
 MAX_WINDOW_US = 366 * 24 * HOUR_US
 DEFAULT_WINDOW = "24h"
 
@@ -66,22 +70,22 @@ def health(spec: Spec, home: Path, journal: Journal, span: Window) -> dict[str, 
     """Return the figures of one model: by version, over time, and what was refused.
 
     Counts are exact; what needs the rows themselves rests on at most `samples.SAMPLE_ROWS` of them,
-    and says on how many. A label counts for the version that predicted, whenever it came.
+    or some of a version that is rare among them, and says on how many. A label counts for the version
+    that predicted, whenever it came.
     """
     counted = rollups.counts(journal, spec.name, span.since_us, span.until_us, span.bucket_us)
-    total = sum(count.rows for count in counted)
-    sample = samples.draw(journal, spec.name, span.since_us, span.until_us, total)
-    champion = journal.champions().get(spec.name)
     versions = Counter[str]()
     for count in counted:
         versions[count.version] += count.rows
+    promotions = journal.promotions(spec.name, limit=PROMOTIONS)
+    sample, by_version = _draw(journal, spec.name, span, versions, promotions)
     return {
         "model": spec.name,
         "window": span.text,
         "since": iso(span.since_us),
         "until": iso(span.until_us),
-        "champion": champion.to_version if champion else None,
-        "predictions": total,
+        "champion": promotions[0].to_version if promotions else None,
+        "predictions": versions.total(),
         "outcomes": sum(count.rows for count in counted if count.label),
         "versions": [
             _version(
@@ -89,14 +93,14 @@ def health(spec: Spec, home: Path, journal: Journal, span: Window) -> dict[str, 
                 home,
                 version,
                 [count for count in counted if count.version == version],
-                [row for row in sample if row.version == version],
+                by_version[version],
             )
             for version, _ in versions.most_common()
         ],
         "over_time": _over_time(span, counted, sample),
         "promotions": [
             {"at": iso(entry.at_us), "from": entry.from_version, "to": entry.to_version}
-            for entry in journal.promotions(spec.name, limit=50)
+            for entry in promotions
             if entry.at_us >= span.since_us
         ],
         "refused": [
@@ -104,6 +108,30 @@ def health(spec: Spec, home: Path, journal: Journal, span: Window) -> dict[str, 
             for item in refusals.find(journal, spec.name, span.since_us)
         ],
     }
+
+
+def _draw(
+    journal: Journal, model: str, span: Window, versions: Counter[str], promotions: Sequence[Promotion]
+) -> tuple[list[Sampled], dict[str, list[Sampled]]]:
+    """Return a sample of the window, and one of each version.
+
+    A version's is its part of the window's; where that is too small, it is drawn for the version alone,
+    from the times at which it was the champion: others are rare there.
+    """
+    sample = samples.draw(journal, model, span.since_us, span.until_us, versions.total())
+    by_version = {version: [row for row in sample if row.version == version] for version in versions}
+    ends_us = [span.until_us, *(entry.at_us for entry in promotions)]
+    for version, rows in versions.items():
+        if len(by_version[version]) >= min(rows, VERSION_ROWS):
+            continue
+        own: list[Sampled] = []
+        for entry, end_us in zip(promotions, ends_us, strict=False):  # from the newest on
+            since_us = max(span.since_us, entry.at_us)
+            if entry.to_version == version and since_us < end_us:
+                drawn = samples.draw(journal, model, since_us, end_us, rows, VERSION_ROWS)
+                own += [row for row in drawn if row.version == version]
+        by_version[version] = max(by_version[version], own, key=len)
+    return sample, by_version
 
 
 def _version(

@@ -189,8 +189,8 @@ def _retrain(plan: Plan, run: Run, report: training.Report) -> None:
         raise none_trained(spec.name)
     version = store.get(plan.home, spec.name, champion.to_version)
     outcomes = [item for chunk in feedback.outcomes(journal, spec.name) for item in chunk]
-    known_seq = int(version.metadata.get("feedback_seq", 0))
-    new = sum(item.seq > known_seq for item in outcomes)
+    known_us = int(version.metadata.get("feedback_us", 0))  # a time, for a journal may be another one
+    new = sum(item.labelled_us > known_us for item in outcomes)
     if new < plan.min_outcomes and not run.force:
         _reject_early(plan, run, new)
         return
@@ -202,7 +202,7 @@ def _retrain(plan: Plan, run: Run, report: training.Report) -> None:
     verdict = _judge(spec, answering, candidate, best)
     notes = {
         "verdict": verdict.as_dict(),
-        "feedback_seq": max((item.seq for item in outcomes), default=known_seq),
+        "feedback_us": max((item.labelled_us for item in outcomes), default=known_us),
         "best_log_loss": min(best, candidate.metrics.log_loss),
     }
     rows = training.rows_of(candidate.dataset) | {"of_another_schema": len(outcomes) - len(labelled)}

@@ -13,9 +13,9 @@ from prediction.journal import Journal
 from prediction.tables import predictions
 
 SAMPLE_ROWS = 5_000
-QUERY_ROWS = 500
+QUERY_ROWS = 2_000
 FIRST_ROWS = 10
-"""Rows are numbered about in the order of their times: the first of a window is one of these."""
+"""Rows are numbered about in the order of their times: the first and the last of a window are of these."""
 
 MAX_DRAWN = 60_000
 """Rows looked at for a sample; where a model is rare among others, its sample is smaller."""
@@ -40,8 +40,6 @@ def draw(
 
     Parameters
     ----------
-    until_us
-        About now: rows are drawn up to the newest of all.
     rows
         About how many the window has.
     """
@@ -52,31 +50,33 @@ def draw(
     found: list[Sampled] = []
     with journal.database.read() as connection:
         if rows <= 2 * limit:
-            read = [_sampled(row) for row in connection.execute(query.limit(4 * limit))]
-            return read if len(read) <= limit else random.Random(0).sample(read, limit)  # noqa: S311
+            return _at_most(limit, [_sampled(row) for row in connection.execute(query.limit(4 * limit))])
+        # by seq alone: with the model as it is, a database without statistics may take its index
+        mine_too = (predictions.c.model.concat("") == model, *mine[1:])
         for seqs in _draw_seqs(connection, mine, rows, limit):
-            # by seq alone: with the model, a database without statistics may take its index
-            chosen = sa.select(*columns, predictions.c.model).where(predictions.c.seq.in_(seqs))
-            found += [
-                _sampled(row)
-                for row in connection.execute(chosen)
-                if row.model == model and since_us <= row.at_us < until_us
-            ]
+            chosen = sa.select(*columns).where(predictions.c.seq.in_(seqs), *mine_too)
+            found += [_sampled(row) for row in connection.execute(chosen)]
             if len(found) >= limit:
                 break
-    return found[:limit]
+    return _at_most(limit, found)
+
+
+def _at_most(limit: int, found: list[Sampled]) -> list[Sampled]:
+    """Leave some out, whichever: a query gives its rows in some order, mostly that of their times."""
+    return found if len(found) <= limit else random.Random(0).sample(found, limit)  # noqa: S311
 
 
 def _draw_seqs(
     connection: sa.Connection, mine: tuple[Any, ...], rows: int, limit: int
 ) -> Iterator[list[int]]:
     """Yield random row numbers of the window, in chunks, that will hit the model's rows often enough."""
-    oldest = sa.select(predictions.c.seq).where(*mine).order_by(predictions.c.at_us).limit(FIRST_ROWS)
-    firsts = list(connection.scalars(oldest))
-    newest = connection.scalar(sa.select(sa.func.max(predictions.c.seq)))
-    if not firsts or newest is None:
+    of_window = sa.select(predictions.c.seq).where(*mine).limit(FIRST_ROWS)
+    ends: list[int] = []
+    for order in (predictions.c.at_us, predictions.c.at_us.desc()):
+        ends += connection.scalars(of_window.order_by(order))
+    if not ends:
         return
-    everything = range(min(firsts), newest + 1)
+    everything = range(min(ends), max(ends) + 1)
     wanted = min(len(everything), MAX_DRAWN, 2 * limit * max(1, len(everything) // rows))
     drawn = random.Random(0).sample(everything, wanted)  # noqa: S311 -- the same window, the same sample
     for start in range(0, wanted, QUERY_ROWS):
@@ -84,11 +84,7 @@ def _draw_seqs(
 
 
 def _sampled(row: Any) -> Sampled:
-    return Sampled(
-        at_us=row.at_us,
-        version=row.version,
-        predicted_class=row.predicted_class,
-        confidence=float(from_json(row.probabilities)[row.predicted_class]),
-        features=from_json(row.features),
-        unlike_training=[warning["loc"][0] for warning in from_json(row.warnings)],
-    )
+    at_us, version, predicted_class, probabilities, features, warnings = row  # by name takes twice as long
+    confidence = float(from_json(probabilities)[predicted_class])
+    unlike_training = [warning["loc"][0] for warning in from_json(warnings)]
+    return Sampled(at_us, version, predicted_class, confidence, from_json(features), unlike_training)

@@ -29,6 +29,7 @@ feedback = sa.Table(  # one row a labelled prediction: its label now
     sa.Column("at_us", sa.BigInteger, nullable=False),
     sa.Index("feedback_prediction", "prediction_id", unique=True),
     sa.Index("feedback_model_seq", "model", "seq"),
+    sqlite_autoincrement=True,  # or a corrected label could get the number of the one it replaced
 )
 corrections = sa.Table(  # labels that were replaced
     "corrections",
@@ -93,12 +94,21 @@ rollups = sa.Table(  # predictions counted by hour; the label is empty where the
     sa.Column("label", sa.String(255), primary_key=True),
     sa.Column("rows", sa.BigInteger, nullable=False),
 )
-rollup_state = sa.Table(  # how far they go, and when somebody last took the turn
-    "rollup_state",
+rollup_minutes = sa.Table(  # those of the last day, counted by minute
+    "rollup_minutes",
     tables,
     sa.Column("model", sa.String(64), primary_key=True),
-    sa.Column("until_us", sa.BigInteger, nullable=False),
-    sa.Column("feedback_seq", sa.BigInteger, nullable=False),
+    sa.Column("minute_us", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("version", sa.String(64), primary_key=True),
+    sa.Column("predicted_class", sa.String(255), primary_key=True),
+    sa.Column("label", sa.String(255), primary_key=True),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Index("rollup_minutes_time", "minute_us"),
+)
+rollup_state = sa.Table(  # one row: the last prediction in both, and when somebody last took the turn
+    "rollup_state",
+    tables,
+    sa.Column("prediction_seq", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("turn_us", sa.BigInteger, nullable=False),
 )
 refusals = sa.Table(  # requests refused by hour; the feature is empty but where one was invalid

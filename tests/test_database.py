@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 import sqlite3
@@ -21,7 +22,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DataError
 
-from prediction import database, feedback, retention
+from prediction import database, feedback, retention, rollups, samples
 from prediction.database import Database
 from prediction.errors import InvalidSettings, JournalBusy, JournalTooNew, JournalUnavailable
 from prediction.feedback import Label
@@ -324,25 +325,26 @@ INSERT INTO predictions
     (prediction_id, at_us, model, version, features, predicted_class, probabilities, warnings)
 WITH RECURSIVE numbers(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < {rows})
 SELECT '01a20576-e6f4-7194-8645-' || (100000000000 + i), {now} - ({rows} - i) * CAST(10000000 AS BIGINT),
-    CASE WHEN i % 2 = 0 THEN 'iris' ELSE 'penguins' END, 'v', '{{}}', 'setosa', '{{}}', '[]'
+    CASE WHEN i % 2 = 0 THEN 'iris' ELSE 'penguins' END, 'v', '{{}}', 'setosa', '{{"setosa"\\:1}}', '[]'
 FROM numbers
 """
 LABEL = """
 INSERT INTO feedback (prediction_id, model, label, at_us)
-SELECT prediction_id, model, 'setosa', at_us FROM predictions WHERE seq % 50 = 0 ORDER BY seq
+SELECT prediction_id, model, 'setosa', at_us FROM predictions WHERE seq % 5 = 0 ORDER BY seq
 """
 ID = "01a20576-e6f4-7194-8645-100000000100"
 
 
 @pytest.fixture(scope="module", params=["sqlite", "sqlite analysed", "postgresql analysed"])
 def large(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journal]:
-    """A journal of 100,000 predictions, the oldest 12 days old, and a label for each fiftieth."""
+    """A journal of 100,000 predictions, the oldest 12 days old, and a label for each fifth."""
     kind, _, analysed = request.param.partition(" ")
     folder = tmp_path_factory.mktemp("large")
     with databases.empty_database(kind, folder) as url, databases.opened(url) as journal:
         with databases.connected(url) as connection:
             connection.execute(sa.text(FILL.format(rows=ROWS, now=time.time_ns() // 1000)))
             connection.execute(sa.text(LABEL))
+        rollups.roll_up(journal)
         if analysed:
             with databases.connected(url) as connection:
                 connection.exec_driver_sql("ANALYZE")
@@ -366,6 +368,43 @@ def read_outcomes_on(journal: Journal) -> None:
     assert [100, 100, 100] == [len(next(chunks)) for _ in range(3)]
 
 
+def count(hours: int, bucket_us: int) -> Callable[[Journal], Any]:
+    """Return what counts a window of so many hours, of which a few predictions are not counted yet."""
+
+    def ask(journal: Journal) -> None:
+        now = time.time_ns() // 1000
+        since_us = (now - hours * 3_600_000_000) // bucket_us * bucket_us
+        assert (
+            300 * hours
+            > sum(item.rows for item in rollups.counts(journal, "iris", since_us, now, bucket_us))
+            > 100 * hours
+        )
+
+    return ask
+
+
+NUMBERS = itertools.count()
+
+
+def take_a_turn(journal: Journal) -> None:
+    """Count what has come since."""
+    with journal.database.write() as connection:
+        connection.execute(tables.tables["rollup_state"].update().values(turn_us=0))
+    record(journal, [prediction(next(NUMBERS), model="scones")])
+    rollups.roll_up(journal)
+
+
+def draw(hours: int) -> Callable[[Journal], Any]:
+    """Return what draws 300 rows from the predictions of so many hours."""
+
+    def ask(journal: Journal) -> None:
+        now = time.time_ns() // 1000
+        since_us = now - hours * 3_600_000_000
+        assert 300 == len(samples.draw(journal, "iris", since_us, now, 180 * hours, 300))
+
+    return ask
+
+
 USES: dict[str, Callable[[Journal], Any]] = {
     "a window of time": window,
     "a prediction by its id": lambda journal: journal.prediction(ID),
@@ -373,18 +412,39 @@ USES: dict[str, Callable[[Journal], Any]] = {
     "labels given": lambda journal: feedback.give(journal, "iris", [Label(ID, "setosa")]),
     "waiting for labels": lambda journal: feedback.waiting_since_us(journal, "penguins"),
     "a label by its id": lambda journal: feedback.find(journal, ID),
+    "the newest label": lambda journal: feedback.last_us(journal, "iris"),
+    "the newest predictions": lambda journal: feedback.latest(journal, "iris", 50),
+    "the ones before": lambda journal: feedback.latest(journal, "iris", 50, before=ID),
+    "counts by minute": count(4, 300_000_000),
+    "counts by hour": count(24, 3_600_000_000),
+    "a turn of the counts": take_a_turn,
+    "a sample of a few": draw(2),
+    "a sample of many": draw(240),
     "pruning": lambda journal: next(retention.prune(journal, days=10)),
 }
+LARGE = "predictions|feedback|rollups|rollup_minutes"
+WALKS = {"sqlite": rf"SCAN ({LARGE})\b", "postgresql": r"Seq Scan on (predictions|feedback)\b"}
+"""PostgreSQL does walk through a small table, as those of the counts are."""
 
 
 @pytest.mark.parametrize("use", USES)
-def test_no_query_walks_through_all_predictions(large: Journal, use: str) -> None:
+def test_no_query_walks_through_a_large_table(large: Journal, use: str) -> None:
     """Whatever is asked of a large journal is found by an index."""
     plans = explained(large, USES[use])
+    walk = WALKS["sqlite" if large.database.is_sqlite else "postgresql"]
 
     assert plans
-    walks = [plan for plan in plans if re.search(r"SCAN predictions|Seq Scan on predictions", plan)]
-    assert [] == walks
+    assert [] == [plan for plan in plans if re.search(walk, plan)]
+
+
+@pytest.mark.parametrize("use", ["counts by minute", "counts by hour", "a turn of the counts"])
+def test_what_is_left_to_count_is_found_by_its_number(large: Journal, use: str) -> None:
+    """Not by model and time: there is all that is counted already."""
+    plans = [plan for plan in explained(large, USES[use]) if re.search(r"count\(", plan)]
+    by_number = r"SEARCH predictions USING INTEGER PRIMARY KEY|Index Scan using predictions_pkey"
+
+    assert 1 == len(plans)
+    assert re.search(by_number, plans[0]), plans[0]
 
 
 def explained(journal: Journal, use: Callable[[Journal], Any]) -> list[str]:

@@ -382,16 +382,39 @@ def test_outcomes_come_in_chunks(labelled: Journal) -> None:
 
 
 def test_a_corrected_outcome_moves_to_the_end(labelled: Journal) -> None:
-    """Who has read up to some label meets the corrected one again, and the old one no more."""
-    seven = str(prediction(7).prediction_id)
+    """The new label has a place of its own, and the old one is there no more."""
+    give(labelled, Label(str(prediction(7).prediction_id), "virginica", correct=True))
+
+    (found,) = feedback.outcomes(labelled, "iris")
+    assert [[5, 3, 1, 9, 7]] == numbers([found])
+    assert "virginica" == found[-1].label
+
+
+def test_an_outcome_that_is_corrected_meanwhile_comes_once(labelled: Journal) -> None:
+    """Who has begun to read sees what there was then, to the end: neither twice nor not at all."""
     chunks = feedback.outcomes(labelled, "iris", chunk_rows=2)
     first = next(chunks)
-    give(labelled, Label(seven, "virginica", correct=True))
+    corrected = [Label(str(prediction(number).prediction_id), "virginica", True) for number in (7, 3)]
+    give(labelled, *corrected, Label(str(prediction(0).prediction_id), "setosa"))
+    found = [first, *chunks]
 
-    assert [[7, 5], [3, 1], [9, 7]] == numbers([first, *chunks])
-    (again,) = feedback.outcomes(labelled, "iris")
-    assert [[5, 3, 1, 9, 7]] == numbers([again])
-    assert "virginica" == again[-1].label
+    assert [[7, 5], [3, 1], [9]] == numbers(found)
+    assert {"setosa"} == {item.label for chunk in found for item in chunk}
+
+
+def test_a_number_is_given_once(journal: Journal, journal_url: str) -> None:
+    """Who reads on from the last number meets every label, though it corrects or follows the newest one."""
+    one, two = record(journal, [prediction(number) for number in range(2)])
+    numbers = []
+    for label in ("setosa", "virginica", "setosa"):
+        give(journal, Label(one, label, correct=True))
+        numbers += query(journal_url, "SELECT seq FROM feedback")
+    with journal.database.write() as connection:
+        connection.execute(feedback_table.delete())
+    give(journal, Label(two, "setosa"))
+    numbers += query(journal_url, "SELECT seq FROM feedback")
+
+    assert [(1,), (2,), (3,), (4,)] == numbers
 
 
 def test_outcomes_since_a_time(labelled: Journal) -> None:

@@ -12,7 +12,7 @@ import pytest
 from models_store import store
 from models_store.errors import InvalidInput
 from models_store.spec import Spec
-from prediction import feedback, monitoring
+from prediction import feedback, monitoring, tables
 from prediction.feedback import Label
 from prediction.journal import Journal, now_us
 from prediction.monitoring import HOUR_US, MINUTE_US
@@ -104,6 +104,37 @@ def test_drift_is_against_the_version_that_answered(
     assert ("cm", 200, 0) == (drifted["unit"], drifted["rows"], drifted["rows_needed"])
     assert drifted["p"] < 0.001 < 0.25 < drifted["psi"]
     assert 1 == pytest.approx(sum(drifted["histogram"]["live"]))
+
+
+def test_a_version_with_few_rows_among_many_has_a_sample(
+    spec: Spec, trained_home: Path, journal: Journal
+) -> None:
+    """A new champion, and one of an hour long ago: as many rows as they have are looked at."""
+    version = store.newest(trained_home, "iris").version
+    now = now_us()
+    reigns = [("old", 50), (version, 12), ("old", 11), ("new", 0.1)]  # hours ago
+    row = {"model": "iris", "from_version": None, "digest": "", "by": "", "reason": ""}
+    with journal.database.write() as connection:
+        for position, (name, hours) in enumerate(reigns):
+            at_us = now - round(hours * HOUR_US)
+            promoted = {"position": position, "to_version": name, "at_us": at_us, "is_rollback": False}
+            connection.execute(tables.ledger.insert(), [row | promoted])
+    made = [
+        prediction(number, version="old", at_us=now - 48 * HOUR_US + number * HOUR_US // 1_000)
+        for number in [*range(36_000), *range(37_000, 47_000)]
+    ]
+    made += [prediction(n, version="new", at_us=now - 90_000 + n) for n in range(50_000, 50_080)]
+    made += [
+        item._replace(at_us=now - 12 * HOUR_US + number * MINUTE_US // 2)
+        for number, item in enumerate(rows(spec, version, 70, 60_000))
+    ]
+    record(journal, sorted(made, key=lambda item: item.at_us))
+    found = {item["version"]: item for item in health(spec, trained_home, journal, "3d")["versions"]}
+
+    assert 4_500 < found["old"]["quality"]["rows"] <= 5_000
+    assert (80, 80) == (found["new"]["predictions"], found["new"]["quality"]["rows"])
+    assert (70, 70) == (found[version]["predictions"], found[version]["quality"]["rows"])
+    assert {("stable", 0)} == {(item["state"], item["rows_needed"]) for item in found[version]["drift"]}
 
 
 def test_the_quality_of_the_data(spec: Spec, trained_home: Path, journal: Journal) -> None:

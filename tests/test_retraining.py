@@ -69,6 +69,25 @@ def test_labels_count_once(home: Path, specs: dict[str, Spec]) -> None:
     assert "rejected: 0 new labels" in again.stdout
 
 
+def test_labels_of_a_fresh_journal_are_new(home: Path, specs: dict[str, Spec]) -> None:
+    """Its labels are numbered from 1 again, which does not make them those that a version has learnt."""
+    learn(home, specs["iris"], rows=120).close()
+    run("python", "-m", "prediction", "retrain", "iris", home=home)
+    for path in home.glob("journal.db*"):
+        path.unlink()
+    journal = Journal(f"sqlite:///{home / 'journal.db'}")
+    journal.migrate()
+    version = store.newest(home, "iris")
+    journal.promote_first("iris", version.version, version.digest, by="test", reason="first start")
+    journal.close()
+    learn(home, specs["iris"], rows=60)
+
+    done = run("python", "-m", "prediction", "retrain", "iris", home=home)
+
+    assert 0 == done.returncode, done.stdout + done.stderr
+    assert done.stdout.startswith("promoted")
+
+
 def test_a_flood_weighs_no_more_than_the_dataset(specs: dict[str, Spec]) -> None:
     """Each outcome weighs min(1, dataset rows / outcomes), so that together they are no majority."""
     spec = specs["iris"]
