@@ -17,8 +17,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import (
     ArgumentError,
     DataError,
@@ -111,7 +109,11 @@ class Database:
         """Insert rows, or where there is one of the same key already, add the last column to its own."""
         if not rows:
             return
-        insert = sqlite_insert if self.is_sqlite else postgresql_insert
+        insert: Any  # each dialect has its own; the other one need not be loaded
+        if self.is_sqlite:
+            from sqlalchemy.dialects.sqlite import insert
+        else:
+            from sqlalchemy.dialects.postgresql import insert
         *key, counter = table.c
         new = insert(table)
         total = {counter.name: counter + new.excluded[counter.name]}

@@ -82,6 +82,9 @@ def _prune_model(journal: Journal, model: str, before_us: int, days: int) -> Ite
         .limit(CHUNK_ROWS)
     )
     last_us, last_seq = -1, -1
+    with journal.database.read() as connection:
+        # It stays, however old: SQLite would give its number again, and counts go by numbers.
+        newest = connection.scalar(sa.select(sa.func.max(predictions.c.seq)))
     while True:
         after = sa.tuple_(predictions.c.at_us, predictions.c.seq) > sa.tuple_(
             sa.literal(last_us), sa.literal(last_seq)
@@ -91,7 +94,8 @@ def _prune_model(journal: Journal, model: str, before_us: int, days: int) -> Ite
         if not rows:
             return
         last_us, last_seq = rows[-1].at_us, rows[-1].seq
-        doomed = [row for row in rows if row.feedback_seq is None or row.at_us < outcomes_before_us]
+        old_rows = (row for row in rows if row.feedback_seq is None or row.at_us < outcomes_before_us)
+        doomed = [row for row in old_rows if row.seq != newest]
         yield _delete(journal, doomed, outcomes_before_us)
         if doomed:
             time.sleep(PAUSE_SECONDS)

@@ -14,12 +14,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from models_store import store
 from models_store.errors import Error, UnknownModel
 from models_store.spec import Features, Spec
-from prediction import metrics, predictor, recorder
+from prediction import errors, metrics, predictor, recorder, threads
 from prediction.errors import InvalidSettings, JournalUnavailable, NotReady
 from prediction.journal import Journal, Prediction, Promotion, now_us
 from prediction.predictor import Predictor
@@ -134,7 +135,7 @@ class Runtime:
         try:
             self.follow()
         except JournalUnavailable as error:
-            _log.warning("nothing is served yet: %s", error.__cause__ or error)
+            _log.warning("nothing is served yet: %s", errors.cause(error))
         own = [
             Task("follow", FOLLOW_SECONDS, self.follow),
             Task("report", REPORT_SECONDS, self.report),
@@ -150,9 +151,10 @@ class Runtime:
         for thread in self._threads:
             thread.join(timeout=5)
         try:
-            self._journal.report_worker(socket.gethostname(), os.getpid(), {})
+            sign_off = partial(self._journal.report_worker, socket.gethostname(), os.getpid(), {})
+            threads.FEEDBACK.call(threads.FEEDBACK_SECONDS, sign_off)
         except Exception as error:  # whatever ails the journal, the server ends
-            _log.warning("the worker could not sign off: %s", error)
+            _log.warning("the worker could not sign off: %s", errors.cause(error))
         self._recorder.close()
         self._journal.close()
 
@@ -268,4 +270,5 @@ class Runtime:
             task.run()
         except Exception as error:  # the next turn may do better, and the thread must live
             metrics.TASK_FAILURES.labels(task.name).inc()
-            _log.warning("periodic work %s failed: %s: %s", task.name, type(error).__name__, error)
+            words = errors.cause(error)
+            _log.warning("periodic work %s failed: %s: %s", task.name, type(error).__name__, words)

@@ -412,7 +412,6 @@ USES: dict[str, Callable[[Journal], Any]] = {
     "labels given": lambda journal: feedback.give(journal, "iris", [Label(ID, "setosa")]),
     "waiting for labels": lambda journal: feedback.waiting_since_us(journal, "penguins"),
     "a label by its id": lambda journal: feedback.find(journal, ID),
-    "the newest label": lambda journal: feedback.last_us(journal, "iris"),
     "the newest predictions": lambda journal: feedback.latest(journal, "iris", 50),
     "the ones before": lambda journal: feedback.latest(journal, "iris", 50, before=ID),
     "counts by minute": count(4, 300_000_000),

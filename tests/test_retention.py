@@ -66,6 +66,14 @@ def test_labels_go_with_their_prediction(journal: Journal, journal_url: str) -> 
         assert [(young,)] == query(journal_url, f"SELECT prediction_id FROM {table}")
 
 
+def test_the_newest_stays_however_old(journal: Journal) -> None:
+    """Its number is not given again, so that who reads on by numbers misses nothing."""
+    ids = [made(journal, number, days=3) for number in range(3)]
+
+    assert 2 == sum(retention.prune(journal, days=1))
+    assert [False, False, True] == kept(journal, ids)
+
+
 def test_an_empty_journal_has_nothing_to_delete(journal: Journal) -> None:
     """Nothing there is nothing done."""
     assert [] == list(retention.prune(journal, days=1))
@@ -87,6 +95,7 @@ def test_old_outcomes_are_passed_over(journal: Journal) -> None:
     ids = record(journal, [prediction(number, at_us=old_us) for number in range(CHUNK_ROWS + 500)])
     feedback.give(journal, "iris", [Label(each, "setosa") for each in ids])
     gone = made(journal, 90_000, days=1.5)
+    made(journal, 90_001, days=0)
 
     assert 1 == sum(retention.prune(journal, days=1))
     assert [True, True, False] == kept(journal, [ids[0], ids[-1], gone])
@@ -95,6 +104,7 @@ def test_old_outcomes_are_passed_over(journal: Journal) -> None:
 def test_a_label_that_comes_meanwhile_saves_its_prediction(journal: Journal, journal_url: str) -> None:
     """A prediction that is labelled after it was found old, and before it is deleted, stays."""
     prediction_id = made(journal, 1, days=2)
+    made(journal, 2, days=0)
     deleted: list[int] = []
     with databases.opened(journal_url) as other:
         pruning = threading.Thread(target=lambda: deleted.extend(retention.prune(other, days=1)))
@@ -115,6 +125,7 @@ def test_serving_goes_on_meanwhile(journal: Journal) -> None:
     """While 10,000 rows are deleted, predictions are recorded and labelled, none waits long."""
     old_us = now_us() - 2 * DAY_US
     record(journal, [prediction(number, at_us=old_us + number) for number in range(10_000)])
+    made(journal, 40_000, days=0)
     deleted: list[int] = []
     pruning = threading.Thread(target=lambda: deleted.extend(retention.prune(journal, days=1)))
     pruning.start()
@@ -147,6 +158,7 @@ def test_a_server_prunes_a_turn_at_a_time(journal: Journal) -> None:
     """A long list takes several short turns; once it is done, the next one begins after an hour."""
     old_us = now_us() - 2 * DAY_US
     ids = record(journal, [prediction(number, at_us=old_us) for number in range(70 * CHUNK_ROWS)])
+    made(journal, 89_999, days=0)
     pruner = retention.Pruner(journal, days=1)
 
     started = time.monotonic()
@@ -160,6 +172,7 @@ def test_a_server_prunes_a_turn_at_a_time(journal: Journal) -> None:
         turns += 1
     pruner.turn()
     late = made(journal, 90_000, days=2)
+    made(journal, 90_001, days=0)
     pruner.turn()
     assert turns > 1
     assert [True] == kept(journal, [late])

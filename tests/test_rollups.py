@@ -198,7 +198,7 @@ def test_what_was_deleted_stays_counted(journal: Journal) -> None:
     ids = record(journal, [prediction(number, at_us=at_us) for number in range(10)])
     feedback.give(journal, "iris", [Label(ids[0], "setosa")])
     roll_up(journal)
-    assert 9 == sum(retention.prune(journal, days=30))
+    assert 8 == sum(retention.prune(journal, days=30))
     feedback.give(journal, "iris", [Label(ids[0], "virginica", correct=True)])
     roll_up(journal)
 
