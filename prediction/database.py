@@ -210,6 +210,17 @@ class Database:
         JournalTooNew
             When a newer release has migrated it already.
         """
+        until = time.monotonic() + STARTING_PATIENCE_MS / 1000
+        while True:
+            try:
+                self._migrate()
+                return
+            except JournalBusy:  # merely to connect needs the lock, where the file is being made
+                if time.monotonic() > until:
+                    raise
+            time.sleep(LOCK_POLL_SECONDS)
+
+    def _migrate(self) -> None:
         if self._revision() == HEAD:
             return
         from alembic import command  # a third of a second, which most starts need not pay

@@ -23,7 +23,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DataError
 
 from prediction import database, feedback, retention, rollups, samples
-from prediction.database import Database
+from prediction.database import LOCK_PATIENCE_MS, Database
 from prediction.errors import InvalidSettings, JournalBusy, JournalTooNew, JournalUnavailable
 from prediction.feedback import Label
 from prediction.journal import Journal, append
@@ -82,6 +82,19 @@ def test_processes_may_migrate_a_new_journal_at_once(journal_url: str) -> None:
 
     with databases.opened(journal_url) as journal:
         assert 1 == len(journal.promotions("iris", limit=10))
+
+
+def test_a_start_waits_for_whoever_makes_the_file(tmp_path: Path) -> None:
+    """While another process holds a new SQLite file whole, not even a connection can be made."""
+    path = tmp_path / "journal.db"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        other.execute("CREATE TABLE first (number)")
+        timer = threading.Timer(2 * LOCK_PATIENCE_MS / 1000, other.execute, ["COMMIT"])
+        timer.start()
+        with databases.opened(f"sqlite:///{path}") as journal:
+            timer.join()
+            assert {} == journal.champions()
 
 
 def test_a_journal_of_a_newer_release_is_not_touched(journal: Journal, journal_url: str) -> None:
