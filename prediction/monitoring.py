@@ -77,6 +77,7 @@ def health(spec: Spec, home: Path, journal: Journal, span: Window) -> dict[str, 
     versions = Counter[str]()
     for count in counted:
         versions[count.version] += count.rows
+    versions = +versions  # without those whose predictions are gone, and only their labels were counted
     promotions = journal.promotions(spec.name, limit=PROMOTIONS)
     sample, by_version = _draw(journal, spec.name, span, versions, promotions)
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from collections.abc import Generator, Iterator
@@ -22,10 +23,22 @@ def specs() -> dict[str, Spec]:
 
 @pytest.fixture(scope="session")
 def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home in which `train.py` has trained every model. To be read, never written to."""
-    home = tmp_path_factory.mktemp("trained")
-    done = run("python", "train.py", home=home)
-    assert done.returncode == 0, done.stderr
+    """A home in which `train.py` has trained every model. To be read, never written to.
+
+    The processes that share the tests share it: the first trains, the others wait.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    home = shared / "trained"
+    with (shared / "trained.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not home.exists():
+            draft = shared / "training"
+            shutil.rmtree(draft, ignore_errors=True)
+            done = run("python", "train.py", home=draft)
+            assert done.returncode == 0, done.stderr
+            draft.rename(home)
     return home
 
 

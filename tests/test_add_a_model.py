@@ -61,7 +61,7 @@ def trained(project: Path, home: Path) -> str:
 @pytest.fixture(scope="module")
 def wine_server(project: Path, home: Path, trained: str) -> Iterator[Server]:
     """Serve the copy."""
-    with Server(home, cwd=project) as running:
+    with Server(home, cwd=project, workers=1) as running:
         yield running
 
 

@@ -152,7 +152,7 @@ def test_served_elsewhere_it_answers_the_same(
     done = run("bentoml", "import", str(built.archive), home=home, cwd=empty)
     assert done.returncode == 0, done.stderr
 
-    with Server(home, target=built.tag, cwd=empty) as elsewhere:
+    with Server(home, target=built.tag, cwd=empty, workers=1) as elsewhere:
         for spec in specs.values():
             rows = rows_of(training.load_dataset(spec).columns)
             here, there = (

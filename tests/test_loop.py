@@ -244,7 +244,7 @@ def test_a_killed_worker_leaves_the_run_going(admin: Server) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_run_does_not_outlive_its_server(home: Path, number: signal.Signals) -> None:
     """It ends as interrupted; champion and store are whole, and the next server's run goes through."""
-    with Server(home, admin_token=TOKEN) as running:
+    with Server(home, admin_token=TOKEN, workers=1) as running:
         first = champion(running)
         run_id = post(running, "/penguins/retrain", {"force": True}, 202)["run_id"]
         eventually(lambda: running.get(f"/penguins/runs/{run_id}").json()["status"] == "running")
@@ -259,7 +259,7 @@ def test_a_run_does_not_outlive_its_server(home: Path, number: signal.Signals) -
 
         journal = Journal(f"sqlite:///{home / 'journal.db'}")
         eventually(lambda: runs.get(journal, "penguins", run_id).status == "interrupted", 30)
-    with Server(home, admin_token=TOKEN) as again:
+    with Server(home, admin_token=TOKEN, workers=1) as again:
         assert first == champion(again)
         assert retrain(again, force=True)["status"] in ("promoted", "rejected")
 

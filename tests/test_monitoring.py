@@ -12,10 +12,11 @@ import pytest
 from models_store import store
 from models_store.errors import InvalidInput
 from models_store.spec import Spec
-from prediction import feedback, monitoring, tables
+from prediction import feedback, monitoring, rollups, tables
 from prediction.feedback import Label
 from prediction.journal import Journal, now_us
 from prediction.monitoring import HOUR_US, MINUTE_US
+from prediction.rollups import Count
 from tests import databases
 from tests.databases import prediction, record
 
@@ -85,6 +86,21 @@ def test_a_label_counts_for_the_version_that_predicted(
         after[key] for key in ("version", "accuracy", "macro_f1", "recall")
     )
     assert 1 == pytest.approx(sum(item["share"] for item in after["classes"].values()))
+
+
+def test_a_label_whose_prediction_is_not_counted_makes_no_version(
+    spec: Spec, trained_home: Path, journal: Journal
+) -> None:
+    """Its two differences add up to no prediction at all: nothing is a share of that."""
+    at_us = now_us() - 3_600_000_000
+    with journal.database.write() as connection:
+        journal.database.order(connection)
+        both = [
+            Count("iris", at_us, "gone", "setosa", label, rows) for label, rows in (("", -1), ("setosa", 1))
+        ]
+        rollups.add(journal, connection, both)
+
+    assert [] == health(spec, trained_home, journal)["versions"]
 
 
 def test_drift_is_against_the_version_that_answered(
