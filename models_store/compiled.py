@@ -8,7 +8,7 @@ the first that agrees everywhere it looked. Nothing is assumed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,7 @@ SLICE_ROWS = 1024
 MATRIX = "_rows"
 """The input of a graph that takes all features at once, shape (n, features). No feature begins with _."""
 
+MISSING = np.array(None, object)
 NUMPY_TYPES: dict[str, Any] = {"tensor(float)": np.float32, "tensor(double)": np.float64}
 
 
@@ -106,9 +107,11 @@ class Session:
         return np.array(columns[name], dtype)[:, None]
 
 
-def _strings(values: list[Any]) -> NDArray[np.object_]:
+def _strings(values: Sequence[Any] | NDArray[np.object_]) -> NDArray[np.object_]:
     # A string tensor holds no null: "" is no category, so a one-hot that ignores unknown ones leaves
     # its columns at zero, as scikit-learn's does for a missing value.
+    if isinstance(values, np.ndarray):  # of a whole chunk, whose threads share Python's lock
+        return np.where(values == MISSING, "", values)[:, None]
     return np.array(["" if value is None else value for value in values], object)[:, None]
 
 
