@@ -33,8 +33,7 @@ def main(arguments: list[str]) -> int:
                 version = training.save(candidate, configured.home)
             console.print(_table(candidate, version))
             if options.promote:
-                _promote(journal, version, options.seed)
-                retraining.prune_versions(configured.home, journal, spec.name, configured.keep_versions)
+                _promote(configured, journal, version, options.seed)
                 console.print(f"{spec.name}: {version.version} is the champion\n")
     except Error as error:
         print(f"train.py: {error}", file=sys.stderr)
@@ -71,7 +70,7 @@ def _train(console: Console, spec: Spec, seed: int) -> training.Candidate:
     return training.train(spec, seed, lambda step: console.print(f"{spec.name}: {step}"))
 
 
-def _promote(journal: Journal, version: store.Version, seed: int) -> None:
+def _promote(configured: settings.Settings, journal: Journal, version: store.Version, seed: int) -> None:
     try:
         journal.migrate()
         journal.promote(
@@ -81,6 +80,7 @@ def _promote(journal: Journal, version: store.Version, seed: int) -> None:
             by="train",
             reason=f"trained, seed {seed}",
         )
+        retraining.prune_versions(configured.home, journal, version.model, configured.keep_versions)
     finally:
         journal.close()
 

@@ -256,6 +256,19 @@ print(int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[
 """Tells the most memory that the process ever held, MiB; `getrusage` would tell its parent's."""
 
 
+def peak_mib(home: Path, model: str, source: Path, target: Path) -> int:
+    """Score a file in a process of its own, and return the most memory that it held."""
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK.replace("iris", model), str(source), str(target)],
+        cwd=PROJECT,
+        env=environment(home) | {"PYTHONPATH": os.fspath(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return int(done.stdout)
+
+
 def test_memory_does_not_grow_with_the_file(home: Path, tmp_path: Path, specs: dict[str, Spec]) -> None:
     """Ten times the rows need less than 60 MiB more, where the rows themselves are 90 MiB more."""
     X, _ = specs["iris"].load()
@@ -263,15 +276,7 @@ def test_memory_does_not_grow_with_the_file(home: Path, tmp_path: Path, specs: d
     for rows in (300_000, 3_000_000):
         source = tmp_path / f"{rows}.parquet"
         X.iloc[np.arange(rows) % len(X)].to_parquet(source, index=False, row_group_size=100_000)
-        done = subprocess.run(
-            [sys.executable, "-c", PEAK, str(source), str(tmp_path / "out.parquet")],
-            cwd=PROJECT,
-            env=environment(home) | {"PYTHONPATH": os.fspath(PROJECT)},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        peaks.append(int(done.stdout))
+        peaks.append(peak_mib(home, "iris", source, tmp_path / "out.parquet"))
 
     assert peaks[1] - peaks[0] < 60, peaks
 
@@ -283,20 +288,6 @@ def test_memory_does_not_grow_with_json_lines(home: Path, tmp_path: Path) -> Non
     for rows in (30_000, 230_000):
         source = tmp_path / f"{rows}.jsonl"
         source.write_text(line * rows)
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-c",
-                PEAK.replace("iris", "penguins"),
-                str(source),
-                str(tmp_path / "out.jsonl"),
-            ],
-            cwd=PROJECT,
-            env=environment(home) | {"PYTHONPATH": os.fspath(PROJECT)},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        peaks.append(int(done.stdout))
+        peaks.append(peak_mib(home, "penguins", source, tmp_path / "out.jsonl"))
 
     assert peaks[1] - peaks[0] < 40, peaks
