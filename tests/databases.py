@@ -15,9 +15,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import cache
 from itertools import count
@@ -296,11 +295,3 @@ def run_at_once(code: str, arguments: Sequence[Sequence[str]]) -> list[str]:
         for process in processes:
             process.kill()
             process.communicate()
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 10) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)

@@ -57,7 +57,7 @@ def test_a_backup_is_whole_while_others_write(sqlite_journal: Journal, tmp_path:
         assert [(number,) for number in range(1, len(numbers) + 1)] == numbers
         assert len(numbers) >= 5_000
         assert [("ok",)] == query(f"sqlite:///{copy}", "PRAGMA integrity_check")
-    assert longest[0] < 0.5
+    assert longest[0] < 2
     assert {"journal.db", "copy0.db", "copy1.db", "copy2.db"} == visible(tmp_path)
 
 

@@ -22,7 +22,8 @@ from tests import databases, swapping
 from tests.databases import Postgres
 from tests.serving import Server
 from tests.swapping import TOKEN
-from tests.test_loop import ENDED, champion, eventually, post
+from tests.test_loop import ENDED, champion, post
+from tests.timing import eventually
 
 postgres = databases.postgres
 

@@ -9,7 +9,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from models_store import store
 from models_store.spec import Spec
 from tests import containers, serving
 from tests.containers import BASE, Container, started
+from tests.timing import eventually
 
 pytestmark = [
     pytest.mark.timeout(900),
@@ -58,14 +59,6 @@ def container(home: Path, volume: str) -> Iterator[Container]:
     """The image on a fresh volume."""
     with started(home, IMAGE, volume, name="prediction-of-tests") as running:
         yield running
-
-
-def eventually(check: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait until something is true."""
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.2)
 
 
 def champion(container: Container, model: str = "iris") -> str:

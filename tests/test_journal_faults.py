@@ -22,8 +22,9 @@ import pytest
 
 from models_store.spec import Spec
 from tests import databases
-from tests.databases import KINDS, PASSWORD, Postgres, eventually, query
+from tests.databases import KINDS, PASSWORD, Postgres, query
 from tests.serving import Server, run
+from tests.timing import eventually
 
 postgres = databases.postgres
 

@@ -171,7 +171,7 @@ def test_a_turn_waits_for_nobody_for_ever(postgres: Postgres) -> None:
             other.exec_driver_sql("DELETE FROM predictions WHERE seq < 0")
             started = time.monotonic()
             roll_up(journal)
-            assert time.monotonic() - started < 3
+            assert time.monotonic() - started < 10
             assert 0 == known_seq(url)
             assert 1 == counted(journal, "iris", 0, HOUR_US).total()
         roll_up(journal)

@@ -22,6 +22,7 @@ from models_store import store
 from models_store.spec import Spec
 from prediction import training
 from tests.serving import Server, free_port, run
+from tests.timing import eventually
 
 REFERENCE = """
 import json, sys
@@ -567,10 +568,7 @@ def test_a_locked_journal_is_waited_for_and_then_told(server: Server, specs: dic
 def test_refused_values_are_not_in_the_log(server: Server, specs: dict[str, Spec]) -> None:
     """What a client sent wrong is its own: the log has a line of it, and no value and no traceback."""
     server.post("/iris/predict", specs["iris"].example | {"petal_width_cm": "secret-7731"})
-    deadline = time.monotonic() + 5
-    while "POST '/iris/predict' 400 invalid" not in server.read_log():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    eventually(lambda: "POST '/iris/predict' 400 invalid" in server.read_log())
 
     assert "7731" not in server.read_log()
     assert "Traceback" not in server.read_log()
@@ -655,9 +653,7 @@ def test_a_version_trained_beside_a_server_is_served_by_it_and_after_a_restart(
         done = run("python", "train.py", "iris", "--seed", "7", home=home)
         assert 0 == done.returncode, done.stderr
         new = store.newest(home, "iris").version
-        deadline = time.monotonic() + 10
-        while new not in seen and time.monotonic() < deadline:
-            time.sleep(0.1)
+        eventually(lambda: new in seen)
         stop.set()
         asking.join()
     with Server(home, workers=1) as second:
