@@ -23,6 +23,7 @@ from tests.databases import Postgres
 from tests.serving import Server
 from tests.swapping import TOKEN
 from tests.test_loop import ENDED, champion, post
+from tests.test_predictor import copy_version
 from tests.timing import eventually
 
 postgres = databases.postgres
@@ -184,6 +185,33 @@ def test_a_start_without_a_champion_that_loads_is_503_with_the_reason(
         assert "/models" in ready.json()["error"]
 
 
+def test_a_rotten_champion_is_passed_over_until_it_is_mended(home: Path, specs: dict[str, Spec]) -> None:
+    """A start on a champion whose file is damaged serves the last good one, says so, and mends itself."""
+    good = store.newest(home, "iris")
+    bad = copy_version(good, home, lambda _: None)
+    journal = Journal(f"sqlite:///{home / 'journal.db'}")
+    journal.promote("iris", bad.version, bad.digest, by="test", reason="because")
+    journal.close()
+    graph = bad.path / store.ONNX
+    whole = graph.read_bytes()
+    graph.write_bytes(whole[:100] + b"rot" + whole[103:])
+
+    with Server(home, workers=1) as server:
+        answer = server.post("/iris/predict", specs["iris"].example)
+        model = server.get("/models/iris").json()
+        log = server.read_log()
+        graph.write_bytes(whole)
+        assert bad.version == champion(server)
+        mended = server.post("/iris/predict", specs["iris"].example)
+
+    assert (200, good.version) == (answer.status_code, answer.json()["version"])
+    assert (bad.version, False) == (model["champion"], model["agree"])
+    assert {good.version} == {worker["version"] for worker in model["workers"]}
+    assert f"iris:{bad.version}: {store.ONNX} is not what was saved" in log
+    assert "Traceback" not in log
+    assert (200, bad.version) == (mended.status_code, mended.json()["version"])
+
+
 def failures(server: Server) -> float:
     """Return how often a champion of iris could not be loaded."""
     prefix = 'prediction_version_load_failures_total{model="iris"} '
@@ -219,6 +247,6 @@ def test_two_servers_on_one_journal_retrain_once(
         assert 1 == len(asked)
         (run_id,) = asked
         assert [run_id] == [run["run_id"] for run in two.get("/penguins/runs").json()["runs"]]
-        eventually(lambda: two.get(f"/penguins/runs/{run_id}").json()["status"] in ENDED, 120)
+        eventually(lambda: two.get(f"/penguins/runs/{run_id}").json()["status"] in ENDED, 200)
         ended = one.get(f"/penguins/runs/{run_id}").json()
         assert ended["status"] in ("promoted", "rejected"), ended
