@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -312,6 +313,7 @@ def test_an_interrupted_command_leaves_no_file(home: Path, tmp_path: Path, specs
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell's background ignores it
     )
     while not any(path.stat().st_size for path in folder.glob(".out.jsonl.*")):
         assert process.poll() is None
