@@ -210,7 +210,7 @@ class Journal:
 
 
 class Writer:
-    """One connection that inserts predictions, and takes them back.
+    """One connection that inserts predictions.
 
     On SQLite it raises `JournalBusy` at once when another process writes; the caller tries again.
     """
@@ -221,8 +221,6 @@ class Writer:
         mark = "?" if database.is_sqlite else "%s"
         names, marks = ", ".join(Prediction._fields), ", ".join([mark] * len(Prediction._fields))
         self._insert = f"INSERT INTO predictions ({names}) VALUES ({marks})"  # noqa: S608 -- all ours
-
-        self._delete = f"DELETE FROM predictions WHERE prediction_id = {mark}"  # noqa: S608 -- and these
 
     def insert(self, rows: Sequence[Prediction], again: bool = False) -> None:
         """Insert rows in one transaction: all of them or none.
@@ -235,21 +233,13 @@ class Writer:
         encoded = [
             (*row[:6], to_json(row.probabilities).decode(), to_json(row.warnings).decode()) for row in rows
         ]
-        self._run(
-            f"{self._insert} ON CONFLICT (prediction_id) DO NOTHING" if again else self._insert, encoded
-        )
-
-    def delete(self, prediction_ids: Sequence[str | None]) -> None:
-        """Delete predictions, in one transaction: their clients got no answer."""
-        self._run(self._delete, [(prediction_id,) for prediction_id in prediction_ids])
-
-    def _run(self, statement: str, values: Sequence[Sequence[Any]]) -> None:
+        statement = f"{self._insert} ON CONFLICT (prediction_id) DO NOTHING" if again else self._insert
         with self._database.translated_raw():
             cursor = self._connection.cursor()
             try:
                 if self._database.is_sqlite:
                     cursor.execute("BEGIN IMMEDIATE")
-                cursor.executemany(statement, values)
+                cursor.executemany(statement, encoded)
                 self._connection.commit()
             except BaseException:
                 with suppress(Exception):  # a connection that is gone has nothing to take back

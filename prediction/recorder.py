@@ -19,7 +19,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Protocol
 
-from prediction import errors, metrics
+from prediction import errors, metrics, rollups
 from prediction.database import NO_ANSWER
 from prediction.errors import JournalBusy, JournalUnavailable
 from prediction.journal import Journal, Prediction, Writer
@@ -72,6 +72,7 @@ class LoopRecorder:
         self._scheduled = False
         self._seen = 0
         self._unwanted: list[str | None] = []
+        self._taking_back: asyncio.Task[None] | None = None
 
     def close(self) -> None:
         """Give the journal's connection back."""
@@ -146,24 +147,19 @@ class LoopRecorder:
                     entry[1].set_result(None)
 
     def _take_back(self, committed: Sequence[Prediction]) -> None:
-        if not self._unwanted:
-            asyncio.get_running_loop().call_soon(self._delete)
         self._unwanted += [prediction.prediction_id for prediction in committed]
+        if self._taking_back is None or self._taking_back.done():
+            self._taking_back = asyncio.get_running_loop().create_task(self._delete())
 
-    def _delete(self) -> None:
-        """Delete a chunk of what is not wanted, and come back for the rest."""
-        loop = asyncio.get_running_loop()
-        chunk = self._unwanted[:CHUNK_ROWS]
-        try:
-            self._open().delete(chunk)
-        except Exception as error:  # nobody waits for it: what can't be deleted now may be later
-            if not isinstance(error, JournalBusy):
-                self.close()
-            loop.call_later(DELETE_SECONDS, self._delete)
-            return
-        del self._unwanted[: len(chunk)]
-        if self._unwanted:
-            loop.call_soon(self._delete)
+    async def _delete(self) -> None:
+        """Delete what is not wanted, chunk by chunk, as soon as the journal allows."""
+        while chunk := self._unwanted[:CHUNK_ROWS]:
+            try:
+                await asyncio.to_thread(rollups.take_back, self._journal, chunk)
+            except Exception:  # nobody waits for it: what can't be deleted now may be later
+                await asyncio.sleep(DELETE_SECONDS)
+            else:
+                del self._unwanted[: len(chunk)]
 
     def _next_group(self) -> list[Entry]:
         group: list[Entry] = []
@@ -259,9 +255,9 @@ class ThreadRecorder:
 
     def _take_back(self, late: list[Prediction]) -> None:
         """Delete, if that can be done, what was committed when its request had been given up."""
-        if late and self._writer is not None:
+        if late:
             with suppress(JournalUnavailable):
-                self._writer.delete([prediction.prediction_id for prediction in late])
+                rollups.take_back(self._journal, [prediction.prediction_id for prediction in late])
 
     def _insert(self, rows: list[Prediction]) -> None:
         """Insert rows; a connection that was lost, maybe with the answer to a commit, is replaced once."""

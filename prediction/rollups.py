@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -85,27 +85,42 @@ def counts(journal: Journal, model: str, since_us: int, until_us: int, bucket_us
 
 def roll_up(journal: Journal) -> None:
     """Count the predictions that have come since the last turn, unless another worker has just done so."""
-    if not _take_turn(journal):
-        return
-    last_seq = _last_seq(journal)
+    turn_us = _take_turn(journal)
+    last_seq = _last_seq(journal) if turn_us else None
     until = time.monotonic() + TURN_SECONDS
-    while last_seq is not None and _step(journal, last_seq):
+    while turn_us and last_seq is not None and _step(journal, turn_us, last_seq):
         if time.monotonic() > until:
             _give_turn(journal)
             break
 
 
-def _take_turn(journal: Journal) -> bool:
-    """Return whether it is time, and nobody else has taken the turn; forget the minutes that are old."""
+def take_back(journal: Journal, prediction_ids: Collection[str | None]) -> None:
+    """Delete predictions whose clients got no answer, and count them no longer."""
+    unwanted = predictions.c.prediction_id.in_(prediction_ids)
+    with journal.database.write() as connection:
+        # Whoever counts right now may have read what is deleted here: that turn is over.
+        connection.execute(rollup_state.update().values(turn_us=0))
+        journal.database.order(connection)
+        known_seq = _known_seq(connection)
+        counted = _aggregate(connection, unwanted & (predictions.c.seq <= known_seq))
+        connection.execute(predictions.delete().where(unwanted))
+        add(journal, connection, (item._replace(rows=-item.rows) for item in counted))
+        last_seq = connection.scalar(sa.select(sa.func.max(predictions.c.seq))) or 0
+        # SQLite will give the numbers after the last one again.
+        connection.execute(rollup_state.update().values(prediction_seq=min(known_seq, last_seq)))
+
+
+def _take_turn(journal: Journal) -> int | None:
+    """Return when the turn began, None if somebody else had just taken it; forget old minutes."""
     now = now_us()
     mine = rollup_state.update().where(rollup_state.c.turn_us < now - TURN_US)
     old = rollup_minutes.delete().where(rollup_minutes.c.minute_us < now - MINUTES_KEPT_US - MINUTE_US)
     with journal.database.write() as connection:
         if not connection.execute(mine.values(turn_us=now)).rowcount:
-            return False
+            return None
         journal.database.order(connection)
         connection.execute(old)
-        return True
+        return now
 
 
 def _give_turn(journal: Journal) -> None:
@@ -132,18 +147,20 @@ def _last_seq(journal: Journal) -> int | None:
     return None if inserting else last_seq
 
 
-def _step(journal: Journal, last_seq: int) -> bool:
+def _step(journal: Journal, turn_us: int, last_seq: int) -> bool:
     """Count some of the predictions up to a number; return whether there are more.
 
-    They are read before anything is locked, and added only if nobody else has come further meanwhile.
-    Where `last_seq` is less than what is known, the newest predictions were deleted, and SQLite will
-    give their numbers again.
+    They are read before anything is locked, and added only if the turn is still this one, and nobody
+    has come further meanwhile. Where `last_seq` is less than what is known, somebody has deleted the
+    newest predictions, and SQLite will give their numbers again.
     """
     with journal.database.read() as connection:
         known_seq = _known_seq(connection)
         until_seq = min(last_seq, known_seq + STEP_ROWS)
         new = _aggregate(connection, predictions.c.seq.between(known_seq + 1, until_seq))
-    unchanged = rollup_state.update().where(rollup_state.c.prediction_seq == known_seq)
+    unchanged = rollup_state.update().where(
+        rollup_state.c.prediction_seq == known_seq, rollup_state.c.turn_us == turn_us
+    )
     with journal.database.write() as connection:
         if not connection.execute(unchanged.values(prediction_seq=until_seq)).rowcount:
             return False

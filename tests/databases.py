@@ -15,18 +15,20 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import cache
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 import pytest
 import sqlalchemy as sa
 
+from prediction.errors import JournalBusy
 from prediction.journal import Journal, Prediction, now_us
 from tests.serving import PROJECT
 
@@ -42,6 +44,7 @@ def wait():
 
 """
 KINDS = ("sqlite", "postgresql")
+T = TypeVar("T")
 
 
 class Postgres:
@@ -259,6 +262,17 @@ def record(journal: Journal, predictions: Sequence[Prediction]) -> list[str]:
     writer.insert(predictions)
     writer.close()
     return [str(item.prediction_id) for item in predictions]
+
+
+def insist(act: Callable[[], T]) -> T:
+    """Do something, again and again while others hold the journal, as a client would."""
+    until = time.monotonic() + 20
+    while True:
+        try:
+            return act()
+        except JournalBusy:
+            assert time.monotonic() < until
+            time.sleep(0.003)
 
 
 def run_at_once(code: str, arguments: Sequence[Sequence[str]]) -> list[str]:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,12 +14,12 @@ import sqlalchemy as sa
 
 from models_store.errors import Error
 from prediction import feedback
-from prediction.errors import ConflictingLabel, JournalBusy, UnknownPrediction
+from prediction.errors import ConflictingLabel, UnknownPrediction
 from prediction.feedback import Label
 from prediction.journal import Journal, now_us
 from prediction.tables import feedback as feedback_table
 from tests import databases
-from tests.databases import prediction, query, record
+from tests.databases import insist, prediction, query, record
 
 journal_url = databases.journal_url
 journal = databases.journal
@@ -249,14 +250,9 @@ def test_a_batch_is_recorded_whole_or_not_at_all(journal: Journal, journal_url: 
 # ---------------------------------------------------------------------------------- all at once
 
 
-def insist(journal: Journal, label: Label) -> str:
-    """Give a label, again and again while others hold the journal, as a client would."""
-    until = time.monotonic() + 20
-    while True:
-        try:
-            return give(journal, label)[0]
-        except JournalBusy:
-            assert time.monotonic() < until
+def say(journal: Journal, label: Label) -> str:
+    """Give a label, however long others hold the journal."""
+    return insist(partial(give, journal, label))[0]
 
 
 def at_once(count: int, act: Callable[[int], Any]) -> list[Any]:
@@ -273,7 +269,7 @@ def at_once(count: int, act: Callable[[int], Any]) -> list[Any]:
 
 def test_copies_of_one_label_give_one_row(journal: Journal, journal_url: str, prediction_id: str) -> None:
     """Of 32 threads with the same label, one records it and the others find it unchanged."""
-    answers = at_once(32, lambda _: insist(journal, Label(prediction_id, "setosa")))
+    answers = at_once(32, lambda _: say(journal, Label(prediction_id, "setosa")))
 
     assert ["recorded"] + ["unchanged"] * 31 == sorted(answers)
     assert [("setosa",)] == query(journal_url, "SELECT label FROM feedback")
@@ -282,7 +278,7 @@ def test_copies_of_one_label_give_one_row(journal: Journal, journal_url: str, pr
 
 def test_one_of_many_different_labels_wins(journal: Journal, journal_url: str, prediction_id: str) -> None:
     """Of 32 threads that each say something else, one is recorded and the others conflict with it."""
-    answers = at_once(32, lambda number: insist(journal, Label(prediction_id, f"label {number}")))
+    answers = at_once(32, lambda number: say(journal, Label(prediction_id, f"label {number}")))
 
     assert ["ConflictingLabel"] * 31 + ["recorded"] == sorted(answers)
     assert [(f"label {answers.index('recorded')}",)] == query(journal_url, "SELECT label FROM feedback")
@@ -294,7 +290,7 @@ def test_corrections_at_once_make_one_history(
     """32 threads that correct each other leave one label, and each of the others once in its history."""
     labels = [f"label {number}" for number in range(32)]
 
-    answers = at_once(32, lambda number: insist(journal, Label(prediction_id, labels[number], True)))
+    answers = at_once(32, lambda number: say(journal, Label(prediction_id, labels[number], True)))
 
     assert ["corrected"] * 31 + ["recorded"] == sorted(answers)
     now, before = label_of(journal, prediction_id)
@@ -445,7 +441,10 @@ def test_labels_are_numbered_in_the_order_they_become_visible(journal: Journal, 
     reader = threading.Thread(target=read_on)
     reader.start()
     try:
-        at_once(8, lambda number: [insist(journal, Label(each, "setosa")) for each in ids[number::8]])
+        at_once(
+            8,
+            lambda number: [say(journal, Label(each, "setosa")) for each in ids[number::8]],
+        )
         time.sleep(0.1)
     finally:
         stop.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 
 from models_store.errors import Error
 from prediction import feedback, retention, tables
@@ -12,7 +13,7 @@ from prediction.feedback import Label
 from prediction.journal import Journal, now_us
 from prediction.retention import CHUNK_ROWS, DAY_US, OUTCOME_FACTOR
 from tests import databases
-from tests.databases import prediction, query, record
+from tests.databases import insist, prediction, query, record
 
 journal_url = databases.journal_url
 journal = databases.journal
@@ -131,24 +132,12 @@ def test_serving_goes_on_meanwhile(journal: Journal) -> None:
     pruning.start()
     number = 50_000
     while pruning.is_alive():
-        (prediction_id,) = record_patiently(journal, number)
+        (prediction_id,) = insist(partial(record, journal, [prediction(number)]))
         feedback.give(journal, "iris", [Label(prediction_id, "setosa")])
         number += 1
 
     assert 10_000 == sum(deleted)
     assert number - 50_000 > 5
-
-
-def record_patiently(journal: Journal, number: int) -> list[str]:
-    """Record one prediction, as the recorder does: it asks for the lock again and again."""
-    until = time.monotonic() + 1
-    while True:
-        try:
-            return record(journal, [prediction(number)])
-        except Exception:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.003)
 
 
 def test_a_server_prunes_a_turn_at_a_time(journal: Journal) -> None:

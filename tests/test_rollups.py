@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections import Counter
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
@@ -16,9 +17,9 @@ from models_store.errors import Error
 from prediction import database, feedback, retention, rollups, tables
 from prediction.feedback import Label
 from prediction.journal import Journal, now_us
-from prediction.rollups import HOUR_US, MINUTE_US
+from prediction.rollups import HOUR_US, MINUTE_US, take_back
 from tests import databases
-from tests.databases import Postgres, prediction, query, record
+from tests.databases import Postgres, insist, prediction, query, record
 
 journal_url = databases.journal_url
 journal = databases.journal
@@ -192,6 +193,70 @@ def test_numbers_that_begin_anew_are_counted(journal: Journal) -> None:
     assert 8 == counted(journal, "iris", 0, HOUR_US).total()
 
 
+def test_what_is_taken_back_is_counted_no_longer(journal: Journal) -> None:
+    """Whether it was counted already or not; and numbers that SQLite gives again are counted anew."""
+    record(journal, [prediction(number) for number in range(5)])
+    roll_up(journal)
+    late = record(journal, [prediction(5)])
+    gone = [str(prediction(number).prediction_id) for number in (0, 3, 4)]
+
+    take_back(journal, [*gone, *late])
+    assert 2 == counted(journal, "iris", 0, HOUR_US).total()
+    record(journal, [prediction(number) for number in (6, 7)])
+    for _ in range(2):
+        assert 4 == counted(journal, "iris", 0, HOUR_US).total()
+        roll_up(journal)
+
+
+def test_a_turn_ends_where_predictions_are_taken_back(journal: Journal) -> None:
+    """It may have read them: it adds nothing any more, and the next one begins anew."""
+    ids = record(journal, [prediction(number) for number in range(5)])
+    turn_us = rollups._take_turn(journal)
+    assert turn_us is not None
+    take_back(journal, ids[:2])
+
+    assert not rollups._step(journal, turn_us, last_seq=5)
+    assert 0 == rollup_rows(journal)
+    roll_up(journal)
+    assert 3 == rollup_rows(journal)
+
+
+def rollup_rows(journal: Journal) -> int:
+    """Return how many predictions the hours count."""
+    with journal.database.read() as connection:
+        return connection.scalar(sa.select(sa.func.sum(tables.rollups.c.rows))) or 0
+
+
+def test_predictions_are_taken_back_and_counted_at_once(journal: Journal) -> None:
+    """Whoever of three threads comes first, in the end there is a count of what is there."""
+    stop, kept = threading.Event(), list[str]()
+
+    def count_on() -> None:
+        while not stop.is_set():
+            insist(lambda: roll_up(journal))
+
+    def come_and_go(first: int) -> None:
+        for number in range(first, first + 200, 10):
+            made = [prediction(each) for each in range(number, number + 10)]
+            ids = insist(partial(record, journal, made))
+            insist(partial(take_back, journal, ids[3:]))
+            kept.extend(ids[:3])
+
+    counting = threading.Thread(target=count_on)
+    coming = [threading.Thread(target=come_and_go, args=[first]) for first in (0, 1_000)]
+    for thread in (counting, *coming):
+        thread.start()
+    for thread in coming:
+        thread.join()
+    stop.set()
+    counting.join()
+
+    assert 120 == len(kept)
+    assert 120 == counted(journal, "iris", 0, HOUR_US).total()
+    roll_up(journal)
+    assert 120 == rollup_rows(journal)
+
+
 def test_what_was_deleted_stays_counted(journal: Journal) -> None:
     """Predictions go before their counts do, and a late label does not shrink these."""
     at_us = now_us() - 40 * retention.DAY_US
@@ -272,7 +337,7 @@ journal = Journal(sys.argv[1])
 rollups.STEP_ROWS = 30
 wait()
 for _ in range(20):
-    rollups._step(journal, 400)
+    rollups._step(journal, 0, 400)
 journal.close()
 """
 
