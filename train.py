@@ -41,6 +41,9 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         print(f"train.py: BENTOML_HOME can't be written to: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("train.py: interrupted", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The base of the project's error tree. It knows no HTTP: one table in `prediction.edge` maps it."""
+"""The base of the project's error tree. It knows no HTTP: one table in `prediction.entrance` maps it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -59,5 +59,5 @@ class NothingTrained(Error):
 def none_trained(model: str) -> NothingTrained:
     """Tell that `model` was never trained, and how to train it."""
     return NothingTrained(
-        f"no trained version of {model} is in the model store: run `python train.py {model}` first"
+        f"no trained version of {model} is in the model store: run `python train.py --missing` first"
     )

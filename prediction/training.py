@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models_store import compiled, store
-from models_store.errors import InvalidSpec
+from models_store.errors import InvalidInput, InvalidSpec
 from models_store.spec import Columns, Spec
 from prediction import drift, evaluate
 
@@ -101,9 +101,13 @@ def load_dataset(spec: Spec, outcomes: Sequence[Labelled] = ()) -> Dataset:
     most `FEEDBACK_SHARE` times the dataset's training rows: each weighs
     min(1, FEEDBACK_SHARE * dataset rows / outcomes). Where an estimator takes no weights, so many of
     them are drawn.
+
+    Raises
+    ------
+    InvalidSpec
+        When the dataset can't be read, or is not what the spec says.
     """
-    X, y = spec.load()
-    columns, labels = spec.columns_of(X), [str(label) for label in y]
+    columns, labels = _own_rows(spec)
     hashes = _row_hashes(columns)
     own = len(labels)
     holdout = _holdout(hashes, labels)
@@ -126,6 +130,27 @@ def load_dataset(spec: Spec, outcomes: Sequence[Labelled] = ()) -> Dataset:
         feedback_holdout=feedback_holdout,
         digest=hashlib.sha256(lines.encode()).hexdigest(),
     )
+
+
+def _own_rows(spec: Spec) -> tuple[Columns, list[str]]:
+    """Load a spec's dataset, and hold each row against the schema, as the service does with requests."""
+    try:
+        X, y = spec.load()
+    except OSError as error:
+        raise InvalidSpec(f"{spec.name}: load() can't read its data: {error}") from error
+    lacking = [name for name in spec.inputs if name not in X.columns]
+    if lacking:
+        raise InvalidSpec(f"{spec.name}: the frame of load() lacks the columns {', '.join(lacking)}")
+    if len(X) != len(y):
+        raise InvalidSpec(f"{spec.name}: load() returns {len(X)} rows and {len(y)} labels")
+    columns = spec.columns_of(X)
+    for number, values in enumerate(zip(*columns.values(), strict=True)):
+        try:
+            spec.rows.object(dict(zip(columns, values, strict=True)))
+        except InvalidInput as error:
+            place, words = error.detail[0]["loc"][0], error.detail[0]["msg"]
+            raise InvalidSpec(f"{spec.name}: row {number} of load(): {place} {words}") from error
+    return columns, [str(label) for label in y]
 
 
 def _split_outcomes(
@@ -180,6 +205,11 @@ def train(spec: Spec, seed: int, report: Report = ignore, outcomes: Sequence[Lab
         With the same data, code and packages, the same seed gives the same figures.
     outcomes
         Labelled predictions to learn from, beside the dataset.
+
+    Raises
+    ------
+    InvalidSpec
+        When dataset or pipeline are not what the spec says.
     """
     started = time.monotonic()
     report("load the data")
@@ -203,6 +233,8 @@ def _fit(
     spec: Spec, seed: int, columns: Columns, labels: list[str], weights: list[float]
 ) -> ClassifierMixin:
     pipeline, X, y = spec.pipeline(seed), spec.frame(columns), np.array(labels, object)
+    if not hasattr(pipeline, "predict_proba"):
+        raise InvalidSpec(f"{spec.name}: its pipeline has no predict_proba")
     if set(weights) == {1.0}:
         return pipeline.fit(X, y)
     from sklearn.utils.validation import has_fit_parameter

@@ -43,6 +43,7 @@ def built(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Built
         decoy = project / ".cache" / "other" / name
         decoy.parent.mkdir(parents=True, exist_ok=True)
         decoy.write_text("# of another project\n")
+    (project / "models_store" / "catalog" / "own.csv").write_text("alcohol_percent,cultivar\n")
     done = run("bentoml", "build", "--output", "tag", home=home, cwd=project)
     assert done.returncode == 0, done.stderr
     (tag,) = re.findall(r"prediction:[a-z0-9]+", done.stdout)
@@ -64,6 +65,11 @@ def test_it_holds_the_code_with_templates_and_migrations(built: Built) -> None:
     assert {"src/service.py", "src/train.py", "src/requirements.txt"} <= set(built.files)
     assert any(name.startswith("src/prediction/migrations/versions/") for name in wanted)
     assert set() == wanted - set(built.files)
+
+
+def test_it_holds_data_that_lie_beside_a_spec(built: Built) -> None:
+    """Retraining elsewhere reads them."""
+    assert "src/models_store/catalog/own.csv" in built.files
 
 
 def test_it_holds_nothing_else(built: Built) -> None:

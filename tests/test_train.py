@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from models_store import store
 from models_store.spec import Spec
 from models_store.store import Version
 from prediction.journal import Journal, Promotion
-from tests.serving import PROJECT, run
+from tests.serving import PROJECT, environment, run
 
 LABELS = ["rows", "classes", "accuracy", "macro-F1", "log-loss", "seconds", "size", "served by"]
 
@@ -221,6 +223,27 @@ def test_a_seed_that_is_none_is_refused(seed: str, tmp_path: Path) -> None:
     assert 2 == done.returncode
     assert "--seed" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_interrupted_training_leaves_nothing(tmp_path: Path) -> None:
+    """One sentence, the exit code that shells know, and no version."""
+    process = subprocess.Popen(
+        ["python", "-u", "train.py", "penguins"],
+        cwd=PROJECT,
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell's background ignores it
+    )
+    assert process.stdout is not None
+    while "fit on" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+
+    assert (130, "train.py: interrupted\n") == (process.returncode, errors)
+    assert [] == store.versions(tmp_path, "penguins")
 
 
 def test_old_versions_go(home: Path, trained_home: Path) -> None:

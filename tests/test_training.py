@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from models_store import catalog, store
 from models_store.compiled import Session
-from models_store.errors import Error
+from models_store.errors import Error, InvalidSpec
 from models_store.spec import Features, Spec, category, number
 from prediction import evaluate, predictor, training
 from prediction.training import HOLDOUT_SHARE, Candidate, Dataset
@@ -254,6 +254,39 @@ def test_data_without_the_specs_classes_is_refused() -> None:
 
     with pytest.raises(Error, match=r"leaf: .*classes.*ash.*oak"):
         training.train(spec_of(without), seed=0)
+
+
+def no_file() -> Any:
+    """Read what is not there."""
+    return pd.read_csv("data/mine.csv")
+
+
+def margins(seed: int) -> Any:
+    """Give no probabilities."""
+    from sklearn.svm import LinearSVC
+
+    return LinearSVC(random_state=seed)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"load": no_file}, "leaf: load() can't read its data: .*data/mine.csv"),
+        ({"load": lambda: (pd.DataFrame({"edge": ["plain"]}), ["ash"])}, "lacks the columns length_cm"),
+        ({"load": lambda: (spec_of(leaves(3)).load()[0], ["ash"])}, "3 rows and 1 labels"),
+        (
+            {"load": spec_of([*leaves(60), (500.0, "plain", "ash")]).load},
+            "row 60 .* length_cm must be",
+        ),
+        ({"load": spec_of([(1.0, "", "ash"), *leaves(60)]).load}, "row 0 .* edge must be one of plain"),
+        ({"pipeline": margins}, "leaf: its pipeline has no predict_proba"),
+    ],
+    ids=["no file", "no column", "no label", "out of range", "missing", "no probabilities"],
+)
+def test_what_is_not_as_the_spec_says_is_told_in_a_sentence(change: dict[str, Any], words: str) -> None:
+    """Data that the service would refuse is not trained on, and the row and the feature are named."""
+    with pytest.raises(InvalidSpec, match=words.replace("(", r"\(").replace(")", r"\)")):
+        training.train(replace(spec_of(leaves(60)), **change), seed=0)
 
 
 def test_each_step_is_reported_as_it_begins() -> None:
