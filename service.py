@@ -128,6 +128,8 @@ class Base:
         return RUNTIME.ready
 
 
+GETS, SCHEMAS = RESOURCES.operations()
+
 prediction = edge.make_service(
     Base,
     MODELS,
@@ -135,7 +137,8 @@ prediction = edge.make_service(
         calls=[call for posts in POSTS for call in posts.calls()],
         resources=[*RESOURCES.routes(), *DASHBOARD.routes()],
         protected=RESOURCES.protected(),
-        gets=RESOURCES.operations(),
+        gets=GETS,
+        schemas=SCHEMAS,
         home=SETTINGS.home,
         max_body_bytes=SETTINGS.max_body_bytes,
         max_in_flight=SETTINGS.max_in_flight,

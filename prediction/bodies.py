@@ -149,6 +149,13 @@ class Run(BaseModel):
     verdict: Verdict | None
 
 
+class Runs(BaseModel):
+    """Retrainings, newest first; what is older begins `before` `next`."""
+
+    runs: list[Run]
+    next: str | None
+
+
 class Promotion(BaseModel):
     """An entry of the ledger; `from` is null for the first champion."""
 
@@ -162,9 +169,9 @@ class Promotion(BaseModel):
 
 def request_validator(kind: type[Request], subject: str) -> Validator[Any]:
     """Make the validator of a small body."""
-    names: dict[Any, str] = {bool: "true or false", str: "a string without NUL"}
+    names: dict[Any, str] = {bool: "true or false", str: "a text, not empty and without NUL characters"}
     expected = {
-        name: f"{names[field.annotation]}: {field.description}" for name, field in kind.model_fields.items()
+        name: f"{names[field.annotation]}. {field.description}" for name, field in kind.model_fields.items()
     }
     return Validator(kind, subject, expected)
 
@@ -184,6 +191,94 @@ class NotRecorded(BaseModel):
     status: Literal["error"]
     code: int = Field(description="The status that the same label gets alone.")
     error: str
+
+
+class ModelVersion(BaseModel):
+    """A version in the store; it has a verdict if a retraining made it."""
+
+    version: str
+    created_at: str
+    runtime: Literal["onnx", "scikit-learn"]
+    metrics: dict[str, Any] = Field(description="On the holdout of its training.")
+    verdict: Verdict | None
+
+
+class Worker(BaseModel):
+    """What one worker of one host serves of a model; the version is null where it can serve none."""
+
+    host: str
+    worker: int = Field(description="Its process id.")
+    version: str | None
+    since: str
+
+
+class ModelState(BaseModel):
+    """One model: who should answer, who does, and how it came to that."""
+
+    name: str
+    title: str
+    champion: str | None
+    versions: list[ModelVersion]
+    ledger: list[Promotion]
+    next: int | None = Field(description="Where the ledger's older entries begin: give it as `before`.")
+    workers: list[Worker]
+    agree: bool = Field(description="Whether every worker serves the champion.")
+
+
+class ModelStates(BaseModel):
+    """Every model."""
+
+    models: list[ModelState]
+
+
+class Answered(BaseModel):
+    """What was asked and answered."""
+
+    prediction_id: str
+    at: str
+    model: str
+    version: str
+    features: dict[str, float | str | None]
+    predicted_class: str
+    probabilities: dict[str, float]
+    warnings: list[Warned]
+
+
+class Labelled(Answered):
+    """A prediction with its label, null where there is none yet."""
+
+    label: str | None
+
+
+class Predictions(BaseModel):
+    """Predictions, newest first; what is older begins `before` `next`."""
+
+    predictions: list[Labelled]
+    next: str | None
+
+
+class OldLabel(BaseModel):
+    """A label that was corrected."""
+
+    label: str
+    at: str
+    replaced_at: str
+
+
+class GivenLabel(BaseModel):
+    """The label of a prediction, and those that it replaced."""
+
+    label: str
+    at: str
+    history: list[OldLabel]
+
+
+class Story(Answered):
+    """A prediction with what its version was trained on; null where that version is gone."""
+
+    metrics: dict[str, Any] | None
+    data_digest: str | None
+    feedback: GivenLabel | None
 
 
 def iso(at_us: int) -> str:

@@ -5,7 +5,7 @@ From the same descriptions come the edge's fast answers, BentoML's declared APIs
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +20,7 @@ PROBLEMS = {
     400: "Invalid input: every wrong place is in detail",
     401: "The admin token is missing or wrong",
     403: "No admin token is configured",
-    404: "No such path, model, prediction or run",
-    405: "Another method is needed",
+    404: "No such model, version, prediction or run",
     408: "The body did not arrive in time",
     409: "It stands otherwise already: another label, or a run that has ended",
     413: "The body is too large",
@@ -30,6 +29,8 @@ PROBLEMS = {
     500: "A defect of the service: its log has the traceback",
     503: "Not ready, or the journal does not answer",
 }
+
+OF_EVERY_POST = (400, 408, 413, 415, 429, 500, 503)
 
 BEARER = {"type": "http", "scheme": "bearer", "description": "PREDICTION_ADMIN_TOKEN"}
 
@@ -52,6 +53,8 @@ class Call:
         Whether it needs the admin token.
     status
         That of a good answer.
+    refusals
+        Statuses that it may have beside those of every POST.
     """
 
     model: str
@@ -64,6 +67,7 @@ class Call:
     max_rows: int | None = None
     admin: bool = False
     status: int = 200
+    refusals: tuple[int, ...] = ()
 
     @property
     def path(self) -> str:
@@ -106,11 +110,10 @@ def operations(calls: Sequence[Call]) -> tuple[dict[str, dict[str, Any]], dict[s
     tuple
         The POST operation of each path, and the schemas that they refer to.
     """
-    schemas = _schema(Problem)["$defs"]
-    found = {}
+    found, schemas = {}, dict[str, Any]()
     for call in calls:
-        body, answer = _schema(call.body), _schema(call.answer)
-        schemas |= body.pop("$defs", {}) | answer.pop("$defs", {})
+        body = _schema(call.body, schemas)
+        refusals = {*OF_EVERY_POST, *call.refusals, *((401, 403) if call.admin else ())}
         found[call.path] = {
             "tags": [call.model],
             "summary": call.summary,
@@ -120,24 +123,28 @@ def operations(calls: Sequence[Call]) -> tuple[dict[str, dict[str, Any]], dict[s
                 "required": True,
                 "content": {"application/json": {"schema": body, "example": call.example}},
             },
-            "responses": {call.status: _content("The answer", answer)} | problems(),
+            "responses": responses(call.answer, refusals, schemas, call.status),
         }
         if call.admin:
             found[call.path]["security"] = [{"admin": []}]
     return found, schemas
 
 
-def problems() -> dict[int, dict[str, Any]]:
-    """Describe the errors, which have one shape on every route."""
-    shape = {"$ref": f"{SCHEMAS}Problem"}
-    return {status: _content(words, shape) for status, words in PROBLEMS.items()}
+def responses(
+    answer: Any, refusals: Iterable[int], schemas: dict[str, Any], status: int = 200
+) -> dict[int, dict[str, Any]]:
+    """Describe an answer and the errors that there may be in its place; add their models to `schemas`."""
+    good = _content("The answer", _schema(answer, schemas))
+    problem = _schema(Problem, schemas)
+    return {status: good} | {each: _content(PROBLEMS[each], problem) for each in sorted(refusals)}
 
 
 def _content(words: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"description": words, "content": {"application/json": {"schema": schema}}}
 
 
-def _schema(kind: Any) -> dict[str, Any]:
-    """Return a type's schema; models stand under their names in `$defs`, referred to."""
+def _schema(kind: Any, schemas: dict[str, Any]) -> dict[str, Any]:
+    """Return a type's schema; models go to `schemas` under their names, and are referred to."""
     wrapped = TypeAdapter(list[kind]).json_schema(ref_template=f"{SCHEMAS}{{model}}")
-    return {**wrapped["items"], "$defs": wrapped.get("$defs", {})}
+    schemas |= wrapped.get("$defs", {})
+    return dict(wrapped["items"])

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ class Settings:
     calls
         The POSTs; each is a declared API too.
     resources
-        Our GET routes, and in `gets` their OpenAPI operations by path.
+        Our GET routes; in `gets` their OpenAPI operations by path, and in `schemas` what these refer to.
     protected, admin_token
         GET routes that need the token once there is one; it opens the admin calls.
     home
@@ -55,6 +56,7 @@ class Settings:
     calls: Sequence[Call]
     resources: Sequence[BaseRoute]
     gets: dict[str, dict[str, Any]]
+    schemas: dict[str, Any]
     home: Path
     max_body_bytes: int
     max_in_flight: int
@@ -116,7 +118,8 @@ def make_service(base: type, models: dict[str, Any], settings: Settings, **confi
         That of `bentoml.service`.
     """
     apis = {call.method: declare(call) for call in settings.calls}
-    inner = type(base.__name__, (base,), {"__doc__": base.__doc__, **models, **apis})
+    description = inspect.cleandoc(base.__doc__ or "")  # it is Markdown, where indented lines are code
+    inner = type(base.__name__, (base,), {"__doc__": description, **models, **apis})
     service: Loop = bentoml.service(service_class=Loop, **config)(inner)
     service.settings = settings
     return service
@@ -173,6 +176,7 @@ class Loop(Service[Any]):
         spec = super().openapi_spec
         version = self.bento.tag.version if self.bento else "not built"
         posts, schemas = calls.operations(self.settings.calls)
+        schemas |= self.settings.schemas
         paths = {path: PathItem(post=operation) for path, operation in posts.items()}
         paths |= {path: PathItem(get=operation) for path, operation in self.settings.gets.items()}
         paths |= {path: item for path, item in spec.paths.items() if path not in posts}

@@ -89,6 +89,7 @@ class Posts:
             answer=bodies.Recorded,
             example=self._feedback_example,
             run=run,
+            refusals=(404, 409),
         )
 
     def feedback_batch(self) -> Call:
@@ -119,7 +120,7 @@ class Posts:
             return resources.describe_run(run)
 
         summary = "Train a candidate on dataset and feedback, in the background, and judge it"
-        return self._admin_call("retrain", summary, bodies.Retrain, bodies.Run, {}, start, status=202)
+        return self._admin_call("retrain", summary, bodies.Retrain, bodies.Run, {}, start, 202, ())
 
     def cancel(self) -> Call:
         """`POST /{model}/cancel`: end a run."""
@@ -165,6 +166,7 @@ class Posts:
         example: Any,
         act: Callable[[Any], dict[str, Any]],
         status: int = 200,
+        refusals: tuple[int, ...] = (404, 409),
     ) -> Call:
         async def run(validated: Any) -> dict[str, Any]:
             return await threads.ADMIN.run(threads.ADMIN_SECONDS, act, validated)
@@ -180,6 +182,7 @@ class Posts:
             run=run,
             admin=True,
             status=status,
+            refusals=refusals,
         )
 
     async def _record(self, items: list[Any]) -> list[str | Error]:

@@ -16,9 +16,8 @@ from starlette.routing import BaseRoute, Route
 from models_store import store
 from models_store.errors import InvalidInput, UnknownModel, UnknownVersion
 from models_store.spec import Spec
-from prediction import feedback, monitoring, runs
+from prediction import bodies, calls, feedback, monitoring, runs
 from prediction.bodies import iso
-from prediction.calls import problems
 from prediction.errors import UnknownPrediction
 from prediction.journal import WORKER_SILENCE_US, Journal, Prediction, Promotion, is_id, now_us
 from prediction.runs import Run
@@ -56,42 +55,49 @@ class Resources:
             _get("/{model}/predictions/{prediction_id}", self.prediction),
         ]
 
-    def operations(self) -> dict[str, dict[str, Any]]:
-        """Return the OpenAPI operation of each route, by path."""
+    def operations(self) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+        """Return the OpenAPI operation of each route, by path, and the schemas that they refer to."""
         model, names = _parameter("model", "path"), sorted(self.specs)
         model["schema"]["enum"] = names
         model["example"] = names[0]
         limit = _parameter("limit", "query", "integer")
         limit["schema"] |= {"minimum": 1, "maximum": MAX_LIMIT, "default": LIMIT}
         before = _parameter("before", "query", "integer")
-        prediction_id = _parameter("prediction_id", "path")
         before_id = _parameter("before", "query")
         window = _parameter("window", "query")
         window["schema"]["default"] = monitoring.DEFAULT_WINDOW
-        return {
-            "/models": _operation("Every model, its champion and its versions", [limit]),
-            "/models/{model}": _operation(
-                "One model: champion, versions, ledger, and what each worker serves",
-                [model, limit, before],
-            ),
-            "/{model}/runs": _operation("Retrainings, newest first", [model, limit, before_id]),
-            "/{model}/runs/{run_id}": _operation(
-                "One retraining: where it is, and the verdict in words and figures",
-                [model, _parameter("run_id", "path")],
-            ),
-            "/{model}/monitoring": _operation(
-                "How a model is doing: accuracy, its estimate without labels, drift, data quality",
-                [model, window],
-            ),
-            "/{model}/predictions": _operation(
-                "What was answered, newest first, with the label where there is one",
-                [model, limit, before_id],
-            ),
-            "/{model}/predictions/{prediction_id}": _operation(
-                "What was asked and answered, by which version, trained on what",
-                [model, prediction_id],
-            ),
-        }
+        return _describe(
+            {
+                "/models": ("Every model, its champion and its versions", bodies.ModelStates, [limit]),
+                "/models/{model}": (
+                    "One model: champion, versions, ledger, and what each worker serves",
+                    bodies.ModelState,
+                    [model, limit, before],
+                ),
+                "/{model}/runs": ("Retrainings, newest first", bodies.Runs, [model, limit, before_id]),
+                "/{model}/runs/{run_id}": (
+                    "One retraining: where it is, and the verdict in words and figures",
+                    bodies.Run,
+                    [model, _parameter("run_id", "path")],
+                ),
+                "/{model}/monitoring": (
+                    "How a model is doing: accuracy, its estimate without labels, drift, data quality",
+                    dict[str, Any],
+                    [model, window],
+                ),
+                "/{model}/predictions": (
+                    "What was answered, newest first, with the label where there is one",
+                    bodies.Predictions,
+                    [model, limit, before_id],
+                ),
+                "/{model}/predictions/{prediction_id}": (
+                    "What was asked and answered, by which version, trained on what",
+                    bodies.Story,
+                    [model, _parameter("prediction_id", "path")],
+                ),
+            },
+            protected={route.path for route in self.protected()},  # type: ignore[attr-defined]
+        )
 
     def models(self, request: Request) -> Any:
         """`GET /models`."""
@@ -105,11 +111,8 @@ class Resources:
 
     def runs(self, request: Request) -> Any:
         """`GET /{model}/runs`."""
-        limit = _limit(request)
-        name, before = self._known(request), request.query_params.get("before")
-        if before is not None and not is_id(before):
-            raise InvalidInput("before must be the id of a run")
-        found = runs.latest(self.journal, name, limit, before)
+        limit, name = _limit(request), self._known(request)
+        found = runs.latest(self.journal, name, limit, _id(request, "before"))
         cursor = found[-1].run_id if len(found) == limit else None
         return {"runs": [describe_run(run) for run in found], "next": cursor}
 
@@ -127,7 +130,7 @@ class Resources:
     def predictions(self, request: Request) -> Any:
         """`GET /{model}/predictions`."""
         limit, name = _limit(request), self._known(request)
-        found = feedback.latest(self.journal, name, limit, request.query_params.get("before"))
+        found = feedback.latest(self.journal, name, limit, _id(request, "before"))
         cursor = found[-1][0].prediction_id if len(found) == limit else None
         return {
             "predictions": [{**_answered(item), "label": label} for item, label in found],
@@ -257,17 +260,33 @@ def _integer(request: Request, name: str, default: int, most: int) -> int:
     return int(raw)
 
 
-def _operation(summary: str, parameters: list[dict[str, Any]]) -> dict[str, Any]:
-    answered = {
-        "description": "OK",
-        "content": {"application/json": {"schema": {"type": "object"}}},
-    }
-    return {
-        "tags": ["models"],
-        "summary": summary,
-        "parameters": parameters,
-        "responses": {200: answered} | problems(),
-    }
+def _id(request: Request, name: str) -> str | None:
+    raw = request.query_params.get(name)
+    if raw is not None and not is_id(raw):
+        message = "must be an id, as `next` of the page before gives it"
+        raise InvalidInput(f"{name} {message}", [{"loc": [name], "msg": message}])
+    return raw
+
+
+def _describe(
+    routes: dict[str, tuple[str, Any, list[dict[str, Any]]]], protected: set[str]
+) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    """Describe GETs as OpenAPI, from the summary, the answer's type and the parameters of each."""
+    found, schemas = {}, dict[str, Any]()
+    for path, (summary, answer, parameters) in routes.items():
+        refusals = [400, 500, 503]
+        refusals += [404] if any(item["in"] == "path" for item in parameters) else []
+        refusals += [401] if path in protected else []
+        found[path] = {
+            "tags": ["models"],
+            "summary": summary,
+            "operationId": "get_" + "_".join(re.findall(r"[a-z_]+", path)),
+            "parameters": parameters,
+            "responses": calls.responses(answer, refusals, schemas),
+        }
+        if path in protected:
+            found[path]["security"] = [{"admin": []}, {}]  # where the server has a token
+    return found, schemas
 
 
 def _parameter(name: str, where: str, kind: str = "string") -> dict[str, Any]:

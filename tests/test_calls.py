@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -127,11 +128,14 @@ def test_operations_refer_only_to_schemas_that_are_there(specs: dict[str, Spec])
 
 
 def test_every_error_is_documented_in_the_one_shape(specs: dict[str, Spec]) -> None:
-    """All errors that a POST can give stand in its description, with the common body."""
-    found, schemas = calls.operations([echo(specs["iris"])])
+    """The errors that a POST can give, and no others, stand in its description, with the common body."""
+    plain = echo(specs["iris"])
+    of_admins = replace(plain, name="of_admins", admin=True, refusals=(409,))
+    found, schemas = calls.operations([plain, of_admins])
     responses = found["/iris/echo"]["responses"]
 
-    assert {200, *calls.PROBLEMS} == set(responses)
+    assert {200, 400, 408, 413, 415, 429, 500, 503} == set(responses)
+    assert {401, 403, 409} == set(found["/iris/of_admins"]["responses"]) - set(responses)
     for status in set(responses) - {200}:
         schema = responses[status]["content"]["application/json"]["schema"]
         assert {"$ref": f"{calls.SCHEMAS}Problem"} == schema

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonschema
 import pytest
 
 from models_store import store
@@ -466,6 +467,24 @@ def test_the_description_s_examples_are_answered(server: Server, specs: dict[str
             assert 200 == answer.status_code
             described = operation["responses"]["200"]["content"]["application/json"]["schema"]
             fits(document, described, answer.json())
+
+
+def test_every_answer_is_as_it_is_described(server: Server, specs: dict[str, Spec]) -> None:
+    """What GETs answer has the fields that `docs.json` lists, all of them and no other."""
+    predicted = server.post("/iris/predict", specs["iris"].example).json()["prediction_id"]
+    label = {"prediction_id": predicted, "label": "setosa"}
+    for body in (label, label | {"label": "virginica", "correct": True}):
+        assert 200 == server.post("/iris/feedback", body).status_code
+    document = server.get("/docs.json").json()
+    for schema in document["components"]["schemas"].values():
+        schema["additionalProperties"] = False
+    asked = {"/{model}/predictions/{prediction_id}": f"/iris/predictions/{predicted}"}
+    for path, methods in document["paths"].items():
+        if "get" not in methods or methods["get"]["tags"] != ["models"] or "run_id" in path:
+            continue
+        answer = server.get(asked.get(path, path.replace("{model}", "iris")))
+        described = methods["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+        jsonschema.validate(answer.json(), {**described, "components": document["components"]})
 
 
 def fits(document: dict[str, Any], schema: dict[str, Any], value: Any) -> None:
