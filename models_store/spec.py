@@ -42,9 +42,10 @@ RESERVED_NAMES = frozenset(
 )
 
 
-RESERVED_FEATURES = frozenset(
-    {"at", "label", "labelled_at", "predicted_class", "prediction_id", "probabilities", "version"}
+RESERVED_FEATURES = re.compile(
+    "at|label|labelled_at|model|predicted_class|prediction_id|probabilities|probability_.*|refused|version"
 )
+"""Columns that files of predictions have beside the features."""
 
 
 class Features(BaseModel):
@@ -177,8 +178,9 @@ class Spec:
     gate: GateRules = field(default_factory=GateRules)
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
-            raise InvalidSpec(f"model name {self.name!r}: use lower-case letters, digits and _")
+        if not re.fullmatch(r"[a-z]([a-z0-9_]{0,48}[a-z0-9])?", self.name):
+            words = "use up to 50 lower-case letters, digits and _, a letter first and no _ last"
+            raise InvalidSpec(f"model name {self.name!r}: {words}")
         if self.name in RESERVED_NAMES:
             raise InvalidSpec(f"model name {self.name!r} is a route of the service: choose another")
         if len(self.classes) < 2 or list(self.classes) != sorted(set(self.classes)):
@@ -269,7 +271,7 @@ def _feature(model: str, name: str, info: FieldInfo) -> Feature:
             )
     if optional is info.is_required():
         raise InvalidSpec(f"{model}.{name}: optional=True goes with `| None`, and only with it")
-    if name in RESERVED_FEATURES:
+    if RESERVED_FEATURES.fullmatch(name):
         raise InvalidSpec(f"{model}.{name}: files of predictions have a column of that name")
     return Feature(
         name=name,

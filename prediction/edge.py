@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import shutil
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from _bentoml_impl.server.app import ServiceAppFactory
 from _bentoml_sdk import images
 from _bentoml_sdk.service import Service
 from bentoml._internal import server
+from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.service.openapi.specification import Info, OpenAPISpecification, PathItem
 from pydantic import SecretStr
 from pydantic_core import to_json
@@ -153,6 +155,7 @@ class Loop(Service[Any]):
                 self._lock = home.lock(self.settings.home)
             except (AlreadyServing, InvalidSettings) as error:
                 raise start_error(str(error)) from None
+            _demand_port()
         super().inject_config()
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
@@ -187,6 +190,20 @@ class Loop(Service[Any]):
             paths=paths,
             components={"schemas": schemas, "securitySchemes": {"admin": calls.BEARER}},
         )
+
+
+def _demand_port() -> None:
+    """End a start on a port that is taken in one sentence: BentoML would end it in a traceback."""
+    options = click.get_current_context().params
+    host = options.get("host") or BentoMLContainer.http.host.get()
+    port = options.get("port") or BentoMLContainer.http.port.get()
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        reason = (error.strerror or "").partition(" (")[0]
+        message = f"can't listen on port {port} of {host}: {reason}: give another one by --port"
+        raise start_error(message) from None
 
 
 class AppFactory(ServiceAppFactory):

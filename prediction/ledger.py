@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from models_store import staging, store
+from models_store.errors import UnknownVersion
 from prediction.journal import Journal, Promotion
+
+NAMED = 3
+"""How many versions are named to somebody who has mistyped one."""
 
 
 def promote(journal: Journal, home: Path, model: str, version: str, by: str, reason: str) -> Promotion:
@@ -17,9 +21,19 @@ def promote(journal: Journal, home: Path, model: str, version: str, by: str, rea
         Before anything is changed.
     """
     with staging.locked(home):  # or it might be pruned between the look and the promotion
-        found = store.get(home, model, version)
+        found = _get(home, model, version)
         store.verify(found, found.digest)
         return journal.promote(model, version, found.digest, by, reason)
+
+
+def _get(home: Path, model: str, version: str) -> store.Version:
+    """Get a version by its name; who mistyped it is told some."""
+    try:
+        return store.get(home, model, version)
+    except UnknownVersion as error:
+        newest = [item.version for item in store.versions(home, model)[:NAMED]]
+        known = f"the newest versions are {', '.join(newest)}" if newest else "it holds none"
+        raise UnknownVersion(f"{error}: {known}") from error
 
 
 def rollback(journal: Journal, home: Path, model: str, by: str, reason: str) -> Promotion:

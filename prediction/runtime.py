@@ -255,7 +255,9 @@ class Runtime:
     def _not_ready(self, name: str) -> Exception:
         if name not in self.specs:
             return UnknownModel(f"there is no model {name}: the models are {', '.join(self.specs)}")
-        return NotReady(self._unserved.get(name, f"{name} is still being loaded: try again"))
+        if name in self._unserved:
+            return NotReady(f"{self._unserved[name]}: restore its files, or promote another version")
+        return NotReady(f"{name} is still being loaded: try again")
 
     def _work(self, tasks: Sequence[Task]) -> None:
         due = {task.name: time.monotonic() + task.every_seconds for task in tasks}

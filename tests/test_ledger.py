@@ -49,7 +49,7 @@ def test_a_version_that_is_not_there_is_refused(home: Path, journal: Journal) ->
     """Nothing changes when the version is unknown."""
     first = champion(journal)
 
-    with pytest.raises(UnknownVersion):
+    with pytest.raises(UnknownVersion, match=f"not in the model store: the newest versions are {first}"):
         ledger.promote(journal, home, "iris", "nothere", "me", "why not")
 
     assert first == champion(journal)

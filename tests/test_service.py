@@ -650,6 +650,18 @@ def test_a_second_server_on_a_home_leaves_the_first_alone(server: Server, specs:
     assert 200 == server.post("/iris/predict", specs["iris"].example).status_code
 
 
+def test_a_port_that_is_taken_ends_the_start(server: Server, trained_home: Path, tmp_path: Path) -> None:
+    """With one sentence that names it, and the option that gives another."""
+    home = Path(shutil.copytree(trained_home, tmp_path / "home", symlinks=True))
+    done = run("bentoml", "serve", ".", "--host", "127.0.0.1", "--port", str(server.port), home=home)
+    said = done.stdout + done.stderr
+
+    assert done.returncode != 0
+    assert f"port {server.port} of 127.0.0.1: Address already in use: give another one by --port" in said
+    assert "Traceback" not in said
+    assert 1 == len(said.strip().splitlines())
+
+
 def test_a_version_trained_beside_a_server_is_served_by_it_and_after_a_restart(
     trained_home: Path, tmp_path: Path, specs: dict[str, Spec]
 ) -> None:

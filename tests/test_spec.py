@@ -104,10 +104,11 @@ def test_the_schema_tells_its_readers_the_unit_and_the_rule_for_missing_values()
 
 
 @pytest.mark.parametrize(
-    "name", ["", "Iris", "2iris", "_iris", "iris-2", "iris/x", "iris\n", "írisz", "iris x"]
+    "name",
+    ["", "Iris", "2iris", "_iris", "iris-2", "iris/x", "iris\n", "írisz", "iris x", "iris_", 51 * "i"],
 )
 def test_a_name_that_fits_no_route_is_refused(name: str) -> None:
-    """Names are lower-case letters, digits and underscores, and begin with a letter."""
+    """Names are lower-case letters, digits and underscores, and fit the model store's tags."""
     with pytest.raises(InvalidSpec, match="lower-case"):
         replace(BREAD, name=name)
 
@@ -135,6 +136,7 @@ def test_classes_out_of_order_are_refused(classes: tuple[str, ...]) -> None:
         ({"a": (bool, some_category(example=True))}, "declare `float`"),
         ({"a": (float, 1.0)}, "declare `float`"),
         ({"label": (float, some_number())}, "column of that name"),
+        ({"probability_white": (float, some_number())}, "column of that name"),
         ({"a": (float | int | None, some_number(optional=True))}, "declare `float`"),
         ({"a": (float, some_number(example=10))}, "no valid row"),
         ({"a": (float, some_number(example="1"))}, "no valid row"),
