@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks import environments, journals, machine, report, rows, turns
 from benchmarks.environments import CannotInstall
-from benchmarks.peers import MODELS, OWN_ENVIRONMENT, PEERS, PROJECT, Peer, Place
+from benchmarks.peers import MODELS, OWN_ENVIRONMENT, PEERS, PROJECT, Peer, Place, releases
 from benchmarks.server import CannotStart, Server, environment
 
 CACHE = PROJECT / ".cache" / "benchmarks"
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
     results: dict[str, Any] = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine.describe(),
-        "versions": machine.versions(),
+        "versions": machine.versions() | releases(),
         "options": {"rounds": options.rounds, "seconds": options.seconds},
         "left_out": {},
         "installed": {},

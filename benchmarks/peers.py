@@ -280,3 +280,9 @@ PEERS = [
         None,
     ),
 ]
+
+
+def releases() -> dict[str, str]:
+    """Return the releases that peers have environments of their own for, by package."""
+    pins = [pin for peer in PEERS for pin in peer.requirements or () if pin not in SAME and "[" not in pin]
+    return dict(pin.split("==") for pin in pins)

@@ -21,6 +21,7 @@ from models_store import store
 from models_store.spec import Spec
 from tests import containers, serving
 from tests.containers import BASE, Container, started
+from tests.serving import Server
 from tests.timing import eventually
 
 pytestmark = [
@@ -90,6 +91,22 @@ def test_it_is_small_and_has_no_tools(container: Container, home: Path) -> None:
 
     assert "bentoml" == found.strip()
     assert containers.size_mb(home, IMAGE) - containers.size_mb(home, BASE) <= 650
+
+
+def test_it_is_ready_as_soon_as_outside(
+    home: Path, volume: str, trained_home: Path, tmp_path: Path
+) -> None:
+    """In less than twice the time, both with two workers and a home that has served before."""
+    outside = Path(shutil.copytree(trained_home, tmp_path / "home", symlinks=True))
+    inside_seconds, outside_seconds = [], []
+    for _ in range(3):
+        began = time.monotonic()
+        with Server(outside):
+            outside_seconds.append(time.monotonic() - began)
+        with started(home, IMAGE, volume, name="prediction-of-tests") as running:
+            inside_seconds.append(running.ready_seconds)
+
+    assert min(inside_seconds) < 2 * min(outside_seconds)
 
 
 def test_commands_in_it_see_the_servers_store(container: Container) -> None:

@@ -61,3 +61,11 @@ def test_the_engine_of_the_image_is_chosen(tmp_path: Path, engine: str) -> None:
     assert f"--backend {engine} " in done.stdout
     assert "ENGINE=docker" in (PROJECT / "README.md").read_text()
     assert "make image ENGINE=docker" in (PROJECT / "docs" / "container.md").read_text()
+
+
+def test_an_image_without_an_engine_is_told_in_a_sentence(tmp_path: Path) -> None:
+    """Which programs would do."""
+    done = run("make", "--old-file=train", "image", "ENGINE=", home=tmp_path)
+
+    assert 0 != done.returncode
+    assert "make: no podman, docker or buildah is here: install one of them" in done.stdout
