@@ -5,6 +5,7 @@ A label counts for the version that predicted, however late it comes.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -13,10 +14,16 @@ import sqlalchemy as sa
 
 from models_store.errors import Error
 from prediction import rollups
-from prediction.errors import ConflictingLabel, UnknownPrediction
+from prediction.errors import ConflictingLabel, JournalUnavailable, UnknownPrediction
 from prediction.journal import Journal, Prediction, as_prediction, is_id, now_us
 from prediction.rollups import Count
 from prediction.tables import corrections, feedback, predictions
+
+CHUNK_LABELS = 500
+"""Labels of one transaction: about 0.1 s in which no prediction is recorded."""
+
+PAUSE_SECONDS = 0.005
+"""Between them: longer than others wait before they ask for the lock again."""
 
 QUERY_IDS = 500
 """Ids in one query: SQLite limits the parameters of a statement."""
@@ -65,14 +72,37 @@ class Outcome(NamedTuple):
 
 
 def give(journal: Journal, model: str, labels: Sequence[Label]) -> list[str | Error]:
-    """Record labels in order, in one transaction that survives the loss of power.
+    """Record labels in order, in transactions that survive the loss of power.
+
+    Many take several short ones, between which predictions are recorded.
 
     Returns
     -------
     list
         For each label `recorded`, `unchanged` or `corrected`; or why it was not taken:
-        `UnknownPrediction` (or another model's), `ConflictingLabel`.
+        `UnknownPrediction` (or another model's), `ConflictingLabel`; `JournalUnavailable` for all that
+        are left, where the journal fails when some were taken already.
+
+    Raises
+    ------
+    JournalUnavailable
+        When none was taken.
     """
+    answers: list[str | Error] = []
+    for start in range(0, len(labels), CHUNK_LABELS):
+        if start:
+            time.sleep(PAUSE_SECONDS)
+        try:
+            answers += _give(journal, model, labels[start : start + CHUNK_LABELS])
+        except JournalUnavailable as error:
+            if not start:
+                raise
+            answers += [error] * (len(labels) - start)
+            break
+    return answers
+
+
+def _give(journal: Journal, model: str, labels: Sequence[Label]) -> list[str | Error]:
     answers: list[str | Error] = []
     with journal.database.write(durable=True) as connection:
         known = _lock_predictions(connection, model, labels)

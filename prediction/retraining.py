@@ -40,6 +40,7 @@ AUTOGROUP = Path("/proc/self/autogroup")
 """Linux shares out processors by session first: niceness counts within one, and this is that of its own."""
 
 REJECTED_KEPT = 3
+OVERTAKEN = "rejected: another champion was made meanwhile, and it was not compared with that one"
 STEPS = ("read the labels", "load the data", "fit", "evaluate", "compile", "judge", "save", "promote")
 
 _log = logging.getLogger("bentoml.prediction")
@@ -214,10 +215,17 @@ def _retrain(plan: Plan, run: Run, report: training.Report) -> None:
         return
     saved = training.save(candidate, plan.home, report, notes=notes)
     report("promote")
-    if runs.promote(journal, run, saved.version, saved.digest, rows, verdict.as_dict()):
+    told = verdict.as_dict()
+    outcome = runs.promote(journal, run, champion.position, saved.version, saved.digest, rows, told)
+    if outcome == "promoted":
         prune_versions(plan.home, journal, spec.name, plan.keep_versions)
-    else:  # cancelled in the last moment
-        store.delete(plan.home, spec.name, saved.version)
+        return
+    store.delete(plan.home, spec.name, saved.version)
+    if outcome == "cancelled":
+        runs.finish(journal, run.run_id, "cancelled", "cancelled on request")
+    else:
+        told |= {"promote": False, "sentence": OVERTAKEN}
+        runs.finish(journal, run.run_id, "rejected", "done", None, rows, told)
 
 
 def _reject_early(plan: Plan, run: Run, new: int) -> None:

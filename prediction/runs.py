@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 import uuid_utils
@@ -167,15 +167,31 @@ def finish(
         return bool(connection.execute(mine.values(**values)).rowcount)
 
 
+class _Overtaken(Exception):
+    """Takes a promotion back."""
+
+
 def promote(
-    journal: Journal, run: Run, version: str, digest: str, rows: dict[str, int], verdict: dict[str, Any]
-) -> bool:
+    journal: Journal,
+    run: Run,
+    judged_against: int,
+    version: str,
+    digest: str,
+    rows: dict[str, int],
+    verdict: dict[str, Any],
+) -> Literal["promoted", "cancelled", "overtaken"]:
     """End a run and make its candidate the champion, both or neither.
+
+    Parameters
+    ----------
+    judged_against
+        The position in the ledger of the champion that the candidate was compared with.
 
     Returns
     -------
-    bool
-        False, and nothing done, where the run was cancelled or ended meanwhile.
+    str
+        `cancelled`, and nothing done, where the run was cancelled or ended meanwhile; `overtaken`, and
+        nothing done, where another champion was made: nobody has compared the candidate with that one.
     """
     values = {
         "status": "promoted",
@@ -193,9 +209,13 @@ def promote(
         try:
             with journal.database.write(durable=True, patience_ms=ADMIN_PATIENCE_MS) as connection:
                 if not connection.execute(mine.values(**values)).rowcount:
-                    return False
-                append(connection, run.model, version, digest, "retrain", verdict["sentence"])
-                return True
+                    return "cancelled"
+                entry = append(connection, run.model, version, digest, "retrain", verdict["sentence"])
+                if entry.position != judged_against + 1:
+                    raise _Overtaken
+                return "promoted"
+        except _Overtaken:
+            return "overtaken"
         except IntegrityError:  # a promotion on another host came first
             continue
 

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from models_store.errors import Error
-from prediction import feedback
+from prediction import database, feedback, tables
 from prediction.errors import ConflictingLabel, UnknownPrediction
 from prediction.feedback import Label
 from prediction.journal import Journal, now_us
@@ -216,6 +216,40 @@ def test_a_batch_is_judged_in_order(journal: Journal) -> None:
 def test_an_empty_batch_is_an_empty_answer(journal: Journal) -> None:
     """Nothing given is nothing recorded."""
     assert [] == give(journal)
+
+
+def test_predictions_are_recorded_beside_ten_thousand_labels(journal: Journal) -> None:
+    """Nobody who waits for the journal no longer than a request does has to give up."""
+    ids = record(journal, [prediction(number) for number in range(10_000)])
+    labels = [Label(each, "setosa") for each in ids]
+    with ThreadPoolExecutor(1) as pool:
+        giving = pool.submit(give, journal, *labels)
+        beside = 0
+        while not giving.done():
+            with journal.database.write(patience_ms=database.LOCK_PATIENCE_MS) as connection:
+                journal.database.order(connection)
+                connection.execute(tables.workers.delete())
+            beside += 1
+
+    assert ["recorded"] * 10_000 == giving.result()
+    assert beside >= 10_000 / feedback.CHUNK_LABELS / 2
+
+
+def test_a_journal_that_fails_midway_is_told_label_by_label(journal: Journal, journal_url: str) -> None:
+    """What was taken is told as taken; the rest may be sent again, and so may all of it."""
+    ids = record(journal, [prediction(number) for number in range(10_000)])
+    labels = [Label(each, "setosa") for each in ids]
+    with ThreadPoolExecutor(1) as pool:
+        giving = pool.submit(give, journal, *labels)
+        while not query(journal_url, "SELECT 1 FROM feedback LIMIT 1"):
+            assert not giving.done()
+        with databases.locked(journal_url):
+            answers = giving.result()
+
+    taken = answers.count("recorded")
+    assert 0 < taken < 10_000
+    assert ["recorded"] * taken + ["JournalBusy"] * (10_000 - taken) == answers
+    assert ["unchanged"] * taken + ["recorded"] * (10_000 - taken) == give(journal, *labels)
 
 
 def test_ten_thousand_labels_at_once(journal: Journal, journal_url: str) -> None:

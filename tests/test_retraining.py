@@ -242,6 +242,58 @@ def test_serving_goes_first(own_session: bool, tmp_path: Path) -> None:
     assert after.endswith("nice 10") or not own_session
 
 
+CANCELLED_AT = """
+import sys
+from pathlib import Path
+from models_store import catalog
+from prediction import retraining, runs
+from prediction.journal import Journal
+
+home = Path(sys.argv[1])
+journal = Journal(f"sqlite:///{home / 'journal.db'}")
+run, _ = runs.request(journal, "iris", True)
+
+def watch(step):
+    if step == "promote":
+        runs.cancel(journal, "iris", run.run_id)
+
+retraining.execute(retraining.Plan(catalog.load()["iris"], home, journal, 0, 10), run, watch=watch)
+"""
+
+
+def test_a_cancel_in_the_last_moment_is_obeyed(home: Path, specs: dict[str, Spec]) -> None:
+    """Acknowledged is acknowledged: the run ends as cancelled, and its version is gone."""
+    journal = learn(home, specs["iris"], 120)
+    before, versions = journal.champions(), store.versions(home, "iris")
+
+    run("python", "-c", CANCELLED_AT, str(home), home=home)
+
+    (ended,) = runs.latest(journal, "iris", limit=1)
+    assert ("cancelled", "cancelled on request") == (ended.status, ended.step)
+    assert before == journal.champions()
+    assert versions == store.versions(home, "iris")
+
+
+def test_a_champion_made_meanwhile_stays(home: Path, specs: dict[str, Spec]) -> None:
+    """An operator's word counts more than a comparison with a champion that is one no more."""
+    journal = learn(home, specs["iris"], 120)
+    other = training.save(training.train(specs["iris"], seed=1), home)
+    asked, _ = runs.request(journal, "iris", force=True)
+
+    def watch(reported: str) -> None:
+        if reported == "judge":
+            journal.promote("iris", other.version, other.digest, by="admin", reason="at 3 a.m.")
+
+    plan = retraining.Plan(specs["iris"], home, journal, 0, 10)
+    ended = retraining.execute(plan, asked, watch=watch)
+
+    assert ("rejected", None) == (ended.status, ended.candidate)
+    assert ended.verdict is not None
+    assert retraining.OVERTAKEN == ended.verdict["sentence"]
+    assert other.version == journal.champions()["iris"].to_version
+    assert 2 == len(store.versions(home, "iris"))
+
+
 KILLED_AT = """
 import os, signal, sys
 from pathlib import Path

@@ -100,7 +100,7 @@ def test_promotion_ends_run_and_changes_champion_together(journal: Journal) -> N
     """The ledger tells the verdict's sentence."""
     run, _ = runs.request(journal, "iris", False)
 
-    assert runs.promote(journal, run, "v2", "d" * 64, {"training": 10}, VERDICT)
+    assert "promoted" == runs.promote(journal, run, 0, "v2", "d" * 64, {"training": 10}, VERDICT)
 
     ended = runs.get(journal, "iris", run.run_id)
     champion = journal.champions()["iris"]
@@ -119,8 +119,20 @@ def test_a_run_that_is_over_promotes_nothing(journal: Journal, how: str) -> None
         silence(journal, run)
         runs.interrupt_silent(journal)
 
-    assert not runs.promote(journal, run, "v2", "d" * 64, {"training": 10}, VERDICT)
+    assert "cancelled" == runs.promote(journal, run, 0, "v2", "d" * 64, {"training": 10}, VERDICT)
     assert journal.champions() == {}
+
+
+def test_a_candidate_takes_the_place_of_the_champion_it_was_compared_with_only(journal: Journal) -> None:
+    """Where somebody has promoted or rolled back meanwhile, that stands, and the run goes on to its end."""
+    for version in ("v1", "v2"):
+        journal.promote("iris", version, "d" * 64, by="test", reason="because")
+    run, _ = runs.request(journal, "iris", False)
+
+    assert "overtaken" == runs.promote(journal, run, 1, "v3", "d" * 64, {"training": 10}, VERDICT)
+    assert "v2" == journal.champions()["iris"].to_version
+    assert "queued" == runs.get(journal, "iris", run.run_id).status
+    assert "promoted" == runs.promote(journal, run, 2, "v3", "d" * 64, {"training": 10}, VERDICT)
 
 
 def test_runs_are_listed_newest_first(journal: Journal) -> None:
