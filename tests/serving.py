@@ -17,6 +17,8 @@ import psutil
 PROJECT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 START_SECONDS = 240
+SHIPPED = ("iris", "penguins")
+"""The models that come with the project; a catalog may have more."""
 
 
 def environment(home: Path, **settings: Any) -> dict[str, str]:

@@ -47,7 +47,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def home(project: Path, trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Copy a home that lacks the wine alone."""
-    return Path(shutil.copytree(trained_home, tmp_path_factory.mktemp("wine") / "home", symlinks=True))
+    home = Path(shutil.copytree(trained_home, tmp_path_factory.mktemp("wine") / "home", symlinks=True))
+    shutil.rmtree(home / "models" / "wine", ignore_errors=True)
+    return home
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +75,11 @@ def example(project: Path) -> dict[str, Any]:
 
 
 def test_nothing_but_that_file_was_edited(project: Path) -> None:
-    """Every other file of the copy is the project's."""
+    """Every other file of the copy is the project's, which may have the wine already."""
     copied = {path.relative_to(project) for path in project.rglob("*.py") if ".venv" not in path.parts}
 
-    assert {WINE} == {path for path in copied if not same_text(PROJECT / path, project / path)}
+    assert WINE in copied
+    assert {WINE} >= {path for path in copied if not same_text(PROJECT / path, project / path)}
 
 
 def same_text(first: Path, second: Path) -> bool:

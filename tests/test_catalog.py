@@ -251,7 +251,7 @@ def test_selecting_none_selects_all() -> None:
 
 def test_an_unknown_model_is_told_the_known_ones() -> None:
     """The message names what was asked for and what there is."""
-    with pytest.raises(UnknownModel, match="'roses': the models are iris, penguins"):
+    with pytest.raises(UnknownModel, match=f"'roses': the models are {', '.join(SPECS)}"):
         catalog.select(["iris", "roses"])
 
 

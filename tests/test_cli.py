@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from models_store import catalog
 from prediction import cli, home
 from prediction.journal import Journal, now_us
 from prediction.retention import DAY_US
@@ -111,7 +112,7 @@ def test_an_unknown_model_is_told_with_those_there_are(main: Main, tmp_path: Pat
         ["rollback", "tulips", "--reason", "because"],
         ["retrain", "tulips"],
     ):
-        sentence = "there is no model 'tulips': the models are iris, penguins"
+        sentence = f"there is no model 'tulips': the models are {', '.join(catalog.load())}"
         assert (1, "", f"prediction {arguments[0]}: {sentence}\n") == main(*arguments)
     assert not (tmp_path / "a.csv").exists()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from models_store import catalog
 from models_store.spec import Spec
 from prediction import pages, runs
 from prediction.dashboard import Dashboard
@@ -75,7 +76,7 @@ def test_nothing_yet_says_what_to_do_next(world: World) -> None:
         assert sentence in page, sentence
 
 
-@pytest.mark.parametrize("name", ["iris", "penguins"])
+@pytest.mark.parametrize("name", list(catalog.load()))
 def test_the_form_is_made_of_the_schema(world: World, name: str) -> None:
     """Every feature with its range, unit and example; categories as a list; classes as labels."""
     page = world.get(f"/dashboard?model={name}").text

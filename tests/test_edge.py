@@ -20,6 +20,7 @@ import pytest
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
+from models_store import catalog
 from models_store.spec import Spec
 from prediction import bodies, entrance, errors, home
 from prediction.calls import Call
@@ -101,7 +102,7 @@ def bodies_of(spec: Spec) -> dict[str, bytes]:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize("name", ["iris", "penguins"])
+@pytest.mark.parametrize("name", list(catalog.load()))
 def test_the_declared_api_and_the_entrance_say_the_same(
     whole: Whole, specs: dict[str, Spec], name: str
 ) -> None:

@@ -22,7 +22,7 @@ from models_store.store import Version
 from prediction import predictor, training
 from prediction.journal import Prediction
 from prediction.predictor import Predictor
-from tests.serving import run
+from tests.serving import SHIPPED, run
 
 LOAD = """
 import sys
@@ -33,15 +33,17 @@ from prediction import predictor
 home = Path(sys.argv[1])
 for name, spec in catalog.load().items():
     version = store.newest(home, name)
+    if version.runtime != "onnx":
+        assert name not in ("iris", "penguins"), version.metadata
+        continue
     loaded = predictor.load(spec, version, version.digest)
-    assert version.runtime == "onnx", version.metadata
     (answer,) = loaded.predict([spec.rows.object(spec.example)])
     assert answer.model == name
 print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """
 
 
-@pytest.fixture(scope="session", params=["iris", "penguins"])
+@pytest.fixture(scope="session", params=SHIPPED)
 def spec(request: pytest.FixtureRequest, specs: dict[str, Spec]) -> Spec:
     """Each spec of the catalog that is served by a compiled model."""
     return specs[request.param]

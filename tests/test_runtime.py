@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
-from models_store import store
+from models_store import catalog, store
 from models_store.errors import NothingTrained, UnknownModel
 from models_store.spec import Features, Spec
 from models_store.store import Version
@@ -191,7 +191,7 @@ def test_adopting_twice_is_adopting_once(specs: dict[str, Spec], home: Path, jou
     assert [version.version] == [item.version for item in store.versions(home, "iris")]
 
 
-@pytest.mark.parametrize("untrained", ["iris", "penguins"])
+@pytest.mark.parametrize("untrained", list(catalog.load()))
 def test_a_model_without_a_version_ends_the_start(
     specs: dict[str, Spec], home: Path, journal: Journal, untrained: str
 ) -> None:
@@ -459,7 +459,7 @@ def test_an_unknown_model_is_told_by_the_known_ones(served: Runtime) -> None:
     """Asking for a model that does not exist lists those that do."""
     served.start()
 
-    with pytest.raises(UnknownModel, match="iris, penguins"):
+    with pytest.raises(UnknownModel, match=", ".join(served.specs)):
         asyncio.run(served.predict("tulips", []))
 
 
