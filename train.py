@@ -82,6 +82,7 @@ def _promote(configured: settings.Settings, journal: Journal, version: store.Ver
             version.digest,
             by="train",
             reason=f"trained, seed {seed}",
+            data_digest=version.data_digest,
         )
         retraining.prune_versions(configured.home, journal, version.model, configured.keep_versions)
     finally:

@@ -64,6 +64,11 @@ class Version:
         """Its figures on the holdout, as they were when it was saved."""
         return dict(self.metadata["metrics"])
 
+    @property
+    def data_digest(self) -> str:
+        """The SHA-256 of the rows and labels that it was made of."""
+        return str(self.metadata["data_digest"])
+
     def read_json(self, name: str) -> Any:
         """Read one of its JSON files."""
         try:

@@ -274,7 +274,7 @@ class GivenLabel(BaseModel):
 
 
 class Story(Answered):
-    """A prediction with what its version was trained on; null where that version is gone."""
+    """A prediction with what its version was trained on; no metrics where that version is gone."""
 
     metrics: dict[str, Any] | None
     data_digest: str | None

@@ -29,7 +29,7 @@ from sqlalchemy.exc import (
 from prediction.errors import InvalidSettings, JournalBusy, JournalTooNew, JournalUnavailable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0005"
+HEAD = "0006"
 """The newest of the migrations."""
 
 MIGRATION_LOCK = 0x70726564  # "pred": any number will do, as long as all hosts use the same

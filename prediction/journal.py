@@ -49,7 +49,10 @@ class Prediction(NamedTuple):
 
 @dataclass(frozen=True)
 class Promotion:
-    """One entry of the ledger: the champion of `model` went from one version to another."""
+    """One entry of the ledger: the champion of `model` went from one version to another.
+
+    `digest` is that of the version's files, `data_digest` that of the rows it was trained on.
+    """
 
     model: str
     position: int
@@ -60,6 +63,7 @@ class Promotion:
     reason: str
     at_us: int
     is_rollback: bool = False
+    data_digest: str | None = None
 
 
 def now_us() -> int:
@@ -111,7 +115,9 @@ class Journal:
             raise UnknownPrediction(f"no prediction has the id {prediction_id}")
         return as_prediction(row)
 
-    def promote(self, model: str, version: str, digest: str, by: str, reason: str) -> Promotion:
+    def promote(
+        self, model: str, version: str, digest: str, by: str, reason: str, data_digest: str | None = None
+    ) -> Promotion:
         """Append a promotion to the ledger: from now on `version` is the champion of `model`.
 
         Concurrent promotions of a model take one order, each from the one before.
@@ -119,19 +125,19 @@ class Journal:
         while True:
             try:
                 with self.database.write(durable=True, patience_ms=ADMIN_PATIENCE_MS) as connection:
-                    return append(connection, model, version, digest, by, reason)
+                    return append(connection, model, version, digest, by, reason, data_digest)
             except IntegrityError:  # another host took the position between our read and our write
                 continue
 
     def promote_first(
-        self, model: str, version: str, digest: str, by: str, reason: str
+        self, model: str, version: str, digest: str, by: str, reason: str, data_digest: str | None = None
     ) -> Promotion | None:
         """Promote a version where the model has no champion yet; else do nothing, return None."""
         try:
             with self.database.write(durable=True, patience_ms=ADMIN_PATIENCE_MS) as connection:
                 if champion(connection, model):
                     return None
-                return append(connection, model, version, digest, by, reason)
+                return append(connection, model, version, digest, by, reason, data_digest)
         except IntegrityError:
             return None
 
@@ -160,9 +166,8 @@ class Journal:
             with self.database.write(durable=True, patience_ms=ADMIN_PATIENCE_MS) as connection:
                 if _champion_before(connection, model) != before:
                     return None
-                return append(
-                    connection, model, before.to_version, before.digest, by, reason, is_rollback=True
-                )
+                known = before.to_version, before.digest, by, reason, before.data_digest
+                return append(connection, model, *known, is_rollback=True)
         except IntegrityError:  # another host took the position between our read and our write
             return None
 
@@ -183,6 +188,14 @@ class Journal:
         with self.database.read() as connection:
             rows = connection.execute(query.order_by(ledger.c.position.desc()).limit(limit))
             return [Promotion(*row) for row in rows]
+
+    def data_digest(self, model: str, version: str) -> str | None:
+        """Return the digest of what a version that was ever promoted was trained on."""
+        known = sa.select(ledger.c.data_digest).where(
+            ledger.c.model == model, ledger.c.to_version == version, ledger.c.data_digest.is_not(None)
+        )
+        with self.database.read() as connection:
+            return connection.scalar(known.limit(1))
 
     def report_worker(self, host: str, worker: int, serving: dict[str, tuple[str, int]]) -> None:
         """Write down what a worker serves now: version and since when (us), by model.
@@ -280,6 +293,7 @@ def append(
     digest: str,
     by: str,
     reason: str,
+    data_digest: str | None = None,
     is_rollback: bool = False,
 ) -> Promotion:
     """Append to the ledger in a transaction that the caller has open."""
@@ -294,6 +308,7 @@ def append(
         reason=reason,
         at_us=now_us(),
         is_rollback=is_rollback,
+        data_digest=data_digest,
     )
     connection.execute(ledger.insert(), [vars(promotion)])
     return promotion

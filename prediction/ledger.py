@@ -23,7 +23,7 @@ def promote(journal: Journal, home: Path, model: str, version: str, by: str, rea
     with staging.locked(home):  # or it might be pruned between the look and the promotion
         found = _get(home, model, version)
         store.verify(found, found.digest)
-        return journal.promote(model, version, found.digest, by, reason)
+        return journal.promote(model, version, found.digest, by, reason, found.data_digest)
 
 
 def _get(home: Path, model: str, version: str) -> store.Version:

@@ -143,11 +143,12 @@ class Resources:
         found = self.journal.prediction(prediction_id)
         if found.model != name:
             raise UnknownPrediction(f"no prediction of {name} has the id {prediction_id}")
+        trained: dict[str, Any]
         try:
             version = store.get(self.home, name, found.version)
-            trained = {"metrics": version.metrics, "data_digest": version.metadata["data_digest"]}
-        except UnknownVersion:
-            trained = {"metrics": None, "data_digest": None}
+            trained = {"metrics": version.metrics, "data_digest": version.data_digest}
+        except UnknownVersion:  # it was pruned, or is on another host
+            trained = {"metrics": None, "data_digest": self.journal.data_digest(name, found.version)}
         return {**_answered(found), **trained, "feedback": self._feedback(prediction_id)}
 
     def _feedback(self, prediction_id: str) -> dict[str, Any] | None:

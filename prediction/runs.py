@@ -179,6 +179,7 @@ def promote(
     digest: str,
     rows: dict[str, int],
     verdict: dict[str, Any],
+    data_digest: str | None = None,
 ) -> Literal["promoted", "cancelled", "overtaken"]:
     """End a run and make its candidate the champion, both or neither.
 
@@ -210,7 +211,8 @@ def promote(
             with journal.database.write(durable=True, patience_ms=ADMIN_PATIENCE_MS) as connection:
                 if not connection.execute(mine.values(**values)).rowcount:
                     return "cancelled"
-                entry = append(connection, run.model, version, digest, "retrain", verdict["sentence"])
+                known = version, digest, "retrain", verdict["sentence"], data_digest
+                entry = append(connection, run.model, *known)
                 if entry.position != judged_against + 1:
                     raise _Overtaken
                 return "promoted"

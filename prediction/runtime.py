@@ -77,9 +77,8 @@ def prepare(
     journal.migrate()
     for name in specs:
         newest = store.newest(home, name)
-        first = journal.promote_first(
-            name, newest.version, newest.digest, by="server", reason="first start"
-        )
+        known = newest.version, newest.digest, "server", "first start", newest.data_digest
+        first = journal.promote_first(name, *known)
         if first:
             _log.info("%s: champion is %s (first start)", name, newest.version)
     if promote_baked:
@@ -99,7 +98,8 @@ def _promote_new(journal: Journal, version: store.Version) -> None:
     """Promote a version unless it was champion before: going back from it must last."""
     known = {entry.to_version for entry in journal.promotions(version.model, limit=1_000_000)}
     if version.version not in known:
-        journal.promote(version.model, version.version, version.digest, "server", "came with the image")
+        made = version.version, version.digest, "server", "came with the image", version.data_digest
+        journal.promote(version.model, *made)
         _log.info("%s: champion is %s (came with the image)", version.model, version.version)
 
 

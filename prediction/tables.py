@@ -53,6 +53,7 @@ ledger = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("at_us", sa.BigInteger, nullable=False),
     sa.Column("is_rollback", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("data_digest", sa.String(64)),
 )
 _active = sa.text("status IN ('queued', 'running')")
 runs = sa.Table(

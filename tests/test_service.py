@@ -611,20 +611,21 @@ def test_a_body_that_never_ends_is_given_up(slow_sender: socket.socket) -> None:
 # ------------------------------------------------------------------------------------------ starting
 
 
-def serve(home: Path) -> tuple[int, str]:
-    """Run `bentoml serve` to its end, and return its exit code and all that it said."""
-    done = run("bentoml", "serve", ".", "--host", "127.0.0.1", "--port", str(free_port()), home=home)
-    return done.returncode, done.stdout + done.stderr
+def refuse(home: Path, port: int = 0) -> str:
+    """Run `bentoml serve`, which ends with one sentence, and return that."""
+    port = port or free_port()
+    done = run("bentoml", "serve", ".", "--host", "127.0.0.1", "--port", str(port), home=home)
+    said = done.stdout + done.stderr
+
+    assert done.returncode != 0
+    assert "Traceback" not in said
+    assert 1 == len(said.strip().splitlines())
+    return said
 
 
 def test_without_a_trained_model_the_start_says_what_to_do(tmp_path: Path) -> None:
     """An empty home ends the start with one sentence that names the command, and no traceback."""
-    code, said = serve(tmp_path)
-
-    assert code != 0
-    assert "python train.py" in said
-    assert "Traceback" not in said
-    assert 1 == len(said.strip().splitlines())
+    assert "python train.py" in refuse(tmp_path)
 
 
 def test_a_bad_setting_ends_the_start_with_its_name(tmp_path: Path) -> None:
@@ -642,12 +643,7 @@ def test_a_second_server_on_a_home_leaves_the_first_alone(server: Server, specs:
     server.post("/iris/predict", specs["iris"].example)
     before = {name: value for name, value in series(server).items() if name.startswith("prediction_p")}
 
-    code, said = serve(server.home)
-
-    assert code != 0
-    assert f"process {server.process.pid} serves {server.home}" in said
-    assert "Traceback" not in said
-    assert 1 == len(said.strip().splitlines())
+    assert f"process {server.process.pid} serves {server.home}" in refuse(server.home)
     after = series(server)
     assert before == {name: after.get(name) for name in before}
     assert 200 == server.post("/iris/predict", specs["iris"].example).status_code
@@ -656,13 +652,9 @@ def test_a_second_server_on_a_home_leaves_the_first_alone(server: Server, specs:
 def test_a_port_that_is_taken_ends_the_start(server: Server, trained_home: Path, tmp_path: Path) -> None:
     """With one sentence that names it, and the option that gives another."""
     home = Path(shutil.copytree(trained_home, tmp_path / "home", symlinks=True))
-    done = run("bentoml", "serve", ".", "--host", "127.0.0.1", "--port", str(server.port), home=home)
-    said = done.stdout + done.stderr
+    words = f"port {server.port} of 127.0.0.1: Address already in use: give another one by --port"
 
-    assert done.returncode != 0
-    assert f"port {server.port} of 127.0.0.1: Address already in use: give another one by --port" in said
-    assert "Traceback" not in said
-    assert 1 == len(said.strip().splitlines())
+    assert words in refuse(home, server.port)
 
 
 def test_a_version_trained_beside_a_server_is_served_by_it_and_after_a_restart(
