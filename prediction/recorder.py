@@ -153,10 +153,15 @@ class LoopRecorder:
 
     async def _delete(self) -> None:
         """Delete what is not wanted, chunk by chunk, as soon as the journal allows."""
+        is_told = False
         while chunk := self._unwanted[:CHUNK_ROWS]:
             try:
                 await asyncio.to_thread(rollups.take_back, self._journal, chunk)
-            except Exception:  # nobody waits for it: what can't be deleted now may be later
+            except Exception as error:  # nobody waits for it: what can't be deleted now may be later
+                if not is_told:
+                    words = "%d predictions that nobody was given are still in the journal: %s"
+                    _log.warning(words, len(self._unwanted), errors.cause(error))
+                is_told = True
                 await asyncio.sleep(DELETE_SECONDS)
             else:
                 del self._unwanted[: len(chunk)]

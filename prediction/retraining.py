@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
@@ -189,24 +189,22 @@ def _retrain(plan: Plan, run: Run, report: training.Report) -> None:
     if champion is None:
         raise none_trained(spec.name)
     version = store.get(plan.home, spec.name, champion.to_version)
-    outcomes = [item for chunk in feedback.outcomes(journal, spec.name) for item in chunk]
     known_us = int(version.metadata.get("feedback_us", 0))  # a time, for a journal may be another one
-    new = sum(item.labelled_us > known_us for item in outcomes)
-    if new < plan.min_outcomes and not run.force:
-        _reject_early(plan, run, new)
+    labels = _read_labels(spec, journal, known_us)
+    if labels.new < plan.min_outcomes and not run.force:
+        _reject_early(plan, run, labels.new)
         return
     answering = predictor.load(spec, version, champion.digest)
-    labelled = list(_fitting(spec, outcomes))
-    candidate = training.train(spec, plan.seed, report, labelled)
+    candidate = training.train(spec, plan.seed, report, labels.outcomes)
     report("judge")
     best = float(version.metadata.get("best_log_loss", version.metrics["log_loss"]))
     verdict = _judge(spec, answering, candidate, best)
     notes = {
         "verdict": verdict.as_dict(),
-        "feedback_us": max((item.labelled_us for item in outcomes), default=known_us),
+        "feedback_us": labels.newest_us,
         "best_log_loss": min(best, candidate.metrics.log_loss),
     }
-    rows = training.rows_of(candidate.dataset) | {"of_another_schema": len(outcomes) - len(labelled)}
+    rows = training.rows_of(candidate.dataset) | {"of_another_schema": labels.others}
     if not verdict.promote:
         name = f"{spec.name}-rejected"
         rejected = training.save(candidate, plan.home, report, name, notes)
@@ -238,14 +236,40 @@ def _reject_early(plan: Plan, run: Run, new: int) -> None:
     runs.finish(plan.journal, run.run_id, "rejected", "done", verdict=verdict.as_dict())
 
 
-def _fitting(spec: Spec, outcomes: Iterable[feedback.LabelledPrediction]) -> Iterator[training.Labelled]:
-    """Yield what can be learnt from: the spec may have had other features or classes in those days."""
-    for item in outcomes:
-        features = item.prediction.read_features()
-        with suppress(InvalidInput):
-            spec.rows.object(features)
-            if item.label in spec.classes:
-                yield training.Labelled(str(item.prediction.prediction_id), features, item.label)
+@dataclass
+class _Labels:
+    """What can be learnt from, and how many labels of all were given after the champion was trained."""
+
+    outcomes: list[training.Labelled]
+    new: int
+    others: int
+    newest_us: int
+
+
+def _read_labels(spec: Spec, journal: Journal, known_us: int) -> _Labels:
+    """Read a model's labels; the spec may have had other features or classes in those days.
+
+    Of each prediction no more is kept than is learnt from: there may be a million.
+    """
+    found = _Labels([], 0, 0, known_us)
+    for chunk in feedback.outcomes(journal, spec.name):
+        for item in chunk:
+            found.new += item.labelled_us > known_us
+            found.newest_us = max(found.newest_us, item.labelled_us)
+            features = item.prediction.read_features()
+            if _is_learnt(spec, features, item.label):
+                prediction_id = str(item.prediction.prediction_id)
+                found.outcomes.append(training.Labelled(prediction_id, features, item.label))
+            else:
+                found.others += 1
+    return found
+
+
+def _is_learnt(spec: Spec, features: dict[str, Any], label: str) -> bool:
+    with suppress(InvalidInput):
+        spec.rows.object(features)
+        return label in spec.classes
+    return False
 
 
 def _judge(
