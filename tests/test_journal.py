@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,36 +19,25 @@ from alembic.script import ScriptDirectory
 from prediction import database, tables
 from prediction.errors import JournalBusy, JournalTooNew, JournalUnavailable, UnknownPrediction
 from prediction.journal import FORGOTTEN_US, Journal, Prediction, Promotion, now_us
-from tests.serving import PROJECT
+from tests.databases import locked, run_at_once
 
 DIGEST = "d" * 64
 PREDICTION_ID = "01a20576-e6f4-7194-8645-000000000001"
 
-HOLD_LOCK = """
-import sqlite3, sys
-connection = sqlite3.connect(sys.argv[1], isolation_level=None)
-connection.execute("BEGIN IMMEDIATE")
-print("locked", flush=True)
-sys.stdin.read()
-connection.execute("ROLLBACK")
-"""
-
 PROMOTE = """
-import sys
 from prediction.journal import Journal
 url, process, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
 journal = Journal(url)
-sys.stdin.read()
+wait()
 for number in range(count):
     journal.promote("iris", f"{process}-{number}", "d" * 64, by="test", reason="at once")
 journal.close()
 """
 
 MIGRATE = """
-import sys
 from prediction.journal import Journal
 journal = Journal(sys.argv[1])
-sys.stdin.read()
+wait()
 journal.migrate()
 journal.close()
 """
@@ -90,48 +77,6 @@ def prediction(number: int, **changes: Any) -> Prediction:
         warnings=[{"loc": ["petal_width_cm"], "msg": "0.05 is below"}],
     )
     return made._replace(**changes)
-
-
-def start_python(code: str, *arguments: str) -> subprocess.Popen[str]:
-    """Start a process of the project's that runs some code."""
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *arguments],
-        cwd=PROJECT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def run_at_once(code: str, arguments: list[list[str]]) -> None:
-    """Run code in one process for each list of arguments, released together once all have started."""
-    processes = [start_python(code, *each) for each in arguments]
-    time.sleep(1.0)
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.close()
-        process.stdin = None
-    try:
-        for process in processes:
-            _, errors = process.communicate(timeout=30)
-            assert 0 == process.returncode, errors
-    finally:
-        for process in processes:
-            process.kill()
-            process.communicate()
-
-
-@contextmanager
-def locked_by_another_process(path: Path) -> Iterator[None]:
-    """Hold the database's write lock from another process."""
-    process = start_python(HOLD_LOCK, str(path))
-    assert process.stdout is not None
-    assert "locked\n" == process.stdout.readline()
-    try:
-        yield
-    finally:
-        process.communicate("", timeout=10)
 
 
 def promote(opened: Journal, version: str, model: str = "iris") -> Promotion:
@@ -259,7 +204,7 @@ def test_rows_are_inserted_all_or_none(opened: Journal, path: Path, locked_befor
     writer = opened.writer()
     writer.insert([prediction(1)])
     if locked_before:
-        with locked_by_another_process(path), pytest.raises(JournalBusy):
+        with locked(f"sqlite:///{path}"), pytest.raises(JournalBusy):
             writer.insert([prediction(2)])
 
     with pytest.raises((sqlite3.IntegrityError, JournalUnavailable)):
@@ -275,7 +220,7 @@ def test_rows_are_inserted_all_or_none(opened: Journal, path: Path, locked_befor
 def test_a_group_is_one_commit_even_after_a_lock(opened: Journal, path: Path) -> None:
     """Others never see part of a group, also when the writer was turned away before."""
     writer = opened.writer()
-    with locked_by_another_process(path), pytest.raises(JournalBusy):
+    with locked(f"sqlite:///{path}"), pytest.raises(JournalBusy):
         writer.insert([prediction(0)])
     with closing(sqlite3.connect(path)) as other:
         versions = [data_version(other)]
@@ -299,7 +244,7 @@ def data_version(connection: sqlite3.Connection) -> int:
 def test_the_writer_never_waits_for_a_lock(opened: Journal, path: Path) -> None:
     """While another process writes, the writer says so at once, and works again afterwards."""
     writer = opened.writer()
-    with locked_by_another_process(path):
+    with locked(f"sqlite:///{path}"):
         started = time.monotonic()
         for _ in range(10):
             with pytest.raises(JournalBusy):
@@ -313,7 +258,7 @@ def test_the_writer_never_waits_for_a_lock(opened: Journal, path: Path) -> None:
 
 def test_a_writer_can_be_opened_while_another_process_writes(opened: Journal, path: Path) -> None:
     """Opening the writer needs no lock, so a worker may start while a backup or a save holds it."""
-    with locked_by_another_process(path):
+    with locked(f"sqlite:///{path}"):
         opened.writer().close()
 
 
@@ -322,7 +267,7 @@ def test_a_closed_writer_leaves_the_pool_as_patient_as_before(opened: Journal, p
     opened.writer().close()
 
     with ThreadPoolExecutor(1) as pool:
-        with locked_by_another_process(path):
+        with locked(f"sqlite:///{path}"):
             promised = pool.submit(promote, opened, "a")
             time.sleep(0.3)
             assert not promised.done()
@@ -333,7 +278,7 @@ def test_reading_does_not_wait_for_a_writer(opened: Journal, path: Path) -> None
     """Looking something up works while another process holds the write lock."""
     promote(opened, "a")
 
-    with locked_by_another_process(path):
+    with locked(f"sqlite:///{path}"):
         assert "a" == opened.champions()["iris"].to_version
 
 
@@ -541,7 +486,7 @@ def test_a_read_only_journal_can_be_read_and_not_written(opened: Journal, path: 
 
 def test_a_promotion_waits_for_a_lock_that_never_ends_only_so_long(opened: Journal, path: Path) -> None:
     """A promotion behind a stuck writer ends with an error that says to try again."""
-    with locked_by_another_process(path):
+    with locked(f"sqlite:///{path}"):
         started = time.monotonic()
         with pytest.raises(JournalBusy, match="try again"):
             promote(opened, "a")

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,11 +15,11 @@ from prometheus_client import REGISTRY
 from prediction.errors import JournalBusy, JournalUnavailable
 from prediction.journal import Journal, Prediction
 from prediction.recorder import CHUNK_ROWS, PATIENCE_SECONDS, LoopRecorder
-from tests.serving import PROJECT
+from tests.databases import locked, run_at_once
 from tests.timing import WENT_ON, turns
 
 RECORD = """
-import asyncio, sys
+import asyncio
 from prediction.journal import Journal
 from prediction.recorder import LoopRecorder
 from tests.test_recorder import predictions
@@ -36,7 +34,7 @@ async def main(url, process, count):
     recorder.close()
     journal.close()
 
-sys.stdin.read()
+wait()
 asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
 """
 
@@ -81,15 +79,6 @@ def recorded(path: Path) -> list[int]:
 def commits() -> float:
     """Return how many commits this process has made."""
     return REGISTRY.get_sample_value("prediction_journal_commit_seconds_count") or 0
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the journal's write lock by another connection."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        yield
-        connection.execute("ROLLBACK")
 
 
 # ------------------------------------------------------------------------------------- committing
@@ -187,29 +176,7 @@ def test_a_recorder_may_be_used_again_after_closing(recorder: LoopRecorder, path
 
 def test_processes_record_into_one_journal(journal: Journal, path: Path) -> None:
     """Three busy processes on one SQLite file lose nothing and give nothing up."""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", RECORD, f"sqlite:///{path}", str(number), "300"],
-            cwd=PROJECT,
-            stdin=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(3)
-    ]
-    time.sleep(1.5)
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.close()
-        process.stdin = None
-    try:
-        for process in processes:
-            _, errors = process.communicate(timeout=30)
-            assert 0 == process.returncode, errors
-    finally:
-        for process in processes:
-            process.kill()
-            process.communicate()
+    run_at_once(RECORD, [[f"sqlite:///{path}", str(number), "300"] for number in range(3)])
 
     expected = [base * 1_000_000 + number for base in range(3) for number in range(600)]
     assert expected == sorted(recorded(path))
@@ -226,7 +193,7 @@ def test_a_short_lock_is_waited_for_off_the_loop(recorder: LoopRecorder, path: P
         if warm:
             await recorder.record(predictions(1, start=99))
         async with turns() as made:
-            with locked(path):
+            with locked(f"sqlite:///{path}"):
                 waiting = asyncio.create_task(recorder.record(predictions(1)))
                 while made[0] < WENT_ON:
                     await asyncio.sleep(0)
@@ -245,7 +212,7 @@ def test_a_long_lock_is_given_up_and_got_over(recorder: LoopRecorder, path: Path
     async def main() -> float:
         if warm:
             await recorder.record(predictions(1, start=99))
-        with locked(path):
+        with locked(f"sqlite:///{path}"):
             async with turns() as made:
                 started = time.monotonic()
                 with pytest.raises(JournalUnavailable):
@@ -266,7 +233,7 @@ def test_each_request_waits_its_own_time(recorder: LoopRecorder, path: Path) -> 
 
     async def main() -> None:
         await recorder.record(predictions(1, start=99))
-        with locked(path):
+        with locked(f"sqlite:///{path}"):
             early = asyncio.create_task(recorder.record(predictions(1)))
             await asyncio.sleep(PATIENCE_SECONDS * 0.9)
             late = asyncio.create_task(recorder.record(predictions(1, start=1)))
@@ -285,7 +252,7 @@ def test_a_client_that_left_holds_nobody_up(recorder: LoopRecorder, path: Path) 
 
     async def main() -> None:
         await recorder.record(predictions(1, start=99))
-        with locked(path):
+        with locked(f"sqlite:///{path}"):
             gone = asyncio.create_task(recorder.record(predictions(1)))
             stays = asyncio.create_task(recorder.record(predictions(1, start=1)))
             await asyncio.sleep(0.05)
