@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,8 +18,14 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-Chunk = dict[str, Any]
-"""Some rows: by column an Arrow array, or a list where the values are of no one type."""
+
+class Chunk(dict[str, Any]):
+    """Some rows: by column an Arrow array, or a list where the values are of no one type.
+
+    `broken` says by position why a row is none; its values are missing.
+    """
+
+    broken: Mapping[int, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,9 @@ class Problem:
     row: int
     field: str
     reason: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.reason}" if self.field else self.reason
 
 
 @dataclass(frozen=True)
@@ -53,7 +63,7 @@ class Rows:
         return int(self.kept.sum())
 
 
-def length(chunk: Chunk) -> int:
+def length(chunk: Mapping[str, Any]) -> int:
     """Return how many rows a chunk has."""
     return len(next(iter(chunk.values())))
 
@@ -81,7 +91,7 @@ def from_pandas(frame: pd.DataFrame, spec: Spec) -> Chunk:
     """Take a frame's columns of features."""
     import pyarrow
 
-    chunk: Chunk = {}
+    chunk = Chunk()
     for name in spec.inputs:
         if name in frame:
             try:
@@ -110,8 +120,12 @@ def validate(spec: Spec, chunk: Chunk, first_row: int) -> Rows:
     for name, feature in spec.inputs.items():
         columns[name], wrong = _column(feature, chunk.get(name), rows)
         suspect |= wrong
+    suspect[list(chunk.broken)] = True
     kept, problems = ~suspect, []
     for position in np.flatnonzero(suspect).tolist():
+        if position in chunk.broken:
+            problems.append(Problem(first_row + position, "", chunk.broken[position]))
+            continue
         row = {name: _value(chunk[name], position) for name in spec.inputs if name in chunk}
         try:
             valid = spec.rows.object(row)

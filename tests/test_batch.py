@@ -96,6 +96,21 @@ def test_refused_rows_go_to_a_file_beside(home: Path, tmp_path: Path, specs: dic
     assert 498 == len(pd.read_csv(tmp_path / "out.csv"))
 
 
+def test_a_row_that_is_none_is_refused_like_others(home: Path, tmp_path: Path) -> None:
+    """It stands in the side file, without a field; `strict` ends there."""
+    header = "sepal_length_cm,sepal_width_cm,petal_length_cm,petal_width_cm"
+    (tmp_path / "rows.csv").write_text(f"{header}\n5.1,3.5,1.4,0.2\n5.1,3.5,1.4\n5.1,3.5,1.4,0.2\n")
+
+    summary = batch.score("iris", tmp_path / "rows.csv", tmp_path / "out.csv")
+
+    assert (3, 2, 1) == (summary.rows, summary.scored, summary.refused)
+    assert summary.refused_file is not None
+    (refused,) = (row for chunk in tabular.read(summary.refused_file) for row in chunk)
+    assert {"row": "2", "field": None, "reason": "has 3 cells where the header has 4"} == refused
+    with pytest.raises(InvalidInput, match=r"^row 2: has 3 cells"):
+        batch.score("iris", tmp_path / "rows.csv", tmp_path / "out.csv", strict=True)
+
+
 def test_strict_writes_nothing_when_a_row_is_refused(
     home: Path, tmp_path: Path, specs: dict[str, Spec]
 ) -> None:

@@ -17,7 +17,7 @@ from models_store.errors import InvalidInput
 from models_store.spec import Features, Spec, category
 from prediction import frames
 from prediction.files import Source
-from prediction.frames import Rows
+from prediction.frames import Chunk, Rows
 
 IRIS = {"sepal_length_cm": 5.1, "sepal_width_cm": 3.5, "petal_length_cm": 1.4, "petal_width_cm": 0.2}
 PENGUIN = {"island": "Biscoe", "flipper_length_mm": 217.0}
@@ -186,9 +186,9 @@ def test_a_number_is_no_category(specs: dict[str, Spec]) -> None:
     spec = Spec("rated", "Rated", Rated, ("a", "b"), specs["iris"].load, specs["iris"].pipeline)
 
     for column in (pyarrow.array([1, 2]), pyarrow.array([1, 2]).dictionary_encode()):
-        assert 0 == len(frames.validate(spec, {"stars": column}, 1))
+        assert 0 == len(frames.validate(spec, Chunk({"stars": column}), 1))
     for column in (pyarrow.array(["1", "2"]), pyarrow.array(["1", "2"]).dictionary_encode()):
-        assert 2 == len(frames.validate(spec, {"stars": column}, 1))
+        assert 2 == len(frames.validate(spec, Chunk({"stars": column}), 1))
 
 
 def test_columns_that_are_missing_or_twice_are_told(specs: dict[str, Spec]) -> None:
