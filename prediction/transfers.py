@@ -75,7 +75,7 @@ def import_feedback(options: argparse.Namespace, _: Settings, journal: Journal) 
     (spec,) = catalog.select([options.model])
     source: Path = options.file
     tabular.demand(source)
-    refused_path = source.with_name(f"{source.stem}.refused.csv")
+    refused_path = source.with_name(f"{source.name}.refused.csv")
     columns = dict.fromkeys(("row", "prediction_id", "label", "reason"), str)
     totals = dict.fromkeys(("recorded", "unchanged", "corrected"), 0)
     with tabular.writer(refused_path, columns) as refused, progress.bar() as shown:
