@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models_store.errors import InvalidInput
+from models_store.errors import Detail, InvalidInput
 from models_store.spec import Feature, Spec
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
+
+SHOWN = 40
+"""Characters of a text that are shown."""
 
 
 class Chunk(dict[str, Any]):
@@ -126,13 +129,14 @@ def validate(spec: Spec, chunk: Chunk, first_row: int) -> Rows:
         if position in chunk.broken:
             problems.append(Problem(first_row + position, "", chunk.broken[position]))
             continue
-        row = {name: _value(chunk[name], position) for name in spec.inputs if name in chunk}
+        values = {name: _value(chunk[name], position) for name in spec.inputs if name in chunk}
+        row = {name: value for name, value in values.items() if value is not None}  # what is missing is not
         try:
             valid = spec.rows.object(row)
         except InvalidInput as error:
             places = error.detail or [{"loc": [], "msg": str(error)}]
             problems += [
-                Problem(first_row + position, ".".join(map(str, place["loc"])), place["msg"])
+                Problem(first_row + position, ".".join(map(str, place["loc"])), _reason(spec, row, place))
                 for place in places
             ]
         else:
@@ -142,6 +146,16 @@ def validate(spec: Spec, chunk: Chunk, first_row: int) -> Rows:
                 is_number = not spec.inputs[name].categories
                 column[position] = np.nan if value is None and is_number else value
     return Rows(kept, {name: column[kept] for name, column in columns.items()}, problems)
+
+
+def _reason(spec: Spec, row: Mapping[str, Any], place: Detail) -> str:
+    """Say what is wrong; of a text in a number's place, that it is one, for files hide it."""
+    feature = spec.inputs.get(str(place["loc"][-1])) if place["loc"] else None
+    value = row.get(feature.name) if feature is not None and not feature.categories else None
+    if not isinstance(value, str):
+        return str(place["msg"])
+    shown = value[:SHOWN].encode("utf-8", "backslashreplace").decode()  # it may have half a character
+    return f'{place["msg"]}, and is the text "{shown}"'
 
 
 def _column(feature: Feature, raw: Any, rows: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:

@@ -66,6 +66,27 @@ def test_the_same_values_are_refused_as_over_http(
     assert [99, 99] == [len(part) for part in found]
 
 
+@pytest.mark.parametrize("kind", [".csv", ".jsonl", ".parquet"])
+def test_a_reason_tells_what_is_missing_from_what_is_wrong(
+    kind: str, tmp_path: Path, specs: dict[str, Spec]
+) -> None:
+    """As over HTTP, where nothing is sent for what is missing; a text is shown."""
+    rows = [IRIS | {"petal_width_cm": value} for value in (None, "wide", "1,234", "x" * 99)]
+
+    (found,) = read(write(tmp_path / f"rows{kind}", rows), specs["iris"])
+
+    with pytest.raises(InvalidInput) as over_http:
+        specs["iris"].rows.object({name: value for name, value in rows[0].items() if value is not None})
+    number = "must be a number from 0.1 to 30 cm, and is the text"
+    assert [
+        over_http.value.detail[0]["msg"],
+        f'{number} "wide"',
+        f'{number} "1,234"',
+        f'{number} "{"x" * 40}"',
+    ] == [problem.reason for problem in found.problems]
+    assert found.problems[0].reason.startswith("is required: a number")
+
+
 @pytest.mark.parametrize(
     "column",
     [
