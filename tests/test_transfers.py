@@ -301,7 +301,12 @@ def test_a_server_needs_no_home_here(server: Server, tmp_path: Path) -> None:
     assert not home.exists()
 
 
-def test_an_interrupted_command_leaves_no_file(home: Path, tmp_path: Path, specs: dict[str, Spec]) -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "told to end")]
+)
+def test_an_interrupted_command_leaves_no_file(
+    number: signal.Signals, code: int, word: str, home: Path, tmp_path: Path, specs: dict[str, Spec]
+) -> None:
     """One sentence, the exit code that shells know, and nothing half-written."""
     random_frame(specs["penguins"], 200_000).to_json(tmp_path / "rows.jsonl", orient="records", lines=True)
     folder = tmp_path / "out"
@@ -318,9 +323,9 @@ def test_an_interrupted_command_leaves_no_file(home: Path, tmp_path: Path, specs
     while not any(path.stat().st_size for path in folder.glob(".out.jsonl.*")):
         assert process.poll() is None
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
 
     output, errors = process.communicate(timeout=60)
 
-    assert (130, "", "prediction score: interrupted\n") == (process.returncode, output, errors)
+    assert (code, "", f"prediction score: {word}\n") == (process.returncode, output, errors)
     assert [] == list(folder.iterdir())
