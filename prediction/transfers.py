@@ -8,6 +8,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from models_store import catalog
@@ -160,7 +161,7 @@ def score(options: argparse.Namespace) -> int:
 
 
 def _score_table(summary: batch.Summary, target: Path) -> Table:
-    table = Table(title=f"{summary.model}: {target}", title_justify="left", show_header=False)
+    table = Table(title=escape(f"{summary.model}: {target}"), title_justify="left", show_header=False)
     rate = summary.rows / summary.seconds
     table.add_row("rows", f"{summary.rows:,} in {summary.seconds:.1f} s, {rate:,.0f} rows/s")
     table.add_row("scored", f"{summary.scored:,}")
@@ -168,7 +169,7 @@ def _score_table(summary: batch.Summary, target: Path) -> Table:
     if summary.absent:  # perhaps a name is misspelt
         table.add_row("no column for", ", ".join(summary.absent))
     for name, rows in summary.classes.items():
-        table.add_row(name, f"{rows:,}")
+        table.add_row(escape(name), f"{rows:,}")
     for version, rows in summary.versions.items():
-        table.add_row(f"by {version}", f"{rows:,}")
+        table.add_row(escape(f"by {version}"), f"{rows:,}")
     return table

@@ -265,11 +265,12 @@ def test_the_command_scores_and_its_exit_code_tells_of_refused_rows(
     frame.to_csv(tmp_path / "rows.csv", index=False)
     command = ("python", "-m", "prediction", "score", "iris", str(tmp_path / "rows.csv"))
 
-    done = run(*command, str(tmp_path / "out.jsonl"), home=home)
+    done = run(*command, str(tmp_path / "out[final].jsonl"), home=home)
 
     assert (0, "") == (done.returncode, done.stderr)
     assert "150 in" in done.stdout
-    first = json.loads((tmp_path / "out.jsonl").read_text().splitlines()[0])
+    assert "out[final].jsonl" in "".join(line.strip() for line in done.stdout.splitlines())
+    first = json.loads((tmp_path / "out[final].jsonl").read_text().splitlines()[0])
     assert "setosa" == first["predicted_class"]
 
     frame.loc[9, "petal_width_cm"] = 99.0
