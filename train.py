@@ -95,7 +95,7 @@ def _table(candidate: training.Candidate, version: store.Version) -> Table:
     table = Table(title=f"{version.model} {version.version}", show_header=False, title_justify="left")
     for name, figure in [
         ("rows", f"{len(dataset.training)} trained on, {len(dataset.holdout)} held out"),
-        ("classes", ", ".join(candidate.spec.classes)),
+        ("classes", escape(", ".join(candidate.spec.classes))),
         ("accuracy", f"{metrics.accuracy:.3f} on the holdout"),
         ("macro-F1", f"{metrics.macro_f1:.3f}"),
         ("log-loss", f"{metrics.log_loss:.3f}"),

@@ -121,7 +121,7 @@ def score(  # the way in for people: one call, its choices named
 def _score_file(
     spec: Spec, scorer: Scorer, path: Path, target: Path, strict: bool, watch: Watch | None
 ) -> Summary:
-    refused_path = target.with_name(f"{target.stem}.refused.csv")
+    refused_path = target.with_name(f"{target.name}.refused.csv")
     _keep(path, target, refused_path)
     writer = targets.Writer(target)
     summary, started = Summary(spec.name), time.perf_counter()
@@ -168,7 +168,7 @@ def _score_frame(spec: Spec, scorer: Scorer, frame: pd.DataFrame, strict: bool) 
         _check(rows.problems, strict)
         reasons: dict[int, str] = {}
         for problem in rows.problems:
-            reasons.setdefault(problem.row - 1, f"{problem.field}: {problem.reason}")
+            reasons.setdefault(problem.row - 1, str(problem))
         first = sum(map(len, parts))
         part = pd.DataFrame({name: item.to_pandas() for name, item in _added(spec, answers).items()})
         part.index = pd.Index(np.flatnonzero(rows.kept))
@@ -203,8 +203,7 @@ def _check_all(spec: Spec, chunks: Iterable[Chunk]) -> None:
 
 def _check(problems: list[Problem], strict: bool) -> None:
     if strict and problems:
-        first = problems[0]
-        raise InvalidInput(f"row {first.row}: {first.field}: {first.reason}")
+        raise InvalidInput(f"row {problems[0].row}: {problems[0]}")
 
 
 def _add(summary: Summary, spec: Spec, rows: Rows, answers: Answers) -> None:

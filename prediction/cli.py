@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -34,11 +35,23 @@ from prediction.journal import WORKER_SILENCE_US, Journal, now_us
 INTERRUPTED = 130
 """The exit code of what was ended from the keyboard, as shells have it."""
 
+TERMINATED = 143
+"""And of what was told to end."""
+
+
+class _Terminated(BaseException):
+    """Raised by SIGTERM, so that no draft of a file is left."""
+
+
+def _terminate(*_: object) -> None:
+    raise _Terminated
+
 
 def main(arguments: list[str]) -> int:
     """Run a command and return its exit code: 0 done, 1 failed or rows refused, 2 misused."""
     options = _parser().parse_args(arguments)
     journal = None
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         if options.command == "score":  # opens the journal itself, unless a server answers
             return transfers.score(options)
@@ -54,7 +67,11 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print(f"prediction {options.command}: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except _Terminated:
+        print(f"prediction {options.command}: told to end", file=sys.stderr)
+        return TERMINATED
     finally:
+        signal.signal(signal.SIGTERM, before)
         if journal is not None:
             journal.close()
 

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models_store.errors import InvalidInput
+from models_store.errors import Detail, InvalidInput
 from models_store.spec import Feature, Spec
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-Chunk = dict[str, Any]
-"""Some rows: by column an Arrow array, or a list where the values are of no one type."""
+SHOWN = 40
+"""Characters of a text that are shown."""
+
+
+class Chunk(dict[str, Any]):
+    """Some rows: by column an Arrow array, or a list where the values are of no one type.
+
+    `broken` says by position why a row is none; its values are missing.
+    """
+
+    broken: Mapping[int, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,9 @@ class Problem:
     row: int
     field: str
     reason: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.reason}" if self.field else self.reason
 
 
 @dataclass(frozen=True)
@@ -53,7 +66,7 @@ class Rows:
         return int(self.kept.sum())
 
 
-def length(chunk: Chunk) -> int:
+def length(chunk: Mapping[str, Any]) -> int:
     """Return how many rows a chunk has."""
     return len(next(iter(chunk.values())))
 
@@ -81,7 +94,7 @@ def from_pandas(frame: pd.DataFrame, spec: Spec) -> Chunk:
     """Take a frame's columns of features."""
     import pyarrow
 
-    chunk: Chunk = {}
+    chunk = Chunk()
     for name in spec.inputs:
         if name in frame:
             try:
@@ -110,15 +123,20 @@ def validate(spec: Spec, chunk: Chunk, first_row: int) -> Rows:
     for name, feature in spec.inputs.items():
         columns[name], wrong = _column(feature, chunk.get(name), rows)
         suspect |= wrong
+    suspect[list(chunk.broken)] = True
     kept, problems = ~suspect, []
     for position in np.flatnonzero(suspect).tolist():
-        row = {name: _value(chunk[name], position) for name in spec.inputs if name in chunk}
+        if position in chunk.broken:
+            problems.append(Problem(first_row + position, "", chunk.broken[position]))
+            continue
+        values = {name: _value(chunk[name], position) for name in spec.inputs if name in chunk}
+        row = {name: value for name, value in values.items() if value is not None}  # what is missing is not
         try:
             valid = spec.rows.object(row)
         except InvalidInput as error:
             places = error.detail or [{"loc": [], "msg": str(error)}]
             problems += [
-                Problem(first_row + position, ".".join(map(str, place["loc"])), place["msg"])
+                Problem(first_row + position, ".".join(map(str, place["loc"])), _reason(spec, row, place))
                 for place in places
             ]
         else:
@@ -128,6 +146,16 @@ def validate(spec: Spec, chunk: Chunk, first_row: int) -> Rows:
                 is_number = not spec.inputs[name].categories
                 column[position] = np.nan if value is None and is_number else value
     return Rows(kept, {name: column[kept] for name, column in columns.items()}, problems)
+
+
+def _reason(spec: Spec, row: Mapping[str, Any], place: Detail) -> str:
+    """Say what is wrong; of a text in a number's place, that it is one, for files hide it."""
+    feature = spec.inputs.get(str(place["loc"][-1])) if place["loc"] else None
+    value = row.get(feature.name) if feature is not None and not feature.categories else None
+    if not isinstance(value, str):
+        return str(place["msg"])
+    shown = value[:SHOWN].encode("utf-8", "backslashreplace").decode()  # it may have half a character
+    return f'{place["msg"]}, and is the text "{shown}"'
 
 
 def _column(feature: Feature, raw: Any, rows: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:

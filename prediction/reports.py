@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from prediction import pages
@@ -57,10 +58,10 @@ def _versions(health: dict[str, Any]) -> Table:
 
 
 def _classes(title: str, item: dict[str, Any]) -> Table:
-    table = _table(f"{title}: by class", "class", "predicted", "recall", *item["confusion"])
+    table = _table(f"{title}: by class", "class", "predicted", "recall", *map(escape, item["confusion"]))
     for name, share in item["classes"].items():
         row = [str(rows) for rows in item["confusion"][name].values()]
-        table.add_row(name, str(share["predictions"]), _share(item["recall"].get(name)), *row)
+        table.add_row(escape(name), str(share["predictions"]), _share(item["recall"].get(name)), *row)
     table.caption = "the columns on the right: predictions of the class by what was true"
     return table
 

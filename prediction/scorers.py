@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
 
 CHUNK_ROWS = 65_536
 CALL_ROWS = 1_000
-"""Rows of one call of a server, whose own limit is ten times that by default."""
+"""Rows of one call of a server, whose own limit is ten times that by default; less if it wants less."""
+
+SPLIT_IT = "rows in a batch: split it"
+"""What the server says in a 400 of too many rows, beside which it has others."""
 
 CALLS = 4
 """Calls of a server at a time."""
@@ -166,6 +170,24 @@ class RecordingScorer:
         self._journal.close()
 
 
+class _TooLong(Exception):
+    """The server takes fewer rows a call."""
+
+
+def _is_too_long(error: BentoMLException) -> bool:
+    if error.error_code == HTTPStatus.BAD_REQUEST:
+        return SPLIT_IT in str(error)
+    return bool(error.error_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+
+
+def _sentence(error: BentoMLException) -> str:
+    """Return what the server says, of the JSON that it says it in."""
+    try:
+        return str(json.loads(str(error))["error"])
+    except (ValueError, KeyError, TypeError):  # something between has answered
+        return " ".join(str(error).split())
+
+
 class ServerScorer:
     """Has a server answer, by several calls at a time through BentoML's client."""
 
@@ -176,6 +198,7 @@ class ServerScorer:
     def __init__(self, spec: Spec, url: str) -> None:
         self._spec = spec
         self._url = url.rstrip("/")
+        self._call_rows = CALL_ROWS
         self._own = threading.local()
         self._clients: list[bentoml.SyncHTTPClient] = []
         try:  # told before anything is read; BentoML's client would ask again for half a minute
@@ -188,14 +211,26 @@ class ServerScorer:
     def answer(self, rows: Rows) -> Answers:
         """Answer rows."""
         plain = _plain_rows(self._spec, rows)
+        found: list[dict[str, Any]] = []
+        while len(found) < len(plain):
+            part = plain[len(found) : len(found) + self._call_rows]
+            try:
+                found += self._ask(part)
+            except _TooLong:
+                self._call_rows = min(self._call_rows, len(part) // 2)  # other threads learn it too
+        return _answers(self._spec, found)
+
+    def _ask(self, part: list[dict[str, Any]]) -> list[dict[str, Any]]:
         deadline = time.monotonic() + RETRY_SECONDS
         while True:
             try:
-                return _answers(self._spec, self._call()(plain))
+                return self._call()(part)
             except BentoMLException as error:
+                if len(part) > 1 and _is_too_long(error):
+                    raise _TooLong from error
                 is_busy = error.error_code in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
                 if not is_busy or time.monotonic() > deadline:
-                    raise ServerFailed(f"{self._url} does not answer rows: {error}") from error
+                    raise ServerFailed(f"{self._url} does not answer rows: {_sentence(error)}") from error
             except httpx.HTTPError as error:
                 raise ServerFailed(f"{self._url} does not answer: {error}") from error
             time.sleep(0.5)

@@ -81,6 +81,8 @@ def told(what: str, errors: tuple[type[Exception], ...]) -> Iterator[None]:
     """Raise what ails a file as one sentence."""
     try:
         yield
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{what}: it is not UTF-8: save it as UTF-8") from error
     except errors as error:
         reason = getattr(error, "strerror", None) or str(error)  # the whole text names the file again
         raise InvalidInput(f"{what}: {' '.join(reason.split())[:MAX_REASON]}") from error
@@ -124,6 +126,10 @@ def objects(lines: Iterable[bytes]) -> Iterator[Row]:
             continue
         try:
             row = _DECODER.decode(line.decode("utf-8-sig"))
+        except UnicodeDecodeError as error:
+            raise ValueError(f"line {number} is not UTF-8: save the file as UTF-8") from error
+        except json.JSONDecodeError as error:  # its own words count lines within this one
+            raise ValueError(f"line {number}: {error.msg} at character {error.colno}") from error
         except (ValueError, RecursionError) as error:  # nesting without end is the second
             raise ValueError(f"line {number}: {error}") from error
         if not isinstance(row, dict):

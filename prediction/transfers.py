@@ -8,6 +8,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from models_store import catalog
@@ -75,7 +76,7 @@ def import_feedback(options: argparse.Namespace, _: Settings, journal: Journal) 
     (spec,) = catalog.select([options.model])
     source: Path = options.file
     tabular.demand(source)
-    refused_path = source.with_name(f"{source.stem}.refused.csv")
+    refused_path = source.with_name(f"{source.name}.refused.csv")
     columns = dict.fromkeys(("row", "prediction_id", "label", "reason"), str)
     totals = dict.fromkeys(("recorded", "unchanged", "corrected"), 0)
     with tabular.writer(refused_path, columns) as refused, progress.bar() as shown:
@@ -160,7 +161,7 @@ def score(options: argparse.Namespace) -> int:
 
 
 def _score_table(summary: batch.Summary, target: Path) -> Table:
-    table = Table(title=f"{summary.model}: {target}", title_justify="left", show_header=False)
+    table = Table(title=escape(f"{summary.model}: {target}"), title_justify="left", show_header=False)
     rate = summary.rows / summary.seconds
     table.add_row("rows", f"{summary.rows:,} in {summary.seconds:.1f} s, {rate:,.0f} rows/s")
     table.add_row("scored", f"{summary.scored:,}")
@@ -168,7 +169,7 @@ def _score_table(summary: batch.Summary, target: Path) -> Table:
     if summary.absent:  # perhaps a name is misspelt
         table.add_row("no column for", ", ".join(summary.absent))
     for name, rows in summary.classes.items():
-        table.add_row(name, f"{rows:,}")
+        table.add_row(escape(name), f"{rows:,}")
     for version, rows in summary.versions.items():
-        table.add_row(f"by {version}", f"{rows:,}")
+        table.add_row(escape(f"by {version}"), f"{rows:,}")
     return table

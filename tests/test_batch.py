@@ -90,10 +90,42 @@ def test_refused_rows_go_to_a_file_beside(home: Path, tmp_path: Path, specs: dic
     summary = batch.score("iris", tmp_path / "rows.csv", tmp_path / "out.csv")
 
     assert (498, 2) == (summary.scored, summary.refused)
-    assert tmp_path / "out.refused.csv" == summary.refused_file
-    refused = pd.read_csv(tmp_path / "out.refused.csv")
+    assert tmp_path / "out.csv.refused.csv" == summary.refused_file
+    refused = pd.read_csv(tmp_path / "out.csv.refused.csv")
     assert [[4, "petal_width_cm"], [401, "petal_width_cm"]] == refused[["row", "field"]].to_numpy().tolist()
     assert 498 == len(pd.read_csv(tmp_path / "out.csv"))
+
+
+def test_the_refused_rows_of_another_target_stay(
+    home: Path, tmp_path: Path, specs: dict[str, Spec]
+) -> None:
+    """Though it differs in nothing but its kind; those of the same target are replaced, or go."""
+    frame = random_frame(specs["iris"], 3)
+    source, refused = tmp_path / "rows.csv", tmp_path / "out.csv.refused.csv"
+    frame.assign(petal_width_cm=99.0).to_csv(source, index=False)
+    batch.score("iris", source, tmp_path / "out.csv")
+    before = refused.read_bytes()
+    frame.to_csv(source, index=False)
+
+    batch.score("iris", source, tmp_path / "out.parquet")
+    assert before == refused.read_bytes()
+    batch.score("iris", source, tmp_path / "out.csv")
+    assert not refused.exists()
+
+
+def test_a_row_that_is_none_is_refused_like_others(home: Path, tmp_path: Path) -> None:
+    """It stands in the side file, without a field; `strict` ends there."""
+    header = "sepal_length_cm,sepal_width_cm,petal_length_cm,petal_width_cm"
+    (tmp_path / "rows.csv").write_text(f"{header}\n5.1,3.5,1.4,0.2\n5.1,3.5,1.4\n5.1,3.5,1.4,0.2\n")
+
+    summary = batch.score("iris", tmp_path / "rows.csv", tmp_path / "out.csv")
+
+    assert (3, 2, 1) == (summary.rows, summary.scored, summary.refused)
+    assert summary.refused_file is not None
+    (refused,) = (row for chunk in tabular.read(summary.refused_file) for row in chunk)
+    assert {"row": "2", "field": None, "reason": "has 3 cells where the header has 4"} == refused
+    with pytest.raises(InvalidInput, match=r"^row 2: has 3 cells"):
+        batch.score("iris", tmp_path / "rows.csv", tmp_path / "out.csv", strict=True)
 
 
 def test_strict_writes_nothing_when_a_row_is_refused(
@@ -161,12 +193,12 @@ def test_no_value_of_json_lines_is_lost(target: str, home: Path, tmp_path: Path)
         ("rows.csv", "rows.csv"),
         ("rows.csv", "./rows.csv"),
         ("link.csv", "rows.csv"),
-        ("x.refused.csv", "x.csv"),
+        ("x.csv.refused.csv", "x.csv"),
     ],
 )
 def test_what_is_read_is_not_written_over(source: str, target: str, home: Path, tmp_path: Path) -> None:
     """Neither by the target nor by the file of refused rows: those rows would be nowhere."""
-    for name in ("rows.csv", "x.refused.csv"):
+    for name in ("rows.csv", "x.csv.refused.csv"):
         (tmp_path / name).write_text("island\nMars\n")
     (tmp_path / "link.csv").symlink_to("rows.csv")
     before = {path.name: path.read_bytes() for path in tmp_path.glob("*.csv")}

@@ -12,7 +12,7 @@ import pytest
 
 from models_store.errors import InvalidInput
 from models_store.spec import Spec
-from prediction import frames
+from prediction import files, frames
 from prediction.files import Source
 from prediction.frames import Rows
 
@@ -91,12 +91,12 @@ def test_a_column_that_is_needed_must_be_there(tmp_path: Path, specs: dict[str, 
         ("rows.parquet", "no parquet", "can't be read"),
         ("rows.jsonl", "{", "can't be read"),
         ("rows.csv", "a,a\n1,2\n", "two columns are named 'a'"),
-        ("rows.csv", ",".join(IRIS) + "\n1,2\n", "can't be read"),
         ("rows.csv", "", "is empty"),
         ("rows.csv", ";".join(IRIS) + "\n5.1;3.5;1.4;0.2\n", "parted by ';'"),
-        ("rows.csv", ",".join(IRIS) + ',a\n1,1,1,1,"x\n' + "1,1,1,1,y\n" * 1_200_000, "quotation mark"),
+        ("rows.csv", ",".join(IRIS) + ',a\n1,1,1,1,"x\n' + "1,1,1,1,y\n" * 1_200_000, "row 1 is .* mark"),
         ("rows.csv", "sepal length,sepal width\n5.1,3.5\n", "and there is sepal length, sepal width"),
         ("rows.jsonl", json.dumps(IRIS) + '\n\n{"sepal_length_cm": NaN}\n', "line 3: NaN is no JSON"),
+        ("rows.jsonl", json.dumps(IRIS) + "\n{a}\n", "line 2: Expecting .* quotes at character 2$"),
         ("rows.jsonl", json.dumps(IRIS | {"half \ud800": 1}) + "\n", "can't be read"),
     ],
 )
@@ -167,6 +167,110 @@ def test_only_plain_numbers_are_numbers(
     assert (1, "flipper_length_mm") == (found.problems[0].row, found.problems[0].field)
     assert [False, True, True, neighbour == "217"] == found.kept.tolist()
     assert 217.0 == found.columns["flipper_length_mm"][0]
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n"])
+@pytest.mark.parametrize("open_in", ["first", "last"])
+@pytest.mark.parametrize("rows", [3, 400_000])
+def test_a_quotation_mark_that_is_left_open_is_told(
+    rows: int, open_in: str, end: str, tmp_path: Path, specs: dict[str, Spec]
+) -> None:
+    """With the row it begins in, for all that follows would be one cell; a row before is short."""
+    path = tmp_path / "rows.csv"
+    lines = ["Biscoe,217,x"] * rows + ["Dream", *["Biscoe,217,x"] * 3]
+    lines[-3] = '"Biscoe,217,x' if open_in == "first" else 'Biscoe,217,"5 inch'
+    path.write_text("island,flipper_length_mm,who\n" + "\n".join(lines) + end)
+
+    with pytest.raises(InvalidInput, match=f"a quotation mark is left open in row {rows + 2},"):
+        read(path, specs["penguins"], 100_000)
+
+
+@pytest.mark.parametrize("last", ['"5"', '""', '5"', '"a ""b"""', "", '"x\ny"', '"x,,,"', ",,,"])
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_quotation_mark_that_is_closed_is_none_left_open(
+    last: str, end: str, tmp_path: Path, specs: dict[str, Spec]
+) -> None:
+    """However the file ends; marks within a cell, and rows of commas too."""
+    path = tmp_path / "rows.csv"
+    path.write_text(f"island,flipper_length_mm,who\nBiscoe,217,\nBiscoe,217,{last}{end}")
+
+    assert 2 == sum(len(part.kept) for part in read(path, specs["penguins"]))
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 7, 100])
+def test_a_row_of_too_few_or_too_many_cells_is_refused(
+    chunk_rows: int, tmp_path: Path, specs: dict[str, Spec]
+) -> None:
+    """With its number and the cells it has; all other rows keep theirs, through all chunks."""
+    path = tmp_path / "rows.csv"
+    lines = ["5.1,3.5,1.4,0.2"] * 50
+    lines[0] = lines[20] = lines[21] = "5.1,3.5"
+    lines[30], lines[40], lines[49] = "5.1,99,1.4,0.2", "", "5.1,3.5,1.4,0.2,"
+    path.write_text("\n".join([",".join(IRIS), *lines]))
+
+    found = read(path, specs["iris"], chunk_rows)
+
+    short = "has 2 cells where the header has 4"
+    assert [
+        (1, "", short),
+        (21, "", short),
+        (22, "", short),
+        (31, "sepal_width_cm", "must be a number from 0.1 to 30 cm"),
+        (49, "", "has 5 cells where the header has 4"),
+    ] == [(item.row, item.field, item.reason) for part in found for item in part.problems]
+    kept = np.concatenate([part.kept for part in found])
+    assert (49, 44) == (len(kept), kept.sum())
+
+
+def test_rows_are_numbered_through_blocks_of_broken_ones(
+    tmp_path: Path, specs: dict[str, Spec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though a whole block has no row that is one, and optional features could all be missing."""
+    monkeypatch.setattr(files, "CSV_BLOCK_BYTES", 4_096)
+    path = tmp_path / "rows.csv"
+    rows = ["Biscoe,217", *["Dream"] * 8_000, "Dream,190", "Dream"]
+    path.write_text("island,flipper_length_mm\n" + "\n".join(rows))
+
+    found = read(path, specs["penguins"])
+
+    problems = [item for part in found for item in part.problems]
+    assert (8_003, 2) == (sum(len(part.kept) for part in found), sum(map(len, found)))
+    assert [2, 8_000, 8_001, 8_003] == [problems[at].row for at in (0, -3, -2, -1)]
+
+
+def test_a_header_that_fits_no_row_is_told(
+    tmp_path: Path, specs: dict[str, Spec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is broken in a stretch is held, so that there is a limit."""
+    monkeypatch.setattr(files, "MAX_BROKEN_ROWS", 1_000)
+    path = tmp_path / "rows.csv"
+    path.write_text("island,flipper_length_mm\nBiscoe,217\n" + "a\n" * 1_001)
+
+    with pytest.raises(InvalidInput, match="from row 2 on, 1,000 rows have not as many cells"):
+        read(path, specs["penguins"])
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl"])
+@pytest.mark.parametrize("rows", [1_000, 400_000])
+def test_what_is_not_utf_8_is_told(name: str, rows: int, tmp_path: Path, specs: dict[str, Spec]) -> None:
+    """With the line and what to do, early in a file or late."""
+    line, bad = "Biscoe,217,x\n", "Biscoe,217,caf\u00e9\n"
+    if name == "rows.jsonl":
+        line, bad = (json.dumps(PENGUIN | {"who": who}, ensure_ascii=False) + "\n" for who in "x\u00e9")
+    head = "island,flipper_length_mm,who\n" if name == "rows.csv" else ""
+    (tmp_path / name).write_text(head + line * rows + bad, encoding="latin-1")
+
+    number = rows + (2 if head else 1)
+    with pytest.raises(InvalidInput, match=f"line {number} is not UTF-8: save the file as UTF-8$"):
+        read(tmp_path / name, specs["penguins"])
+
+
+def test_a_header_that_is_not_utf_8_is_told(tmp_path: Path, specs: dict[str, Spec]) -> None:
+    """A spreadsheet's other way to save a CSV."""
+    (tmp_path / "rows.csv").write_text("island\nDream\n", encoding="utf-16")
+
+    with pytest.raises(InvalidInput, match=r"rows\.csv can't be read: it is not UTF-8: save it as UTF-8$"):
+        read(tmp_path / "rows.csv", specs["penguins"])
 
 
 # -------------------------------------------------------------------------------------- JSON Lines

@@ -17,7 +17,7 @@ from models_store.errors import InvalidInput
 from models_store.spec import Features, Spec, category
 from prediction import frames
 from prediction.files import Source
-from prediction.frames import Rows
+from prediction.frames import Chunk, Rows
 
 IRIS = {"sepal_length_cm": 5.1, "sepal_width_cm": 3.5, "petal_length_cm": 1.4, "petal_width_cm": 0.2}
 PENGUIN = {"island": "Biscoe", "flipper_length_mm": 217.0}
@@ -64,6 +64,27 @@ def test_the_same_values_are_refused_as_over_http(
         specs["iris"].rows.object(rows[0])
     assert over_http.value.detail[0]["msg"] == problems[0].reason
     assert [99, 99] == [len(part) for part in found]
+
+
+@pytest.mark.parametrize("kind", [".csv", ".jsonl", ".parquet"])
+def test_a_reason_tells_what_is_missing_from_what_is_wrong(
+    kind: str, tmp_path: Path, specs: dict[str, Spec]
+) -> None:
+    """As over HTTP, where nothing is sent for what is missing; a text is shown."""
+    rows = [IRIS | {"petal_width_cm": value} for value in (None, "wide", "1,234", "x" * 99)]
+
+    (found,) = read(write(tmp_path / f"rows{kind}", rows), specs["iris"])
+
+    with pytest.raises(InvalidInput) as over_http:
+        specs["iris"].rows.object({name: value for name, value in rows[0].items() if value is not None})
+    number = "must be a number from 0.1 to 30 cm, and is the text"
+    assert [
+        over_http.value.detail[0]["msg"],
+        f'{number} "wide"',
+        f'{number} "1,234"',
+        f'{number} "{"x" * 40}"',
+    ] == [problem.reason for problem in found.problems]
+    assert found.problems[0].reason.startswith("is required: a number")
 
 
 @pytest.mark.parametrize(
@@ -186,9 +207,9 @@ def test_a_number_is_no_category(specs: dict[str, Spec]) -> None:
     spec = Spec("rated", "Rated", Rated, ("a", "b"), specs["iris"].load, specs["iris"].pipeline)
 
     for column in (pyarrow.array([1, 2]), pyarrow.array([1, 2]).dictionary_encode()):
-        assert 0 == len(frames.validate(spec, {"stars": column}, 1))
+        assert 0 == len(frames.validate(spec, Chunk({"stars": column}), 1))
     for column in (pyarrow.array(["1", "2"]), pyarrow.array(["1", "2"]).dictionary_encode()):
-        assert 2 == len(frames.validate(spec, {"stars": column}, 1))
+        assert 2 == len(frames.validate(spec, Chunk({"stars": column}), 1))
 
 
 def test_columns_that_are_missing_or_twice_are_told(specs: dict[str, Spec]) -> None:

@@ -61,6 +61,26 @@ def test_tables_say_what_the_figures_say(
     assert "data quality of 80 rows" in shown
 
 
+def test_a_class_of_brackets_is_shown_as_it_is() -> None:
+    """A class may be any text, and is no markup."""
+    item = {
+        "version": "v1",
+        "predictions": 1,
+        "outcomes": 1,
+        "accuracy": None,
+        "macro_f1": None,
+        "estimated_accuracy": None,
+        "classes": {"[red]": {"predictions": 1}},
+        "recall": {"[red]": {"value": 1.0, "low": 0.2, "high": 1.0, "n": 1}},
+        "confusion": {"[red]": {"[red]": 1}},
+        "drift": [],
+        "quality": {"rows": 1, "features": {}},
+    }
+    health = {"model": "wine", "window": "24h", "predictions": 1, "champion": "v1", "refused": []}
+
+    assert 2 == printed(health | {"versions": [item]}).count("[red]")
+
+
 def test_nothing_yet_is_a_table_too(trained_home: Path, journal: Journal, specs: dict[str, Spec]) -> None:
     """It says that there are no predictions."""
     health = monitoring.health(specs["iris"], trained_home, journal, monitoring.window("24h"))

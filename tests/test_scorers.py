@@ -7,6 +7,7 @@ import threading
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -18,7 +19,9 @@ from models_store.errors import InvalidInput, UnknownVersion
 from models_store.spec import Spec
 from prediction import batch
 from prediction.errors import ServerFailed
+from prediction.frames import Rows
 from prediction.journal import Journal
+from prediction.scorers import ServerScorer
 from tests import scoring
 from tests.scoring import probabilities, random_frame
 from tests.serving import Server, free_port, run
@@ -57,6 +60,33 @@ def test_a_url_may_end_with_a_slash(server: Server, home: Path, specs: dict[str,
     assert ["setosa"] * 3 == batch.score("iris", frame, server=f"{server.url}//")[
         "predicted_class"
     ].tolist()
+
+
+def test_a_server_that_takes_fewer_rows_gets_fewer(home: Path, specs: dict[str, Spec]) -> None:
+    """Fewer rows a call, or fewer bytes; each row is answered once."""
+    frame = random_frame(specs["iris"], 2_500)
+    before = recorded(home)
+
+    limited: list[dict[str, Any]] = [{"max_batch_rows": 100}, {"max_body_bytes": 2_000}]
+    for limits in limited:
+        with Server(home, workers=1, **limits) as running:
+            found = batch.score("iris", frame, server=running.url)
+        assert 2_500 == found["prediction_id"].nunique()
+        assert frame.equals(found[frame.columns])
+        here = batch.score("iris", frame)["predicted_class"]
+        assert here.equals(found["predicted_class"])
+
+    assert before + 5_000 == recorded(home)
+
+
+def test_what_a_server_refuses_is_told_in_its_words(server: Server, specs: dict[str, Spec]) -> None:
+    """A sentence, and not the JSON around it."""
+    spec = specs["iris"]
+    rows = Rows(np.ones(1, bool), {name: np.array([-1.0]) for name in spec.inputs}, [])
+
+    sentence = "does not answer rows: invalid input for iris: 0"
+    with closing(ServerScorer(spec, server.url)) as scorer, pytest.raises(ServerFailed, match=sentence):
+        scorer.answer(rows)
 
 
 def recorded(home: Path) -> int:

@@ -89,7 +89,7 @@ def test_import_feedback_in_a_process(tmp_path: Path) -> None:
             tmp_path, "import-feedback", "iris", str(tmp_path / "labels.csv")
         )
 
-        refused = tmp_path / "labels.refused.csv"
+        refused = tmp_path / "labels.csv.refused.csv"
         summary = f"1 recorded, 0 unchanged, 0 corrected, 3 refused: see {refused}\n"
         assert (1, summary) == (code, output), shown
         assert "importing" in shown
@@ -187,13 +187,13 @@ def test_import_feedback_reads_every_kind(main: Main, journal: Journal, tmp_path
 
     assert (0, "2 recorded, 0 unchanged, 1 corrected, 0 refused\n", "") == first
     assert (0, "0 recorded, 3 unchanged, 0 corrected, 0 refused\n", "") == second
-    assert not (tmp_path / "labels.refused.csv").exists()
+    assert [path] == list(tmp_path.glob("labels*"))
 
 
 def test_refused_rows_are_numbered_through_all_chunks(main: Main, journal: Journal, tmp_path: Path) -> None:
     """A row far down a long file is named by its own number; once all is well, no side file is left."""
     ids = record(journal, [iris(number) for number in range(2_500)])
-    path, refused = tmp_path / "labels.csv", tmp_path / "labels.refused.csv"
+    path, refused = tmp_path / "labels.csv", tmp_path / "labels.csv.refused.csv"
     rows = [f"{each},setosa" for each in ids]
     rows[1_700] = f"{ids[1_700]},tulip"
     path.write_text("\n".join(["prediction_id,label", *rows]))
@@ -235,7 +235,7 @@ def test_any_row_is_refused_with_its_reason(
     code, _, errors = main("import-feedback", "iris", str(tmp_path / "labels.jsonl"))
 
     assert (1, "") == (code, errors)
-    (row,) = read(tmp_path / "labels.refused.csv")
+    (row,) = read(tmp_path / "labels.jsonl.refused.csv")
     assert reason in row["reason"]
 
 
@@ -265,18 +265,19 @@ def test_the_command_scores_and_its_exit_code_tells_of_refused_rows(
     frame.to_csv(tmp_path / "rows.csv", index=False)
     command = ("python", "-m", "prediction", "score", "iris", str(tmp_path / "rows.csv"))
 
-    done = run(*command, str(tmp_path / "out.jsonl"), home=home)
+    done = run(*command, str(tmp_path / "out[final].jsonl"), home=home)
 
     assert (0, "") == (done.returncode, done.stderr)
     assert "150 in" in done.stdout
-    first = json.loads((tmp_path / "out.jsonl").read_text().splitlines()[0])
+    assert "out[final].jsonl" in "".join(line.strip() for line in done.stdout.splitlines())
+    first = json.loads((tmp_path / "out[final].jsonl").read_text().splitlines()[0])
     assert "setosa" == first["predicted_class"]
 
     frame.loc[9, "petal_width_cm"] = 99.0
     frame.to_csv(tmp_path / "rows.csv", index=False)
     done = run(*command, str(tmp_path / "out.csv"), home=home)
     assert (1, "") == (done.returncode, done.stderr)
-    assert f"1 row is refused: see {tmp_path / 'out.refused.csv'}\n" in done.stdout
+    assert f"1 row is refused: see {tmp_path / 'out.csv.refused.csv'}\n" in done.stdout
 
     done = run(*command, str(tmp_path / "strict.csv"), "--strict", home=home)
     assert (1, "") == (done.returncode, done.stdout)
@@ -301,7 +302,12 @@ def test_a_server_needs_no_home_here(server: Server, tmp_path: Path) -> None:
     assert not home.exists()
 
 
-def test_an_interrupted_command_leaves_no_file(home: Path, tmp_path: Path, specs: dict[str, Spec]) -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "told to end")]
+)
+def test_an_interrupted_command_leaves_no_file(
+    number: signal.Signals, code: int, word: str, home: Path, tmp_path: Path, specs: dict[str, Spec]
+) -> None:
     """One sentence, the exit code that shells know, and nothing half-written."""
     random_frame(specs["penguins"], 200_000).to_json(tmp_path / "rows.jsonl", orient="records", lines=True)
     folder = tmp_path / "out"
@@ -318,9 +324,9 @@ def test_an_interrupted_command_leaves_no_file(home: Path, tmp_path: Path, specs
     while not any(path.stat().st_size for path in folder.glob(".out.jsonl.*")):
         assert process.poll() is None
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
 
     output, errors = process.communicate(timeout=60)
 
-    assert (130, "", "prediction score: interrupted\n") == (process.returncode, output, errors)
+    assert (code, "", f"prediction score: {word}\n") == (process.returncode, output, errors)
     assert [] == list(folder.iterdir())
