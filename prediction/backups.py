@@ -43,11 +43,13 @@ def restore(database: Database, source: Path) -> None:
     Raises
     ------
     InvalidInput
-        When the file is no whole journal; the old one stays.
+        When the file is no whole journal, or somebody has the old one open; that stays.
     JournalTooNew
         When a newer release wrote it; the old one stays.
     """
     _check(database, source, "pg_restore")
+    if not database.file.parent.is_dir():
+        raise InvalidInput(f"{database.file.parent} is no folder: make it first")
     with _draft(database.file) as draft:
         try:
             shutil.copyfile(source, draft)
@@ -60,9 +62,23 @@ def restore(database: Database, source: Path) -> None:
         finally:
             incoming.close()
         database.close()
-        for suffix in LOG_SUFFIXES:  # they belong to the journal that goes
+        _demand_unused(database.file)
+        for suffix in LOG_SUFFIXES:  # there are some only where the journal that goes is damaged
             Path(f"{database.file}{suffix}").unlink(missing_ok=True)
         draft.replace(database.file)
+
+
+def _demand_unused(file: Path) -> None:
+    """Close a journal's log, which only its last user can; what is in it is in the file then."""
+    with closing(sqlite3.connect(file, timeout=0)) as journal:
+        try:
+            (mode,) = journal.execute("PRAGMA journal_mode = DELETE").fetchone()
+        except sqlite3.OperationalError:
+            mode = "in use"
+        except sqlite3.DatabaseError:  # it is no journal any more, and nobody's
+            return
+    if mode != "delete":
+        raise InvalidInput(f"{file} is open in another process: end that, and restore then")
 
 
 def _check(database: Database, path: Path, tool: str) -> None:

@@ -222,15 +222,20 @@ def retrain(options: argparse.Namespace, configured: settings.Settings, journal:
     run, is_new = runs.request(journal, spec.name, options.force)
     if not is_new:
         raise InvalidInput(f"a retraining of {spec.name} is {run.status} already: {run.run_id}")
-    retraining.take_process(journal, run)
     with progress.bar("steps") as shown:
+
+        def leave(words: str) -> None:
+            shown.stop()  # or the terminal stays without a cursor
+            print(f"prediction retrain: {words}", file=sys.stderr, flush=True)
+
+        retraining.take_process(journal, run, leave)
         task = shown.add_task(spec.name, total=len(retraining.STEPS))
 
         def show(step: str) -> None:
             shown.update(task, description=f"{spec.name}: {step}")
             shown.advance(task)
 
-        ended = retraining.execute(plan, run, watch=show)
+        ended = retraining.execute(plan, run, watch=show, leave=leave)
     print(ended.verdict["sentence"] if ended.verdict else f"{ended.status}: {ended.step}")
     return 0 if ended.status == "promoted" else 1
 

@@ -82,8 +82,11 @@ def spawn(run: Run) -> None:
 class Heart:
     """Beats for a run in a thread, and ends the process when the run shall not go on."""
 
-    def __init__(self, journal: Journal, run: Run, server_lock: Path | None) -> None:
+    def __init__(
+        self, journal: Journal, run: Run, server_lock: Path | None, leave: Callable[[str], None]
+    ) -> None:
         self.step, self.progress = "start", 0.0
+        self._leave = leave
         self._journal, self._run = journal, run
         self._server_lock = server_lock
         self._stopped = threading.Event()
@@ -116,6 +119,7 @@ class Heart:
 
     def _die(self, status: str, words: str) -> None:
         if runs.finish(self._journal, self._run.run_id, status, words):
+            self._leave(words)
             os._exit(1)
         # The main thread may have ended it in this moment; if not, somebody thought it was dead.
         if not self._stopped.wait(2 * BEAT_SECONDS):
@@ -134,12 +138,23 @@ def _is_free(lock: Path) -> bool:
         return True
 
 
-def take_process(journal: Journal, run: Run) -> None:
-    """Make this process the run's: serving goes first, and told to stop it says so in the journal."""
+def in_silence(_words: str) -> None:
+    """Tell nobody."""
 
-    def stop(*_: object) -> None:
+
+def take_process(journal: Journal, run: Run, leave: Callable[[str], None] = in_silence) -> None:
+    """Make this process the run's: serving goes first, and told to stop it says so in the journal.
+
+    Parameters
+    ----------
+    leave
+        Told why the process ends at once.
+    """
+
+    def stop(number: int, _: object) -> None:
         runs.finish(journal, run.run_id, "interrupted", "its process was told to stop")
-        os._exit(1)
+        leave("interrupted")
+        os._exit(128 + number)
 
     os.nice(NICENESS)
     if os.getsid(0) == os.getpid():  # the group is its own, and nobody's terminal
@@ -153,7 +168,8 @@ def execute(
     plan: Plan,
     run: Run,
     server_lock: Path | None = None,
-    watch: Callable[[str], None] = lambda step: None,  # noqa: ARG005 -- nobody watches
+    watch: Callable[[str], None] = in_silence,
+    leave: Callable[[str], None] = in_silence,
 ) -> Run:
     """Retrain, judge, and promote or reject; return the run as it ended.
 
@@ -163,9 +179,11 @@ def execute(
         The lock of the server that asked: without it the run has no use, and ends.
     watch
         Told each step as it begins.
+    leave
+        Told why the process ends at once, where the run may not go on.
     """
     journal = plan.journal
-    with Heart(journal, run, server_lock) as heart:
+    with Heart(journal, run, server_lock, leave) as heart:
 
         def report(step: str) -> None:
             heart.report(step)

@@ -151,6 +151,31 @@ def test_what_is_no_backup_is_refused(sqlite_journal: Journal, tmp_path: Path, n
     assert {"journal.db", "backups"} == visible(tmp_path)
 
 
+def test_a_journal_that_somebody_uses_is_not_replaced(sqlite_journal: Journal, tmp_path: Path) -> None:
+    """What others wrote into it afterwards would be lost, whatever home they are on."""
+    backups.backup(sqlite_journal.database, tmp_path / "copy.db")
+    with closing(Journal(f"sqlite:///{tmp_path / 'journal.db'}")) as other:
+        (prediction_id,) = record(other, [prediction(1)])
+        other.champions()
+        with pytest.raises(InvalidInput, match=r"journal\.db is open in another process: end that"):
+            backups.restore(sqlite_journal.database, tmp_path / "copy.db")
+        assert prediction_id == other.prediction(prediction_id).prediction_id
+
+    backups.restore(sqlite_journal.database, tmp_path / "copy.db")
+    assert [] == query(f"sqlite:///{tmp_path / 'journal.db'}", "SELECT * FROM predictions")
+
+
+def test_a_journal_is_not_restored_into_a_folder_that_is_not_there(
+    sqlite_journal: Journal, tmp_path: Path
+) -> None:
+    """It is the folder that is named, not the backup."""
+    backups.backup(sqlite_journal.database, tmp_path / "copy.db")
+    elsewhere = Journal(f"sqlite:///{tmp_path / 'nowhere' / 'journal.db'}")
+
+    with pytest.raises(InvalidInput, match="nowhere is no folder: make it first"):
+        backups.restore(elsewhere.database, tmp_path / "copy.db")
+
+
 def test_a_journal_is_not_restored_from_itself(sqlite_journal: Journal, tmp_path: Path) -> None:
     """The journal's own file is no backup: what its log holds would be lost."""
     (prediction_id,) = record(sqlite_journal, [prediction(1)])

@@ -16,7 +16,8 @@ from models_store import store
 from models_store.spec import Spec
 from prediction import feedback, predictor, retraining, runs, tables, training
 from prediction.journal import Journal, now_us
-from tests.serving import PROJECT, run
+from tests.serving import PROJECT, environment, run
+from tests.timing import eventually
 
 
 def learn(home: Path, spec: Spec, rows: int) -> Journal:
@@ -336,3 +337,29 @@ def test_a_run_killed_at_any_step_harms_nothing(step: str, home: Path, specs: di
     following, _ = runs.request(journal, "iris", force=True)
     assert retraining.execute(plan, following).status in ("promoted", "rejected")
     assert {".lock"} == {path.name for path in (home / "staging").iterdir()}
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_retraining_that_is_ended_gives_the_terminal_back(
+    home: Path, number: signal.Signals, code: int
+) -> None:
+    """It says so, shows the cursor again, and its run is interrupted."""
+    here, there = os.openpty()
+    process = subprocess.Popen(
+        ["python", "-m", "prediction", "retrain", "penguins", "--force"],
+        cwd=PROJECT,
+        env=environment(home) | {"TERM": "xterm"},
+        stdout=subprocess.DEVNULL,
+        stderr=there,
+    )
+    journal = Journal(f"sqlite:///{home / 'journal.db'}")
+    eventually(lambda: any(each.status == "running" for each in runs.latest(journal, "penguins", 1)))
+    process.send_signal(number)
+
+    assert code == process.wait(60)
+    os.close(there)
+    shown = os.read(here, 100_000).decode()
+    os.close(here)
+    assert "\x1b[?25l" not in shown.rpartition("\x1b[?25h")[2]
+    assert shown.rstrip().endswith("prediction retrain: interrupted")
+    assert "interrupted" == runs.latest(journal, "penguins", 1)[0].status
