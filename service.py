@@ -9,7 +9,7 @@ import bentoml
 
 from models_store import catalog
 from models_store.errors import Error, none_trained
-from prediction import edge, retention, rollups, runs, runtime, settings
+from prediction import edge, errors, retention, rollups, runs, runtime, settings
 from prediction.dashboard import Dashboard
 from prediction.gauges import Gauges
 from prediction.journal import Journal
@@ -23,7 +23,7 @@ try:
     SPECS = catalog.load()
     JOURNAL = Journal(SETTINGS.journal_url, SETTINGS.durable_predictions)
 except Error as error:
-    raise edge.start_error(str(error)) from None
+    raise edge.start_error(errors.in_full(error)) from None
 
 RUNTIME = runtime.Runtime(SPECS, SETTINGS.home, JOURNAL, SETTINGS.journal_required)
 RESOURCES = Resources(SPECS, SETTINGS.home, JOURNAL)
@@ -108,7 +108,7 @@ class Base:
             baked = [Path(model.path) for model in stored if model is not None]
             runtime.prepare(SPECS, SETTINGS.home, JOURNAL, baked, SETTINGS.promote_baked)
         except Error as error:
-            raise edge.start_error(str(error)) from error
+            raise edge.start_error(errors.in_full(error)) from error
         JOURNAL.close()
 
     @bentoml.on_startup

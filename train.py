@@ -12,7 +12,7 @@ from rich.table import Table
 from models_store import catalog, store
 from models_store.errors import Error
 from models_store.spec import Spec
-from prediction import retraining, settings, training
+from prediction import errors, retraining, settings, training
 from prediction.journal import Journal
 
 
@@ -27,6 +27,9 @@ def main(arguments: list[str]) -> int:
         store.recover(configured.home, [spec.name for spec in specs])
         if options.missing:
             specs = [spec for spec in specs if not store.versions(configured.home, spec.name)]
+        if options.promote and specs:  # before hours of training are lost on a journal that fails
+            configured.home.mkdir(parents=True, exist_ok=True)
+            journal.migrate()
         for spec in specs:
             candidate = _train(console, spec, options.seed)
             with console.status(f"{spec.name}: save"):
@@ -36,7 +39,7 @@ def main(arguments: list[str]) -> int:
                 _promote(configured, journal, version, options.seed)
                 console.print(f"{spec.name}: {version.version} is the champion\n")
     except Error as error:
-        print(f"train.py: {error}", file=sys.stderr)
+        print(f"train.py: {errors.in_full(error)}", file=sys.stderr)
         return 1
     except OSError as error:
         print(f"train.py: BENTOML_HOME can't be written to: {error}", file=sys.stderr)
@@ -75,7 +78,6 @@ def _train(console: Console, spec: Spec, seed: int) -> training.Candidate:
 
 def _promote(configured: settings.Settings, journal: Journal, version: store.Version, seed: int) -> None:
     try:
-        journal.migrate()
         journal.promote(
             version.model,
             version.version,

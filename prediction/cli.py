@@ -18,6 +18,7 @@ from prediction import (
     backups,
     bodies,
     dashboard,
+    errors,
     home,
     ledger,
     monitoring,
@@ -62,7 +63,7 @@ def main(arguments: list[str]) -> int:
             journal.migrate()
         return int(options.act(options, configured, journal))
     except (Error, OSError) as error:
-        print(f"prediction {options.command}: {error}", file=sys.stderr)
+        print(f"prediction {options.command}: {errors.in_full(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"prediction {options.command}: interrupted", file=sys.stderr)

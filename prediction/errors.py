@@ -51,6 +51,12 @@ class ServerFailed(Error):
     """The server that was to answer does not."""
 
 
+def in_full(error: BaseException) -> str:
+    """Return an error's sentence for a command line; where the journal fails, with what is behind it."""
+    has_more = isinstance(error, JournalUnavailable) and error.__cause__ is not None
+    return f"{error} ({cause(error)})" if has_more else str(error)
+
+
 def cause(error: BaseException) -> str:
     """Return in one line what is behind an error: a database's further lines quote statements and rows."""
     return str(error.__cause__ or error).partition("\n")[0]

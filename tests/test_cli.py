@@ -173,15 +173,19 @@ def test_a_newer_journal_is_not_touched(main: Main, journal: Journal, journal_ur
 
 
 @pytest.mark.parametrize(
-    "url",
+    ("url", "reason"),
     [
-        f"mysql://user:{PASSWORD}@host/journal",
-        f"postgresql://user:{PASSWORD}@127.0.0.1:1/journal",
-        "sqlite:////missing/journal.db",
+        (f"mysql://user:{PASSWORD}@host/journal", "PREDICTION_DATABASE_URL"),
+        (f"postgresql://user:{PASSWORD}@127.0.0.1:1/journal", "refused"),
+        ("sqlite:////missing/journal.db", "unable to open database file"),
     ],
 )
 def test_an_unusable_url_is_one_sentence(
-    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    url: str,
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     """A journal that is not there, or of another kind, is told in one line without its password."""
     monkeypatch.setenv("BENTOML_HOME", str(tmp_path))
@@ -191,6 +195,7 @@ def test_an_unusable_url_is_one_sentence(
     captured = capsys.readouterr()
     assert ("", 1) == (captured.out, captured.err.count("\n"))
     assert captured.err.startswith("prediction prune: ")
+    assert reason in captured.err
     assert PASSWORD not in captured.err
 
 

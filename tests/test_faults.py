@@ -24,7 +24,7 @@ from models_store.spec import Spec
 from tests import databases
 from tests.databases import KINDS, PASSWORD, Postgres, query
 from tests.load import Load
-from tests.serving import Server, run
+from tests.serving import Server, free_port, run
 from tests.timing import eventually
 
 postgres = databases.postgres
@@ -523,6 +523,20 @@ def test_a_postgresql_that_hangs_holds_up_what_needs_it_only(
         assert {200} == {get().status_code for get in gets[:5]}
         assert before["ledger"] == server.get("/models/iris").json()["ledger"]
         assert "Traceback" not in server.read_log()
+
+
+def test_a_start_without_its_journal_says_why(trained_home: Path, tmp_path: Path) -> None:
+    """In one sentence, and without the password."""
+    home = Path(shutil.copytree(trained_home, tmp_path / "home", symlinks=True))
+    url = f"postgresql://user:{PASSWORD}@127.0.0.1:1/journal"
+    done = run("bentoml", "serve", ".", "--port", str(free_port()), home=home, database_url=url)
+    said = (done.stdout + done.stderr).strip()
+
+    assert 0 != done.returncode
+    assert "the journal does not answer" in said
+    assert "refused" in said
+    assert PASSWORD not in said
+    assert 1 == len(said.splitlines())
 
 
 class Disk:

@@ -215,6 +215,16 @@ def test_a_home_that_is_no_folder_is_told(tmp_path: Path) -> None:
     assert_one_sentence(train("iris", home=tmp_path / "home"), str(tmp_path / "home"))
 
 
+def test_a_journal_that_fails_is_told_before_anything_is_trained(tmp_path: Path) -> None:
+    """One sentence that says why, without the password."""
+    url = "postgresql://user:hunter2@127.0.0.1:1/journal"
+    done = train("iris", home=tmp_path / "home", database_url=url)
+
+    assert_one_sentence(done, "the journal does not answer", "127.0.0.1", "refused")
+    assert "hunter2" not in done.stderr
+    assert [] == store.versions(tmp_path / "home", "iris")
+
+
 @pytest.mark.parametrize("seed", ["-1", "x"])
 def test_a_seed_that_is_none_is_refused(seed: str, tmp_path: Path) -> None:
     """The command line's own error: usage and exit code 2, before anything is trained."""
