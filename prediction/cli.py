@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> int:
         if options.command == "score":  # opens the journal itself, unless a server answers
             return transfers.score(options)
         configured = settings.load()
-        configured.home.mkdir(parents=True, exist_ok=True)
+        home.make(configured.home)
         journal = Journal(configured.journal_url)
         if options.command != "restore":
             journal.migrate()
@@ -154,7 +154,7 @@ def status(options: argparse.Namespace, configured: settings.Settings, journal: 
         for version in store.versions(configured.home, spec.name):
             is_champion = champion is not None and champion.to_version == version.version
             served = sum(row["version"] == version.version for row in workers)
-            notes = ["champion"] * is_champion + [f"{served} workers"] * bool(served)
+            notes = ["champion"] * is_champion + [f"{served} worker{'s' * (served > 1)}"] * bool(served)
             accuracy = f"{version.metrics['accuracy']:.3f}"
             created = f"{version.created_at:%Y-%m-%d %H:%M:%S}"
             table.add_row(version.version, created, version.runtime, accuracy, ", ".join(notes))

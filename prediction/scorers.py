@@ -19,7 +19,7 @@ from bentoml.exceptions import BentoMLException
 from models_store import store
 from models_store.errors import InvalidInput
 from models_store.spec import Spec
-from prediction import predictor, settings
+from prediction import home, predictor, settings
 from prediction.errors import JournalBusy, ServerFailed
 from prediction.frames import Rows
 from prediction.journal import Journal, Prediction
@@ -86,7 +86,7 @@ class Scorer(Protocol):
 def load(spec: Spec, version: str | None, record: bool) -> Scorer:
     """Load the champion, or another version, into this process."""
     configured = settings.load()
-    configured.home.mkdir(parents=True, exist_ok=True)
+    home.make(configured.home)
     journal = Journal(configured.journal_url, configured.durable_predictions)
     try:
         journal.migrate()
