@@ -172,7 +172,7 @@ def monitor(options: argparse.Namespace, configured: settings.Settings, journal:
         return 0
     text = reports.html(dashboard.describe(spec, configured.home, journal, span))
     try:
-        options.html.write_text(text)
+        options.html.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InvalidInput(f"{options.html} can't be written: {error.strerror}") from error
     print(f"{options.html}: {len(text.encode()) / 1e6:.1f} MB")
