@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
         if options.command == "score":  # opens the journal itself, unless a server answers
             return transfers.score(options)
         configured = settings.load()
-        configured.home.mkdir(parents=True, exist_ok=True)
+        home.make(configured.home)
         journal = Journal(configured.journal_url)
         if options.command != "restore":
             journal.migrate()
@@ -155,7 +155,7 @@ def status(options: argparse.Namespace, configured: settings.Settings, journal: 
         for version in store.versions(configured.home, spec.name):
             is_champion = champion is not None and champion.to_version == version.version
             served = sum(row["version"] == version.version for row in workers)
-            notes = ["champion"] * is_champion + [f"{served} workers"] * bool(served)
+            notes = ["champion"] * is_champion + [f"{served} worker{'s' * (served > 1)}"] * bool(served)
             accuracy = f"{version.metrics['accuracy']:.3f}"
             created = f"{version.created_at:%Y-%m-%d %H:%M:%S}"
             table.add_row(version.version, created, version.runtime, accuracy, ", ".join(notes))
@@ -173,7 +173,7 @@ def monitor(options: argparse.Namespace, configured: settings.Settings, journal:
         return 0
     text = reports.html(dashboard.describe(spec, configured.home, journal, span))
     try:
-        options.html.write_text(text)
+        options.html.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InvalidInput(f"{options.html} can't be written: {error.strerror}") from error
     print(f"{options.html}: {len(text.encode()) / 1e6:.1f} MB")

@@ -135,7 +135,7 @@ class Image(images.Image):
 
     def freeze(self, bento_fs: Path, *args: Any, **kwargs: Any) -> Any:
         """Note in a Bento what its image is made of."""
-        ending = (IMAGE_FOLDER / "Dockerfile").read_text()
+        ending = (IMAGE_FOLDER / "Dockerfile").read_text(encoding="utf-8")
         self.post_commands.append(f"true\n{ending}")
         info = super().freeze(bento_fs, *args, **kwargs)
         shutil.copy(IMAGE_FOLDER / "entrypoint.sh", bento_fs / "env" / "docker")
@@ -229,4 +229,4 @@ class AppFactory(ServiceAppFactory):
 
     async def index_page(self, _: Request) -> Response:
         """Answer the docs page."""
-        return HTMLResponse(DOCS_PAGE.read_text())
+        return HTMLResponse(DOCS_PAGE.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""One server at a time on one `BENTOML_HOME`: the lock that says so."""
+"""The folder `BENTOML_HOME`: made where there is none; one server at a time, and the lock that says so."""
 
 from __future__ import annotations
 
@@ -12,6 +12,26 @@ from prediction.errors import AlreadyServing, InvalidSettings
 LOCK_FILE = "server.lock"
 
 
+def make(home: Path) -> None:
+    """Make a home that is not there yet.
+
+    Raises
+    ------
+    InvalidSettings
+        When it can't be made.
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(home, error) from error
+
+
+def _unwritable(home: Path, error: OSError) -> InvalidSettings:
+    return InvalidSettings(
+        f"BENTOML_HOME: {home} can't be written to by user {os.getuid()}: {error.strerror}"
+    )
+
+
 def lock(home: Path) -> IO[str]:
     """Lock a home until the returned file is closed, or the process ends.
 
@@ -22,13 +42,11 @@ def lock(home: Path) -> IO[str]:
     InvalidSettings
         When the home can't be written to.
     """
+    make(home)
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        file = (home / LOCK_FILE).open("a+")
+        file = (home / LOCK_FILE).open("a+", encoding="utf-8")
     except OSError as error:
-        raise InvalidSettings(
-            f"BENTOML_HOME: {home} can't be written to by user {os.getuid()}: {error.strerror}"
-        ) from error
+        raise _unwritable(home, error) from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -103,4 +103,4 @@ def p_value(p: float) -> str:
 
 def inlined(name: str) -> Markup:
     """Return the text of an asset, for a page that must not load anything."""
-    return Markup(asset(name).read_text())  # noqa: S704 -- our own files, and plotly's
+    return Markup(asset(name).read_text(encoding="utf-8"))  # noqa: S704 -- our own files, and plotly's

@@ -129,7 +129,7 @@ class Heart:
 def _is_free(lock: Path) -> bool:
     """Tell whether no server holds its lock."""
     try:
-        with lock.open() as file:
+        with lock.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             return True
     except BlockingIOError:
@@ -159,7 +159,7 @@ def take_process(journal: Journal, run: Run, leave: Callable[[str], None] = in_s
     os.nice(NICENESS)
     if os.getsid(0) == os.getpid():  # the group is its own, and nobody's terminal
         with suppress(OSError):  # where the kernel knows no such groups
-            AUTOGROUP.write_text(str(NICENESS))
+            AUTOGROUP.write_text(str(NICENESS), encoding="utf-8")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
 

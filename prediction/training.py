@@ -337,4 +337,4 @@ def _estimator(pipeline: ClassifierMixin) -> Any:
 
 
 def _write_json(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content, indent=1))
+    path.write_text(json.dumps(content, indent=1), encoding="utf-8")

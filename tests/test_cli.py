@@ -237,6 +237,43 @@ def test_status_and_history_tell_what_is_served(
     assert len(ledger) == status.count("champion")
 
 
+@pytest.mark.parametrize(("workers", "words"), [(1, "champion, 1 worker "), (2, "champion, 2 workers ")])
+def test_status_counts_workers(
+    workers: int,
+    words: str,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One is a worker, and two are workers."""
+    monkeypatch.setenv("BENTOML_HOME", str(home))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delenv("PREDICTION_DATABASE_URL", raising=False)
+    with databases.opened(f"sqlite:///{home / 'journal.db'}") as journal:
+        version = journal.champions()["iris"].to_version
+        for number in range(workers):
+            journal.report_worker("here", number, {"iris": (version, now_us())})
+
+    assert 0 == cli.main(["status", "iris"])
+
+    assert words in capsys.readouterr().out
+
+
+def test_a_home_that_can_t_be_made_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Whichever command looks for it, by the variable that names it."""
+    (tmp_path / "file").write_text("")
+    folder = tmp_path / "file" / "home"
+    monkeypatch.setenv("BENTOML_HOME", str(folder))
+
+    for arguments in (["status"], ["score", "iris", "a.csv", "b.csv"]):
+        assert 1 == cli.main(arguments)
+        told = capsys.readouterr().err
+        assert told.startswith(f"prediction {arguments[0]}: BENTOML_HOME: {folder} can't be written to by")
+        assert 1 == told.count("\n")
+
+
 def test_a_home_that_is_not_there_yet_is_made(tmp_path: Path) -> None:
     """Whoever looks first sees that nothing is trained, and no failure."""
     done = command(tmp_path / "new" / "home", "status")

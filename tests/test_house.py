@@ -268,6 +268,20 @@ def test_files_and_functions_are_short(path: str) -> None:
     assert not long
 
 
+def test_texts_are_read_and_written_in_an_encoding_that_is_named() -> None:
+    """Whatever the locale of the process is."""
+    unnamed = [
+        f"{path.name}:{node.lineno}"
+        for path in (PROJECT / "prediction").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and getattr(node.func, "attr", None) in ("read_text", "write_text")
+        and "encoding" not in [keyword.arg for keyword in node.keywords]
+    ]
+
+    assert [] == unnamed
+
+
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
 def test_lock_files_pin_every_package_by_hash(name: str) -> None:
     """Each package has one exact version and its hashes; no line says where packages come from."""
