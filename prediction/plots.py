@@ -5,14 +5,20 @@ Plotly draws them in the browser; its Python package, of which only the script i
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
 Figure = dict[str, Any]
+Proportion = dict[str, Any] | None
+"""A share with its interval and n, as JSON has it; None for no rows."""
 
 
 def accuracy(health: dict[str, Any], end: str) -> Figure:
     """Draw accuracy by labels with its interval, the estimate without them, and each promotion.
+
+    A piece of time is a point in its middle, and a gap of the line where it has no figure.
 
     Parameters
     ----------
@@ -20,53 +26,67 @@ def accuracy(health: dict[str, Any], end: str) -> Figure:
         Where the last piece of the window ends. It stays while time goes on, and so does the figure.
     """
     over_time, promotions = health["over_time"], health["promotions"]
-    labelled = [piece for piece in over_time if piece["accuracy"]]
-    estimated = [piece for piece in over_time if piece["estimated_accuracy"]]
-    times = [piece["at"] for piece in labelled]
-    found = [piece["accuracy"] for piece in labelled]
-    edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False, "x": times}
+    found = [piece["accuracy"] for piece in over_time]
+    estimated = [piece["estimated_accuracy"] for piece in over_time]
+    middles = _middles([*(piece["at"] for piece in over_time), end])
     return {
         "data": [
-            {**edge, "y": [item["high"] for item in found]},
-            {
-                **edge,
-                "y": [item["low"] for item in found],
-                "fill": "tonexty",
-                "fillcolor": "--live-faint",
-                "name": "95 % interval",
-                "showlegend": True,
-            },
-            {
-                "name": "accuracy by labels",
-                "x": times,
-                "y": [item["value"] for item in found],
-                "mode": "lines+markers",
-                "line": {"color": "--live", "width": 2},
-                "marker": {"size": 5},
-                "customdata": [[item["n"], item["low"], item["high"]] for item in found],
-                "hovertemplate": "%{y:.1%} (%{customdata[1]:.1%} to %{customdata[2]:.1%},"
-                " n = %{customdata[0]})",
-            },
-            {
-                "name": "estimate without labels",
-                "x": [piece["at"] for piece in estimated],
-                "y": [piece["estimated_accuracy"]["value"] for piece in estimated],
-                "mode": "lines+markers",
-                "line": {"color": "--trained", "width": 2, "dash": "dot"},
-                "marker": {"size": 3},
-                "customdata": [[piece["estimated_accuracy"]["n"]] for piece in estimated],
-                "hovertemplate": "%{y:.1%} (n = %{customdata[0]} sampled)",
-            },
+            {**_labelled(found), "x": middles},
+            {**_estimated(estimated), "x": middles},
             _marks(promotions),
         ],
         "layout": {
             "height": 300,
             "hovermode": "x unified",
             "xaxis": {"type": "date", "range": [health["since"], end]},
-            "yaxis": {"tickformat": ".0%", "range": [min(_lowest(found), 0.5) - 0.02, 1.02]},
+            "yaxis": {"tickformat": ".0%", "range": [_lowest(found, estimated) - 0.02, 1.02]},
             "shapes": [_line(entry["at"]) for entry in promotions],
         },
     }
+
+
+def _middles(edges: list[str]) -> list[str]:
+    times = [datetime.fromisoformat(edge) for edge in edges]
+    return [(start + (end - start) / 2).isoformat() for start, end in pairwise(times)]
+
+
+def _labelled(found: list[Proportion]) -> Figure:
+    """Draw intervals as bars: a band between two lines would need two points in a row to be seen."""
+    return {
+        "name": "accuracy by labels, its 95 % interval",
+        "y": _each(found, lambda item: item["value"]),
+        "mode": "lines+markers",
+        "connectgaps": False,
+        "line": {"color": "--live", "width": 2},
+        "marker": {"size": 6},
+        "error_y": {
+            "array": _each(found, lambda item: item["high"] - item["value"]),
+            "arrayminus": _each(found, lambda item: item["value"] - item["low"]),
+            "symmetric": False,
+            "color": "--live",
+            "thickness": 1,
+            "width": 3,
+        },
+        "customdata": _each(found, lambda item: [item["n"], item["low"], item["high"]]),
+        "hovertemplate": "%{y:.1%} (%{customdata[1]:.1%} to %{customdata[2]:.1%}, n = %{customdata[0]})",
+    }
+
+
+def _estimated(found: list[Proportion]) -> Figure:
+    return {
+        "name": "estimate without labels",
+        "y": _each(found, lambda item: item["value"]),
+        "mode": "lines+markers",
+        "connectgaps": False,
+        "line": {"color": "--trained", "width": 2, "dash": "dot"},
+        "marker": {"size": 3},
+        "customdata": _each(found, lambda item: [item["n"]]),
+        "hovertemplate": "%{y:.1%} (n = %{customdata[0]} sampled)",
+    }
+
+
+def _each(found: list[Proportion], pick: Callable[[dict[str, Any]], Any]) -> list[Any]:
+    return [pick(item) if item else None for item in found]
 
 
 def _marks(promotions: list[dict[str, Any]]) -> Figure:
@@ -135,5 +155,7 @@ def distribution(item: dict[str, Any]) -> Figure:
     }
 
 
-def _lowest(found: list[dict[str, Any]]) -> float:
-    return min((item["low"] for item in found), default=1.0)
+def _lowest(found: list[Proportion], estimated: list[Proportion]) -> float:
+    lows: list[float] = [item["low"] for item in found if item]
+    values: list[float] = [item["value"] for item in estimated if item]
+    return min([0.5, *lows, *values])
