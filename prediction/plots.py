@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 Figure = dict[str, Any]
 Proportion = dict[str, Any] | None
@@ -112,36 +112,8 @@ def distribution(item: dict[str, Any]) -> Figure:
 
     Training data is dashed or hatched, so that nobody needs to tell colours apart.
     """
-    histogram = item["histogram"]
-    bins, trained, live = histogram["bins"], histogram["trained"], histogram["live"]
-    is_number = len(bins) == len(trained) + 1
-    if is_number:
-        x: list[Any] = [(low + high) / 2 for low, high in pairwise(bins)]
-        series: list[dict[str, Any]] = [
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "line": {"shape": "hvh", "width": 1.5, "color": f"--{name}", "dash": dash},
-                "fill": "tozeroy",
-                "fillcolor": f"--{name}-faint",
-            }
-            for name, dash in (("trained", "4px,3px"), ("live", "solid"))
-        ]
-    else:
-        x = bins
-        series = [
-            {
-                "type": "bar",
-                "marker": {
-                    "color": f"--{name}",
-                    "line": {"color": f"--{name}", "width": 1},
-                    "pattern": {"shape": shape, "size": 5},
-                },
-            }
-            for name, shape in (("trained", "/"), ("live", ""))
-        ]
-    for trace, name, shares in zip(series, ("training data", "this window"), (trained, live), strict=True):
-        trace |= {"x": x, "y": shares, "name": name, "hovertemplate": "%{y:.1%}"}
+    is_number = len(item["histogram"]["bins"]) == len(item["histogram"]["trained"]) + 1
+    series, axis = (_of_numbers if is_number else _of_categories)(item)
     return {
         "data": series,
         "layout": {
@@ -149,10 +121,100 @@ def distribution(item: dict[str, Any]) -> Figure:
             "showlegend": False,
             "hovermode": "x unified",
             "barmode": "group",
-            "xaxis": {"ticksuffix": f" {item['unit']}" if is_number and item["unit"] else ""},
+            "xaxis": axis,
             "yaxis": {"tickformat": ".0%", "rangemode": "tozero", "nticks": 4},
         },
     }
+
+
+def _of_numbers(item: dict[str, Any]) -> tuple[list[Figure], Figure]:
+    edges, unit = item["histogram"]["bins"], f" {item['unit']}" if item["unit"] else ""
+    middles = [(low + high) / 2 for low, high in pairwise(edges)]
+    series: list[Figure] = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "line": {"shape": "hvh", "width": 1.5, "color": f"--{name}", "dash": dash},
+            "fill": "tozeroy",
+            "fillcolor": f"--{name}-faint",
+            **_shares(item, name, middles),
+        }
+        for name, dash in (("trained", "4px,3px"), ("live", "solid"))
+    ]
+    ends = _ends(item["histogram"])
+    if not ends:
+        return series, {"ticksuffix": unit}
+    return [*series, _bars_beyond(ends, edges)], _axis_beyond(ends, edges, unit)
+
+
+class End(NamedTuple):
+    """One end of the training data's range that live values lie beyond, and where their bar is."""
+
+    side: str
+    edge: float
+    at: float
+    share: float
+
+
+def _ends(histogram: dict[str, Any]) -> list[End]:
+    low, high = histogram["bins"][0], histogram["bins"][-1]
+    away = 2 * (histogram["bins"][1] - low)
+    ends = [
+        End("below", low, low - away, histogram["below"]),
+        End("above", high, high + away, histogram["above"]),
+    ]
+    return [end for end in ends if end.share]
+
+
+def _bars_beyond(ends: list[End], edges: list[float]) -> Figure:
+    return {
+        "type": "bar",
+        "name": "this window",
+        "x": [end.at for end in ends],
+        "y": [end.share for end in ends],
+        "width": 2 * (edges[1] - edges[0]),
+        "marker": {"color": "--live"},
+        "texttemplate": "%{y:.1%}",
+        "textposition": "outside",
+        "constraintext": "none",
+        "cliponaxis": False,
+        "hovertemplate": "%{y:.1%}",
+    }
+
+
+def _axis_beyond(ends: list[End], edges: list[float], unit: str) -> Figure:
+    """Name the places by hand: a number under a bar beyond the bins would be none of its values."""
+    ticks = {edge: (edge, f"{edge:,.6g}{unit}") for edge in (edges[0], edges[-1])}
+    ticks |= {end.edge: (end.at, f"{end.side}<br>{end.edge:,.6g}{unit}") for end in ends}
+    places, words = zip(*ticks.values(), strict=True)
+    room = 2 * (edges[1] - edges[0])  # for the words
+    return {
+        "tickvals": places,
+        "ticktext": words,
+        "tickangle": 0,
+        "range": [min(places) - room, max(places) + room],
+    }
+
+
+def _of_categories(item: dict[str, Any]) -> tuple[list[Figure], Figure]:
+    series = [
+        {
+            "type": "bar",
+            "marker": {
+                "color": f"--{name}",
+                "line": {"color": f"--{name}", "width": 1},
+                "pattern": {"shape": shape, "size": 5},
+            },
+            **_shares(item, name, item["histogram"]["bins"]),
+        }
+        for name, shape in (("trained", "/"), ("live", ""))
+    ]
+    return series, {}
+
+
+def _shares(item: dict[str, Any], name: str, x: list[Any]) -> Figure:
+    words = {"trained": "training data", "live": "this window"}
+    return {"x": x, "y": item["histogram"][name], "name": words[name], "hovertemplate": "%{y:.1%}"}
 
 
 def _lowest(found: list[Proportion], estimated: list[Proportion]) -> float:

@@ -66,10 +66,13 @@ def test_nothing_is_drawn_below_the_figure(accuracy: float, estimate: float, low
     assert lowest - 0.02 == pytest.approx(figure["layout"]["yaxis"]["range"][0])
 
 
+BEYOND_NOTHING = {"below": 0.0, "above": 0.0}
+
+
 def test_two_distributions_of_a_number() -> None:
     """Each bin at its middle, shares of both, the unit on the axis, and one line dashed."""
     histogram = {"bins": [0.0, 2.0, 4.0], "trained": [0.25, 0.75], "live": [1.0, 0.0]}
-    figure = plots.distribution({"histogram": histogram, "unit": "cm"})
+    figure = plots.distribution({"histogram": histogram | BEYOND_NOTHING, "unit": "cm"})
 
     assert [("training data", [1.0, 3.0], [0.25, 0.75]), ("this window", [1.0, 3.0], [1.0, 0.0])] == [
         (trace["name"], trace["x"], trace["y"]) for trace in figure["data"]
@@ -79,12 +82,37 @@ def test_two_distributions_of_a_number() -> None:
     assert ["4px,3px", "solid"] == [trace["line"]["dash"] for trace in figure["data"]]
 
 
+@pytest.mark.parametrize(
+    ("beyond", "bars", "ticks"),
+    [
+        ({"above": 0.01}, [(8.0, 0.01)], {0.0: "0 cm", 8.0: "above<br>4 cm"}),
+        ({"below": 0.2}, [(-4.0, 0.2)], {-4.0: "below<br>0 cm", 4.0: "4 cm"}),
+        (
+            {"below": 0.2, "above": 0.1},
+            [(-4.0, 0.2), (8.0, 0.1)],
+            {-4.0: "below<br>0 cm", 8.0: "above<br>4 cm"},
+        ),
+    ],
+    ids=["above", "below", "both"],
+)
+def test_what_lies_beyond_the_training_data_is_a_bar_at_its_side(
+    beyond: dict[str, float], bars: list[tuple[float, float]], ticks: dict[float, str]
+) -> None:
+    """Apart from the bins, under words in the place of a number, however far away it is."""
+    histogram = {"bins": [0.0, 2.0, 4.0], "trained": [0.25, 0.75], "live": [0.5, 0.2]}
+    figure = plots.distribution({"histogram": histogram | BEYOND_NOTHING | beyond, "unit": "cm"})
+    drawn, axis = figure["data"][2], figure["layout"]["xaxis"]
+
+    assert ("bar", bars) == (drawn["type"], list(zip(drawn["x"], drawn["y"], strict=True)))
+    assert ticks == dict(zip(axis["tickvals"], axis["ticktext"], strict=True))
+
+
 def test_two_distributions_of_a_category() -> None:
     """Bars by name, those of one hatched."""
     histogram = {"bins": ["a", "b"], "trained": [0.5, 0.5], "live": [0.1, 0.9]}
-    figure = plots.distribution({"histogram": histogram, "unit": ""})
+    figure = plots.distribution({"histogram": histogram | BEYOND_NOTHING, "unit": ""})
 
     assert {"bar"} == {trace["type"] for trace in figure["data"]}
     assert ["a", "b"] == figure["data"][0]["x"]
     assert ["/", ""] == [trace["marker"]["pattern"]["shape"] for trace in figure["data"]]
-    assert "" == figure["layout"]["xaxis"]["ticksuffix"]
+    assert {} == figure["layout"]["xaxis"]

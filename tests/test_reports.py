@@ -105,7 +105,7 @@ def test_the_report_is_one_file(
     assert ("data-figure=" in without_scripts) is filled
     assert ("No predictions in the last 24h" in page) is not filled
     assert "<form" not in page
-    assert "below" not in without_scripts
+    assert "below, or by" not in without_scripts
 
 
 def test_the_report_says_whose_figures_it_shows(
