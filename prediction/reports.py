@@ -88,9 +88,9 @@ def _quality(title: str, item: dict[str, Any]) -> Table:
 
 
 def _refused(health: dict[str, Any]) -> Table:
-    table = _table(
-        f"{health['model']}: refused requests, and invalid values by field", "reason", "field", "n"
-    )
+    since = pages.clock(health["refused_since"])
+    title = f"{health['model']}: requests refused since {since} UTC, and invalid values by field"
+    table = _table(title, "reason", "field", "n")
     for item in health["refused"]:
         table.add_row(item["reason"], item["feature"] or "", str(item["requests"]))
     return table

@@ -61,6 +61,17 @@ def test_tables_say_what_the_figures_say(
     assert "data quality of 80 rows" in shown
 
 
+def test_what_was_refused_is_told_with_its_time() -> None:
+    """Of a short window it is more than the window holds: hours are counted whole."""
+    refused = [{"reason": "invalid", "feature": "petal_width_cm", "requests": 5}]
+    health = {"model": "iris", "window": "1m", "predictions": 0, "champion": None, "versions": []}
+    since = {"refused_since": "2026-01-02T07:00:00.000000+00:00"}
+    shown = printed(health | since | {"refused": refused})
+
+    assert "requests refused since 2026-01-02 07:00:00 UTC" in " ".join(shown.split())
+    assert re.search(r"invalid .* petal_width_cm .* 5", shown)
+
+
 def test_a_class_of_brackets_is_shown_as_it_is() -> None:
     """A class may be any text, and is no markup."""
     item = {
