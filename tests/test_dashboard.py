@@ -67,7 +67,7 @@ def test_nothing_yet_says_what_to_do_next(world: World) -> None:
 
     for sentence in (
         "No predictions in the last 24h",
-        "Distributions appear with the first predictions",
+        "Distributions and what the tests say of them appear from 50 rows on",
         "Empty until somebody says what was true",
         "None yet. A retraining takes",
         "Nothing was promoted yet",
@@ -103,6 +103,9 @@ def test_it_shows_what_is_served_and_how_it_does(world: World) -> None:
     assert version in page
     assert "83.9\u00a0% to 100.0\u00a0%, n&nbsp;=&nbsp;20" in page
     assert 'class="pill drifted">drifted' in page
+    assert 'class="pill no-drift-found">no drift found' in page
+    assert "PSI is larger by chance where rows are few" in page
+    assert "stable" not in page
     assert "&lt;b&gt;a test&lt;/b&gt;" in page
     assert "<b>a test</b>" not in page
     assert "not of the champion" not in page

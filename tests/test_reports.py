@@ -56,6 +56,8 @@ def test_tables_say_what_the_figures_say(
 
     assert f"{version} (champion)" in shown
     assert "1.000 (0.839 to 1.000, n = 20)" in shown
+    assert re.search(r"sepal_width_cm .*no drift found .*Kolmogorov-Smirnov", shown)
+    assert "PSI is larger by chance where rows are few" in " ".join(shown.split())
     assert re.search(r"petal_width_cm .*drifted .*Kolmogorov-Smirnov .*< 0.001", shown)
     assert re.search(r"setosa .* n = \d+\)", shown)
     assert "data quality of 80 rows" in shown
