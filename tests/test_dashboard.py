@@ -102,6 +102,8 @@ def test_it_shows_what_is_served_and_how_it_does(world: World) -> None:
 
     assert version in page
     assert "83.9\u00a0% to 100.0\u00a0%, n&nbsp;=&nbsp;20" in page
+    recall = page.partition('<tr class="recall">')[2].partition("</tr>")[0]
+    assert 3 == len(re.findall(r"\d\u00a0% to 100.0\u00a0%, n&nbsp;=&nbsp;\d", recall))
     assert 'class="pill drifted">drifted' in page
     assert 'class="pill no-drift-found">no drift found' in page
     assert "PSI is larger by chance where rows are few" in page
