@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 
 from models_store import catalog
 from models_store.spec import Spec
@@ -204,22 +205,42 @@ def test_an_asset_is_asked_for_again_unless_its_address_names_its_contents(world
 @pytest.mark.parametrize(
     ("path", "status"),
     [
-        ("/dashboard?model=nope", 404),
-        ("/dashboard?model=", 404),
-        ("/dashboard?window=long", 400),
-        ("/dashboard?window=9999d", 400),
         ("/dashboard/", 404),
         ("/dashboard/docs.html", 404),
         ("/dashboard/../settings.py", 404),
         ("/dashboard/%2e%2e/pages.py", 404),
     ],
 )
-def test_what_is_not_there_is_told(world: World, path: str, status: int) -> None:
+def test_a_file_that_is_not_there_is_told(world: World, path: str, status: int) -> None:
     """In the shape of all errors; no file but the assets can be had."""
     answer = world.get(path)
 
     assert status == answer.status_code
     assert answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "sentence"),
+    [
+        ("model=nope", 404, "there is no such model"),
+        ("model=", 404, "there is no such model"),
+        ("window=long", 400, "write 30m, 24h or 7d"),
+        ("window=9999d", 400, "give at most 366d"),
+        ("window=<b>", 400, "&lt;b&gt;"),
+    ],
+)
+def test_a_mistyped_address_is_told_on_a_page(world: World, query: str, status: int, sentence: str) -> None:
+    """It says what is wrong and leads to what there is; it is refused and counted as elsewhere."""
+    labels = {"model": "", "reason": "not_found" if status == 404 else "invalid"}
+    before = REGISTRY.get_sample_value("prediction_refused_requests_total", labels) or 0
+    answer = world.get(f"/dashboard?{query}")
+
+    assert (status, "text/html; charset=utf-8") == (answer.status_code, answer.headers["content-type"])
+    assert sentence in answer.text
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    for name in world.specs:
+        assert f'href="/dashboard?model={name}"' in answer.text
+    assert before + 1 == REGISTRY.get_sample_value("prediction_refused_requests_total", labels)
 
 
 @pytest.mark.parametrize("window", ["1m", "1h", "24h", "7d", "366d"])
