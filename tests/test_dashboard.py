@@ -222,8 +222,8 @@ def test_a_file_that_is_not_there_is_told(world: World, path: str, status: int) 
 @pytest.mark.parametrize(
     ("query", "status", "sentence"),
     [
-        ("model=nope", 404, "there is no such model"),
-        ("model=", 404, "there is no such model"),
+        ("model=nope", 404, "There is no such model"),
+        ("model=", 404, "There is no such model"),
         ("window=long", 400, "write 30m, 24h or 7d"),
         ("window=9999d", 400, "give at most 366d"),
         ("window=<b>", 400, "&lt;b&gt;"),
