@@ -11,9 +11,9 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from models_store import store
-from models_store.errors import UnknownModel
+from models_store.errors import InvalidInput, UnknownModel
 from models_store.spec import Spec
-from prediction import feedback, monitoring, pages, plots, runs
+from prediction import entrance, feedback, metrics, monitoring, pages, plots, runs
 from prediction.bodies import iso
 from prediction.journal import WORKER_SILENCE_US, Journal, now_us
 from prediction.threads import reading
@@ -59,7 +59,17 @@ class Dashboard:
         ]
 
     def page(self, request: Request) -> Response:
-        """`GET /dashboard`."""
+        """`GET /dashboard`; who mistypes its address in a browser reads a page, not JSON."""
+        try:
+            return self._page(request)
+        except (UnknownModel, InvalidInput) as error:
+            status, reason = entrance.status_of(error)
+            entrance.tell(request.scope, status, reason, error)
+            metrics.REFUSED.labels("", reason).inc()
+            html = pages.render("mistake.html", sentence=str(error), models=list(self.specs))
+            return HTMLResponse(html, status, headers=HEADERS)
+
+    def _page(self, request: Request) -> Response:
         name = request.query_params.get("model", next(iter(self.specs)))
         if name not in self.specs:
             raise UnknownModel(f"there is no such model: the models are {', '.join(self.specs)}")

@@ -29,11 +29,17 @@ PREDICTED_CLASS = "predicted class"
 
 @dataclass(frozen=True)
 class Histogram:
-    """Shares of training and live data, by bin of a number (one edge more than bins) or by category."""
+    """Shares of training and live data, by bin of a number (one edge more than bins) or by category.
+
+    Bins of a number cut the range of the training data; `below` and `above` are the shares of live data
+    beyond them. One value far away leaves the others where they can be told apart.
+    """
 
     bins: list[Any]
     trained: list[float]
     live: list[float]
+    below: float = 0.0
+    above: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -178,10 +184,11 @@ def _binned(values: NDArray[np.float64], edges: NDArray[np.float64]) -> list[flo
 
 
 def _histogram(old: NDArray[np.float64], new: NDArray[np.float64]) -> Histogram:
-    low, high = float(min(old[0], new[0])), float(max(old[-1], new[-1]))
+    low, high = float(old[0]), float(old[-1])
     edges = np.linspace(low, high if high > low else low + 1, HISTOGRAM_BINS + 1)
-    shares = [(np.histogram(values, edges)[0] / len(values)).tolist() for values in (old, new)]
-    return Histogram(edges.tolist(), *shares)
+    trained, live = ((np.histogram(values, edges)[0] / len(values)).tolist() for values in (old, new))
+    below, above = float((new < edges[0]).mean()), float((new > edges[-1]).mean())
+    return Histogram(edges.tolist(), trained, live, below, above)
 
 
 def _chi_squared(name: str, trained: dict[str, int], live: dict[str, int]) -> Drift:

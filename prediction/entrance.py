@@ -110,7 +110,8 @@ class Entrance:
         self._seconds = {
             path: metrics.REQUEST_SECONDS.labels(call.model, call.name) for path, call in self.calls.items()
         }
-        for model in ("", *{call.model for call in self.calls.values()}):
+        self._models = {call.model for call in self.calls.values()}
+        for model in ("", *self._models):
             for reason in REFUSALS:  # all series now, so that a scanner adds none
                 metrics.REFUSED.labels(model, reason)
 
@@ -133,7 +134,7 @@ class Entrance:
         except Exception as error:
             status, reason, answer, headers = explain(error)
             tell(scope, status, reason, error)
-            _count(call.model if call else "", reason, error)
+            _count(call.model if call else self._model(scope), reason, error)
             if not await body.discard(scope):
                 headers["connection"] = "close"
             await _send(send, status, answer, headers)
@@ -154,6 +155,15 @@ class Entrance:
             self.in_flight -= 1
         self._seconds[call.path].observe(time.perf_counter() - started)
         await _send(send, call.status, answer)
+
+    def _model(self, scope: Scope) -> str:
+        """Return the model that a path names, empty where there is none of that name: it adds no series."""
+        for route in self.resources:
+            match, found = route.matches(scope)
+            if match is not Match.NONE:
+                name = found["path_params"].get("model", "")
+                return name if name in self._models else ""
+        return ""
 
     def _check_admin(self, scope: Scope) -> None:
         if self.admin_token is None:

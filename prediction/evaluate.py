@@ -108,11 +108,12 @@ def wilson(hits: int, n: int) -> Proportion | None:
 def expected_accuracy(confidences: Sequence[float]) -> Proportion | None:
     """Estimate accuracy without labels, from the probability of each predicted class; None for no rows.
 
-    The idea of confidence-based performance estimation (CBPE, NannyML): where probabilities are
-    calibrated, a prediction of probability p is right with probability p, so the expected accuracy
-    is the mean of p. The number of right ones is then Poisson-binomial, with variance sum p (1 - p);
-    the interval is the normal approximation. It knows nothing of a model that is sure and wrong:
-    that shows where it leaves the accuracy by labels.
+    It is confidence-based performance estimation (CBPE; NannyML, release 0.13, "Estimation of
+    Performance of the Monitored Model", https://nannyml.readthedocs.io), without the calibration that
+    NannyML may add: where probabilities are calibrated, a prediction of probability p is right with
+    probability p, so the expected accuracy is the mean of p. The number of right ones is then
+    Poisson-binomial, with variance sum p (1 - p); the interval is the normal approximation. It knows
+    nothing of a model that is sure and wrong: that shows where it leaves the accuracy by labels.
     """
     if not confidences:
         return None

@@ -104,6 +104,7 @@ def health(spec: Spec, home: Path, journal: Journal, span: Window) -> dict[str, 
             for entry in promotions
             if entry.at_us >= span.since_us
         ],
+        "refused_since": iso(refusals.begin(span.since_us)),
         "refused": [
             {"reason": item.reason, "feature": item.feature or None, "requests": item.requests}
             for item in refusals.find(journal, spec.name, span.since_us)

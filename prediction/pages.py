@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import textwrap
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ ASSETS = {
     "dashboard.js": "text/javascript",
     "plotly.js": "text/javascript",
 }
+
+GIST_LETTERS = 100
 
 
 def render(template: str, **values: Any) -> str:
@@ -61,6 +64,8 @@ def _environment() -> Environment:
         "clock": clock,
         "p_value": p_value,
         "words": words,
+        "found": found,
+        "gist": gist,
     }
     environment.globals |= {"inlined": inlined, "fingerprint": fingerprint, "assets": tuple(ASSETS)}
     return environment
@@ -94,6 +99,18 @@ def typeset(sentence: str) -> str:
 def clock(at: str) -> str:
     """Write a time of ours, ISO 8601 in UTC, to the second."""
     return at[:19].replace("T", " ")
+
+
+def gist(sentence: str) -> str:
+    """Write a sentence without what it has in brackets and after, for where the whole is near."""
+    return textwrap.shorten(
+        sentence.partition(" (")[0], GIST_LETTERS, placeholder=" \N{HORIZONTAL ELLIPSIS}"
+    )
+
+
+def found(state: str) -> str:
+    """Write a state of drift without claiming more than a test that did not reject."""
+    return "no drift found" if state == "stable" else state
 
 
 def p_value(p: float) -> str:

@@ -5,14 +5,20 @@ Plotly draws them in the browser; its Python package, of which only the script i
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 Figure = dict[str, Any]
+Proportion = dict[str, Any] | None
+"""A share with its interval and n, as JSON has it; None for no rows."""
 
 
 def accuracy(health: dict[str, Any], end: str) -> Figure:
     """Draw accuracy by labels with its interval, the estimate without them, and each promotion.
+
+    A piece of time is a point in its middle, and a gap of the line where it has no figure.
 
     Parameters
     ----------
@@ -20,53 +26,67 @@ def accuracy(health: dict[str, Any], end: str) -> Figure:
         Where the last piece of the window ends. It stays while time goes on, and so does the figure.
     """
     over_time, promotions = health["over_time"], health["promotions"]
-    labelled = [piece for piece in over_time if piece["accuracy"]]
-    estimated = [piece for piece in over_time if piece["estimated_accuracy"]]
-    times = [piece["at"] for piece in labelled]
-    found = [piece["accuracy"] for piece in labelled]
-    edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False, "x": times}
+    found = [piece["accuracy"] for piece in over_time]
+    estimated = [piece["estimated_accuracy"] for piece in over_time]
+    middles = _middles([*(piece["at"] for piece in over_time), end])
     return {
         "data": [
-            {**edge, "y": [item["high"] for item in found]},
-            {
-                **edge,
-                "y": [item["low"] for item in found],
-                "fill": "tonexty",
-                "fillcolor": "--live-faint",
-                "name": "95 % interval",
-                "showlegend": True,
-            },
-            {
-                "name": "accuracy by labels",
-                "x": times,
-                "y": [item["value"] for item in found],
-                "mode": "lines+markers",
-                "line": {"color": "--live", "width": 2},
-                "marker": {"size": 5},
-                "customdata": [[item["n"], item["low"], item["high"]] for item in found],
-                "hovertemplate": "%{y:.1%} (%{customdata[1]:.1%} to %{customdata[2]:.1%},"
-                " n = %{customdata[0]})",
-            },
-            {
-                "name": "estimate without labels",
-                "x": [piece["at"] for piece in estimated],
-                "y": [piece["estimated_accuracy"]["value"] for piece in estimated],
-                "mode": "lines+markers",
-                "line": {"color": "--trained", "width": 2, "dash": "dot"},
-                "marker": {"size": 3},
-                "customdata": [[piece["estimated_accuracy"]["n"]] for piece in estimated],
-                "hovertemplate": "%{y:.1%} (n = %{customdata[0]} sampled)",
-            },
+            {**_labelled(found), "x": middles},
+            {**_estimated(estimated), "x": middles},
             _marks(promotions),
         ],
         "layout": {
             "height": 300,
             "hovermode": "x unified",
             "xaxis": {"type": "date", "range": [health["since"], end]},
-            "yaxis": {"tickformat": ".0%", "range": [min(_lowest(found), 0.5) - 0.02, 1.02]},
+            "yaxis": {"tickformat": ".0%", "range": [_lowest(found, estimated) - 0.02, 1.02]},
             "shapes": [_line(entry["at"]) for entry in promotions],
         },
     }
+
+
+def _middles(edges: list[str]) -> list[str]:
+    times = [datetime.fromisoformat(edge) for edge in edges]
+    return [(start + (end - start) / 2).isoformat() for start, end in pairwise(times)]
+
+
+def _labelled(found: list[Proportion]) -> Figure:
+    """Draw intervals as bars: a band between two lines would need two points in a row to be seen."""
+    return {
+        "name": "accuracy by labels, its 95 % interval",
+        "y": _each(found, lambda item: item["value"]),
+        "mode": "lines+markers",
+        "connectgaps": False,
+        "line": {"color": "--live", "width": 2},
+        "marker": {"size": 6},
+        "error_y": {
+            "array": _each(found, lambda item: item["high"] - item["value"]),
+            "arrayminus": _each(found, lambda item: item["value"] - item["low"]),
+            "symmetric": False,
+            "color": "--live",
+            "thickness": 1,
+            "width": 3,
+        },
+        "customdata": _each(found, lambda item: [item["n"], item["low"], item["high"]]),
+        "hovertemplate": "%{y:.1%} (%{customdata[1]:.1%} to %{customdata[2]:.1%}, n = %{customdata[0]})",
+    }
+
+
+def _estimated(found: list[Proportion]) -> Figure:
+    return {
+        "name": "estimate without labels",
+        "y": _each(found, lambda item: item["value"]),
+        "mode": "lines+markers",
+        "connectgaps": False,
+        "line": {"color": "--trained", "width": 2, "dash": "dot"},
+        "marker": {"size": 3},
+        "customdata": _each(found, lambda item: [item["n"]]),
+        "hovertemplate": "%{y:.1%} (n = %{customdata[0]} sampled)",
+    }
+
+
+def _each(found: list[Proportion], pick: Callable[[dict[str, Any]], Any]) -> list[Any]:
+    return [pick(item) if item else None for item in found]
 
 
 def _marks(promotions: list[dict[str, Any]]) -> Figure:
@@ -92,36 +112,8 @@ def distribution(item: dict[str, Any]) -> Figure:
 
     Training data is dashed or hatched, so that nobody needs to tell colours apart.
     """
-    histogram = item["histogram"]
-    bins, trained, live = histogram["bins"], histogram["trained"], histogram["live"]
-    is_number = len(bins) == len(trained) + 1
-    if is_number:
-        x: list[Any] = [(low + high) / 2 for low, high in pairwise(bins)]
-        series: list[dict[str, Any]] = [
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "line": {"shape": "hvh", "width": 1.5, "color": f"--{name}", "dash": dash},
-                "fill": "tozeroy",
-                "fillcolor": f"--{name}-faint",
-            }
-            for name, dash in (("trained", "4px,3px"), ("live", "solid"))
-        ]
-    else:
-        x = bins
-        series = [
-            {
-                "type": "bar",
-                "marker": {
-                    "color": f"--{name}",
-                    "line": {"color": f"--{name}", "width": 1},
-                    "pattern": {"shape": shape, "size": 5},
-                },
-            }
-            for name, shape in (("trained", "/"), ("live", ""))
-        ]
-    for trace, name, shares in zip(series, ("training data", "this window"), (trained, live), strict=True):
-        trace |= {"x": x, "y": shares, "name": name, "hovertemplate": "%{y:.1%}"}
+    is_number = len(item["histogram"]["bins"]) == len(item["histogram"]["trained"]) + 1
+    series, axis = (_of_numbers if is_number else _of_categories)(item)
     return {
         "data": series,
         "layout": {
@@ -129,11 +121,103 @@ def distribution(item: dict[str, Any]) -> Figure:
             "showlegend": False,
             "hovermode": "x unified",
             "barmode": "group",
-            "xaxis": {"ticksuffix": f" {item['unit']}" if is_number and item["unit"] else ""},
+            "xaxis": axis,
             "yaxis": {"tickformat": ".0%", "rangemode": "tozero", "nticks": 4},
         },
     }
 
 
-def _lowest(found: list[dict[str, Any]]) -> float:
-    return min((item["low"] for item in found), default=1.0)
+def _of_numbers(item: dict[str, Any]) -> tuple[list[Figure], Figure]:
+    edges, unit = item["histogram"]["bins"], f" {item['unit']}" if item["unit"] else ""
+    middles = [(low + high) / 2 for low, high in pairwise(edges)]
+    series: list[Figure] = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "line": {"shape": "hvh", "width": 1.5, "color": f"--{name}", "dash": dash},
+            "fill": "tozeroy",
+            "fillcolor": f"--{name}-faint",
+            **_shares(item, name, middles),
+        }
+        for name, dash in (("trained", "4px,3px"), ("live", "solid"))
+    ]
+    ends = _ends(item["histogram"])
+    if not ends:
+        return series, {"ticksuffix": unit}
+    return [*series, _bars_beyond(ends, edges)], _axis_beyond(ends, edges, unit)
+
+
+class End(NamedTuple):
+    """One end of the training data's range that live values lie beyond, and where their bar is."""
+
+    side: str
+    edge: float
+    at: float
+    share: float
+
+
+def _ends(histogram: dict[str, Any]) -> list[End]:
+    low, high = histogram["bins"][0], histogram["bins"][-1]
+    away = 2 * (histogram["bins"][1] - low)
+    ends = [
+        End("below", low, low - away, histogram["below"]),
+        End("above", high, high + away, histogram["above"]),
+    ]
+    return [end for end in ends if end.share]
+
+
+def _bars_beyond(ends: list[End], edges: list[float]) -> Figure:
+    return {
+        "type": "bar",
+        "name": "this window",
+        "x": [end.at for end in ends],
+        "y": [end.share for end in ends],
+        "width": 2 * (edges[1] - edges[0]),
+        "marker": {"color": "--live"},
+        "texttemplate": "%{y:.1%}",
+        "textposition": "outside",
+        "constraintext": "none",
+        "cliponaxis": False,
+        "hovertemplate": "%{y:.1%}",
+    }
+
+
+def _axis_beyond(ends: list[End], edges: list[float], unit: str) -> Figure:
+    """Name the places by hand: a number under a bar beyond the bins would be none of its values."""
+    ticks = {edge: (edge, f"{edge:,.6g}{unit}") for edge in (edges[0], edges[-1])}
+    ticks |= {end.edge: (end.at, f"{end.side}<br>{end.edge:,.6g}{unit}") for end in ends}
+    places, words = zip(*ticks.values(), strict=True)
+    room = 2 * (edges[1] - edges[0])  # for the words
+    return {
+        "tickvals": places,
+        "ticktext": words,
+        "tickangle": 0,
+        "range": [min(places) - room, max(places) + room],
+    }
+
+
+def _of_categories(item: dict[str, Any]) -> tuple[list[Figure], Figure]:
+    series = [
+        {
+            "type": "bar",
+            "marker": {
+                "color": f"--{name}",
+                "line": {"color": f"--{name}", "width": 1},
+                "pattern": {"shape": shape, "size": 5},
+            },
+            **_shares(item, name, item["histogram"]["bins"]),
+        }
+        for name, shape in (("trained", "/"), ("live", ""))
+    ]
+    return series, {}
+
+
+def _shares(item: dict[str, Any], name: str, x: list[Any]) -> Figure:
+    words = {"trained": "training data", "live": "this window"}
+    return {"x": x, "y": item["histogram"][name], "name": words[name], "hovertemplate": "%{y:.1%}"}
+
+
+def _lowest(found: list[Proportion], estimated: list[Proportion]) -> float:
+    lows: list[float] = [item["low"] for item in found if item]
+    values: list[float] = [item["value"] for item in estimated if item]
+    return min([0.5, *lows, *values])

@@ -37,7 +37,7 @@ class Reporter:
         counted = _counted()
         new = {key: value - self._told.get(key, 0) for key, value in counted.items()}
         rows = [
-            {"model": model, "hour_us": now_us() // HOUR_US * HOUR_US, "reason": reason}
+            {"model": model, "hour_us": begin(now_us()), "reason": reason}
             | {"feature": feature, "requests": value}
             for (model, reason, feature), value in sorted(new.items())
             if value > 0
@@ -48,13 +48,16 @@ class Reporter:
         self._told = counted
 
 
+def begin(since_us: int) -> int:
+    """Return when the hour of a time began: of an hour, all or nothing is counted."""
+    return since_us // HOUR_US * HOUR_US
+
+
 def find(journal: Journal, model: str, since_us: int) -> list[Refused]:
-    """Return what was refused of a model since a time, rounded down to its hour, most first."""
+    """Return what was refused of a model since the hour of a time began, most first."""
     total = sa.func.sum(refusals.c.requests)
     keys = (refusals.c.model, refusals.c.reason, refusals.c.feature)
-    query = sa.select(*keys, total).where(
-        refusals.c.model == model, refusals.c.hour_us >= since_us // HOUR_US * HOUR_US
-    )
+    query = sa.select(*keys, total).where(refusals.c.model == model, refusals.c.hour_us >= begin(since_us))
     with journal.database.read() as connection:
         rows = connection.execute(query.group_by(*keys).order_by(total.desc(), *keys))
         return [Refused(name, reason, feature, int(n)) for name, reason, feature, n in rows]

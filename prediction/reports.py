@@ -69,13 +69,16 @@ def _classes(title: str, item: dict[str, Any]) -> Table:
 def _drift(title: str, item: dict[str, Any]) -> Table:
     table = _table(f"{title}: drift", "feature", "state", "test", "statistic", "p", "PSI", "rows")
     for found in item["drift"]:
-        state = found["state"]
+        state = pages.found(found["state"])
         if found["rows_needed"]:
             state += f": {found['rows_needed']} more rows"
         figures = ("-",) * 3
         if found["p"] is not None:
             figures = f"{found['statistic']:.3f}", pages.p_value(found["p"]), f"{found['psi']:.3f}"
         table.add_row(found["name"], state, found["test"], *figures, str(found["rows"]))
+    table.caption = (
+        "no drift found is no proof that there is none; PSI is larger by chance where rows are few"
+    )
     return table
 
 
@@ -88,9 +91,9 @@ def _quality(title: str, item: dict[str, Any]) -> Table:
 
 
 def _refused(health: dict[str, Any]) -> Table:
-    table = _table(
-        f"{health['model']}: refused requests, and invalid values by field", "reason", "field", "n"
-    )
+    since = pages.clock(health["refused_since"])
+    title = f"{health['model']}: requests refused since {since} UTC, and invalid values by field"
+    table = _table(title, "reason", "field", "n")
     for item in health["refused"]:
         table.add_row(item["reason"], item["feature"] or "", str(item["requests"]))
     return table

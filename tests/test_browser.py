@@ -190,6 +190,19 @@ def test_what_is_impossible_is_marked_at_its_field(browser: Browser, served: Ser
         expect(page.locator("[name=sepal_width_cm]")).not_to_have_attribute("aria-invalid", "true")
 
 
+def test_people_are_told_in_words_of_the_form(browser: Browser, served: Server) -> None:
+    """What is refused or unusual is called as its field is, and null is no word of a form."""
+    with opened(browser, served, "?model=penguins") as page:
+        page.locator("[name=body_mass_g]").fill("1")
+        page.locator("[name=body_mass_g]").press("Enter")
+
+        words = "body mass must be a number from 1000 to 10000 g, or left empty"
+        expect(page.locator("#answer .error")).to_have_text(words)
+        page.locator("[name=body_mass_g]").fill("9000")
+        page.locator("[name=body_mass_g]").press("Enter")
+        expect(page.locator("#answer .warn")).to_have_text(re.compile("^body mass: "))
+
+
 def test_what_was_mistyped_is_not_sent(browser: Browser, served: Server) -> None:
     """A browser holds no value for it; it is not taken for a missing one."""
     with opened(browser, served, "?model=penguins") as page:
@@ -200,7 +213,7 @@ def test_what_was_mistyped_is_not_sent(browser: Browser, served: Server) -> None
         field.press_sequentially("37e")
         field.press("Enter")
 
-        expect(page.locator("#answer .error")).to_have_text("body_mass_g: is not a number")
+        expect(page.locator("#answer .error")).to_have_text("body mass is not a number")
         expect(field).to_have_attribute("aria-invalid", "true")
         expect(field).to_be_focused()
         assert [] == sent

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 
 from models_store import catalog
 from models_store.spec import Spec
@@ -67,11 +68,12 @@ def test_nothing_yet_says_what_to_do_next(world: World) -> None:
 
     for sentence in (
         "No predictions in the last 24h",
-        "Distributions appear with the first predictions",
+        "Distributions and what the tests say of them appear from 50 rows on",
         "Empty until somebody says what was true",
         "None yet. A retraining takes",
         "Nothing was promoted yet",
         "train one: python train.py iris",
+        "No request was refused since 20",
     ):
         assert sentence in page, sentence
 
@@ -101,7 +103,12 @@ def test_it_shows_what_is_served_and_how_it_does(world: World) -> None:
 
     assert version in page
     assert "83.9\u00a0% to 100.0\u00a0%, n&nbsp;=&nbsp;20" in page
+    recall = page.partition('<tr class="recall">')[2].partition("</tr>")[0]
+    assert 3 == len(re.findall(r"\d\u00a0% to 100.0\u00a0%, n&nbsp;=&nbsp;\d", recall))
     assert 'class="pill drifted">drifted' in page
+    assert 'class="pill no-drift-found">no drift found' in page
+    assert "PSI is larger by chance where rows are few" in page
+    assert "stable" not in page
     assert "&lt;b&gt;a test&lt;/b&gt;" in page
     assert "<b>a test</b>" not in page
     assert "not of the champion" not in page
@@ -198,22 +205,42 @@ def test_an_asset_is_asked_for_again_unless_its_address_names_its_contents(world
 @pytest.mark.parametrize(
     ("path", "status"),
     [
-        ("/dashboard?model=nope", 404),
-        ("/dashboard?model=", 404),
-        ("/dashboard?window=long", 400),
-        ("/dashboard?window=9999d", 400),
         ("/dashboard/", 404),
         ("/dashboard/docs.html", 404),
         ("/dashboard/../settings.py", 404),
         ("/dashboard/%2e%2e/pages.py", 404),
     ],
 )
-def test_what_is_not_there_is_told(world: World, path: str, status: int) -> None:
+def test_a_file_that_is_not_there_is_told(world: World, path: str, status: int) -> None:
     """In the shape of all errors; no file but the assets can be had."""
     answer = world.get(path)
 
     assert status == answer.status_code
     assert answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "sentence"),
+    [
+        ("model=nope", 404, "There is no such model"),
+        ("model=", 404, "There is no such model"),
+        ("window=long", 400, "write 30m, 24h or 7d"),
+        ("window=9999d", 400, "give at most 366d"),
+        ("window=<b>", 400, "&lt;b&gt;"),
+    ],
+)
+def test_a_mistyped_address_is_told_on_a_page(world: World, query: str, status: int, sentence: str) -> None:
+    """It says what is wrong and leads to what there is; it is refused and counted as elsewhere."""
+    labels = {"model": "", "reason": "not_found" if status == 404 else "invalid"}
+    before = REGISTRY.get_sample_value("prediction_refused_requests_total", labels) or 0
+    answer = world.get(f"/dashboard?{query}")
+
+    assert (status, "text/html; charset=utf-8") == (answer.status_code, answer.headers["content-type"])
+    assert sentence in answer.text
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    for name in world.specs:
+        assert f'href="/dashboard?model={name}"' in answer.text
+    assert before + 1 == REGISTRY.get_sample_value("prediction_refused_requests_total", labels)
 
 
 @pytest.mark.parametrize("window", ["1m", "1h", "24h", "7d", "366d"])

@@ -301,6 +301,20 @@ def test_a_constant_feature_is_no_trouble() -> None:
     assert 1 == pytest.approx(sum(histogram.live))
 
 
+def test_an_outlier_leaves_the_histogram_readable() -> None:
+    """Bins cut the range of the training data; what is beyond them is a share at either side."""
+    profile = profile_of([float(n) for n in range(1, 101)])
+    volumes = [float(n) for n in range(1, 97)] + [0.5, 0.7, 0.9, 900.0]
+    live: Columns = {"volume_ml": list(volumes), "sort": ["black"] * 100}
+    histogram = drift.compare(CUP, profile, live, ["sweet"] * 100)[0].histogram
+
+    assert histogram is not None
+    assert (1.0, 100.0) == (histogram.bins[0], histogram.bins[-1])
+    assert (0.03, 0.01) == (histogram.below, histogram.above)
+    assert 0.96 == pytest.approx(sum(histogram.live))
+    assert max(histogram.live) < 0.1
+
+
 def test_a_profile_of_other_features_is_passed_over() -> None:
     """A version that was trained before a feature came says nothing of that feature."""
     profile = profile_of([5.0] * 100)

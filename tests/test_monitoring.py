@@ -13,6 +13,7 @@ from models_store import store
 from models_store.errors import InvalidInput
 from models_store.spec import Spec
 from prediction import feedback, monitoring, rollups, tables
+from prediction.bodies import iso
 from prediction.feedback import Label
 from prediction.journal import Journal, now_us
 from prediction.monitoring import HOUR_US, MINUTE_US
@@ -119,7 +120,8 @@ def test_drift_is_against_the_version_that_answered(
     (drifted,) = [item for item in mine["drift"] if item["state"] == "drifted"]
     assert ("cm", 200, 0) == (drifted["unit"], drifted["rows"], drifted["rows_needed"])
     assert drifted["p"] < 0.001 < 0.25 < drifted["psi"]
-    assert 1 == pytest.approx(sum(drifted["histogram"]["live"]))
+    histogram = drifted["histogram"]
+    assert 1 == pytest.approx(sum(histogram["live"]) + histogram["below"] + histogram["above"])
 
 
 def test_a_version_with_few_rows_among_many_has_a_sample(
@@ -191,6 +193,23 @@ def test_a_window_holds_what_it_says(spec: Spec, trained_home: Path, journal: Jo
 
     for text, expected in {"1m": 1, "30m": 2, "12h": 3, "7d": 4, "366d": 4}.items():
         assert expected == health(spec, trained_home, journal, text)["predictions"], text
+
+
+@pytest.mark.parametrize("text", ["1m", "1h", "30d"])
+def test_what_was_refused_says_since_when(
+    spec: Spec, trained_home: Path, journal: Journal, text: str
+) -> None:
+    """It is counted by the hour, and so may reach further back than the window does."""
+    span = monitoring.window(text)
+    hour_us = span.since_us // HOUR_US * HOUR_US
+    row = {"model": "iris", "reason": "invalid", "feature": ""}
+    with journal.database.write() as connection:
+        for at_us, requests in ((hour_us, 5), (hour_us - HOUR_US, 7)):
+            connection.execute(tables.refusals.insert(), [row | {"hour_us": at_us, "requests": requests}])
+    found = monitoring.health(spec, trained_home, journal, span)
+
+    assert [{"reason": "invalid", "feature": None, "requests": 5}] == found["refused"]
+    assert iso(hour_us) == found["refused_since"] <= found["since"]
 
 
 def test_nothing_yet(spec: Spec, trained_home: Path, journal: Journal) -> None:

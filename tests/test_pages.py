@@ -31,7 +31,7 @@ def test_what_is_missing_is_an_error() -> None:
         pages.render("dashboard.html")
 
 
-@pytest.mark.parametrize("name", ["dashboard.html", "figures.html", "report.html"])
+@pytest.mark.parametrize("name", ["dashboard.html", "figures.html", "report.html", "mistake.html"])
 def test_no_template_marks_a_value_as_safe(name: str) -> None:
     """All that is inserted is escaped; attributes are in double quotes, JSON's in single ones."""
     text = (pages.TEMPLATES / name).read_text()
@@ -41,13 +41,28 @@ def test_no_template_marks_a_value_as_safe(name: str) -> None:
     assert {"figure | tojson"} >= set(re.findall(r"='\{\{ (.*?) \}\}'", text))
 
 
-@pytest.mark.parametrize("name", ["dashboard.html", "dashboard.css", "dashboard.js", "plots.js"])
+@pytest.mark.parametrize(
+    "name", ["dashboard.html", "mistake.html", "dashboard.css", "dashboard.js", "plots.js"]
+)
 def test_pages_load_nothing_from_outside(name: str) -> None:
     """No address of another host, and no style or handler that the policy would refuse."""
     text = (pages.TEMPLATES / name).read_text()
 
     assert [] == re.findall(r"https?://\S+|//[a-z]+\.[a-z]+/", text)
     assert [] == re.findall(r"\son[a-z]+=|<script>|javascript:|eval\(|innerHTML = `", text)
+
+
+def test_the_gist_of_a_sentence() -> None:
+    """Figures in brackets are left out, and what is long all the same ends with a word."""
+    verdict = "promoted: not worse on any rule (dataset macro-F1 0.933 -> 0.967; too few rows for x (12))"
+    long = pages.gist("a word " * 50)
+
+    assert "promoted: not worse on any rule" == pages.gist(verdict)
+    assert "trained, seed 0" == pages.gist("trained, seed 0")
+    assert re.fullmatch("(a word )+(a )?\N{HORIZONTAL ELLIPSIS}", long)
+    assert len(long) <= pages.GIST_LETTERS
+    assert "no drift found" == pages.found("stable")
+    assert "drifted" == pages.found("drifted")
 
 
 def test_figures_for_people() -> None:

@@ -56,9 +56,22 @@ def test_tables_say_what_the_figures_say(
 
     assert f"{version} (champion)" in shown
     assert "1.000 (0.839 to 1.000, n = 20)" in shown
+    assert re.search(r"sepal_width_cm .*no drift found .*Kolmogorov-Smirnov", shown)
+    assert "PSI is larger by chance where rows are few" in " ".join(shown.split())
     assert re.search(r"petal_width_cm .*drifted .*Kolmogorov-Smirnov .*< 0.001", shown)
     assert re.search(r"setosa .* n = \d+\)", shown)
     assert "data quality of 80 rows" in shown
+
+
+def test_what_was_refused_is_told_with_its_time() -> None:
+    """Of a short window it is more than the window holds: hours are counted whole."""
+    refused = [{"reason": "invalid", "feature": "petal_width_cm", "requests": 5}]
+    health = {"model": "iris", "window": "1m", "predictions": 0, "champion": None, "versions": []}
+    since = {"refused_since": "2026-01-02T07:00:00.000000+00:00"}
+    shown = printed(health | since | {"refused": refused})
+
+    assert "requests refused since 2026-01-02 07:00:00 UTC" in " ".join(shown.split())
+    assert re.search(r"invalid .* petal_width_cm .* 5", shown)
 
 
 def test_a_class_of_brackets_is_shown_as_it_is() -> None:
@@ -105,7 +118,7 @@ def test_the_report_is_one_file(
     assert ("data-figure=" in without_scripts) is filled
     assert ("No predictions in the last 24h" in page) is not filled
     assert "<form" not in page
-    assert "below" not in without_scripts
+    assert "below, or by" not in without_scripts
 
 
 def test_the_report_says_whose_figures_it_shows(

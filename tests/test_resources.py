@@ -17,7 +17,8 @@ from starlette.types import Receive, Scope, Send
 
 from models_store import store
 from models_store.spec import Spec
-from prediction import feedback, predictor, runtime
+from prediction import bodies, feedback, metrics, predictor, runtime
+from prediction.calls import Call
 from prediction.entrance import Entrance
 from prediction.feedback import Label
 from prediction.journal import WORKER_SILENCE_US, Journal, Prediction, now_us
@@ -28,6 +29,15 @@ from tests.test_predictor import copy_version
 async def nobody(_scope: Scope, _receive: Receive, _send: Send) -> None:
     """Answer nothing: what stands behind the entrance is not asked here."""
     raise AssertionError("only resources are asked")
+
+
+def nothing(spec: Spec) -> Call:
+    """Make a call of a model that is not asked here: the entrance knows the models by their calls."""
+
+    async def run(_: object) -> None:
+        raise AssertionError("only resources are asked")
+
+    return Call(spec.name, "nothing", "", spec.rows, bodies.answer(spec), spec.example, run)
 
 
 @dataclass(frozen=True)
@@ -41,7 +51,8 @@ class World:
     def get(self, path: str, method: str = "GET") -> httpx.Response:
         """Ask for a path as a client would."""
         routes = Resources(self.specs, self.home, self.journal).routes()
-        app = Entrance(app=nobody, calls={}, resources=routes, max_body_bytes=1, max_in_flight=1)
+        calls = {call.path: call for call in map(nothing, self.specs.values())}
+        app = Entrance(app=nobody, calls=calls, resources=routes, max_body_bytes=1, max_in_flight=1)
 
         async def ask() -> httpx.Response:
             transport = httpx.ASGITransport(app)
@@ -364,6 +375,36 @@ def test_only_reading_is_allowed(world: World, path: str, method: str) -> None:
 
     assert 405 == answer.status_code
     assert "GET, HEAD" == answer.headers["allow"]
+
+
+@pytest.mark.parametrize(
+    ("path", "model", "reason"),
+    [
+        ("/iris/monitoring?window=bad", "iris", "invalid"),
+        ("/iris/runs/x", "iris", "not_found"),
+        ("/models/iris?limit=x", "iris", "invalid"),
+        ("/nope/monitoring?window=bad", "", "not_found"),
+        ("/models/nope", "", "not_found"),
+        ("/models?limit=x", "", "invalid"),
+    ],
+)
+def test_a_refusal_is_counted_under_the_model_that_the_path_names(
+    world: World, path: str, model: str, reason: str
+) -> None:
+    """Where there is such a model: names that strangers think of add no series."""
+
+    def counted() -> dict[tuple[str, str], float]:
+        samples = next(iter(metrics.REFUSED.collect())).samples
+        return {(s.labels["model"], s.labels["reason"]): s.value for s in samples if "_total" in s.name}
+
+    before = counted()
+    world.get(path)
+    after = counted()
+
+    assert {(model, reason): 1} == {
+        key: value - before.get(key, 0) for key, value in after.items() if value != before.get(key, 0)
+    }
+    assert {"", *world.specs} >= {name for name, _ in after.keys() - before.keys()}
 
 
 @pytest.mark.parametrize(

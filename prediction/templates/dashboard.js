@@ -259,7 +259,7 @@ function tell(said) {
     line.append(element("span", name), meter, element("span", percent(p), "note right"));
     shown.push(line);
   }
-  for (const warning of said.warnings) shown.push(element("p", `${warning.loc[0]}: ${warning.msg}`, "warn"));
+  for (const warning of said.warnings) shown.push(element("p", `${called(warning.loc[0])}: ${warning.msg}`, "warn"));
   shown.push(element("p", `by ${said.version}, id ${said.prediction_id}`, "note mono"));
   if (said.prediction_id) shown.push(labels(said));
   byId("answer").replaceChildren(...shown);
@@ -285,6 +285,16 @@ function labels(said) {
   return form;
 }
 
+// A feature is called as its field is.
+function called(name) {
+  return byId("predict").elements[name]?.closest("label").querySelector("span").firstChild.textContent.trim() ?? name;
+}
+
+// The server speaks of JSON; where it takes null, a form has a field that is left empty.
+function inForm(message) {
+  return message.replace(/ or null$/, ", or left empty");
+}
+
 function mark(form, lines, names) {
   byId("answer").replaceChildren(...lines.map((line) => element("p", line, "error")));
   const fields = names.map((name) => form.elements[name]).filter(Boolean);
@@ -300,14 +310,14 @@ async function predict(form) {
   for (const field of fields) field.removeAttribute("aria-invalid");
   for (const field of fields) field.removeAttribute("aria-describedby");
   const mistyped = fields.filter((field) => field.validity.badInput).map((field) => field.name);
-  if (mistyped.length) return mark(form, mistyped.map((name) => `${name}: is not a number`), mistyped);
+  if (mistyped.length) return mark(form, mistyped.map((name) => `${called(name)} is not a number`), mistyped);
   const options = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(row(form)) };
   try {
     const answer = await fetch(path("predict"), options);
     const said = await answer.json();
     if (!form.isConnected) return; // another model was chosen meanwhile
     if (answer.ok) return tell(said);
-    const lines = said.detail.map((each) => `${each.loc.join(" ")}: ${each.msg}`);
+    const lines = said.detail.map((each) => `${called(each.loc[0])} ${inForm(each.msg)}`);
     mark(form, lines.length ? lines : [said.error], said.detail.map((each) => each.loc[0]));
   } catch {
     mark(form, ["the server does not answer"], []);
