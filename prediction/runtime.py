@@ -236,11 +236,18 @@ class Runtime:
             metrics.LOAD_FAILURES.labels(name).inc()
             words = str(error) if isinstance(error, Error) else f"{type(error).__name__}: {error}"
             if self._told.get(tag) != words:
-                _log.error("%s is not served: %s", name, words)
+                _log.error("%s is not served, %s: %s", tag, self._instead(name), words)
             self._told[tag] = words
             return None
         self._told.pop(tag, None)
         return loaded
+
+    def _instead(self, name: str) -> str:
+        """Say what answers in the place of a version that can't be loaded."""
+        serving = self._serving.get(name)
+        if serving is None:
+            return "and the champions before it are tried"
+        return f"and {serving.predictor.version.version} goes on answering"
 
     def _load_last_good(self, name: str, champion: Promotion) -> Predictor | None:
         tried = {champion.to_version}

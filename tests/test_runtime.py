@@ -425,6 +425,22 @@ def test_the_champions_own_reason_is_told_and_logged_once(
     assert 2 == len(caplog.records)
 
 
+def test_the_log_names_what_is_not_served_and_what_is(
+    served: Runtime, home: Path, journal: Journal, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The model is served all the while, by the version before."""
+    served.start()
+    old, champion = version_of(served), another(home)
+    promote(journal, champion)
+    (champion.path / store.ONNX).unlink()
+
+    with caplog.at_level("ERROR", logger="bentoml.prediction"):
+        served.follow()
+
+    said = f"iris:{champion.version} is not served, and {old} goes on answering: "
+    assert any(said in record.message for record in caplog.records)
+
+
 def test_a_worker_tells_what_it_can_t_serve(served: Runtime, home: Path, journal: Journal) -> None:
     """It is listed with no version, so that nobody thinks that all is well."""
     damage(store.newest(home, "iris"))
