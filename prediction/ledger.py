@@ -36,6 +36,13 @@ def _get(home: Path, model: str, version: str) -> store.Version:
         raise UnknownVersion(f"{error}: {known}") from error
 
 
+def _get_before(home: Path, model: str, before: Promotion) -> store.Version:
+    try:
+        return store.get(home, model, before.to_version)
+    except UnknownVersion as error:
+        raise UnknownVersion(f"{error}: promote another version instead") from error
+
+
 def rollback(journal: Journal, home: Path, model: str, by: str, reason: str) -> Promotion:
     """Go back to the champion before.
 
@@ -47,7 +54,7 @@ def rollback(journal: Journal, home: Path, model: str, by: str, reason: str) -> 
     with staging.locked(home):
         while True:
             before = journal.champion_before(model)
-            store.verify(store.get(home, model, before.to_version), before.digest)
+            store.verify(_get_before(home, model, before), before.digest)
             promotion = journal.rollback(model, before, by, reason)
             if promotion is not None:
                 return promotion

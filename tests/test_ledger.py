@@ -91,6 +91,18 @@ def test_rollback_after_a_new_promotion_returns_from_that(home: Path, journal: J
     assert first == ledger.rollback(journal, home, "iris", "me", "worse").to_version
 
 
+def test_rollback_to_a_version_that_is_gone_says_what_to_do(home: Path, journal: Journal) -> None:
+    """Another version can be promoted; the champion stays."""
+    first, second = champion(journal), another_version(home)
+    ledger.promote(journal, home, "iris", second, "me", "better")
+    store.delete(home, "iris", first)
+
+    with pytest.raises(UnknownVersion, match=f"{first} is not in the model store: promote another"):
+        ledger.rollback(journal, home, "iris", "me", "worse")
+
+    assert second == champion(journal)
+
+
 def test_rollback_to_a_damaged_version_is_refused(home: Path, journal: Journal) -> None:
     """The champion stays when the one before is no longer whole."""
     first, second = champion(journal), another_version(home)
