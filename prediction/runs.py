@@ -229,7 +229,8 @@ def interrupt_silent(journal: Journal) -> None:
     with journal.database.read() as connection:
         if not connection.scalar(sa.select(sa.func.count()).where(silent)):
             return
-    values = {"status": "interrupted", "finished_us": now_us(), "step": "its process died"}
+    step = sa.func.substr(runs.c.step, 1, 200) + ": its process died"
+    values = {"status": "interrupted", "finished_us": now_us(), "step": step}
     with journal.database.write(durable=True, patience_ms=ADMIN_PATIENCE_MS) as connection:
         connection.execute(runs.update().where(silent).values(**values))
 

@@ -96,6 +96,17 @@ def test_a_silent_run_is_interrupted_and_the_next_one_starts(journal: Journal) -
     assert not runs.beat(journal, run.run_id, "still here", 0.9)
 
 
+def test_a_silent_run_tells_at_which_step_it_died(journal: Journal) -> None:
+    """What it did last may be why: the step stays."""
+    run, _ = runs.request(journal, "iris", False)
+    runs.beat(journal, run.run_id, "fit on 114 rows", 0.5)
+    silence(journal, run)
+
+    runs.interrupt_silent(journal)
+
+    assert "fit on 114 rows: its process died" == runs.get(journal, "iris", run.run_id).step
+
+
 def test_promotion_ends_run_and_changes_champion_together(journal: Journal) -> None:
     """The ledger tells the verdict's sentence."""
     run, _ = runs.request(journal, "iris", False)
