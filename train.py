@@ -12,7 +12,7 @@ from rich.table import Table
 from models_store import catalog, store
 from models_store.errors import Error
 from models_store.spec import Spec
-from prediction import errors, retraining, settings, training
+from prediction import errors, home, retraining, settings, training
 from prediction.journal import Journal
 
 
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
         if options.missing:
             specs = [spec for spec in specs if not store.versions(configured.home, spec.name)]
         if options.promote and specs:  # before hours of training are lost on a journal that fails
-            configured.home.mkdir(parents=True, exist_ok=True)
+            home.make(configured.home)
             journal.migrate()
         for spec in specs:
             candidate = _train(console, spec, options.seed)

@@ -18,6 +18,9 @@ MAX_ERRORS = 100_000
 
 MAX_ERRORS_A_ROW = 10
 
+SPLIT_IT = "rows in a batch: split it"
+"""What is said of an array that is too long, and understood by who sends the next one."""
+
 Row = TypeVar("Row", bound=BaseModel)
 
 
@@ -97,7 +100,7 @@ class Validator(Generic[Row]):
         elif kind == "list_type":
             message = "send an array of rows"
         elif kind == "too_long" and not expected:
-            message = f"at most {item['ctx']['max_length']} rows in a batch: split it"
+            message = f"at most {item['ctx']['max_length']} {SPLIT_IT}"
         elif kind == "missing" and expected:
             message = f"is required: {expected}"
         elif kind == "extra_forbidden":

@@ -166,8 +166,16 @@ class Journal:
             with self.database.write(durable=True, patience_ms=ADMIN_PATIENCE_MS) as connection:
                 if _champion_before(connection, model) != before:
                     return None
-                known = before.to_version, before.digest, by, reason, before.data_digest
-                return append(connection, model, *known, is_rollback=True)
+                return append(
+                    connection,
+                    model,
+                    before.to_version,
+                    before.digest,
+                    by,
+                    reason,
+                    before.data_digest,
+                    is_rollback=True,
+                )
         except IntegrityError:  # another host took the position between our read and our write
             return None
 

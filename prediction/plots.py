@@ -53,10 +53,8 @@ def _middles(edges: list[str]) -> list[str]:
 def _labelled(found: list[Proportion]) -> Figure:
     """Draw intervals as bars: a band between two lines would need two points in a row to be seen."""
     return {
+        **_curve(found, lambda item: [item["n"], item["low"], item["high"]]),
         "name": "accuracy by labels, its 95 % interval",
-        "y": _each(found, lambda item: item["value"]),
-        "mode": "lines+markers",
-        "connectgaps": False,
         "line": {"color": "--live", "width": 2},
         "marker": {"size": 6},
         "error_y": {
@@ -67,21 +65,27 @@ def _labelled(found: list[Proportion]) -> Figure:
             "thickness": 1,
             "width": 3,
         },
-        "customdata": _each(found, lambda item: [item["n"], item["low"], item["high"]]),
         "hovertemplate": "%{y:.1%} (%{customdata[1]:.1%} to %{customdata[2]:.1%}, n = %{customdata[0]})",
     }
 
 
 def _estimated(found: list[Proportion]) -> Figure:
     return {
+        **_curve(found, lambda item: [item["n"]]),
         "name": "estimate without labels",
+        "line": {"color": "--trained", "width": 2, "dash": "dot"},
+        "marker": {"size": 3},
+        "hovertemplate": "%{y:.1%} (n = %{customdata[0]} sampled)",
+    }
+
+
+def _curve(found: list[Proportion], told: Callable[[dict[str, Any]], list[Any]]) -> Figure:
+    """Draw values, with gaps where there are none, and what is told of each."""
+    return {
         "y": _each(found, lambda item: item["value"]),
         "mode": "lines+markers",
         "connectgaps": False,
-        "line": {"color": "--trained", "width": 2, "dash": "dot"},
-        "marker": {"size": 3},
-        "customdata": _each(found, lambda item: [item["n"]]),
-        "hovertemplate": "%{y:.1%} (n = %{customdata[0]} sampled)",
+        "customdata": _each(found, told),
     }
 
 

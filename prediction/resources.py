@@ -66,7 +66,7 @@ class Resources:
         before_id = _parameter("before", "query")
         window = _parameter("window", "query")
         window["schema"]["default"] = monitoring.DEFAULT_WINDOW
-        return _describe(
+        return _operations(
             {
                 "/models": ("Every model, its champion and its versions", bodies.ModelStates, [limit]),
                 "/models/{model}": (
@@ -269,7 +269,7 @@ def _id(request: Request, name: str) -> str | None:
     return raw
 
 
-def _describe(
+def _operations(
     routes: dict[str, tuple[str, Any, list[dict[str, Any]]]], protected: set[str]
 ) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
     """Describe GETs as OpenAPI, from the summary, the answer's type and the parameters of each."""

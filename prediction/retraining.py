@@ -232,8 +232,9 @@ def _retrain(plan: Plan, run: Run, report: training.Report) -> None:
     saved = training.save(candidate, plan.home, report, notes=notes)
     report("promote")
     told = verdict.as_dict()
-    made = saved.version, saved.digest, rows, told, saved.data_digest
-    outcome = runs.promote(journal, run, champion.position, *made)
+    outcome = runs.promote(
+        journal, run, champion.position, saved.version, saved.digest, rows, told, saved.data_digest
+    )
     if outcome == "promoted":
         prune_versions(plan.home, journal, spec.name, plan.keep_versions)
         return

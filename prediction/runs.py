@@ -211,8 +211,9 @@ def promote(
             with journal.database.write(durable=True, patience_ms=ADMIN_PATIENCE_MS) as connection:
                 if not connection.execute(mine.values(**values)).rowcount:
                     return "cancelled"
-                known = version, digest, "retrain", verdict["sentence"], data_digest
-                entry = append(connection, run.model, *known)
+                entry = append(
+                    connection, run.model, version, digest, "retrain", verdict["sentence"], data_digest
+                )
                 if entry.position != judged_against + 1:
                     raise _Overtaken
                 return "promoted"

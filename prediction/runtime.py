@@ -77,8 +77,9 @@ def prepare(
     journal.migrate()
     for name in specs:
         newest = store.newest(home, name)
-        known = newest.version, newest.digest, "server", "first start", newest.data_digest
-        first = journal.promote_first(name, *known)
+        first = journal.promote_first(
+            name, newest.version, newest.digest, "server", "first start", newest.data_digest
+        )
         if first:
             _log.info("%s: champion is %s (first start)", name, newest.version)
     if promote_baked:
@@ -98,8 +99,14 @@ def _promote_new(journal: Journal, version: store.Version) -> None:
     """Promote a version unless it was champion before: going back from it must last."""
     known = {entry.to_version for entry in journal.promotions(version.model, limit=1_000_000)}
     if version.version not in known:
-        made = version.version, version.digest, "server", "came with the image", version.data_digest
-        journal.promote(version.model, *made)
+        journal.promote(
+            version.model,
+            version.version,
+            version.digest,
+            by="server",
+            reason="came with the image",
+            data_digest=version.data_digest,
+        )
         _log.info("%s: champion is %s (came with the image)", version.model, version.version)
 
 

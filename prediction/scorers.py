@@ -20,6 +20,7 @@ from bentoml.exceptions import BentoMLException
 from models_store import store
 from models_store.errors import InvalidInput, UnknownVersion
 from models_store.spec import Spec
+from models_store.validation import SPLIT_IT
 from prediction import home, predictor, settings
 from prediction.errors import JournalBusy, ServerFailed
 from prediction.frames import Rows
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
 CHUNK_ROWS = 65_536
 CALL_ROWS = 1_000
 """Rows of one call of a server, whose own limit is ten times that by default; less if it wants less."""
-
-SPLIT_IT = "rows in a batch: split it"
-"""What the server says in a 400 of too many rows, beside which it has others."""
 
 CALLS = 4
 """Calls of a server at a time."""

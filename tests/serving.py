@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,19 @@ def run(
         text=True,
         timeout=240,
         check=False,
+    )
+
+
+def interruptible(*command: str | Path, home: Path) -> subprocess.Popen[str]:
+    """Start a command of the environment that takes signals, though a shell's background ignores some."""
+    return subprocess.Popen(
+        command,
+        cwd=PROJECT,
+        env=environment(home),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
 
 

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from models_store import catalog, store
 from models_store.spec import Spec
 from models_store.store import Version
 from prediction.journal import Journal, Promotion
-from tests.serving import PROJECT, SHIPPED, environment, run
+from tests.serving import PROJECT, SHIPPED, interruptible, run
 
 LABELS = ["rows", "classes", "accuracy", "macro-F1", "log-loss", "seconds", "size", "served by"]
 
@@ -237,15 +236,7 @@ def test_a_seed_that_is_none_is_refused(seed: str, tmp_path: Path) -> None:
 
 def test_an_interrupted_training_leaves_nothing(tmp_path: Path) -> None:
     """One sentence, the exit code that shells know, and no version."""
-    process = subprocess.Popen(
-        ["python", "-u", "train.py", "penguins"],
-        cwd=PROJECT,
-        env=environment(tmp_path),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell's background ignores it
-    )
+    process = interruptible("python", "-u", "train.py", "penguins", home=tmp_path)
     assert process.stdout is not None
     while "fit on" not in process.stdout.readline():
         assert process.poll() is None

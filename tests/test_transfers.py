@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from tests import commands, databases
 from tests.commands import IRIS_FEATURES, Main, command, iris, label_all, read
 from tests.databases import record
 from tests.scoring import random_frame
-from tests.serving import PROJECT, Server, environment, run
+from tests.serving import PROJECT, Server, environment, interruptible, run
 
 postgres = databases.postgres
 journal_url = databases.journal_url
@@ -312,15 +311,8 @@ def test_an_interrupted_command_leaves_no_file(
     random_frame(specs["penguins"], 200_000).to_json(tmp_path / "rows.jsonl", orient="records", lines=True)
     folder = tmp_path / "out"
     folder.mkdir()
-    process = subprocess.Popen(
-        ["python", "-m", "prediction", "score", "penguins", tmp_path / "rows.jsonl", folder / "out.jsonl"],
-        cwd=PROJECT,
-        env=environment(home),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell's background ignores it
-    )
+    files = tmp_path / "rows.jsonl", folder / "out.jsonl"
+    process = interruptible("python", "-m", "prediction", "score", "penguins", *files, home=home)
     while not any(path.stat().st_size for path in folder.glob(".out.jsonl.*")):
         assert process.poll() is None
         time.sleep(0.01)
