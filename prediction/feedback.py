@@ -23,7 +23,10 @@ CHUNK_LABELS = 500
 """Labels of one transaction: about 0.1 s in which no prediction is recorded."""
 
 PAUSE_SECONDS = 0.005
-"""Between them: longer than others wait before they ask for the lock again."""
+"""Between them, at least: longer than others wait before they ask for the lock again."""
+
+PAUSE_SHARE = 0.1
+"""Of what a transaction took: where that is slow, so are those who wait for their turn."""
 
 QUERY_IDS = 500
 """Ids in one query: SQLite limits the parameters of a statement."""
@@ -91,7 +94,8 @@ def give(journal: Journal, model: str, labels: Sequence[Label]) -> list[str | Er
     answers: list[str | Error] = []
     for start in range(0, len(labels), CHUNK_LABELS):
         if start:
-            time.sleep(PAUSE_SECONDS)
+            time.sleep(max(PAUSE_SECONDS, PAUSE_SHARE * (time.monotonic() - began)))
+        began = time.monotonic()
         try:
             answers += _give(journal, model, labels[start : start + CHUNK_LABELS])
         except JournalUnavailable as error:

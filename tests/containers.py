@@ -164,8 +164,8 @@ def started(home: Path, image: str, volume: str, *options: str, name: str) -> It
 
 
 def remove(home: Path, name: str) -> None:
-    """Remove a container, if there is one."""
-    run(home, "podman", "rm", "--force", "--ignore", "--time", "1", name)
+    """Remove a container, if there is one: killed at once, as podman fails on one that ends just then."""
+    run(home, "podman", "rm", "--force", "--ignore", "--time", "0", name)
 
 
 def wait_ready(container: Container, began: float) -> None:
