@@ -80,7 +80,13 @@ Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 """What may go into the journal: PostgreSQL stores no NUL."""
 
 Reason = Annotated[
-    Text, Field(min_length=1, max_length=1000, description="Kept in the ledger; up to 1,000 characters.")
+    Text,
+    Field(
+        pattern=r"^[^\x00]*[^\s\x00][^\x00]*$",
+        min_length=1,
+        max_length=1000,
+        description="Kept in the ledger; up to 1,000 characters.",
+    ),
 ]
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -38,6 +39,11 @@ INTERRUPTED = 130
 
 TERMINATED = 143
 """And of what was told to end."""
+
+ENTRIES_SHOWN = 50
+"""Of a model's ledger."""
+
+REASON: TypeAdapter[str] = TypeAdapter(bodies.Reason)
 
 
 class _Terminated(BaseException):
@@ -115,10 +121,10 @@ def _parser() -> argparse.ArgumentParser:
     command = add("promote", promote, "make a version the champion")
     command.add_argument("model")
     command.add_argument("version")
-    command.add_argument("--reason", required=True)
+    command.add_argument("--reason", required=True, type=_reason)
     command = add("rollback", rollback, "go back to the champion before")
     command.add_argument("model")
-    command.add_argument("--reason", required=True)
+    command.add_argument("--reason", required=True, type=_reason)
     command = add("retrain", retrain, "train a candidate on dataset and feedback, and judge it")
     command.add_argument("model")
     command.add_argument("--force", action="store_true", help="although there are few new labels")
@@ -128,6 +134,14 @@ def _parser() -> argparse.ArgumentParser:
     command = add("restore", restore, "put a backup in the place of a SQLite journal")
     command.add_argument("file", type=Path)
     return parser
+
+
+def _reason(text: str) -> str:
+    """Read a reason as the admin calls take it."""
+    try:
+        return REASON.validate_python(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("give up to 1,000 characters of text, not only blanks") from None
 
 
 def prune(_: argparse.Namespace, configured: settings.Settings, journal: Journal) -> int:
@@ -147,19 +161,25 @@ def status(options: argparse.Namespace, configured: settings.Settings, journal: 
     console = Console()
     champions = journal.champions()
     for spec in catalog.select([options.model] if options.model else []):
-        champion = champions.get(spec.name)
-        workers = journal.workers(spec.name, now_us() - WORKER_SILENCE_US)
+        champion = champions[spec.name].to_version if spec.name in champions else ""
+        versions = store.versions(configured.home, spec.name)
+        workers = [row["version"] for row in journal.workers(spec.name, now_us() - WORKER_SILENCE_US)]
         table = Table(
             "version", "created", "served by", "accuracy", "", title=spec.name, title_justify="left"
         )
-        for version in store.versions(configured.home, spec.name):
-            is_champion = champion is not None and champion.to_version == version.version
-            served = sum(row["version"] == version.version for row in workers)
-            notes = ["champion"] * is_champion + [f"{served} worker{'s' * (served > 1)}"] * bool(served)
+        for version in versions:
+            served = workers.count(version.version)
+            notes = ["champion"] * (version.version == champion)
+            notes += [f"{served} worker{'s' * (served > 1)}"] * bool(served)
             accuracy = f"{version.metrics['accuracy']:.3f}"
             created = f"{version.created_at:%Y-%m-%d %H:%M:%S}"
             table.add_row(version.version, created, version.runtime, accuracy, ", ".join(notes))
+        if champion and champion not in {version.version for version in versions}:
+            table.add_row(champion, "", "", "", "champion, missing from the store")
         console.print(table)
+        astray = sorted({version or "nothing" for version in workers} - {champion})
+        if astray:
+            console.print(f"{spec.name}: a worker serves {', '.join(astray)}, and not the champion")
     return 0
 
 
@@ -183,11 +203,17 @@ def monitor(options: argparse.Namespace, configured: settings.Settings, journal:
 def history(options: argparse.Namespace, _: settings.Settings, journal: Journal) -> int:
     """Print the ledger."""
     (spec,) = catalog.select([options.model])
-    table = Table("at (UTC)", "from", "to", "by", "reason", title=spec.name, title_justify="left")
-    for entry in journal.promotions(spec.name, limit=50):
+    table = Table(title=spec.name, title_justify="left")
+    for name in ("at (UTC)", "version", "by"):  # what it was before stands in the line below
+        table.add_column(name, no_wrap=True)
+    table.add_column("reason", overflow="fold")
+    entries = journal.promotions(spec.name, limit=ENTRIES_SHOWN + 1)
+    for entry in entries[:ENTRIES_SHOWN]:
         at = bodies.iso(entry.at_us)[:19]
-        table.add_row(at, entry.from_version or "", entry.to_version, entry.by, escape(entry.reason))
+        table.add_row(at, entry.to_version, entry.by, escape(entry.reason))
     Console().print(table)
+    if len(entries) > ENTRIES_SHOWN:
+        print(f"the newest {ENTRIES_SHOWN} entries; there are older ones")
     return 0
 
 

@@ -92,9 +92,10 @@ def give(journal: Journal, model: str, labels: Sequence[Label]) -> list[str | Er
         When none was taken.
     """
     answers: list[str | Error] = []
+    took = 0.0
     for start in range(0, len(labels), CHUNK_LABELS):
         if start:
-            time.sleep(max(PAUSE_SECONDS, PAUSE_SHARE * (time.monotonic() - began)))
+            time.sleep(max(PAUSE_SECONDS, PAUSE_SHARE * took))
         began = time.monotonic()
         try:
             answers += _give(journal, model, labels[start : start + CHUNK_LABELS])
@@ -103,6 +104,7 @@ def give(journal: Journal, model: str, labels: Sequence[Label]) -> list[str | Er
                 raise
             answers += [error] * (len(labels) - start)
             break
+        took = time.monotonic() - began
     return answers
 
 

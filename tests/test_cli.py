@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from models_store import catalog
-from prediction import cli, home
+from prediction import bodies, cli, home
 from prediction.journal import Journal, now_us
 from prediction.retention import DAY_US
 from tests import commands, databases
@@ -147,6 +147,18 @@ def test_missing_arguments_are_misuse(arguments: list[str], capsys: pytest.Captu
     assert "usage: python -m prediction" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("reason", ["", "   ", "a\0b", "\udcff", "x" * 1001])
+def test_a_reason_that_is_none_is_misuse(reason: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Blanks, bytes that are no text, and more than the ledger keeps are refused as over HTTP."""
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["rollback", "iris", "--reason", reason])
+
+    assert 2 == caught.value.code
+    assert "--reason: give up to 1,000 characters" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="reason"):
+        bodies.Rollback(reason=reason)
+
+
 def test_restore_is_refused_while_the_home_is_locked(
     main: Main, journal: Journal, journal_url: str, tmp_path: Path
 ) -> None:
@@ -235,6 +247,36 @@ def test_status_and_history_tell_what_is_served(
         assert version in status
         assert model != "iris" or (version in history and reason in history)
     assert len(ledger) == status.count("champion")
+
+
+def test_status_tells_what_is_amiss(main: Main, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A champion that the store lacks, and workers that serve another version or none."""
+    monkeypatch.setenv("COLUMNS", "200")
+    journal.promote("iris", "goneaway", "d" * 64, "admin", "because")
+    journal.report_worker("host", 1, {"iris": ("goneaway", 0)})
+    _, well, _ = main("status", "iris")
+    journal.report_worker("host", 2, {"iris": ("older", 0)})
+    journal.report_worker("host", 3, {"iris": ("", 0)})
+    _, amiss, _ = main("status", "iris")
+
+    (line,) = (line for line in well.splitlines() if "goneaway" in line)
+    assert "champion, missing from the store" in line
+    assert "and not the champion" not in well
+    assert amiss.endswith("iris: a worker serves nothing, older, and not the champion\n")
+
+
+def test_history_can_be_read_in_eighty_columns(main: Main, journal: Journal) -> None:
+    """Time and version stand in one piece, and that there is more than is shown is told."""
+    for number in range(51):
+        journal.promote("iris", f"p7cwx3xgy6tw6{number:03}", "d" * 64, "command line", "better " * 20)
+
+    code, output, _ = main("history", "iris")
+
+    lines = output.splitlines()
+    assert (0, "the newest 50 entries; there are older ones") == (code, lines[-1])
+    assert all(any(f"p7cwx3xgy6tw6{number:03}" in line for line in lines) for number in range(1, 51))
+    assert "\u2026" not in output
+    assert max(map(len, lines)) <= 80
 
 
 @pytest.mark.parametrize(("workers", "words"), [(1, "champion, 1 worker "), (2, "champion, 2 workers ")])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -16,12 +18,16 @@ from models_store import store
 from models_store.spec import Spec
 from prediction import feedback, predictor, retraining, runs, tables, training
 from prediction.journal import Journal, now_us
+from prediction.runs import Run
 from tests.serving import PROJECT, environment, run
 from tests.timing import eventually
 
 
 def learn(home: Path, spec: Spec, rows: int) -> Journal:
-    """Record predictions of the dataset's own rows, each with its true label."""
+    """Record predictions of the dataset's own rows, each with its true label.
+
+    Which of them are held out is drawn by their ids, so these are always the same.
+    """
     journal = Journal(f"sqlite:///{home / 'journal.db'}")
     version = store.newest(home, spec.name)
     answering = predictor.load(spec, version, version.digest)
@@ -31,7 +37,10 @@ def learn(home: Path, spec: Spec, rows: int) -> Journal:
         spec.rows.object({name: round(values[row] + 0.01, 3) for name, values in columns.items()})
         for row in range(rows)
     ]
-    predictions = answering.predict(picked)
+    predictions = [
+        answer._replace(prediction_id=str(UUID(int=number)))
+        for number, answer in enumerate(answering.predict(picked))
+    ]
     writer = journal.writer()
     writer.insert(predictions)
     writer.close()
@@ -41,6 +50,12 @@ def learn(home: Path, spec: Spec, rows: int) -> Journal:
     ]
     assert {"recorded"} == set(feedback.give(journal, spec.name, given))
     return journal
+
+
+def retrain(home: Path, journal: Journal, spec: Spec, min_outcomes: int = 50) -> Run:
+    """Retrain in this process."""
+    run, _ = runs.request(journal, spec.name, force=min_outcomes == 0)
+    return retraining.execute(retraining.Plan(spec, home, journal, min_outcomes, 10), run)
 
 
 def test_a_retraining_in_the_foreground_promotes(home: Path, specs: dict[str, Spec]) -> None:
@@ -62,19 +77,21 @@ def test_a_retraining_in_the_foreground_promotes(home: Path, specs: dict[str, Sp
 
 def test_labels_count_once(home: Path, specs: dict[str, Spec]) -> None:
     """After a retraining, the labels that it learnt are no longer new."""
-    learn(home, specs["iris"], rows=120)
-    run("python", "-m", "prediction", "retrain", "iris", home=home)
+    journal = learn(home, specs["iris"], rows=120)
+    assert "promoted" == retrain(home, journal, specs["iris"]).status
 
-    again = run("python", "-m", "prediction", "retrain", "iris", home=home)
+    again = retrain(home, journal, specs["iris"])
 
-    assert 1 == again.returncode
-    assert "rejected: 0 new labels" in again.stdout
+    assert "rejected" == again.status
+    assert again.verdict is not None
+    assert "rejected: 0 new labels" in again.verdict["sentence"]
 
 
 def test_labels_of_a_fresh_journal_are_new(home: Path, specs: dict[str, Spec]) -> None:
     """Its labels are numbered from 1 again, which does not make them those that a version has learnt."""
-    learn(home, specs["iris"], rows=120).close()
-    run("python", "-m", "prediction", "retrain", "iris", home=home)
+    journal = learn(home, specs["iris"], rows=120)
+    assert "promoted" == retrain(home, journal, specs["iris"]).status
+    journal.close()
     for path in home.glob("journal.db*"):
         path.unlink()
     journal = Journal(f"sqlite:///{home / 'journal.db'}")
@@ -82,12 +99,11 @@ def test_labels_of_a_fresh_journal_are_new(home: Path, specs: dict[str, Spec]) -
     version = store.newest(home, "iris")
     journal.promote_first("iris", version.version, version.digest, by="test", reason="first start")
     journal.close()
-    learn(home, specs["iris"], rows=60)
+    journal = learn(home, specs["iris"], rows=60)
 
-    done = run("python", "-m", "prediction", "retrain", "iris", home=home)
+    ended = retrain(home, journal, specs["iris"])
 
-    assert 0 == done.returncode, done.stdout + done.stderr
-    assert done.stdout.startswith("promoted")
+    assert "promoted" == ended.status, ended
 
 
 def test_a_flood_weighs_no_more_than_the_dataset(specs: dict[str, Spec]) -> None:
@@ -151,10 +167,9 @@ def test_what_the_spec_no_longer_takes_is_left_out(home: Path, specs: dict[str, 
         renamed = labels.update().where(labels.c.prediction_id == ids[1])
         connection.execute(renamed.values(label="alba"))
 
-    done = run("python", "-m", "prediction", "retrain", "iris", home=home)
+    ended = retrain(home, journal, specs["iris"])
 
-    assert 0 == done.returncode, done.stdout + done.stderr
-    (ended,) = runs.latest(journal, "iris", 1)
+    assert "promoted" == ended.status, ended
     assert ended.rows is not None
     assert 2 == ended.rows["of_another_schema"]
 
@@ -198,13 +213,29 @@ def test_a_loss_that_grew_over_several_runs_is_noticed(home: Path, specs: dict[s
     """A version that was retrained remembers the best log-loss before it; one of `train.py` begins anew."""
     journal = learn(home, specs["iris"], rows=120)
     first = store.newest(home, "iris")
-    assert 0 == run("python", "-m", "prediction", "retrain", "iris", home=home).returncode
+    assert "promoted" == retrain(home, journal, specs["iris"]).status
 
     second = store.get(home, "iris", journal.champions()["iris"].to_version)
 
     assert "best_log_loss" not in first.metadata
     losses = [version.metrics["log_loss"] for version in (first, second)]
     assert min(losses) == pytest.approx(second.metadata["best_log_loss"])
+
+
+def test_old_versions_are_pruned_and_what_is_needed_stays(home: Path, specs: dict[str, Spec]) -> None:
+    """The champion, its predecessor and what a worker serves outlive the rest."""
+    journal = Journal(f"sqlite:///{home / 'journal.db'}")
+    first = store.newest(home, "iris").version
+    saved = [training.save(training.train(specs["iris"], seed), home) for seed in range(1, 7)]
+    for version in saved[2:4]:
+        journal.promote("iris", version.version, version.digest, by="test", reason="because")
+    journal.report_worker("here", 1, {"iris": (saved[0].version, now_us())})
+    names = [version.version for version in saved]
+
+    gone = retraining.prune_versions(home, journal, "iris", keep=1)
+
+    assert sorted([first, names[1], names[4]]) == sorted(gone)
+    assert {names[0], *names[2:4], names[5]} == {each.version for each in store.versions(home, "iris")}
 
 
 PRIORITY = """
@@ -298,33 +329,51 @@ def test_a_champion_made_meanwhile_stays(home: Path, specs: dict[str, Spec]) -> 
 KILLED_AT = """
 import os, signal, sys
 from pathlib import Path
+import onnxruntime, pandas, skl2onnx, sklearn.linear_model  # once for all
 from models_store import catalog
 from prediction import retraining, runs
 from prediction.journal import Journal
 
-home, wanted = Path(sys.argv[1]), sys.argv[2]
+def retrain(home, wanted):
+    journal = Journal(f"sqlite:///{home / 'journal.db'}")
+    run, _ = runs.request(journal, "iris", True)
+
+    def watch(step):
+        if step.startswith(wanted):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    retraining.execute(retraining.Plan(spec, home, journal, 0, 10), run, watch=watch)
+
 spec = catalog.load()["iris"]
-journal = Journal(f"sqlite:///{home / 'journal.db'}")
-run, _ = runs.request(journal, "iris", True)
-
-def watch(step):
-    if step.startswith(wanted):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-retraining.execute(retraining.Plan(spec, home, journal, 0, 10), run, watch=watch)
+for step in retraining.STEPS:
+    process = os.fork()
+    if process == 0:
+        retrain(Path(sys.argv[1], step), step)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
 """
 
 
+@pytest.fixture(scope="module")
+def killed(trained_home: Path, specs: dict[str, Spec], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a home for each step, in which a process that retrained was killed as it began."""
+    homes = tmp_path_factory.mktemp("killed")
+    for step in retraining.STEPS:
+        learn(Path(shutil.copytree(trained_home, homes / step, symlinks=True)), specs["iris"], 30).close()
+    done = run("python", "-c", KILLED_AT, str(homes), home=homes)
+    assert [str(-signal.SIGKILL)] * len(retraining.STEPS) == done.stdout.split(), done.stderr
+    return homes
+
+
 @pytest.mark.parametrize("step", retraining.STEPS)
-def test_a_run_killed_at_any_step_harms_nothing(step: str, home: Path, specs: dict[str, Spec]) -> None:
+def test_a_run_killed_at_any_step_harms_nothing(
+    step: str, killed: Path, trained_home: Path, specs: dict[str, Spec]
+) -> None:
     """Store and champion are whole, the run is interrupted once it is silent, and the next one runs."""
-    journal = learn(home, specs["iris"], 30)
-    before = journal.champions()["iris"]
+    home = killed / step
+    journal = Journal(f"sqlite:///{home / 'journal.db'}")
 
-    killed = run("python", "-c", KILLED_AT, str(home), step, home=home)
-
-    assert -signal.SIGKILL == killed.returncode, killed.stderr
-    assert before == journal.champions()["iris"]
+    assert store.newest(trained_home, "iris").version == journal.champions()["iris"].to_version
     for version in store.versions(home, "iris"):
         store.verify(version, version.digest)
     (dead,) = runs.latest(journal, "iris", limit=1)
@@ -333,9 +382,7 @@ def test_a_run_killed_at_any_step_harms_nothing(step: str, home: Path, specs: di
         connection.execute(sa.update(tables.runs).values(beat_us=now_us() - runs.QUEUED_US - 1))
     runs.interrupt_silent(journal)
     assert "interrupted" == runs.get(journal, "iris", dead.run_id).status
-    plan = retraining.Plan(specs["iris"], home, journal, min_outcomes=0, keep_versions=10)
-    following, _ = runs.request(journal, "iris", force=True)
-    assert retraining.execute(plan, following).status in ("promoted", "rejected")
+    assert retrain(home, journal, specs["iris"], min_outcomes=0).status in ("promoted", "rejected")
     assert {".lock"} == {path.name for path in (home / "staging").iterdir()}
 
 
