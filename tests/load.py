@@ -32,17 +32,20 @@ class Request:
 
 @dataclass
 class Load:
-    """Clients that predict and label without a pause, each one model; every fourth predicts batches.
+    """Clients that predict and label, each one model; every fourth predicts batches.
 
     Parameters
     ----------
     clients
         How many, each in a thread of its own.
+    pause_seconds
+        What each waits between its rounds.
     """
 
     server: Server
     specs: dict[str, Spec]
     clients: int = 4
+    pause_seconds: float = 0.01
     requests: list[Request] = field(default_factory=list)
     predicted: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The answers that were given, by their prediction id."""
@@ -93,7 +96,7 @@ class Load:
     def _ask(self, stop: threading.Event, number: int) -> None:
         spec = list(self.specs.values())[number % len(self.specs)]
         client = httpx.Client(base_url=self.server.url, timeout=20)
-        while not stop.is_set():
+        while not stop.wait(self.pause_seconds):
             try:
                 if number % 4 == 0:
                     self._predict(client, spec.name, "predict_batch", [spec.example] * BATCH_ROWS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -51,8 +51,14 @@ class Shown:
     seconds: list[float] = field(default_factory=list)
 
 
-def swap_under_load(home: Path, swaps: int, workers: int = 4) -> Shown:
-    """Swap the champion of iris over and over while clients predict, and check every answer."""
+def swap_under_load(home: Path, swaps: int, workers: int = 4, pause_seconds: float = 0.0) -> Shown:
+    """Swap the champion of iris over and over while clients predict, and check every answer.
+
+    Parameters
+    ----------
+    pause_seconds
+        What each client waits between its requests.
+    """
     spec = catalog.load()["iris"]
     versions = [store.newest(home, "iris")]
     versions += [
@@ -64,7 +70,7 @@ def swap_under_load(home: Path, swaps: int, workers: int = 4) -> Shown:
     shown, stop = Shown(), threading.Event()
     bodies = [row.model_dump() for row in rows]
     with Server(home, workers=workers, admin_token=TOKEN) as running:
-        ask = partial(_ask, running.url, spec, bodies, expected, shown, stop)
+        ask = partial(_ask, running.url, spec, bodies, expected, shown, partial(stop.wait, pause_seconds))
         threads = [threading.Thread(target=ask) for _ in range(CLIENTS)]
         for thread in threads:
             thread.start()
@@ -102,10 +108,10 @@ def _ask(
     bodies: Sequence[dict[str, float]],
     expected: dict[str, np.ndarray],
     shown: Shown,
-    stop: threading.Event,
+    is_over: Callable[[], bool],
 ) -> None:
     with httpx.Client(base_url=url, timeout=30) as client:
-        while not stop.is_set():
+        while not is_over():
             number = random.randrange(len(bodies))
             answer = client.post(f"/{spec.name}/predict", json=bodies[number])
             shown.requests += 1

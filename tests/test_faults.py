@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,8 @@ import psutil
 import pytest
 
 from models_store.spec import Spec
+from prediction import backups, retention
+from prediction.journal import Journal
 from tests import databases
 from tests.databases import KINDS, PASSWORD, Postgres, query
 from tests.load import Load
@@ -426,11 +428,11 @@ def test_four_workers_share_one_sqlite_file(
     """Under full load, feedback, a backup and a prune included, every answer is 200."""
     home = Path(shutil.copytree(trained_home, tmp_path / "home", symlinks=True))
     with Server(home, workers=4) as server:
-        load = Load(server, specs, clients=8)
-        with load.running():
-            for command in (["backup", str(tmp_path / "copy.db")], ["prune"]):
-                done = run("python", "-m", "prediction", *command, home=home)
-                assert 0 == done.returncode, done.stderr
+        load = Load(server, specs, clients=8, pause_seconds=0.0)
+        with load.running(), closing(Journal(f"sqlite:///{home / 'journal.db'}")) as journal:
+            backups.backup(journal.database, tmp_path / "copy.db")
+            load.go_on()
+            assert 0 == sum(retention.prune(journal, days=1))
             load.go_on(300)
         assert "locked" not in server.read_log()
 
@@ -591,7 +593,7 @@ def test_a_full_disk_is_503_until_there_is_room(
     """With no room for the journal: 503 at once, /livez answers; once there is room, all is well."""
     home = Path(shutil.copytree(trained_home, tmp_path / "home", symlinks=True))
     url = f"sqlite:///{disk.folder / 'journal.db'}"
-    with Server(home, database_url=url) as server:
+    with Server(home, workers=1, database_url=url) as server:
         acknowledged = [predict(server, row) for _ in range(100)]
         requests = requests_of(server, row, acknowledged[0])
         disk.fill(server)

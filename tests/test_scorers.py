@@ -17,14 +17,14 @@ import pytest
 from models_store import store
 from models_store.errors import InvalidInput, UnknownVersion
 from models_store.spec import Spec
-from prediction import batch
+from prediction import batch, training
 from prediction.errors import ServerFailed
 from prediction.frames import Rows
 from prediction.journal import Journal
 from prediction.scorers import ServerScorer
 from tests import scoring
 from tests.scoring import probabilities, random_frame
-from tests.serving import Server, free_port, run
+from tests.serving import Server, free_port
 
 RANDOM_ROWS = 100_000
 
@@ -137,8 +137,7 @@ def test_another_version_answers_when_it_is_named(
 ) -> None:
     """One that is not the champion."""
     first = store.newest(home, "iris").version
-    assert 0 == run("python", "train.py", "iris", "--seed", "3", "--no-promote", home=home).returncode
-    second = store.newest(home, "iris").version
+    second = training.save(training.train(specs["iris"], seed=3), home).version
     frame = specs["iris"].load()[0]
 
     assert {first} == set(batch.score("iris", frame)["version"])
@@ -176,14 +175,13 @@ def promote_once_it_answers(server: Server, version: str) -> None:
 def test_a_file_is_scored_across_a_swap(home: Path, specs: dict[str, Spec]) -> None:
     """Each row names the version that answered it, and has that version's numbers."""
     first = store.newest(home, "penguins").version
-    assert 0 == run("python", "train.py", "penguins", "--seed", "5", "--no-promote", home=home).returncode
-    second = store.newest(home, "penguins").version
+    second = training.save(training.train(specs["penguins"], seed=5), home).version
     frame = random_frame(specs["penguins"], 20_000)
     expected = {
         each: probabilities(batch.score("penguins", frame, version=each), specs["penguins"])
         for each in (first, second)
     }
-    with Server(home, admin_token="a-token-of-tests") as running:
+    with Server(home, workers=1, admin_token="a-token-of-tests") as running:
         swap = threading.Thread(target=promote_once_it_answers, args=(running, second))
         swap.start()
         found = pd.concat([batch.score("penguins", frame, server=running.url) for _ in range(2)])
