@@ -5,6 +5,8 @@ PORT = 3000
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
+# Or every process would compile what it imports, where PYTHONDONTWRITEBYTECODE is set as it is in many images.
+export UV_COMPILE_BYTECODE := 1
 ENGINE ?= $(firstword $(foreach name,podman docker buildah,$(if $(shell command -v $(name)),$(name))))
 URL := http://$(HOST):$(PORT)
 

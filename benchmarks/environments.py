@@ -24,7 +24,8 @@ def make(folder: Path, requirements: Sequence[str]) -> None:
         return
     shutil.rmtree(folder, ignore_errors=True)
     _uv("venv", "--quiet", "--python", sys.executable, str(folder))
-    _uv("pip", "install", "--quiet", "--python", str(folder / "bin" / "python"), *requirements)
+    python = str(folder / "bin" / "python")
+    _uv("pip", "install", "--quiet", "--compile-bytecode", "--python", python, *requirements)
     mark.write_text(wanted)
 
 

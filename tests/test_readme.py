@@ -61,7 +61,7 @@ def started(
     script: str, cwd: Path, home: Path, output: Path, **settings: Any
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a script as one types it, and end it by Ctrl+C."""
-    variables = environment(home, **{"workers": 2, **settings})
+    variables = environment(home, **{"workers": 1, **settings})
     variables["PATH"] = os.environ["PATH"]  # the project's environment is for the script to find
     for name in ("HOST", "PORT", "PYTHON"):  # make would take them
         variables.pop(name, None)
