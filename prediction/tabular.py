@@ -98,7 +98,12 @@ def kind(path: Path) -> str:
 
 def _read_csv(path: Path) -> Iterator[list[Row]]:
     with path.open(newline="", encoding="utf-8-sig") as file:
-        yield from chunks(_cells(csv.DictReader(file)))
+        try:
+            yield from chunks(_cells(csv.DictReader(file, strict=True)))
+        except csv.Error as error:
+            if "end of data" not in str(error):
+                raise
+            raise ValueError("a quotation mark is left open in a row, which has no end") from error
 
 
 def _cells(reader: csv.DictReader[str]) -> Iterator[Row]:

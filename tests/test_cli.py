@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import subprocess
 from contextlib import closing
 from pathlib import Path
 
@@ -17,30 +15,12 @@ from prediction.retention import DAY_US
 from tests import commands, databases
 from tests.commands import IRIS_FEATURES, Main, command, iris
 from tests.databases import PASSWORD, Postgres, record
-from tests.serving import PROJECT, Server, environment
+from tests.serving import Server
 
 postgres = databases.postgres
 journal_url = databases.journal_url
 journal = databases.journal
 main = commands.main
-
-
-def on_a_terminal(folder: Path, *arguments: str) -> tuple[int, str, str]:
-    """Run a command whose errors go to a terminal; return exit code, output, and what was shown."""
-    here, there = os.openpty()
-    process = subprocess.Popen(
-        ["python", "-m", "prediction", *arguments],
-        cwd=PROJECT,
-        env=environment(folder) | {"TERM": "xterm"},
-        stdout=subprocess.PIPE,
-        stderr=there,
-        text=True,
-    )
-    output, _ = process.communicate(timeout=60)
-    os.close(there)
-    with os.fdopen(here, errors="replace") as terminal:
-        shown = os.read(terminal.fileno(), 100_000).decode()
-    return process.returncode, output, shown
 
 
 # ------------------------------------------------------------------------- through real processes

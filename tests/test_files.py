@@ -7,37 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from models_store.errors import InvalidInput
 from models_store.spec import Spec
-from prediction import files, frames
+from prediction import files
 from prediction.files import Source
-from prediction.frames import Rows
-
-IRIS = {"sepal_length_cm": 5.1, "sepal_width_cm": 3.5, "petal_length_cm": 1.4, "petal_width_cm": 0.2}
-PENGUIN = {"island": "Biscoe", "flipper_length_mm": 217.0}
-
-
-def write(path: Path, rows: list[dict[str, Any]]) -> Path:
-    """Write rows as the name says."""
-    if path.suffix == ".csv":
-        pd.DataFrame(rows).to_csv(path, index=False)
-    elif path.suffix == ".jsonl":
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    else:
-        pd.DataFrame(rows).to_parquet(path)
-    return path
-
-
-def read(path: Path, spec: Spec, chunk_rows: int = 100) -> list[Rows]:
-    """Read and validate a file."""
-    found, first = [], 1
-    for chunk in Source(path, spec, chunk_rows):
-        found.append(frames.validate(spec, chunk, first))
-        first += frames.length(chunk)
-    return found
+from tests.scoring import IRIS, PENGUIN, read, write
 
 
 @pytest.mark.parametrize("kind", [".csv", ".jsonl", ".parquet"])

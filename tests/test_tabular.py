@@ -194,6 +194,8 @@ MALFORMED = {
     "more cells than columns.csv": b"name,size\na,1,2\n",
     "fewer cells than columns.csv": b"name,size\na\n",
     "another encoding.csv": "name\nmäßig\n".encode("latin-1"),
+    "an open quotation mark.csv": b'name,size\na,1\n"b,2\nc,3\n',
+    "more after a quotation.csv": b'name,size\n"a"b,1\n',
     "an endless cell.csv": b"name\n" + b"x" * 200_000,
     "no JSON.jsonl": b"name: setosa\n",
     "no object.jsonl": b'["setosa"]\n',
