@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -162,6 +162,8 @@ class Part:
         Probabilities, shape (n, k).
     best_log_loss
         The lowest log-loss on these rows of the champions since somebody last trained by hand, nats.
+    is_feedback
+        Whether clients gave the labels, any of which may be wrong: no single row decides then.
     """
 
     name: str
@@ -169,6 +171,16 @@ class Part:
     champion: NDArray[np.float64]
     candidate: NDArray[np.float64]
     best_log_loss: float = float("inf")
+    is_feedback: bool = False
+
+    def without(self, row: int) -> Part:
+        """Return it without one of its rows."""
+        return replace(
+            self,
+            labels=np.delete(self.labels, row),
+            champion=np.delete(self.champion, row, axis=0),
+            candidate=np.delete(self.candidate, row, axis=0),
+        )
 
 
 @dataclass(frozen=True)
@@ -205,7 +217,8 @@ def gate(parts: Sequence[Part], classes: tuple[str, ...], rules: GateRules) -> V
     On each part: the spec's metric and log-loss within their tolerances, each class's recall above the
     floor (or not below the champion's, where that is lower), and McNemar's exact test: the candidate is
     not wrong significantly more often than the champion where just one of them is right. A rule that
-    has fewer than `min_rows` rows does not vote.
+    has fewer than `min_rows` rows does not vote; nor, on a part of feedback, does one that would not
+    say no if any single row were left out. The test of McNemar reckons with chance by itself.
 
     Parameters
     ----------
@@ -230,6 +243,31 @@ def gate(parts: Sequence[Part], classes: tuple[str, ...], rules: GateRules) -> V
 
 
 def _judge(part: Part, classes: tuple[str, ...], rules: GateRules) -> Iterator[Rule]:
+    found = list(_compare(part, classes, rules))
+    failed = {rule.name for rule in found if rule.passed is False and rule.p is None}
+    hanging: set[str] = set()  # on a single row
+    if part.is_feedback and failed:
+        for row in _loudest(part, classes):
+            others = _compare(part.without(row), classes, rules)
+            hanging |= failed - {rule.name for rule in others if rule.passed is False}
+    for rule in found:
+        yield replace(rule, passed=None) if rule.name in hanging else rule
+
+
+def _loudest(part: Part, classes: tuple[str, ...]) -> Iterable[int]:
+    """Return the rows that may speak loudest against the candidate, by any figure.
+
+    A metric or a recall depends on a row by its label and the two answers alone; of all rows that
+    share these, the one whose log-loss rose most stands for them.
+    """
+    truth = np.array([classes.index(label) for label in part.labels])
+    rows = np.arange(len(truth))
+    old, new = (np.clip(each[rows, truth], 1e-15, 1.0) for each in (part.champion, part.candidate))
+    alike = list(zip(truth, part.champion.argmax(axis=1), part.candidate.argmax(axis=1), strict=True))
+    return {alike[row]: int(row) for row in np.argsort(old / new)}.values()
+
+
+def _compare(part: Part, classes: tuple[str, ...], rules: GateRules) -> Iterator[Rule]:
     if not len(part.labels):
         return
     old = metrics(part.labels, part.champion, classes)

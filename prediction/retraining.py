@@ -307,6 +307,7 @@ def _judge(
                     champion=champion.score(columns),
                     candidate=np.asarray(answers, np.float64),
                     best_log_loss=best_log_loss if name == "dataset" else inf,
+                    is_feedback=name == "feedback",
                 )
             )
     return evaluate.gate(parts, spec.classes, spec.gate)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -103,6 +105,51 @@ def test_the_dataset_must_have_a_say() -> None:
 
     assert not verdict.promote
     assert "too few held-out rows of the dataset" in verdict.sentence
+
+
+def of_feedback(champion_wrong: int, candidate_wrong: int, n: int = 12) -> Part:
+    """Make a part whose labels clients gave."""
+    return replace(part(champion_wrong, candidate_wrong, n, "feedback"), is_feedback=True)
+
+
+def test_no_single_label_of_a_client_decides() -> None:
+    """It may be wrong: on few rows it would fail every rule but the test that reckons with chance."""
+    one = gate([part(2, 2), of_feedback(0, 1)], CLASSES, RULES)
+    vouched_for = gate([part(2, 2), part(0, 1, 12, "feedback")], CLASSES, RULES)
+
+    silent = [rule.name for rule in one.rules if rule.passed is None]
+    expected = ["macro-F1", "log-loss", *(f"recall of {name}" for name in CLASSES)]
+    assert [f"feedback {figure}" for figure in expected] == silent
+    assert one.promote
+    assert "too few rows for feedback macro-F1 (12), feedback log-loss (12)" in one.sentence
+    assert not vouched_for.promote
+
+
+def test_two_labels_of_clients_decide() -> None:
+    """On as few rows."""
+    verdict = gate([part(2, 2), of_feedback(0, 2)], CLASSES, RULES)
+
+    assert not verdict.promote
+    assert "feedback macro-F1 fell from 1.00 to 0.83 on 12 rows" in verdict.sentence
+
+
+@pytest.mark.parametrize("figure", ["macro-F1", "log-loss", "recall of c"])
+@pytest.mark.parametrize("lost", [2, 3, 6])
+@pytest.mark.parametrize("seed", range(3))
+def test_what_hangs_on_a_row_is_found_by_few(figure: str, lost: int, seed: int) -> None:
+    """Leaving out the loudest rows says the same as leaving out each."""
+    draw = np.random.default_rng(seed)
+    labels = [CLASSES[row % 3] for row in range(45)]
+    old, new = (0.7 * answers(labels, wrong) + 0.3 * draw.dirichlet([1, 1, 1], 45) for wrong in (0, lost))
+    one = Part("feedback", np.array(labels, object), old, new, is_feedback=True)
+    plain = replace(one, is_feedback=False)
+
+    def passed(part: Part) -> bool | None:
+        return rule(gate([part], CLASSES, GateRules(recall_floor=0.95)), f"feedback {figure}").passed
+
+    whole, without_one = passed(plain), {passed(plain.without(row)) for row in range(45)}
+
+    assert passed(one) is (None if whole is False and without_one != {False} else whole)
 
 
 def test_rules_that_did_not_vote_are_named() -> None:
