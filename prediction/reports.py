@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.markup import escape
@@ -30,8 +30,12 @@ def html(values: dict[str, Any]) -> str:
     return pages.render("report.html", **values)
 
 
-def _table(title: str, *columns: str) -> Table:
-    return Table(*columns, title=title, title_justify="left")
+def _table(title: str, *columns: str, wrapped: Sequence[str] = ()) -> Table:
+    """Make a table that fits into 80 columns, because some of its own may be wrapped."""
+    table = Table(title=title, title_justify="left")
+    for name in columns:
+        table.add_column(name, no_wrap=name not in wrapped, overflow="fold")
+    return table
 
 
 def _share(found: dict[str, Any] | None) -> str:
@@ -42,12 +46,16 @@ def _share(found: dict[str, Any] | None) -> str:
 
 def _versions(health: dict[str, Any]) -> Table:
     title = f"{health['model']}, the last {health['window']}: {health['predictions']} predictions"
-    table = _table(title, "version", "predictions", "labels", "accuracy", "macro-F1", "estimate, no labels")
+    table = _table(
+        title,
+        *("version", "predictions", "labels", "accuracy", "macro-F1", "estimate, no labels"),
+        wrapped=("accuracy", "estimate, no labels"),
+    )
     for item in health["versions"]:
         is_champion = item["version"] == health["champion"]
         f1 = "-" if item["macro_f1"] is None else f"{item['macro_f1']:.3f}"
         table.add_row(
-            item["version"] + (" (champion)" if is_champion else ""),
+            item["version"] + ("\n(champion)" if is_champion else ""),
             str(item["predictions"]),
             str(item["outcomes"]),
             _share(item["accuracy"]),
@@ -58,7 +66,10 @@ def _versions(health: dict[str, Any]) -> Table:
 
 
 def _classes(title: str, item: dict[str, Any]) -> Table:
-    table = _table(f"{title}: by class", "class", "predicted", "recall", *map(escape, item["confusion"]))
+    names = [escape(name) for name in item["confusion"]]
+    table = _table(
+        f"{title}: by class", "class", "predicted", "recall", *names, wrapped=("class", "recall", *names)
+    )
     for name, share in item["classes"].items():
         row = [str(rows) for rows in item["confusion"][name].values()]
         table.add_row(escape(name), str(share["predictions"]), _share(item["recall"].get(name)), *row)
@@ -67,15 +78,21 @@ def _classes(title: str, item: dict[str, Any]) -> Table:
 
 
 def _drift(title: str, item: dict[str, Any]) -> Table:
-    table = _table(f"{title}: drift", "feature", "state", "test", "statistic", "p", "PSI", "rows")
+    table = _table(
+        f"{title}: drift",
+        *("feature", "state", "test, statistic", "p", "PSI", "rows"),
+        wrapped=("state", "test, statistic"),
+    )
+    table.columns[1].max_width = len("no drift ")  # leaves room for the longest test
     for found in item["drift"]:
         state = pages.found(found["state"])
         if found["rows_needed"]:
             state += f": {found['rows_needed']} more rows"
-        figures = ("-",) * 3
+        figures = (found["test"], "-", "-")
         if found["p"] is not None:
-            figures = f"{found['statistic']:.3f}", pages.p_value(found["p"]), f"{found['psi']:.3f}"
-        table.add_row(found["name"], state, found["test"], *figures, str(found["rows"]))
+            statistic = f"{found['test']} {found['statistic']:.3f}"
+            figures = statistic, pages.p_value(found["p"]), f"{found['psi']:.3f}"
+        table.add_row(found["name"], state, *figures, str(found["rows"]))
     table.caption = (
         "no drift found is no proof that there is none; PSI is larger by chance where rows are few"
     )

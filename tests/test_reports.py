@@ -37,10 +37,10 @@ def fill(journal: Journal, home: Path, spec: Spec) -> str:
     return version.version
 
 
-def printed(health: dict[str, object]) -> str:
-    """Return the tables as a wide terminal shows them."""
+def printed(health: dict[str, object], width: int = 160) -> str:
+    """Return the tables as a terminal shows them."""
     written = StringIO()
-    console = Console(width=160, file=written)
+    console = Console(width=width, file=written)
     for table in reports.tables(health):
         console.print(table)
     return written.getvalue()
@@ -54,13 +54,23 @@ def test_tables_say_what_the_figures_say(
     health = monitoring.health(specs["iris"], trained_home, journal, monitoring.window("24h"))
     shown = printed(health)
 
-    assert f"{version} (champion)" in shown
+    assert re.search(rf"{version} .* 80 .*\n.*\(champion\)", shown)
     assert "1.000 (0.839 to 1.000, n = 20)" in shown
-    assert re.search(r"sepal_width_cm .*no drift found .*Kolmogorov-Smirnov", shown)
+    assert re.search(r"sepal_width_cm .*no drift .*Kolmogorov-Smirnov", shown)
     assert "PSI is larger by chance where rows are few" in " ".join(shown.split())
     assert re.search(r"petal_width_cm .*drifted .*Kolmogorov-Smirnov .*< 0.001", shown)
     assert re.search(r"setosa .* n = \d+\)", shown)
     assert "data quality of 80 rows" in shown
+
+
+def test_eighty_columns_are_enough(trained_home: Path, journal: Journal, specs: dict[str, Spec]) -> None:
+    """Versions, features and tests stand there in one piece."""
+    version = fill(journal, trained_home, specs["iris"])
+    shown = printed(monitoring.health(specs["iris"], trained_home, journal, monitoring.window("24h")), 80)
+
+    assert max(map(len, shown.splitlines())) <= 80
+    assert re.search(rf"^│ {version} +│ 80  ", shown, re.MULTILINE)
+    assert re.search(r"^│ sepal_length_cm │ no drift  │ Kolmogorov-Smirnov +│", shown, re.MULTILINE)
 
 
 def test_what_was_refused_is_told_with_its_time() -> None:

@@ -1,0 +1,43 @@
+"""`docs/lesson.md`: its blocks, one after the other, show what the page says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.serving import PROJECT, free_port
+from tests.test_readme import blocks, copy_project, started, wait_ready
+
+PAGE = PROJECT / "docs" / "lesson.md"
+FLOWERS = re.compile(r"^450 flowers, (\d+)% of them as labelled, by version (\w+)$", re.MULTILINE)
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def test_the_lesson_shows_the_loop(tmp_path: Path) -> None:
+    """Worse on other flowers, better once retrained; wrong labels are rejected; the old one comes back."""
+    port, project = free_port(), copy_project(tmp_path / "project")
+    log, shown = tmp_path / "first.log", tmp_path / "second.log"
+    flowers = project / "docs" / "flowers.py"
+    flowers.write_text(flowers.read_text().replace(":3000", f":{port}"))
+    make, *others = (
+        block.replace("/tmp/lesson", str(tmp_path / "home")).replace(":3000", f":{port}")
+        for block in blocks(PAGE, "sh")
+    )
+    with started(f"{make.strip()} PORT={port}", project, tmp_path / "home", log) as server:
+        wait_ready(f"http://127.0.0.1:{port}", server, log)
+        with started("\n".join(others), project, tmp_path / "home", shown) as terminal:
+            code = terminal.wait(timeout=240)
+
+    told = shown.read_text()
+    assert 0 == code, told
+    (worse, first), (better, second), (_, third) = FLOWERS.findall(told)
+    assert int(worse) < int(better) - 5
+    assert first != second == third
+    assert "promoted: not worse on any rule" in told
+    assert re.search(r'"status":"rejected".*"sentence":"rejected: [^"]*dataset log-loss rose', told)
+    assert f"{first} is the champion again; it was {second}" in told
+    assert "until we know" in told
+    assert re.search(rf"{first} .*champion", told)
