@@ -175,7 +175,7 @@ class Promotion(BaseModel):
 
 def request_validator(kind: type[Request], subject: str) -> Validator[Any]:
     """Make the validator of a small body."""
-    names: dict[Any, str] = {bool: "true or false", str: "a text, not empty and without NUL characters"}
+    names: dict[Any, str] = {bool: "true or false", str: "a text, not blank and without NUL characters"}
     expected = {
         name: f"{names[field.annotation]}. {field.description}" for name, field in kind.model_fields.items()
     }
