@@ -379,7 +379,7 @@ def test_labels_given_at_once_are_counted_once(journal: Journal, journal_url: st
 
     def count() -> None:
         while not counting.wait(0.01):
-            roll_up(journal)
+            insist(lambda: roll_up(journal))
 
     thread = threading.Thread(target=count)
     thread.start()
