@@ -19,6 +19,8 @@ def main() -> None:
     parser.add_argument("--wrong", type=float, default=0.0, help="share of labels that are drawn by lot")
     parser.add_argument("--url", default="http://127.0.0.1:3000")
     options = parser.parse_args()
+    if not (0 < options.rows <= 10_000 and 0 <= options.wrong <= 1):
+        parser.error("give 1 to 10,000 flowers, and a share from 0 to 1")
 
     draw, data = np.random.default_rng(), load_iris()
     rows = draw.integers(len(data.target), size=options.rows)

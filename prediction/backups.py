@@ -43,13 +43,17 @@ def restore(database: Database, source: Path) -> None:
     Raises
     ------
     InvalidInput
-        When the file is no whole journal, or somebody has the old one open; that stays.
+        When the file is no whole journal, or has a log beside it, as a journal that was copied while in
+        use; or when somebody has the old one open, which stays.
     JournalTooNew
         When a newer release wrote it; the old one stays.
     """
     _check(database, source, "pg_restore")
     if not database.file.parent.is_dir():
         raise InvalidInput(f"{database.file.parent} is no folder: make it first")
+    log = Path(f"{source}-wal")
+    if log.exists() and log.stat().st_size:
+        raise InvalidInput(f"{source} is no backup, but half of a journal: the rest is in {log.name}")
     with _draft(database.file) as draft:
         try:
             shutil.copyfile(source, draft)

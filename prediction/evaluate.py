@@ -123,7 +123,7 @@ def expected_accuracy(confidences: Sequence[float]) -> Proportion | None:
 
 
 def scores(confusion: dict[tuple[str, str], int], classes: Sequence[str]) -> Scores | None:
-    """Judge predictions by their labels; None for no rows.
+    """Judge predictions by their labels; None for no rows of these classes.
 
     Parameters
     ----------
@@ -147,6 +147,8 @@ def scores(confusion: dict[tuple[str, str], int], classes: Sequence[str]) -> Sco
         found = wilson(hits, true)
         if found is not None:
             recall[name] = found
+    if not f1:  # all rows are of classes that the spec had once
+        return None
     return Scores(accuracy, sum(f1) / len(f1), recall)
 
 
@@ -185,7 +187,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Rule:
-    """What one rule of the gate says. `passed` is None where there are too few rows to say it.
+    """What one rule of the gate says. `passed` is None where too few rows say it, or one row alone.
 
     `champion` and `candidate` are the figures compared, on `n` rows; `p` that of a test, if any.
     """
@@ -237,8 +239,11 @@ def gate(parts: Sequence[Part], classes: tuple[str, ...], rules: GateRules) -> V
         return Verdict(False, "rejected: too few held-out rows of the dataset to judge by", found)
     compared = [rule for rule in found if rule.passed and rule.name.endswith("log-loss")]
     words = ", ".join(f"{rule.name} {rule.champion:.3f} -> {rule.candidate:.3f}" for rule in compared)
-    silent = [f"{rule.name} ({rule.n})" for rule in found if rule.passed is None]
-    words += f"; too few rows for {', '.join(silent)}" if silent else ""
+    silent = [rule for rule in found if rule.passed is None]
+    few = [f"{rule.name} ({rule.n})" for rule in silent if rule.n < rules.min_rows]
+    hanging = [f"{rule.name} ({rule.n})" for rule in silent if rule.n >= rules.min_rows]
+    words += f"; too few rows for {', '.join(few)}" if few else ""
+    words += f"; a single row against {', '.join(hanging)}" if hanging else ""
     return Verdict(True, f"promoted: not worse on any rule ({words})", found)
 
 
@@ -246,9 +251,10 @@ def _judge(part: Part, classes: tuple[str, ...], rules: GateRules) -> Iterator[R
     found = list(_compare(part, classes, rules))
     failed = {rule.name for rule in found if rule.passed is False and rule.p is None}
     hanging: set[str] = set()  # on a single row
+    one_fewer = replace(rules, min_rows=rules.min_rows - 1)  # or none could say no on just as many
     if part.is_feedback and failed:
         for row in _loudest(part, classes):
-            others = _compare(part.without(row), classes, rules)
+            others = _compare(part.without(row), classes, one_fewer)
             hanging |= failed - {rule.name for rule in others if rule.passed is False}
     for rule in found:
         yield replace(rule, passed=None) if rule.name in hanging else rule

@@ -152,9 +152,11 @@ def take_process(journal: Journal, run: Run, leave: Callable[[str], None] = in_s
     """
 
     def stop(number: int, _: object) -> None:
-        runs.finish(journal, run.run_id, "interrupted", "its process was told to stop")
-        leave("interrupted")
-        os._exit(128 + number)
+        try:
+            runs.finish(journal, run.run_id, "interrupted", "its process was told to stop")
+            leave("interrupted")
+        finally:  # also if the journal fails: whoever finds no beat marks the run
+            os._exit(128 + number)
 
     os.nice(NICENESS)
     if os.getsid(0) == os.getpid():  # the group is its own, and nobody's terminal
@@ -196,7 +198,10 @@ def execute(
         except Exception as error:
             _log.exception("retraining %s failed", plan.spec.name)
             runs.finish(journal, run.run_id, "failed", f"{type(error).__name__}: {error}")
-    return runs.get(journal, plan.spec.name, run.run_id)
+    ended = runs.get(journal, plan.spec.name, run.run_id)
+    if ended.status == "promoted":  # without the heart, which ends what goes on after its run
+        prune_versions(plan.home, journal, plan.spec.name, plan.keep_versions)
+    return ended
 
 
 def _retrain(plan: Plan, run: Run, report: training.Report) -> None:
@@ -236,7 +241,6 @@ def _retrain(plan: Plan, run: Run, report: training.Report) -> None:
         journal, run, champion.position, saved.version, saved.digest, rows, told, saved.data_digest
     )
     if outcome == "promoted":
-        prune_versions(plan.home, journal, spec.name, plan.keep_versions)
         return
     store.delete(plan.home, spec.name, saved.version)
     if outcome == "cancelled":

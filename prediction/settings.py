@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     journal_days: int = Field(
         default=365,
         ge=1,
+        le=36_500,
         description="Days that predictions without feedback are kept; those with it, ten times that.",
     )
     workers: int | None = Field(

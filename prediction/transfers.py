@@ -24,7 +24,7 @@ LABELS_CHUNK = 1_000
 def export(options: argparse.Namespace, _: Settings, journal: Journal) -> int:
     """Write outcomes into a file, as far as they fit what the spec says now."""
     (spec,) = catalog.select([options.model])
-    since_us = now_us() - duration.parse(options.since) if options.since else 0
+    since_us = now_us() - duration.parse(options.since) if options.since is not None else 0
     columns, unfit = _outcome_columns(spec), 0
     with tabular.writer(options.file, columns) as file, progress.bar() as shown:
         task = shown.add_task("exporting", total=None)

@@ -151,6 +151,16 @@ def test_what_is_no_backup_is_refused(sqlite_journal: Journal, tmp_path: Path, n
     assert {"journal.db", "backups"} == visible(tmp_path)
 
 
+def test_a_copy_with_its_log_is_refused(sqlite_journal: Journal, tmp_path: Path) -> None:
+    """What was copied from under a server has its newest rows in the log."""
+    copy = tmp_path / "copy.db"
+    backups.backup(sqlite_journal.database, copy)
+    Path(f"{copy}-wal").write_bytes(b"rows")
+
+    with pytest.raises(InvalidInput, match=r"half of a journal: the rest is in copy\.db-wal"):
+        backups.restore(sqlite_journal.database, copy)
+
+
 def test_a_journal_that_somebody_uses_is_not_replaced(sqlite_journal: Journal, tmp_path: Path) -> None:
     """What others wrote into it afterwards would be lost, whatever home they are on."""
     backups.backup(sqlite_journal.database, tmp_path / "copy.db")

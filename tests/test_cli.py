@@ -102,6 +102,7 @@ def test_what_can_t_be_done_is_one_sentence(main: Main, journal: Journal, tmp_pa
     """A span that is none, a folder that is missing, a version that does not exist: exit code 1."""
     for arguments, words in [
         (["export", "iris", str(tmp_path / "a.csv"), "--since", "soon"], "is no span of time"),
+        (["export", "iris", str(tmp_path / "a.csv"), "--since", ""], "is no span of time"),
         (["export", "iris", str(tmp_path / "missing" / "a.csv")], "can't be written"),
         (["export", "iris", str(tmp_path / "a.txt")], "the name must end with .csv"),
         (["backup", str(tmp_path / "missing" / "a.db")], "can't be written"),

@@ -192,6 +192,7 @@ def test_no_rows_have_no_share() -> None:
     assert evaluate.wilson(0, 0) is None
     assert evaluate.expected_accuracy([]) is None
     assert evaluate.scores({}, ("a", "b")) is None
+    assert evaluate.scores({("once", "once"): 3}, ("a", "b")) is None
 
 
 def test_scores_are_those_of_scikit_learn() -> None:

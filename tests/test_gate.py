@@ -121,8 +121,17 @@ def test_no_single_label_of_a_client_decides() -> None:
     expected = ["macro-F1", "log-loss", *(f"recall of {name}" for name in CLASSES)]
     assert [f"feedback {figure}" for figure in expected] == silent
     assert one.promote
-    assert "too few rows for feedback macro-F1 (12), feedback log-loss (12)" in one.sentence
+    assert "a single row against feedback macro-F1 (12), feedback log-loss (12)" in one.sentence
+    assert "too few rows for feedback recall of a (4)" in one.sentence
     assert not vouched_for.promote
+
+
+def test_just_enough_rows_of_feedback_can_say_no() -> None:
+    """Though one fewer would be too few."""
+    verdict = gate([part(2, 2), of_feedback(0, 4, n=10)], CLASSES, GateRules(significance=0.0))
+
+    assert rule(verdict, "feedback macro-F1").passed is False
+    assert rule(verdict, "feedback log-loss").passed is False
 
 
 def test_two_labels_of_clients_decide() -> None:

@@ -19,6 +19,7 @@ from models_store.spec import Spec
 from prediction import feedback, predictor, retraining, runs, tables, training
 from prediction.journal import Journal, now_us
 from prediction.runs import Run
+from tests import databases
 from tests.serving import PROJECT, environment, run
 from tests.timing import eventually
 
@@ -272,6 +273,37 @@ def test_serving_goes_first(own_session: bool, tmp_path: Path) -> None:
     assert str(min(19, os.nice(0) + 10)) == own
     assert (after == before) is not own_session
     assert after.endswith("nice 10") or not own_session
+
+
+TOLD_TO_STOP = """
+import sys, time
+from prediction import retraining, runs
+from prediction.journal import Journal
+
+journal = Journal(sys.argv[1])
+journal.migrate()
+retraining.take_process(journal, runs.request(journal, "iris", True)[0])
+print("ready", flush=True)
+while True:
+    try:
+        time.sleep(60)
+    except Exception:
+        pass
+"""
+
+
+def test_a_run_that_is_told_to_stop_ends_without_its_journal(tmp_path: Path) -> None:
+    """Whatever the main thread makes of errors."""
+    url = f"sqlite:///{tmp_path / 'journal.db'}"
+    process = subprocess.Popen(
+        [sys.executable, "-c", TOLD_TO_STOP, url], cwd=PROJECT, stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdout is not None
+        assert "ready\n" == process.stdout.readline()
+        with databases.locked(url):
+            process.send_signal(signal.SIGTERM)
+            assert 128 + signal.SIGTERM == process.wait(30)
 
 
 CANCELLED_AT = """
