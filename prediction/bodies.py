@@ -80,7 +80,7 @@ Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 """What may go into the journal: PostgreSQL stores no NUL."""
 
 Reason = Annotated[
-    Text,
+    str,
     Field(
         pattern=r"^[^\x00]*[^\s\x00][^\x00]*$",
         min_length=1,
@@ -122,7 +122,7 @@ class Rollback(Request):
 
 
 class Rule(BaseModel):
-    """One comparison of champion and candidate; `passed` is null where rows were too few."""
+    """One comparison of champion and candidate; `passed` is null where too few rows say it, or just one."""
 
     name: str
     passed: bool | None

@@ -8,10 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from models_store import catalog, store
 from models_store.errors import Error, InvalidInput
@@ -42,8 +40,6 @@ TERMINATED = 143
 
 ENTRIES_SHOWN = 50
 """Of a model's ledger."""
-
-REASON: TypeAdapter[str] = TypeAdapter(bodies.Reason)
 
 
 class _Terminated(BaseException):
@@ -139,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
 def _reason(text: str) -> str:
     """Read a reason as the admin calls take it."""
     try:
-        return REASON.validate_python(text)
+        return bodies.Rollback(reason=text).reason
     except ValueError:
         raise argparse.ArgumentTypeError("give up to 1,000 characters of text, not only blanks") from None
 
@@ -164,9 +160,8 @@ def status(options: argparse.Namespace, configured: settings.Settings, journal: 
         champion = champions[spec.name].to_version if spec.name in champions else ""
         versions = store.versions(configured.home, spec.name)
         workers = [row["version"] for row in journal.workers(spec.name, now_us() - WORKER_SILENCE_US)]
-        table = Table(
-            "version", "created", "served by", "accuracy", "", title=spec.name, title_justify="left"
-        )
+        columns = ("version", "created", "served by", "accuracy", "")
+        table = reports.narrow(spec.name, *columns, wrapped=columns[1:])
         for version in versions:
             served = workers.count(version.version)
             notes = ["champion"] * (version.version == champion)
@@ -203,10 +198,8 @@ def monitor(options: argparse.Namespace, configured: settings.Settings, journal:
 def history(options: argparse.Namespace, _: settings.Settings, journal: Journal) -> int:
     """Print the ledger."""
     (spec,) = catalog.select([options.model])
-    table = Table(title=spec.name, title_justify="left")
-    for name in ("at (UTC)", "version", "by"):  # what it was before stands in the line below
-        table.add_column(name, no_wrap=True)
-    table.add_column("reason", overflow="fold")
+    columns = ("at (UTC)", "version", "by", "reason")  # what it was before stands in the line below
+    table = reports.narrow(spec.name, *columns, wrapped=["reason"])
     entries = journal.promotions(spec.name, limit=ENTRIES_SHOWN + 1)
     for entry in entries[:ENTRIES_SHOWN]:
         at = bodies.iso(entry.at_us)[:19]

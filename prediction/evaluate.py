@@ -52,10 +52,8 @@ def metrics(
     scikit-learn; macro-F1 is its mean over the classes that occur on either side. The recall of a
     class without a row is left out.
     """
-    index = {name: position for position, name in enumerate(classes)}
-    truth = np.array([index[label] for label in labels])
+    truth = _positions(labels, classes)
     predicted = probabilities.argmax(axis=1)
-    of_truth = probabilities[np.arange(len(truth)), truth]
     f1, recall = [], {}
     for position, name in enumerate(classes):
         true, said = truth == position, predicted == position
@@ -68,9 +66,18 @@ def metrics(
         rows=len(truth),
         accuracy=float((truth == predicted).mean()),
         macro_f1=float(np.mean(f1)),
-        log_loss=float(-np.log(np.clip(of_truth, 1e-15, 1.0)).mean()),
+        log_loss=float(-np.log(_of_truth(probabilities, truth)).mean()),
         recall=recall,
     )
+
+
+def _positions(labels: NDArray[np.object_], classes: tuple[str, ...]) -> NDArray[np.intp]:
+    index = {name: position for position, name in enumerate(classes)}
+    return np.array([index[label] for label in labels])
+
+
+def _of_truth(probabilities: NDArray[np.float64], truth: NDArray[np.intp]) -> NDArray[np.float64]:
+    return np.clip(probabilities[np.arange(len(truth)), truth], 1e-15, 1.0)
 
 
 @dataclass(frozen=True)
@@ -251,8 +258,8 @@ def _judge(part: Part, classes: tuple[str, ...], rules: GateRules) -> Iterator[R
     found = list(_compare(part, classes, rules))
     failed = {rule.name for rule in found if rule.passed is False and rule.p is None}
     hanging: set[str] = set()  # on a single row
-    one_fewer = replace(rules, min_rows=rules.min_rows - 1)  # or none could say no on just as many
     if part.is_feedback and failed:
+        one_fewer = replace(rules, min_rows=rules.min_rows - 1)  # or none could say no on just as many
         for row in _loudest(part, classes):
             others = _compare(part.without(row), classes, one_fewer)
             hanging |= failed - {rule.name for rule in others if rule.passed is False}
@@ -266,9 +273,8 @@ def _loudest(part: Part, classes: tuple[str, ...]) -> Iterable[int]:
     A metric or a recall depends on a row by its label and the two answers alone; of all rows that
     share these, the one whose log-loss rose most stands for them.
     """
-    truth = np.array([classes.index(label) for label in part.labels])
-    rows = np.arange(len(truth))
-    old, new = (np.clip(each[rows, truth], 1e-15, 1.0) for each in (part.champion, part.candidate))
+    truth = _positions(part.labels, classes)
+    old, new = (_of_truth(each, truth) for each in (part.champion, part.candidate))
     alike = list(zip(truth, part.champion.argmax(axis=1), part.candidate.argmax(axis=1), strict=True))
     return {alike[row]: int(row) for row in np.argsort(old / new)}.values()
 

@@ -30,7 +30,7 @@ def html(values: dict[str, Any]) -> str:
     return pages.render("report.html", **values)
 
 
-def _table(title: str, *columns: str, wrapped: Sequence[str] = ()) -> Table:
+def narrow(title: str, *columns: str, wrapped: Sequence[str] = ()) -> Table:
     """Make a table that fits into 80 columns, because some of its own may be wrapped."""
     table = Table(title=title, title_justify="left")
     for name in columns:
@@ -46,7 +46,7 @@ def _share(found: dict[str, Any] | None) -> str:
 
 def _versions(health: dict[str, Any]) -> Table:
     title = f"{health['model']}, the last {health['window']}: {health['predictions']} predictions"
-    table = _table(
+    table = narrow(
         title,
         *("version", "predictions", "labels", "accuracy", "macro-F1", "estimate, no labels"),
         wrapped=("accuracy", "estimate, no labels"),
@@ -67,7 +67,7 @@ def _versions(health: dict[str, Any]) -> Table:
 
 def _classes(title: str, item: dict[str, Any]) -> Table:
     names = [escape(name) for name in item["confusion"]]
-    table = _table(
+    table = narrow(
         f"{title}: by class", "class", "predicted", "recall", *names, wrapped=("class", "recall", *names)
     )
     for name, share in item["classes"].items():
@@ -78,7 +78,7 @@ def _classes(title: str, item: dict[str, Any]) -> Table:
 
 
 def _drift(title: str, item: dict[str, Any]) -> Table:
-    table = _table(
+    table = narrow(
         f"{title}: drift",
         *("feature", "state", "test, statistic", "p", "PSI", "rows"),
         wrapped=("state", "test, statistic"),
@@ -101,7 +101,7 @@ def _drift(title: str, item: dict[str, Any]) -> Table:
 
 def _quality(title: str, item: dict[str, Any]) -> Table:
     rows = item["quality"]["rows"]
-    table = _table(f"{title}: data quality of {rows} rows", "feature", "missing", "unlike training data")
+    table = narrow(f"{title}: data quality of {rows} rows", "feature", "missing", "unlike training data")
     for name, shares in item["quality"]["features"].items():
         table.add_row(name, f"{shares['missing']:.1%}", f"{shares['out_of_training_range']:.1%}")
     return table
@@ -110,7 +110,7 @@ def _quality(title: str, item: dict[str, Any]) -> Table:
 def _refused(health: dict[str, Any]) -> Table:
     since = pages.clock(health["refused_since"])
     title = f"{health['model']}: requests refused since {since} UTC, and invalid values by field"
-    table = _table(title, "reason", "field", "n")
+    table = narrow(title, "reason", "field", "n")
     for item in health["refused"]:
         table.add_row(item["reason"], item["feature"] or "", str(item["requests"]))
     return table

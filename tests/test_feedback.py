@@ -232,7 +232,7 @@ def test_predictions_are_recorded_beside_ten_thousand_labels(journal: Journal) -
             beside += 1
 
     assert ["recorded"] * 10_000 == giving.result()
-    assert beside >= 10_000 / feedback.CHUNK_LABELS / 4  # on a busy machine some miss theirs
+    assert beside >= 10_000 / feedback.CHUNK_LABELS / 2
 
 
 def test_a_journal_that_fails_midway_is_told_label_by_label(journal: Journal, journal_url: str) -> None:

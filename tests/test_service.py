@@ -668,7 +668,7 @@ def test_a_version_trained_beside_a_server_is_served_by_it_and_after_a_restart(
     home = Path(shutil.copytree(trained_home, tmp_path / "home", symlinks=True))
     old = store.newest(home, "iris").version
     seen: set[str] = set()
-    with Server(home, workers=1) as first:
+    with Server(home) as first:
         stop = threading.Event()
 
         def ask() -> None:
@@ -683,7 +683,7 @@ def test_a_version_trained_beside_a_server_is_served_by_it_and_after_a_restart(
         done = run("python", "train.py", "iris", "--seed", "7", home=home)
         assert 0 == done.returncode, done.stderr
         new = store.newest(home, "iris").version
-        eventually(lambda: new in seen)
+        eventually(lambda: new in seen and first.get("/models/iris").json()["agree"])
         stop.set()
         asking.join()
     with Server(home, workers=1) as second:
