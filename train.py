@@ -12,42 +12,46 @@ from rich.table import Table
 from models_store import catalog, store
 from models_store.errors import Error
 from models_store.spec import Spec
-from prediction import errors, home, retraining, settings, training
+from prediction import errors, home, retraining, settings, stopping, training
 from prediction.journal import Journal
 
 
 def main(arguments: list[str]) -> int:
     """Run the command and return its exit code."""
     options = _parser().parse_args(arguments)
-    console = Console()
     try:
-        configured = settings.load()
-        specs = catalog.select(options.models)
-        journal = Journal(configured.journal_url)
-        store.recover(configured.home, [spec.name for spec in specs])
-        if options.missing:
-            specs = [spec for spec in specs if not store.versions(configured.home, spec.name)]
-        if options.promote and specs:  # before hours of training are lost on a journal that fails
-            home.make(configured.home)
-            journal.migrate()
-        for spec in specs:
-            candidate = _train(console, spec, options.seed)
-            with console.status(f"{spec.name}: save"):
-                version = training.save(candidate, configured.home)
-            console.print(_table(candidate, version))
-            if options.promote:
-                _promote(configured, journal, version, options.seed)
-                console.print(f"{spec.name}: {version.version} is the champion\n")
+        with stopping.stoppable():
+            _run(options, Console())
     except Error as error:
         print(f"train.py: {errors.in_full(error)}", file=sys.stderr)
         return 1
     except OSError as error:
         print(f"train.py: BENTOML_HOME can't be written to: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("train.py: interrupted", file=sys.stderr)
-        return 130
+    except stopping.Stopped as stopped:
+        print(f"train.py: {stopped}", file=sys.stderr)
+        return stopped.exit_code
     return 0
+
+
+def _run(options: argparse.Namespace, console: Console) -> None:
+    configured = settings.load()
+    specs = catalog.select(options.models)
+    journal = Journal(configured.journal_url)
+    store.recover(configured.home, [spec.name for spec in specs])
+    if options.missing:
+        specs = [spec for spec in specs if not store.versions(configured.home, spec.name)]
+    if options.promote and specs:  # before hours of training are lost on a journal that fails
+        home.make(configured.home)
+        journal.migrate()
+    for spec in specs:
+        candidate = _train(console, spec, options.seed)
+        with console.status(f"{spec.name}: save"):
+            version = training.save(candidate, configured.home)
+        console.print(_table(candidate, version))
+        if options.promote:
+            _promote(configured, journal, version, options.seed)
+            console.print(f"{spec.name}: {version.version} is the champion\n")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -27,56 +27,39 @@ from prediction import (
     retraining,
     runs,
     settings,
+    stopping,
     tabular,
     transfers,
 )
 from prediction.journal import WORKER_SILENCE_US, Journal, now_us
 
-INTERRUPTED = 130
-"""The exit code of what was ended from the keyboard, as shells have it."""
-
-TERMINATED = 143
-"""And of what was told to end."""
-
 ENTRIES_SHOWN = 50
 """Of a model's ledger."""
-
-
-class _Terminated(BaseException):
-    """Raised by SIGTERM, so that no draft of a file is left."""
-
-
-def _terminate(*_: object) -> None:
-    raise _Terminated
 
 
 def main(arguments: list[str]) -> int:
     """Run a command and return its exit code: 0 done, 1 failed or rows refused, 2 misused."""
     options = _parser().parse_args(arguments)
-    journal = None
-    before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        if options.command == "score":  # opens the journal itself, unless a server answers
-            return transfers.score(options)
-        configured = settings.load()
-        home.make(configured.home)
-        journal = Journal(configured.journal_url)
-        if options.command != "restore":
-            journal.migrate()
-        return int(options.act(options, configured, journal))
+        with stopping.stoppable():
+            return _run(options)
     except (Error, OSError) as error:
         print(f"prediction {options.command}: {errors.in_full(error)}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print(f"prediction {options.command}: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except _Terminated:
-        print(f"prediction {options.command}: told to end", file=sys.stderr)
-        return TERMINATED
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        if journal is not None:
-            journal.close()
+    except stopping.Stopped as stopped:
+        print(f"prediction {options.command}: {stopped}", file=sys.stderr)
+        return stopped.exit_code
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.command == "score":  # opens the journal itself, unless a server answers
+        return transfers.score(options)
+    configured = settings.load()
+    home.make(configured.home)
+    with closing(Journal(configured.journal_url)) as journal:
+        if options.command != "restore":
+            journal.migrate()
+        return int(options.act(options, configured, journal))
 
 
 def _parser() -> argparse.ArgumentParser:
