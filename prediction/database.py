@@ -35,12 +35,12 @@ HEAD = "0006"
 MIGRATION_LOCK = 0x70726564  # "pred": any number will do, as long as all hosts use the same
 ORDER_LOCK = MIGRATION_LOCK + 1
 LOCK_PATIENCE_MS = 800
-"""How long a request waits for a lock."""
+"""How long a client waits for a lock that its predictions or labels need."""
 
 LOCK_POLL_SECONDS = 0.002
 
-ADMIN_PATIENCE_MS = 5_000
-"""How long a promotion waits, for others that come before it."""
+WRITE_PATIENCE_MS = 5_000
+"""How long any other writer waits for those that come before it: a promotion, a run, periodic work."""
 
 STATEMENT_SECONDS = 10.0
 """How long PostgreSQL works on one statement before it gives up."""
@@ -120,7 +120,7 @@ class Database:
         connection.execute(new.on_conflict_do_update(index_elements=key, set_=total), rows)
 
     @contextmanager
-    def write(self, durable: bool = False, patience_ms: int = LOCK_PATIENCE_MS) -> Iterator[sa.Connection]:
+    def write(self, durable: bool = False, patience_ms: int = WRITE_PATIENCE_MS) -> Iterator[sa.Connection]:
         """Lend a connection in a transaction, committed at the end.
 
         Parameters

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from models_store.errors import Error
 from prediction import rollups
+from prediction.database import LOCK_PATIENCE_MS
 from prediction.errors import ConflictingLabel, JournalUnavailable, UnknownPrediction
 from prediction.journal import Journal, Prediction, as_prediction, is_id, now_us
 from prediction.rollups import Count
@@ -110,7 +111,7 @@ def give(journal: Journal, model: str, labels: Sequence[Label]) -> list[str | Er
 
 def _give(journal: Journal, model: str, labels: Sequence[Label]) -> list[str | Error]:
     answers: list[str | Error] = []
-    with journal.database.write(durable=True) as connection:
+    with journal.database.write(durable=True, patience_ms=LOCK_PATIENCE_MS) as connection:
         known = _lock_predictions(connection, model, labels)
         current = _current(connection, known)
         changes = _Changes(now_us(), {}, {}, [], [])  # now, not before: others may have been waited for

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from pydantic_core import to_json
 from sqlalchemy.exc import IntegrityError
 
-from prediction.database import ADMIN_PATIENCE_MS, Database
+from prediction.database import Database
 from prediction.errors import NothingToRollBack, UnknownPrediction
 from prediction.tables import ledger, predictions, workers
 
@@ -124,7 +124,7 @@ class Journal:
         """
         while True:
             try:
-                with self.database.write(durable=True, patience_ms=ADMIN_PATIENCE_MS) as connection:
+                with self.database.write(durable=True) as connection:
                     return append(connection, model, version, digest, by, reason, data_digest)
             except IntegrityError:  # another host took the position between our read and our write
                 continue
@@ -134,7 +134,7 @@ class Journal:
     ) -> Promotion | None:
         """Promote a version where the model has no champion yet; else do nothing, return None."""
         try:
-            with self.database.write(durable=True, patience_ms=ADMIN_PATIENCE_MS) as connection:
+            with self.database.write(durable=True) as connection:
                 if champion(connection, model):
                     return None
                 return append(connection, model, version, digest, by, reason, data_digest)
@@ -163,7 +163,7 @@ class Journal:
             What `champion_before` said. Where that is no longer so, nothing is done, and None returned.
         """
         try:
-            with self.database.write(durable=True, patience_ms=ADMIN_PATIENCE_MS) as connection:
+            with self.database.write(durable=True) as connection:
                 if _champion_before(connection, model) != before:
                     return None
                 return append(

@@ -11,7 +11,6 @@ import sqlalchemy as sa
 import uuid_utils
 from sqlalchemy.exc import IntegrityError
 
-from prediction.database import ADMIN_PATIENCE_MS
 from prediction.errors import RunEnded, UnknownRun
 from prediction.journal import Journal, append, is_id, now_us
 from prediction.tables import runs
@@ -67,7 +66,7 @@ def request(journal: Journal, model: str, force: bool) -> tuple[Run, bool]:
             "beat_us": now,
         }
         try:
-            with journal.database.write(durable=True, patience_ms=ADMIN_PATIENCE_MS) as connection:
+            with journal.database.write(durable=True) as connection:
                 connection.execute(runs.insert(), [row])
             return get(journal, model, run_id), True
         except IntegrityError:  # one is active; if it ends before we look, we try again
@@ -124,7 +123,7 @@ def cancel(journal: Journal, model: str, run_id: str) -> Run:
     mine = runs.update().where(runs.c.run_id == run_id)
     queued, running = mine.where(runs.c.status == "queued"), mine.where(runs.c.status == "running")
     ended = {"status": "cancelled", "step": "cancelled on request", "finished_us": now_us()}
-    with journal.database.write(durable=True, patience_ms=ADMIN_PATIENCE_MS) as connection:
+    with journal.database.write(durable=True) as connection:
         marked = connection.execute(queued.values(cancel=True, **ended)).rowcount
         marked += connection.execute(running.values(cancel=True)).rowcount
     if not marked:
@@ -163,7 +162,7 @@ def finish(
     if status in ("promoted", "rejected"):
         values["progress"] = 1.0
     mine = runs.update().where(runs.c.run_id == run_id, runs.c.status.in_(ACTIVE))
-    with journal.database.write(durable=True, patience_ms=ADMIN_PATIENCE_MS) as connection:
+    with journal.database.write(durable=True) as connection:
         return bool(connection.execute(mine.values(**values)).rowcount)
 
 
@@ -208,7 +207,7 @@ def promote(
     )
     while True:
         try:
-            with journal.database.write(durable=True, patience_ms=ADMIN_PATIENCE_MS) as connection:
+            with journal.database.write(durable=True) as connection:
                 if not connection.execute(mine.values(**values)).rowcount:
                     return "cancelled"
                 entry = append(
@@ -232,7 +231,7 @@ def interrupt_silent(journal: Journal) -> None:
             return
     step = sa.func.substr(runs.c.step, 1, 200) + ": its process died"
     values = {"status": "interrupted", "finished_us": now_us(), "step": step}
-    with journal.database.write(durable=True, patience_ms=ADMIN_PATIENCE_MS) as connection:
+    with journal.database.write(durable=True) as connection:
         connection.execute(runs.update().where(silent).values(**values))
 
 

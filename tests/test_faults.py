@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -422,19 +423,27 @@ def is_zombie(process: psutil.Process) -> bool:
 # --------------------------------------------------------------------------- servers of one's own
 
 
+@pytest.fixture
+def memory(tmp_path: Path) -> Iterator[Path]:
+    """A folder with no disk behind it, where there is one: a disk alone may hold a lock for a second."""
+    shared = Path("/dev/shm")
+    with TemporaryDirectory(dir=shared if shared.is_dir() else tmp_path) as folder:
+        yield Path(folder)
+
+
 def test_four_workers_share_one_sqlite_file(
-    trained_home: Path, tmp_path: Path, specs: dict[str, Spec]
+    trained_home: Path, memory: Path, specs: dict[str, Spec]
 ) -> None:
     """Under full load, feedback, a backup and a prune included, every answer is 200."""
-    home = Path(shutil.copytree(trained_home, tmp_path / "home", symlinks=True))
+    home = Path(shutil.copytree(trained_home, memory / "home", symlinks=True))
     with Server(home, workers=4) as server:
         load = Load(server, specs, clients=8, pause_seconds=0.0)
         with load.running(), closing(Journal(f"sqlite:///{home / 'journal.db'}")) as journal:
-            backups.backup(journal.database, tmp_path / "copy.db")
+            backups.backup(journal.database, memory / "copy.db")
             load.go_on()
             assert 0 == sum(retention.prune(journal, days=1))
             load.go_on(300)
-        assert "locked" not in server.read_log()
+        assert [] == [line for line in server.read_log().splitlines() if "locked" in line]
 
     assert {200} == load.statuses
     load.assert_recorded(f"sqlite:///{home / 'journal.db'}")
