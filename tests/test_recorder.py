@@ -146,21 +146,6 @@ def test_a_long_list_leaves_the_loop_to_others(recorder: LoopRecorder, path: Pat
     assert went_on >= 10_000 / CHUNK_ROWS / 2
 
 
-def test_a_short_request_does_not_wait_for_a_long_one(recorder: LoopRecorder, path: Path) -> None:
-    """One row that comes during a list of 10,000 is committed long before its end."""
-
-    async def main() -> None:
-        long = asyncio.create_task(recorder.record(predictions(10_000, start=10)))
-        await asyncio.sleep(0.01)
-        await recorder.record(predictions(1))
-        assert not long.done()
-        await long
-
-    asyncio.run(main())
-
-    assert recorded(path).index(0) < 5_000
-
-
 def test_a_recorder_may_be_used_again_after_closing(recorder: LoopRecorder, path: Path) -> None:
     """Closing gives the connection back, and recording opens another."""
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager
+from itertools import count
 from typing import Any
 
 import pytest
@@ -33,9 +34,9 @@ def recording(journal: Journal) -> Iterator[Recorder]:
     recording.close()
 
 
-def some(count: int, start: int = 0) -> list[Prediction]:
+def some(rows: int, start: int = 0) -> list[Prediction]:
     """Make predictions numbered from `start` on."""
-    return [prediction(number, at_us=number) for number in range(start, start + count)]
+    return [prediction(number, at_us=number) for number in range(start, start + rows)]
 
 
 def recorded(url: str) -> list[int]:
@@ -92,6 +93,39 @@ def test_a_long_list_leaves_the_loop_to_others(recording: Recorder, journal_url:
 
     run(main)
     assert list(range(10_000)) == recorded(journal_url)
+
+
+def test_one_row_waits_for_no_crowd_of_lists(recording: Recorder, journal_url: str) -> None:
+    """One that comes during six lists of 2,000 rows is committed long before their end."""
+
+    async def main() -> None:
+        lists = [recording.record(some(2_000, start)) for start in range(10_000, 22_000, 2_000)]
+        crowd = asyncio.gather(*lists)
+        await asyncio.sleep(0.01)
+        await recording.record(some(1))
+        assert not crowd.done()
+        await crowd
+
+    run(main)
+    assert recorded(journal_url).index(0) < 6_000
+
+
+def test_a_list_waits_for_no_stream_of_rows(recording: Recorder, journal_url: str) -> None:
+    """One of 2,000 rows is committed although there are always single rows that wait."""
+    numbers = count(10_000)
+
+    async def stream() -> None:
+        while True:
+            await recording.record(some(1, next(numbers)))
+
+    async def main() -> None:
+        streams = [asyncio.create_task(stream()) for _ in range(20)]
+        await recording.record(some(2_000))
+        for each in streams:
+            each.cancel()
+
+    run(main)
+    assert list(range(2_000)) == [number for number in recorded(journal_url) if number < 10_000]
 
 
 def test_lists_at_once_are_all_recorded(recording: Recorder, journal_url: str) -> None:
@@ -224,6 +258,7 @@ def test_what_is_committed_too_late_is_deleted(recording: Recorder, journal_url:
         await record_at_last(recording, some(1, start=50))
 
     run(main)
+    recording.close()
     assert [99, 50] == recorded(journal_url)
 
 
