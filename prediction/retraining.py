@@ -27,7 +27,7 @@ from models_store.errors import Error, InvalidInput, UnknownVersion, none_traine
 from models_store.spec import Spec
 from prediction import evaluate, feedback, predictor, runs, training
 from prediction.errors import JournalUnavailable
-from prediction.journal import Journal
+from prediction.journal import Journal, Promotion
 from prediction.runs import Run
 
 PROJECT = Path(__file__).parent.parent
@@ -236,18 +236,35 @@ def _retrain(plan: Plan, run: Run, report: training.Report) -> None:
         return
     saved = training.save(candidate, plan.home, report, notes=notes)
     report("promote")
-    told = verdict.as_dict()
-    outcome = runs.promote(
-        journal, run, champion.position, saved.version, saved.digest, rows, told, saved.data_digest
-    )
+    _promote(plan, run, champion, saved, rows, verdict.as_dict())
+
+
+def _promote(
+    plan: Plan,
+    run: Run,
+    before: Promotion,
+    saved: store.Version,
+    rows: dict[str, int],
+    verdict: dict[str, Any],
+) -> None:
+    """Make the candidate the champion, or delete it: what nobody promoted must not be the newest."""
+    journal = plan.journal
+    try:
+        outcome = runs.promote(
+            journal, run, before.position, saved.version, saved.digest, rows, verdict, saved.data_digest
+        )
+    except JournalUnavailable as error:
+        if runs.finish(journal, run.run_id, "failed", str(error)):  # or it was promoted, and only
+            store.delete(plan.home, run.model, saved.version)  # the journal's answer was lost
+        raise
     if outcome == "promoted":
         return
-    store.delete(plan.home, spec.name, saved.version)
+    store.delete(plan.home, run.model, saved.version)
     if outcome == "cancelled":
         runs.finish(journal, run.run_id, "cancelled", "cancelled on request")
     else:
-        told |= {"promote": False, "sentence": OVERTAKEN}
-        runs.finish(journal, run.run_id, "rejected", "done", None, rows, told)
+        verdict |= {"promote": False, "sentence": OVERTAKEN}
+        runs.finish(journal, run.run_id, "rejected", "done", None, rows, verdict)
 
 
 def _reject_early(plan: Plan, run: Run, new: int) -> None:

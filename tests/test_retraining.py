@@ -358,6 +358,39 @@ def test_a_champion_made_meanwhile_stays(home: Path, specs: dict[str, Spec]) -> 
     assert 2 == len(store.versions(home, "iris"))
 
 
+def test_a_candidate_that_the_journal_does_not_take_is_deleted(home: Path, specs: dict[str, Spec]) -> None:
+    """It would be the newest version, and a server with an empty journal begins with that."""
+    journal, versions = learn(home, specs["iris"], 120), store.versions(home, "iris")
+    asked, _ = runs.request(journal, "iris", force=True)
+
+    def watch(reported: str) -> None:
+        if reported == "promote":
+            with databases.connected(f"sqlite:///{home / 'journal.db'}") as connection:
+                connection.exec_driver_sql("ALTER TABLE ledger RENAME TO lost")
+
+    plan = retraining.Plan(specs["iris"], home, journal, 0, 10)
+    ended = retraining.execute(plan, asked, watch=watch)
+
+    assert ("failed", None) == (ended.status, ended.candidate)
+    assert "the journal does not answer" in ended.step
+    assert versions == store.versions(home, "iris")
+
+
+def test_a_retraining_that_promotes_prunes(home: Path, specs: dict[str, Spec]) -> None:
+    """Of all versions there are two left: the champion, which is the newest, and the one before."""
+    journal = learn(home, specs["iris"], 120)
+    before = journal.champions()["iris"].to_version
+    for seed in (1, 2):
+        training.save(training.train(specs["iris"], seed), home)
+    asked, _ = runs.request(journal, "iris", force=True)
+
+    ended = retraining.execute(retraining.Plan(specs["iris"], home, journal, 0, 1), asked)
+
+    assert "promoted" == ended.status, ended
+    kept = {version.version for version in store.versions(home, "iris")}
+    assert {before, ended.candidate} == kept
+
+
 KILLED_AT = """
 import os, signal, sys
 from pathlib import Path
