@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import codecs
-import csv
 import json
 import re
 from collections import deque
@@ -15,7 +14,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from models_store.errors import InvalidInput
 from models_store.spec import Spec
 from prediction import frames, tabular
 from prediction.frames import Chunk
@@ -93,14 +91,9 @@ class Source:
 
     def _csv_names(self) -> list[str]:
         with self._path.open(newline="", encoding="utf-8-sig") as text:
-            names = next(filter(None, csv.reader(text)), None)
+            self._header = tabular.csv_names(self._path, text)
             self._has_rows = any(line.strip("\r\n") for line in text)
-        if names is None:
-            raise InvalidInput(f"{self._path} is empty: its first line must name the columns")
-        if len(names) == 1 and (other := re.search("[;\t|]", names[0])):
-            raise InvalidInput(f"{self._path}: cells are parted by {other[0]!r}: write it with commas")
-        self._header = names
-        return [name.strip() for name in names]
+        return [name.strip() for name in self._header]
 
     def _csv(self) -> Iterator[Chunk]:
         import pyarrow
@@ -236,7 +229,7 @@ class _CsvBlocks:
         return "skip" if len(self._broken) <= MAX_BROKEN_ROWS else "error"
 
     def _reason(self, cells: int) -> str:
-        return f"has {cells} cells where the header has {len(self._header)}"
+        return tabular.ragged_reason(cells, len(self._header))
 
     def _with_broken(self, columns: list[Any], rows: int) -> tuple[list[Any], Mapping[int, str]]:
         """Put broken rows among the others of a block, in the places that their numbers tell."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,12 @@ Columns = Mapping[str, type]
 """The columns of a file, in order: each a float, a str or an int."""
 
 
+class RaggedRow(Row):
+    """A row of a CSV that has not as many cells as the header; `reason` says so."""
+
+    reason: str
+
+
 def read(path: Path) -> Iterator[list[Row]]:
     """Yield a file's rows in chunks; empty cells of a CSV are None.
 
@@ -37,22 +44,6 @@ def read(path: Path) -> Iterator[list[Row]]:
     reader = {".csv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}[kind(path)]
     with told(f"{path} can't be read", READING):
         yield from reader(path)
-
-
-def count(path: Path) -> int | None:
-    """Return how many rows a file has, where that is cheap to know.
-
-    Raises
-    ------
-    InvalidInput
-        As `read`.
-    """
-    if kind(path) != ".parquet" or not path.is_file():
-        return None
-    from pyarrow import parquet
-
-    with told(f"{path} can't be read", READING):
-        return int(parquet.ParquetFile(path).metadata.num_rows)
 
 
 def demand(path: Path) -> None:
@@ -96,21 +87,46 @@ def kind(path: Path) -> str:
     return suffix
 
 
+def csv_names(path: Path, file: Iterator[str]) -> list[str]:
+    """Read the first line of a CSV that is not blank: the names of its columns, as they are written.
+
+    Raises
+    ------
+    InvalidInput
+        When there is none, or it is parted by something else than commas.
+    """
+    names = next(filter(None, csv.reader(file)), None)
+    if names is None:
+        raise InvalidInput(f"{path} is empty: its first line must name the columns")
+    if len(names) == 1 and (other := re.search("[;\t|]", names[0])):
+        raise InvalidInput(f"{path}: cells are parted by {other[0]!r}: write it with commas")
+    return names
+
+
 def _read_csv(path: Path) -> Iterator[list[Row]]:
     with path.open(newline="", encoding="utf-8-sig") as file:
+        names = [name.strip() for name in csv_names(path, file)]
         try:
-            yield from chunks(_cells(csv.DictReader(file, strict=True)))
+            rows = csv.reader(file, strict=True, skipinitialspace=True)
+            yield from chunks(_row(names, cells) for cells in rows if cells)
         except csv.Error as error:
             if "end of data" not in str(error):
                 raise
             raise ValueError("a quotation mark is left open in a row, which has no end") from error
 
 
-def _cells(reader: csv.DictReader[str]) -> Iterator[Row]:
-    for row in reader:
-        if None in row or None in row.values():
-            raise ValueError(f"line {reader.line_num} has not as many cells as the header")
-        yield {name: value or None for name, value in row.items()}
+def _row(names: list[str], cells: list[str]) -> Row:
+    row = {name: cell or None for name, cell in zip(names, cells, strict=False)}
+    if len(cells) == len(names):
+        return row
+    ragged = RaggedRow(row)
+    ragged.reason = ragged_reason(len(cells), len(names))
+    return ragged
+
+
+def ragged_reason(cells: int, names: int) -> str:
+    """Say what is wrong with a row that has not as many cells as the header."""
+    return f"has {cells} cells where the header has {names}"
 
 
 def _read_jsonl(path: Path) -> Iterator[list[Row]]:

@@ -15,6 +15,7 @@ from models_store import catalog
 from models_store.errors import Error, InvalidInput
 from models_store.spec import Spec
 from prediction import batch, bodies, duration, feedback, progress, tabular
+from prediction.errors import JournalUnavailable
 from prediction.journal import Journal, now_us
 from prediction.settings import Settings
 
@@ -75,23 +76,43 @@ def import_feedback(options: argparse.Namespace, _: Settings, journal: Journal) 
     """Give labels; those that are refused stand with their reason in a file beside."""
     (spec,) = catalog.select([options.model])
     source: Path = options.file
-    tabular.demand(source)
+    total = _check(source)
     refused_path = source.with_name(f"{source.name}.refused.csv")
     columns = dict.fromkeys(("row", "prediction_id", "label", "reason"), str)
     totals = dict.fromkeys(("recorded", "unchanged", "corrected"), 0)
     with tabular.writer(refused_path, columns) as refused, progress.bar() as shown:
-        task = shown.add_task("importing", total=tabular.count(source))
+        task = shown.add_task("importing", total=total)
         for number, chunk in _numbered(tabular.read(source)):
-            taken, bad = _give(journal, spec, number, chunk)
+            try:
+                taken, bad = _give(journal, spec, number, chunk)
+            except JournalUnavailable:
+                print(f"{_told(totals)} before the journal failed: what is given again is unchanged")
+                raise
             for status in taken:
                 totals[status] += 1
             refused.write(bad)
             shown.advance(task, len(chunk))
     if not refused.rows:
         refused_path.unlink()
-    summary = ", ".join(f"{count} {status}" for status, count in totals.items())
-    print(f"{summary}, {refused.rows} refused" + (f": see {refused_path}" if refused.rows else ""))
+    print(f"{_told(totals)}, {refused.rows} refused" + (f": see {refused_path}" if refused.rows else ""))
     return 1 if refused.rows else 0
+
+
+def _told(totals: dict[str, int]) -> str:
+    return ", ".join(f"{count} {status}" for status, count in totals.items())
+
+
+def _check(source: Path) -> int:
+    """Read a file of labels to its end, before any of them is given, and return how many rows it has."""
+    names, rows = set[str](), 0
+    for chunk in tabular.read(source):
+        names.update(*chunk)
+        rows += len(chunk)
+    lacking = [name for name in ("prediction_id", "label") if name not in names]
+    if rows and lacking and tabular.kind(source) != ".jsonl":  # there each row has its own names
+        wanted = "prediction_id, label and, if wanted, correct"
+        raise InvalidInput(f"{source} has no column {lacking[0]}: the columns are {wanted}")
+    return rows
 
 
 def _numbered(chunks: Iterable[list[tabular.Row]]) -> Iterable[tuple[int, list[tabular.Row]]]:
@@ -110,10 +131,13 @@ def _give(
     taken, refused, labels, origins = [], [], [], []
     for position, row in enumerate(rows):
         origin = {"row": number + position} | {name: row.get(name) for name in ("prediction_id", "label")}
+        if isinstance(row, tabular.RaggedRow):
+            refused.append({**origin, "reason": row.reason})
+            continue
         try:
             item = validator.object(_typed(row))
         except InvalidInput as error:
-            refused.append({**origin, "reason": str(error)})
+            refused.append({**origin, "reason": _reason(error)})
         else:
             labels.append(feedback.Label(item.prediction_id, item.label, item.correct))
             origins.append(origin)
@@ -123,6 +147,12 @@ def _give(
         else:
             taken.append(answer)
     return taken, sorted(refused, key=itemgetter("row"))
+
+
+def _reason(error: InvalidInput) -> str:
+    """Say all that is wrong with a row: nobody can "see detail" in a file."""
+    told = (": ".join([*map(str, item["loc"]), item["msg"]]) for item in error.detail)
+    return "; ".join(told)
 
 
 def _typed(row: tabular.Row) -> tabular.Row:

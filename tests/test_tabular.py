@@ -13,7 +13,7 @@ import pytest
 
 from models_store.errors import InvalidInput
 from prediction import tabular
-from prediction.tabular import CHUNK_ROWS, KINDS, Row
+from prediction.tabular import CHUNK_ROWS, KINDS, RaggedRow, Row
 from tests.serving import PROJECT
 
 COLUMNS = {"name": str, "size": float, "count": int}
@@ -113,13 +113,15 @@ def test_a_csv_of_a_spreadsheet_is_read(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(("kind", "expected"), [(".csv", None), (".jsonl", None), (".parquet", 4)])
-def test_rows_are_counted_where_that_is_cheap(tmp_path: Path, kind: str, expected: int | None) -> None:
-    """A Parquet file knows its number of rows; the others would have to be read."""
-    write(tmp_path / f"rows{kind}", ROWS)
+def test_a_csv_written_by_hand_is_read(tmp_path: Path) -> None:
+    """Spaces after commas and blank lines mean nothing; a ragged row says what is wrong with it."""
+    (tmp_path / "rows.csv").write_text('\nname, size\n"a, b", 1\n\nb\nc, "2", x\n')
 
-    assert expected == tabular.count(tmp_path / f"rows{kind}")
-    assert tabular.count(tmp_path / f"missing{kind}") is None
+    rows = read(tmp_path / "rows.csv")
+
+    assert [{"name": "a, b", "size": "1"}, {"name": "b"}, {"name": "c", "size": "2"}] == rows
+    reasons = [row.reason for row in rows if isinstance(row, RaggedRow)]
+    assert [f"has {cells} cells where the header has 2" for cells in (1, 3)] == reasons
 
 
 # ------------------------------------------------------------------------------ whole or not at all
@@ -191,8 +193,6 @@ def test_the_file_appears_at_the_end(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------ what can't be used
 
 MALFORMED = {
-    "more cells than columns.csv": b"name,size\na,1,2\n",
-    "fewer cells than columns.csv": b"name,size\na\n",
     "another encoding.csv": "name\nmäßig\n".encode("latin-1"),
     "an open quotation mark.csv": b'name,size\na,1\n"b,2\nc,3\n',
     "more after a quotation.csv": b'name,size\n"a"b,1\n',
@@ -219,6 +219,19 @@ def test_a_malformed_file_is_one_clear_error(tmp_path: Path, name: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         read(path)
     assert_one_sentence(caught.value, f"{path} can't be read: ")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [("", "empty: its first line must name the columns"), ("name;size\na;1\n", "parted by ';'")],
+)
+def test_a_csv_without_a_header_of_commas_is_told(tmp_path: Path, content: str, words: str) -> None:
+    """Nothing at all, and what spreadsheets write in some countries."""
+    (tmp_path / "rows.csv").write_text(content)
+
+    with pytest.raises(InvalidInput, match=words) as caught:
+        read(tmp_path / "rows.csv")
+    assert str(caught.value).startswith(str(tmp_path / "rows.csv"))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -250,15 +263,14 @@ def assert_one_sentence(error: InvalidInput, beginning: str) -> None:
 
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.99])
 def test_half_a_parquet_is_one_clear_error(tmp_path: Path, kept: float) -> None:
-    """A Parquet file that was cut off anywhere is an error that names it, when read and when counted."""
+    """A Parquet file that was cut off anywhere is an error that names it."""
     whole, half = tmp_path / "whole.parquet", tmp_path / "half.parquet"
     write(whole, ROWS * 1_000)
     half.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * kept)])
 
-    for use in (read, tabular.count):
-        with pytest.raises(InvalidInput) as caught:
-            use(half)
-        assert_one_sentence(caught.value, f"{half} can't be read: ")
+    with pytest.raises(InvalidInput) as caught:
+        read(half)
+    assert_one_sentence(caught.value, f"{half} can't be read: ")
 
 
 def test_a_damaged_parquet_is_one_clear_error(tmp_path: Path) -> None:
@@ -278,7 +290,7 @@ def test_a_damaged_parquet_is_one_clear_error(tmp_path: Path) -> None:
 def test_another_kind_of_file_is_refused(tmp_path: Path, name: str) -> None:
     """The name must say what the file is, when it is read, counted or written."""
     path = tmp_path / name
-    for use in (read, tabular.count, lambda each: tabular.writer(each, COLUMNS)):
+    for use in (read, lambda each: tabular.writer(each, COLUMNS)):
         with pytest.raises(InvalidInput, match=r"must end with \.csv, \.jsonl, \.parquet"):
             use(path)
     assert [] == list(tmp_path.iterdir())

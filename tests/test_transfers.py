@@ -239,14 +239,15 @@ def test_any_row_is_refused_with_its_reason(
 
 
 def test_a_malformed_file_ends_in_one_sentence(main: Main, journal: Journal, tmp_path: Path) -> None:
-    """What can't be read is told in one line, and no side file is left; labels before it are kept."""
+    """What can't be read is told in one line, and no side file is left; none of its labels is given."""
     ids = record(journal, [iris(number) for number in range(1_001)])
     rows = [f"{each},setosa" for each in ids]
-    (tmp_path / "half.csv").write_text("\n".join(["prediction_id,label", *rows, "one cell"]))
+    (tmp_path / "half.csv").write_text("\n".join(["prediction_id,label", *rows, '"an open one']))
+    (tmp_path / "other.csv").write_text("\n".join(["id,label", *rows]))
     (tmp_path / "text.parquet").write_text("prediction_id,label\n")
     (tmp_path / "sheet.xlsx").write_text("")
 
-    for name in ("half.csv", "text.parquet", "sheet.xlsx", "missing.csv"):
+    for name in ("half.csv", "other.csv", "text.parquet", "sheet.xlsx", "missing.csv"):
         before = set(tmp_path.iterdir())
         code, output, errors = main("import-feedback", "iris", str(tmp_path / name))
         assert (1, "") == (code, output)
@@ -254,6 +255,44 @@ def test_a_malformed_file_ends_in_one_sentence(main: Main, journal: Journal, tmp
         assert str(tmp_path / name) in errors
         assert 1 == errors.count("\n")
         assert before == set(tmp_path.iterdir())
+    assert feedback.find(journal, ids[0]) is None
+
+
+@pytest.mark.parametrize("journal_url", ["sqlite"], indirect=True)
+def test_what_was_given_before_the_journal_failed_is_told(
+    main: Main, journal: Journal, journal_url: str, tmp_path: Path
+) -> None:
+    """And how to go on."""
+    ids = record(journal, [iris(number) for number in range(1_001)])
+    rows = [f"{each},setosa" for each in ids[:-1]]
+    path = tmp_path / "labels.csv"
+    path.write_text("\n".join(["prediction_id,label", *rows, f"{ids[-1]},virginica"]))
+    with databases.connected(journal_url) as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER fails BEFORE INSERT ON feedback WHEN new.label = 'virginica'"
+            " BEGIN SELECT abs(-9223372036854775807 - 1); END"
+        )
+
+    code, output, errors = main("import-feedback", "iris", str(path))
+
+    assert (1, 1) == (code, errors.count("\n"))
+    assert "the journal does not answer" in errors
+    assert output.startswith("1000 recorded, 0 unchanged, 0 corrected before the journal failed")
+
+
+def test_a_ragged_row_is_refused_alone(main: Main, journal: Journal, tmp_path: Path) -> None:
+    """With its reason, and all others are given."""
+    ids = record(journal, [iris(number) for number in range(2)])
+    path = tmp_path / "labels.csv"
+    lines = ["prediction_id,label", f"{ids[0]},setosa", ids[1], f"{ids[1]},setosa,true", f"{ids[1]},setosa"]
+    path.write_text("\n".join(lines))
+
+    assert 1 == main("import-feedback", "iris", str(path))[0]
+
+    told = [(row["row"], row["reason"]) for row in read(tmp_path / "labels.csv.refused.csv")]
+    ragged = "has {} cells where the header has 2"
+    assert [("2", ragged.format(1)), ("3", ragged.format(3))] == told
+    assert None not in [feedback.find(journal, each) for each in ids]
 
 
 def test_the_command_scores_and_its_exit_code_tells_of_refused_rows(
