@@ -26,6 +26,8 @@ def backup(database: Database, target: Path) -> None:
         When the file can't be written; on PostgreSQL, which has its own tools.
     """
     _check(database, target, "pg_dump")
+    if target.is_dir():
+        raise InvalidInput(f"{target} can't be written: it is a folder")
     with _draft(target) as draft:
         try:
             with database.read() as connection, closing(sqlite3.connect(draft)) as copy:

@@ -121,6 +121,7 @@ def score(  # the way in for people: one call, its choices named
 def _score_file(
     spec: Spec, scorer: Scorer, path: Path, target: Path, strict: bool, watch: Watch | None
 ) -> Summary:
+    tabular.kind(target)
     refused_path = target.with_name(f"{target.name}.refused.csv")
     _keep(path, target, refused_path)
     writer = targets.Writer(target)

@@ -85,7 +85,7 @@ Reason = Annotated[
         pattern=r"^[^\x00]*[^\s\x00][^\x00]*$",
         min_length=1,
         max_length=1000,
-        description="Kept in the ledger; up to 1,000 characters.",
+        description="A text without NUL, of up to 1,000 characters, not only blanks: the ledger keeps it.",
     ),
 ]
 
@@ -99,19 +99,25 @@ class Request(BaseModel):
 class Retrain(Request):
     """Ask for a retraining."""
 
-    force: bool = Field(default=False, description="Train although there are few new labels.")
+    force: bool = Field(
+        default=False, description="True or false: whether to train although there are few new labels."
+    )
 
 
 class Cancel(Request):
     """Name the retraining to cancel."""
 
-    run_id: Text = Field(description="As retrain answered it.")
+    run_id: Text = Field(description="A text without NUL: the id of a run, as retrain answered it.")
 
 
 class Promote(Request):
     """Name the version that shall answer from now on."""
 
-    version: Text = Field(min_length=1, max_length=64, description="One of GET /models/{model}.")
+    version: Text = Field(
+        min_length=1,
+        max_length=64,
+        description="A text without NUL: a version of this model, one of GET /models/{model}.",
+    )
     reason: Reason
 
 
@@ -175,10 +181,8 @@ class Promotion(BaseModel):
 
 def request_validator(kind: type[Request], subject: str) -> Validator[Any]:
     """Make the validator of a small body."""
-    names: dict[Any, str] = {bool: "true or false", str: "a text, not blank and without NUL characters"}
-    expected = {
-        name: f"{names[field.annotation]}. {field.description}" for name, field in kind.model_fields.items()
-    }
+    told = {name: str(field.description).rstrip(".") for name, field in kind.model_fields.items()}
+    expected = {name: words[0].lower() + words[1:] for name, words in told.items()}
     return Validator(kind, subject, expected)
 
 

@@ -186,7 +186,7 @@ def history(options: argparse.Namespace, _: settings.Settings, journal: Journal)
     entries = journal.promotions(spec.name, limit=ENTRIES_SHOWN + 1)
     for entry in entries[:ENTRIES_SHOWN]:
         at = bodies.iso(entry.at_us)[:19]
-        table.add_row(at, entry.to_version, entry.by, escape(entry.reason))
+        table.add_row(at, entry.to_version, entry.by, escape(reports.printable(entry.reason)))
     Console().print(table)
     if len(entries) > ENTRIES_SHOWN:
         print(f"the newest {ENTRIES_SHOWN} entries; there are older ones")

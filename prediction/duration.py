@@ -6,6 +6,8 @@ from models_store.errors import InvalidInput
 
 UNITS_US = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 
+MAX_DIGITS = 6
+
 
 def parse(text: str) -> int:
     """Return a span in us.
@@ -13,9 +15,13 @@ def parse(text: str) -> int:
     Raises
     ------
     InvalidInput
-        When it is not a whole number of s, m, h or d.
+        When it is not a whole number, of up to `MAX_DIGITS`, of s, m, h or d.
     """
-    found = re.fullmatch(r"([0-9]{1,6})([smhd])", text.strip())
-    if not found or not int(found[1]):
+    found = re.fullmatch(r"0*([1-9][0-9]*)([smhd])", text.strip())
+    if not found:
         raise InvalidInput(f"{text[:20]!r} is no span of time: write 30m, 24h or 7d")
+    if len(found[1]) > MAX_DIGITS:
+        raise InvalidInput(
+            f"that many {found[2]} are too long a span of time: give up to {MAX_DIGITS} digits"
+        )
     return int(found[1]) * UNITS_US[found[2]]

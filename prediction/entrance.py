@@ -56,6 +56,7 @@ REFUSALS = {
     "slow_body": 408,
     "too_large": 413,
     "not_json": 415,
+    "encoded": 415,
     "busy": 429,
 }
 """What is refused before any work is done, by reason."""
@@ -231,6 +232,8 @@ class Body:
         kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
         if kind != b"application/json":  # a foreign page may send what has no type, but not this
             raise Refusal("not_json", "send JSON, with the header Content-Type: application/json")
+        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+            raise Refusal("encoded", "send the body as it is, without the header Content-Encoding")
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or len(length) > 15 or int(length) > self._max_bytes:
             raise self._too_large()

@@ -63,7 +63,7 @@ def window(text: str = DEFAULT_WINDOW) -> Window:
     bucket_us = next(
         size for size in BUCKETS_US if length_us <= size * MAX_BUCKETS or size == BUCKETS_US[-1]
     )
-    return Window(text, (now - length_us) // bucket_us * bucket_us, now, bucket_us)
+    return Window(text.strip().lstrip("0"), (now - length_us) // bucket_us * bucket_us, now, bucket_us)
 
 
 def health(spec: Spec, home: Path, journal: Journal, span: Window) -> dict[str, Any]:

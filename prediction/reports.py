@@ -38,6 +38,11 @@ def narrow(title: str, *columns: str, wrapped: Sequence[str] = ()) -> Table:
     return table
 
 
+def printable(text: str) -> str:
+    """Return a text whose characters do nothing to a terminal; line ends and the like are blanks."""
+    return "".join(each if each.isprintable() else " " for each in text)
+
+
 def _share(found: dict[str, Any] | None) -> str:
     if found is None:
         return "-"

@@ -30,6 +30,43 @@ MAX_POSITION = 1_000_000
 
 
 @dataclass(frozen=True)
+class _Get:
+    """One route: how it is answered, and its description for OpenAPI."""
+
+    path: str
+    answer: Callable[[Request], Any]
+    summary: str
+    body: Any
+    parameters: list[dict[str, Any]]
+    is_protected: bool = False
+
+    def route(self) -> BaseRoute:
+        """Make the Starlette route. A parameter that it does not know may be misspelt, and is refused."""
+        known = [item["name"] for item in self.parameters if item["in"] == "query"]
+
+        def endpoint(request: Request) -> Response:
+            _check_parameters(request, known)
+            return Response(to_json(self.answer(request)), media_type="application/json")
+
+        return Route(self.path, reading(endpoint), methods=["GET"])
+
+    def operation(self, schemas: dict[str, Any]) -> dict[str, Any]:
+        """Describe it; the schemas that it refers to are added to `schemas`."""
+        refusals = [400, 500, 503]
+        refusals += [404] if any(item["in"] == "path" for item in self.parameters) else []
+        refusals += [401] if self.is_protected else []
+        found = {
+            "tags": ["models"],
+            "summary": self.summary,
+            "operationId": "get_" + "_".join(re.findall(r"[a-z_]+", self.path)),
+            "parameters": self.parameters,
+            "responses": calls.responses(self.body, refusals, schemas),
+        }
+        # where the server has a token
+        return found | ({"security": [{"admin": []}, {}]} if self.is_protected else {})
+
+
+@dataclass(frozen=True)
 class Resources:
     """Reads the store and the journal. Each method answers one route, in a thread of `threads.READING`."""
 
@@ -39,65 +76,48 @@ class Resources:
 
     def routes(self) -> list[BaseRoute]:
         """Return the Starlette routes."""
-        return [
-            _get("/models", self.models),
-            _get("/models/{model}", self.model),
-            _get("/{model}/runs", self.runs),
-            _get("/{model}/runs/{run_id}", self.run),
-            _get("/{model}/monitoring", self.monitoring),
-            *self.protected(),
-        ]
+        return [each.route() for each in self._gets()]
 
     def protected(self) -> list[BaseRoute]:
         """Return those that show single rows."""
-        return [
-            _get("/{model}/predictions", self.predictions),
-            _get("/{model}/predictions/{prediction_id}", self.prediction),
-        ]
+        return [each.route() for each in self._gets() if each.is_protected]
 
     def operations(self) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
         """Return the OpenAPI operation of each route, by path, and the schemas that they refer to."""
+        schemas = dict[str, Any]()
+        return {each.path: each.operation(schemas) for each in self._gets()}, schemas
+
+    def _gets(self) -> list[_Get]:
         model, names = _parameter("model", "path"), sorted(self.specs)
         model["schema"]["enum"] = names
         model["example"] = names[0]
         limit = _parameter("limit", "query", "integer")
         limit["schema"] |= {"minimum": 1, "maximum": MAX_LIMIT, "default": LIMIT}
         before = _parameter("before", "query", "integer")
-        before_id = _parameter("before", "query")
+        paged = [model, limit, _parameter("before", "query")]
         window = _parameter("window", "query")
         window["schema"]["default"] = monitoring.DEFAULT_WINDOW
-        return _operations(
-            {
-                "/models": ("Every model, its champion and its versions", bodies.ModelStates, [limit]),
-                "/models/{model}": (
-                    "One model: champion, versions, ledger, and what each worker serves",
-                    bodies.ModelState,
-                    [model, limit, before],
-                ),
-                "/{model}/runs": ("Retrainings, newest first", bodies.Runs, [model, limit, before_id]),
-                "/{model}/runs/{run_id}": (
-                    "One retraining: where it is, and the verdict in words and figures",
-                    bodies.Run,
-                    [model, _parameter("run_id", "path")],
-                ),
-                "/{model}/monitoring": (
-                    "How a model is doing: accuracy, its estimate without labels, drift, data quality",
-                    dict[str, Any],
-                    [model, window],
-                ),
-                "/{model}/predictions": (
-                    "What was answered, newest first, with the label where there is one",
-                    bodies.Predictions,
-                    [model, limit, before_id],
-                ),
-                "/{model}/predictions/{prediction_id}": (
-                    "What was asked and answered, by which version, trained on what",
-                    bodies.Story,
-                    [model, _parameter("prediction_id", "path")],
-                ),
-            },
-            protected={route.path for route in self.protected()},  # type: ignore[attr-defined]
-        )
+        run_id, prediction_id = _parameter("run_id", "path"), _parameter("prediction_id", "path")
+        all_models = "Every model, its champion and its versions"
+        one_model = "One model: champion, versions, ledger, and what each worker serves"
+        one_run = "One retraining: where it is, and the verdict in words and figures"
+        health = "How a model is doing: accuracy, its estimate without labels, drift, data quality"
+        rows = "What was answered, newest first, with the label where there is one"
+        one_row = "What was asked and answered, by which version, trained on what"
+        row_path = "/{model}/predictions/{prediction_id}"
+        return [
+            _Get("/models", self.models, all_models, bodies.ModelStates, [limit]),
+            _Get("/models/{model}", self.model, one_model, bodies.ModelState, [model, limit, before]),
+            _Get("/{model}/runs", self.runs, "Retrainings, newest first", bodies.Runs, paged),
+            _Get("/{model}/runs/{run_id}", self.run, one_run, bodies.Run, [model, run_id]),
+            _Get("/{model}/monitoring", self.monitoring, health, dict[str, Any], [model, window]),
+            _Get(
+                "/{model}/predictions", self.predictions, rows, bodies.Predictions, paged, is_protected=True
+            ),
+            _Get(
+                row_path, self.prediction, one_row, bodies.Story, [model, prediction_id], is_protected=True
+            ),
+        ]
 
     def models(self, request: Request) -> Any:
         """`GET /models`."""
@@ -240,11 +260,18 @@ def describe_promotion(promotion: Promotion) -> dict[str, Any]:
     }
 
 
-def _get(path: str, answer: Callable[[Request], Any]) -> BaseRoute:
-    def endpoint(request: Request) -> Response:
-        return Response(to_json(answer(request)), media_type="application/json")
+def _check_parameters(request: Request, known: list[str]) -> None:
+    given = [name for name, _ in request.query_params.multi_items()]
+    for name in given:
+        if name not in known:
+            told = f"the parameters are {', '.join(known)}" if known else "this path has none"
+            raise _invalid(name[:50], f"is no parameter: {told}")
+        if given.count(name) > 1:
+            raise _invalid(name, "is given more than once")
 
-    return Route(path, reading(endpoint), methods=["GET"])
+
+def _invalid(name: str, message: str) -> InvalidInput:
+    return InvalidInput(f"{name} {message}", [{"loc": [name], "msg": message}])
 
 
 def _limit(request: Request) -> int:
@@ -256,38 +283,15 @@ def _integer(request: Request, name: str, default: int, most: int) -> int:
     if raw is None:
         return default
     if not re.fullmatch("[0-9]{1,30}", raw) or not 1 <= int(raw) <= most:
-        message = f"must be a whole number from 1 to {most}"
-        raise InvalidInput(f"{name} {message}", [{"loc": [name], "msg": message}])
+        raise _invalid(name, f"must be a whole number from 1 to {most}")
     return int(raw)
 
 
 def _id(request: Request, name: str) -> str | None:
     raw = request.query_params.get(name)
     if raw is not None and not is_id(raw):
-        message = "must be an id, as `next` of the page before gives it"
-        raise InvalidInput(f"{name} {message}", [{"loc": [name], "msg": message}])
+        raise _invalid(name, "must be an id, as `next` of the page before gives it")
     return raw
-
-
-def _operations(
-    routes: dict[str, tuple[str, Any, list[dict[str, Any]]]], protected: set[str]
-) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
-    """Describe GETs as OpenAPI, from the summary, the answer's type and the parameters of each."""
-    found, schemas = {}, dict[str, Any]()
-    for path, (summary, answer, parameters) in routes.items():
-        refusals = [400, 500, 503]
-        refusals += [404] if any(item["in"] == "path" for item in parameters) else []
-        refusals += [401] if path in protected else []
-        found[path] = {
-            "tags": ["models"],
-            "summary": summary,
-            "operationId": "get_" + "_".join(re.findall(r"[a-z_]+", path)),
-            "parameters": parameters,
-            "responses": calls.responses(answer, refusals, schemas),
-        }
-        if path in protected:
-            found[path]["security"] = [{"admin": []}, {}]  # where the server has a token
-    return found, schemas
 
 
 def _parameter(name: str, where: str, kind: str = "string") -> dict[str, Any]:

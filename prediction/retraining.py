@@ -269,8 +269,8 @@ def _promote(
 
 def _reject_early(plan: Plan, run: Run, new: int) -> None:
     sentence = (
-        f"rejected: {new} new labels since the champion was trained, and {plan.min_outcomes} are wanted:"
-        " give more feedback, or send force: true"
+        f"rejected: {new} new label{'s' * (new != 1)} since the champion was trained, and"
+        f" {plan.min_outcomes} are wanted: give more feedback, or send force: true (--force in a shell)"
     )
     verdict = evaluate.Verdict(False, sentence, [])
     runs.finish(plan.journal, run.run_id, "rejected", "done", verdict=verdict.as_dict())

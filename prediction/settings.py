@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -114,5 +115,17 @@ def load() -> Settings:
         first = error.errors(include_url=False, include_input=False)[0]
         name = str(first["loc"][0])
         variable = name if name.isupper() else f"PREDICTION_{name.upper()}"
-        told = str(first["msg"]).removeprefix("Value error, ")
+        own = str(first["msg"]).removeprefix("Value error, ")
+        told = own if first["type"] == "value_error" else _expected(name)
         raise InvalidSettings(f"{variable}: {told}") from None
+
+
+def _expected(name: str) -> str:
+    """Say what a switch or a number may be."""
+    limits: dict[str, int] = {}
+    for item in Settings.model_fields[name].metadata:
+        limits |= asdict(item)
+    if not limits:
+        return "give true or false"
+    most = f" to {limits['le']}" if "le" in limits else " on"
+    return f"give a whole number from {limits['ge']}{most}"

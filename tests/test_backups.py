@@ -77,14 +77,14 @@ def test_a_backup_is_one_file(sqlite_journal: Journal, tmp_path: Path) -> None:
     assert {"copy.db"} == visible(tmp_path / "elsewhere")
 
 
-@pytest.mark.parametrize("target", ["missing/copy.db", "folder"])
+@pytest.mark.parametrize("target", ["missing/copy.db", "folder", "folder/."])
 def test_a_backup_that_can_t_be_written_says_so(
     sqlite_journal: Journal, tmp_path: Path, target: str
 ) -> None:
     """Where the folder is missing or the name is a folder's, a sentence says so, and nothing is left."""
     (tmp_path / "folder").mkdir()
 
-    with pytest.raises(InvalidInput, match=f"{target} can't be written: "):
+    with pytest.raises(InvalidInput, match=f"{tmp_path / target} can't be written: "):
         backups.backup(sqlite_journal.database, tmp_path / target)
 
     assert {"journal.db", "folder"} == visible(tmp_path)

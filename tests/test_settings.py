@@ -112,6 +112,27 @@ def test_an_unusable_value_is_told_by_its_variable(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("workers", "many", "give a whole number from 1 to 256"),
+        ("workers", "257", "give a whole number from 1 to 256"),
+        ("keep_versions", "1.5", "give a whole number from 2 on"),
+        ("journal_required", "perhaps", "give true or false"),
+    ],
+)
+def test_what_a_value_may_be_is_told(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
+) -> None:
+    """In our words."""
+    monkeypatch.setenv(f"PREDICTION_{name.upper()}", value)
+
+    with pytest.raises(InvalidSettings) as caught:
+        settings.load()
+
+    assert f"PREDICTION_{name.upper()}: {told}" == str(caught.value)
+
+
 def test_an_unusable_value_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was set may be a secret in the wrong variable, so no message holds it."""
     monkeypatch.setenv("PREDICTION_WORKERS", "hunter2")
