@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 import bentoml
 import numpy as np
+from bentoml.exceptions import BentoMLException
 from sklearn.datasets import load_iris
 
 FEATURES = ("sepal_length_cm", "sepal_width_cm", "petal_length_cm", "petal_width_cm")
@@ -30,7 +32,7 @@ def main() -> None:
     by_lot = draw.random(len(rows)) < options.wrong
     labels = np.where(by_lot, draw.choice(data.target_names, len(rows)), species).tolist()
 
-    with bentoml.SyncHTTPClient(options.url) as client:
+    with bentoml.SyncHTTPClient(options.url, server_ready_timeout=2) as client:
         answers = client.iris_predict_batch(
             [dict(zip(FEATURES, flower, strict=True)) for flower in measures.tolist()]
         )
@@ -44,4 +46,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BentoMLException as error:
+        sys.exit(f"flowers.py: {error}: does `make serve` run?")

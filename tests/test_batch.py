@@ -266,6 +266,8 @@ def test_what_cannot_be_done_is_told(home: Path, tmp_path: Path, specs: dict[str
     frame.assign(version="mine").to_csv(tmp_path / "rows.csv", index=False)
     with pytest.raises(InvalidInput, match="a column version already"):
         batch.score("iris", tmp_path / "rows.csv", tmp_path / "out.csv")
+    with pytest.raises(InvalidInput, match="the name must end with"):
+        batch.score("iris", tmp_path / "rows.csv", "")
     with pytest.raises(InvalidInput, match="there is no folder"):
         batch.score("iris", tmp_path / "rows.csv", tmp_path / "gone" / "out.csv")
 

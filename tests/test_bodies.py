@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
@@ -95,6 +96,23 @@ def test_no_microsecond_is_lost_in_writing_a_time() -> None:
         back = datetime.fromisoformat(bodies.iso(at_us))
 
         assert at_us == round(back.timestamp() * 1e6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "told"),
+    [
+        (bodies.Retrain, {"force": 1}, "force: must be true or false: whether to train"),
+        (bodies.Cancel, {}, "run_id: is required: a text without NUL: the id of a run, as retrain"),
+        (bodies.Promote, {"version": "v" * 65, "reason": "x"}, "version: must be .* one of GET /models"),
+        (bodies.Rollback, {"reason": " "}, "reason: must be a text .* not only blanks"),
+    ],
+)
+def test_what_an_administrator_may_send_is_told(
+    kind: type[bodies.Request], body: dict[str, Any], told: str
+) -> None:
+    """In the words of the docs page."""
+    with pytest.raises(InvalidInput, match=told):
+        bodies.request_validator(kind, "a test").object(body)
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,8 @@ def test_what_can_t_be_done_is_one_sentence(main: Main, journal: Journal, tmp_pa
         (["export", "iris", str(tmp_path / "a.txt")], "the name must end with .csv"),
         (["backup", str(tmp_path / "missing" / "a.db")], "can't be written"),
         (["backup", str(tmp_path / "journal.db")], "is the journal itself"),
+        (["backup", ""], ". can't be written: it is a folder"),
+        (["import-feedback", "iris", ""], "the name must end with .csv"),
         (["restore", str(tmp_path / "missing.db")], "is no backup of a journal"),
         (["promote", "iris", "v", "--reason", "because"], "iris"),
         (["rollback", "iris", "--reason", "because"], "iris"),
@@ -214,7 +216,9 @@ def test_status_and_history_tell_what_is_served(
     monkeypatch.delenv("PREDICTION_DATABASE_URL", raising=False)
 
     with closing(sqlite3.connect(home / "journal.db")) as connection, connection:
-        connection.execute("UPDATE ledger SET reason = 'see [/docs] and [red]' WHERE model = 'iris'")
+        connection.execute(
+            "UPDATE ledger SET reason = 'see [/docs] and [red] \x1b[2J' WHERE model = 'iris'"
+        )
     assert 0 == cli.main(["status"])
     status = capsys.readouterr().out
     assert 0 == cli.main(["history", "iris"])
@@ -222,11 +226,11 @@ def test_status_and_history_tell_what_is_served(
 
     with closing(sqlite3.connect(home / "journal.db")) as connection:
         ledger = connection.execute("SELECT model, to_version, reason FROM ledger").fetchall()
-    assert "see [/docs] and [red]" in history
+    assert "see [/docs] and [red]  [2J" in history
     for model, version, reason in ledger:
         assert model in status
         assert version in status
-        assert model != "iris" or (version in history and reason in history)
+        assert model != "iris" or (version in history and reason.partition("\x1b")[0] in history)
     assert len(ledger) == status.count("champion")
 
 

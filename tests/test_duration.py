@@ -54,6 +54,13 @@ def test_anything_else_is_refused(text: str) -> None:
     assert f"{text!r} is no span of time: write 30m, 24h or 7d" == str(caught.value)
 
 
+def test_too_long_a_span_is_told() -> None:
+    """Its number is a number: what is wrong is its length."""
+    with pytest.raises(InvalidInput, match="too long a span of time: write 30m, 24h or 7d"):
+        duration.parse("1000000d")
+    assert duration.parse("1d") == duration.parse("0000000001d")
+
+
 def test_a_long_text_is_not_repeated_whole() -> None:
     """The sentence shows the beginning only."""
     with pytest.raises(InvalidInput) as caught:

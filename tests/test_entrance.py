@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import logging
 import warnings
@@ -317,6 +318,15 @@ def test_what_is_not_json_is_refused(world: World, good: bytes, kind: str) -> No
 
     assert 415 == answer.status
     assert "Content-Type: application/json" in answer.problem["error"]
+
+
+def test_a_compressed_body_is_refused(world: World, good: bytes) -> None:
+    """By what it says of itself: its bytes alone would be told to be no JSON."""
+    answer = world.ask("POST", "/iris/echo", gzip.compress(good), content_encoding="gzip")
+
+    assert 415 == answer.status
+    assert "without the header Content-Encoding" in answer.problem["error"]
+    assert 200 == world.ask("POST", "/iris/echo", good, content_encoding="Identity").status
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving import PROJECT, free_port
+from tests.serving import PROJECT, free_port, run
 from tests.test_readme import blocks, copy_project, started, wait_ready
 
 PAGE = PROJECT / "docs" / "lesson.md"
 FLOWERS = re.compile(r"^450 flowers, (\d+)% of them as labelled, by version (\w+)$", re.MULTILINE)
 
 pytestmark = pytest.mark.timeout(900)
+
+
+def test_flowers_without_a_server_are_one_sentence(tmp_path: Path) -> None:
+    """It names what may be missing."""
+    url = f"http://127.0.0.1:{free_port()}"
+    done = run("python", "docs/flowers.py", "3", "--url", url, home=tmp_path)
+
+    assert (1, "") == (done.returncode, done.stdout)
+    assert re.fullmatch("flowers.py: .*: does `make serve` run\\?\n", done.stderr)
 
 
 def test_the_lesson_shows_the_loop(tmp_path: Path) -> None:

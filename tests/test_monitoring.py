@@ -222,6 +222,11 @@ def test_nothing_yet(spec: Spec, trained_home: Path, journal: Journal) -> None:
     assert {None} == {piece["accuracy"] for piece in found["over_time"]}
 
 
+def test_a_window_has_one_name() -> None:
+    """However it is written: the dashboard has a tab for it."""
+    assert {"7d"} == {monitoring.window(text).text for text in ("7d", " 7d\n", "007d")}
+
+
 @pytest.mark.parametrize("text", ["", "24", "h", "-1h", "1.5h", "1y", "0h", "367d", "99999d", "1h; DROP"])
 def test_what_is_no_window_is_refused(text: str) -> None:
     """With the words that would be right, at the place of the parameter."""
