@@ -21,15 +21,21 @@ def promote(journal: Journal, home: Path, model: str, version: str, by: str, rea
         Before anything is changed.
     """
     with staging.locked(home):  # or it might be pruned between the look and the promotion
-        found = _get(home, model, version)
+        found = find(home, model, version)
         store.verify(found, found.digest)
-        return journal.promote(model, version, found.digest, by, reason, found.data_digest)
+        return journal.promote(model, found.version, found.digest, by, reason, found.data_digest)
 
 
-def _get(home: Path, model: str, version: str) -> store.Version:
-    """Get a version by its name; who mistyped it is told some."""
+def find(home: Path, model: str, version: str) -> store.Version:
+    """Get a version by its name, or by its tag, as BentoML lists it; who mistyped it is told some.
+
+    Raises
+    ------
+    UnknownVersion, DamagedVersion
+        When the store has none that can be read.
+    """
     try:
-        return store.get(home, model, version)
+        return store.get(home, model, version.removeprefix(f"{model}:"))
     except UnknownVersion as error:
         newest = [item.version for item in store.versions(home, model)[:NAMED]]
         known = f"the newest versions are {', '.join(newest)}" if newest else "it holds none"

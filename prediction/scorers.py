@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import bentoml
@@ -18,10 +17,10 @@ import numpy as np
 from bentoml.exceptions import BentoMLException
 
 from models_store import store
-from models_store.errors import InvalidInput, UnknownVersion
+from models_store.errors import InvalidInput
 from models_store.spec import Spec
 from models_store.validation import SPLIT_IT
-from prediction import home, predictor, settings
+from prediction import home, ledger, predictor, settings
 from prediction.errors import JournalBusy, ServerFailed
 from prediction.frames import Rows
 from prediction.journal import Journal, Prediction
@@ -96,7 +95,7 @@ def load(spec: Spec, version: str | None, record: bool) -> Scorer:
             found = store.get(configured.home, spec.name, champion.to_version)
             loaded = predictor.load(spec, found, champion.digest)
         else:
-            found = _find(configured.home, spec.name, str(version))
+            found = ledger.find(configured.home, spec.name, str(version))
             loaded = predictor.load(spec, found, found.digest)
     except BaseException:
         journal.close()
@@ -105,16 +104,6 @@ def load(spec: Spec, version: str | None, record: bool) -> Scorer:
         return RecordingScorer(loaded, journal)
     journal.close()
     return LocalScorer(loaded)
-
-
-def _find(folder: Path, model: str, version: str) -> store.Version:
-    """Get a version by its name, or by its tag, as BentoML lists it."""
-    try:
-        return store.get(folder, model, version.removeprefix(f"{model}:"))
-    except UnknownVersion as error:
-        raise UnknownVersion(
-            f"{error}: `python -m prediction status {model}` lists its versions"
-        ) from error
 
 
 class LocalScorer:

@@ -45,6 +45,14 @@ def test_a_whole_version_becomes_champion(home: Path, journal: Journal) -> None:
     assert second == champion(journal)
 
 
+def test_a_version_may_be_named_by_its_tag(home: Path, journal: Journal) -> None:
+    """As `bentoml models list` shows it; the ledger has the version alone."""
+    second = another_version(home)
+
+    assert second == ledger.promote(journal, home, "iris", f"iris:{second}", "me", "why not").to_version
+    assert second == champion(journal)
+
+
 def test_a_version_that_is_not_there_is_refused(home: Path, journal: Journal) -> None:
     """Nothing changes when the version is unknown."""
     first = champion(journal)

@@ -143,7 +143,7 @@ def test_another_version_answers_when_it_is_named(
     assert {first} == set(batch.score("iris", frame)["version"])
     assert {second} == set(batch.score("iris", frame, version=second)["version"])
     assert {second} == set(batch.score("iris", frame, version=f"iris:{second}")["version"])
-    with pytest.raises(UnknownVersion, match=r"iris:nosuchversion is not .* prediction status iris` lists"):
+    with pytest.raises(UnknownVersion, match=f"iris:nosuchversion is not .* newest versions are {second}"):
         batch.score("iris", frame, version="nosuchversion")
 
 
