@@ -126,7 +126,7 @@ def _row(names: list[str], cells: list[str]) -> Row:
 
 def ragged_reason(cells: int, names: int) -> str:
     """Say what is wrong with a row that has not as many cells as the header."""
-    return f"has {cells} cells where the header has {names}"
+    return f"has {cells} cell{'s' * (cells != 1)} where the header has {names}"
 
 
 def _read_jsonl(path: Path) -> Iterator[list[Row]]:

@@ -13,10 +13,10 @@ from prometheus_client import REGISTRY
 
 from models_store import catalog
 from models_store.spec import Spec
-from prediction import pages, runs
+from prediction import pages, refusals, runs, tables
 from prediction.dashboard import Dashboard
 from prediction.entrance import Entrance
-from prediction.journal import Journal
+from prediction.journal import Journal, now_us
 from prediction.pages import plain
 from tests import databases
 from tests.databases import prediction, record
@@ -56,10 +56,32 @@ class World:
         return asyncio.run(ask())
 
 
+def refuse(journal: Journal, kinds: int) -> None:
+    """Have so many kinds of requests refused, the first most often."""
+    row = {"model": "iris", "hour_us": refusals.begin(now_us()), "feature": ""}
+    rows = [row | {"reason": f"kind_{number}", "requests": 100 - number} for number in range(kinds)]
+    with journal.database.write() as connection:
+        connection.execute(tables.refusals.insert(), rows)
+
+
 @pytest.fixture
 def world(specs: dict[str, Spec], trained_home: Path, journal: Journal) -> World:
     """An empty journal beside a store."""
     return World(specs, trained_home, journal)
+
+
+def test_what_was_refused_says_how_much_is_not_shown(world: World, journal: Journal) -> None:
+    """The eight kinds that are most frequent, and where the others are."""
+    refuse(journal, 8)
+    assert "more kinds" not in world.get("/dashboard").text
+    with journal.database.write() as connection:
+        connection.execute(tables.refusals.delete())
+    refuse(journal, 10)
+
+    page = world.get("/dashboard").text
+    assert "93 requests: kind 7" in page
+    assert "kind 8" not in page
+    assert "and 2 more kinds, in <code>/iris/monitoring</code>" in page
 
 
 def test_nothing_yet_says_what_to_do_next(world: World) -> None:

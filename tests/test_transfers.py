@@ -290,8 +290,8 @@ def test_a_ragged_row_is_refused_alone(main: Main, journal: Journal, tmp_path: P
     assert 1 == main("import-feedback", "iris", str(path))[0]
 
     told = [(row["row"], row["reason"]) for row in read(tmp_path / "labels.csv.refused.csv")]
-    ragged = "has {} cells where the header has 2"
-    assert [("2", ragged.format(1)), ("3", ragged.format(3))] == told
+    ends = "where the header has 2"
+    assert [("2", f"has 1 cell {ends}"), ("3", f"has 3 cells {ends}")] == told
     assert None not in [feedback.find(journal, each) for each in ids]
 
 
