@@ -121,10 +121,9 @@ def score(  # the way in for people: one call, its choices named
 def _score_file(
     spec: Spec, scorer: Scorer, path: Path, target: Path, strict: bool, watch: Watch | None
 ) -> Summary:
-    tabular.kind(target)
+    writer = targets.Writer(target)
     refused_path = target.with_name(f"{target.name}.refused.csv")
     _keep(path, target, refused_path)
-    writer = targets.Writer(target)
     summary, started = Summary(spec.name), time.perf_counter()
     source = Source(path, spec, scorer.chunk_rows)
     summary.absent = [name for name in spec.inputs if name not in source.names]

@@ -24,7 +24,7 @@ PROBLEMS = {
     408: "The body did not arrive in time",
     409: "It stands otherwise already: another label, or a run that has ended",
     413: "The body is too large",
-    415: "The body is not JSON",
+    415: "The body is not JSON, or compressed",
     429: "The worker is busy: try again after Retry-After seconds",
     500: "A defect of the service: its log has the traceback",
     503: "Not ready, or the journal does not answer",

@@ -188,6 +188,7 @@ class Writer(ABC):
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows = 0
+        self._kind = kind(path)  # first: a path without a name has no draft beside it
         self._draft = path.with_name(f".{path.name}.{os.getpid()}")
 
     def __enter__(self) -> Writer:

@@ -24,7 +24,6 @@ class Writer(tabular.Writer):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self._kind = tabular.kind(path)
         self._file: Any = None
         if path.is_dir():
             raise InvalidInput(f"{path} is a folder: name a file in it")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from models_store import catalog
-from prediction import bodies, cli, home
+from prediction import bodies, cli, home, reports
 from prediction.journal import Journal, now_us
 from prediction.retention import DAY_US
 from tests import commands, databases
@@ -230,7 +230,7 @@ def test_status_and_history_tell_what_is_served(
     for model, version, reason in ledger:
         assert model in status
         assert version in status
-        assert model != "iris" or (version in history and reason.partition("\x1b")[0] in history)
+        assert model != "iris" or (version in history and reports.printable(reason) in history)
     assert len(ledger) == status.count("champion")
 
 
