@@ -9,14 +9,17 @@ import bentoml
 
 from models_store import catalog
 from models_store.errors import Error, none_trained
-from prediction import edge, errors, retention, rollups, runs, runtime, settings
-from prediction.dashboard import Dashboard
-from prediction.gauges import Gauges
-from prediction.journal import Journal
-from prediction.posts import Posts
-from prediction.refusals import Reporter
-from prediction.resources import Resources
-from prediction.retraining import Plan
+from prediction import errors, settings
+from prediction.http import edge
+from prediction.http.posts import Posts
+from prediction.http.resources import Resources
+from prediction.journal import retention, rollups, runs
+from prediction.journal.predictions import Journal
+from prediction.journal.refusals import Reporter
+from prediction.monitoring.gauges import Gauges
+from prediction.pages.dashboard import Dashboard
+from prediction.retraining.steps import Plan
+from prediction.serving import runtime
 
 try:
     SETTINGS = settings.load()

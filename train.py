@@ -12,8 +12,10 @@ from rich.table import Table
 from models_store import catalog, store
 from models_store.errors import Error
 from models_store.spec import Spec
-from prediction import errors, home, retraining, settings, stopping, training
-from prediction.journal import Journal
+from prediction import errors, home, settings
+from prediction.commands import stopping
+from prediction.journal.predictions import Journal
+from prediction.retraining import steps, training
 
 
 def main(arguments: list[str]) -> int:
@@ -90,7 +92,7 @@ def _promote(configured: settings.Settings, journal: Journal, version: store.Ver
             reason=f"trained, seed {seed}",
             data_digest=version.data_digest,
         )
-        retraining.prune_versions(configured.home, journal, version.model, configured.keep_versions)
+        steps.prune_versions(configured.home, journal, version.model, configured.keep_versions)
     finally:
         journal.close()
 

@@ -21,10 +21,11 @@ import httpx
 
 from benchmarks.scoring import CACHE, prepare
 from models_store import catalog, store
-from prediction import feedback, predictor
-from prediction.journal import Journal
+from prediction.journal import feedback
+from prediction.journal.predictions import Journal
+from prediction.serving import predictor
 from tests import swapping
-from tests.serving import Server
+from tests.servers import Server
 from tests.swapping import ADMIN, TOKEN
 
 RETRAINING_SECONDS = 20.0

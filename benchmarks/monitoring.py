@@ -23,11 +23,11 @@ from benchmarks import journals
 from benchmarks.loop import p99_ms
 from benchmarks.scoring import CACHE, prepare
 from models_store import catalog
-from prediction import feedback
 from prediction.errors import JournalBusy
-from prediction.feedback import Label
-from prediction.journal import Journal
-from tests.serving import Server
+from prediction.journal import feedback
+from prediction.journal.feedback import Label
+from prediction.journal.predictions import Journal
+from tests.servers import Server
 
 ROWS = 1_000_000
 LABELS = ROWS // 2

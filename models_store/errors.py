@@ -1,4 +1,4 @@
-"""The base of the project's error tree. It knows no HTTP: one table in `prediction.entrance` maps it."""
+"""The base of the error tree. It knows no HTTP: one table in `prediction.http.entrance` maps it."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -2,7 +2,7 @@
 
 import sys
 
-from prediction import cli
+from prediction.commands import cli
 
 if __name__ == "__main__":
     sys.exit(cli.main(sys.argv[1:]))

@@ -12,7 +12,7 @@ import pytest
 
 from models_store import catalog
 from models_store.spec import Spec
-from tests.serving import Server, run
+from tests.servers import Server, run
 
 
 @pytest.fixture(scope="session")

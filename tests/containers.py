@@ -19,7 +19,7 @@ from typing import Any
 
 import httpx
 
-from tests.serving import PROJECT, environment, free_port
+from tests.servers import PROJECT, environment, free_port
 
 CACHE = PROJECT / ".cache" / "containers"
 BASE = "docker.io/library/python:3.11-slim"

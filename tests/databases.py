@@ -29,8 +29,8 @@ import pytest
 import sqlalchemy as sa
 
 from prediction.errors import JournalBusy
-from prediction.journal import Journal, Prediction, now_us
-from tests.serving import PROJECT
+from prediction.journal.predictions import Journal, Prediction, now_us
+from tests.servers import PROJECT
 
 PASSWORD = "hunter2-is-secret"
 """In every URL of the PostgreSQL, which lets everybody in; no log or message may show it."""

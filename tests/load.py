@@ -14,7 +14,7 @@ import httpx
 
 from models_store.spec import Spec
 from tests.databases import query
-from tests.serving import Server
+from tests.servers import Server
 from tests.timing import eventually
 
 BATCH_ROWS = 70

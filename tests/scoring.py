@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from models_store.spec import Spec
-from prediction import frames
-from prediction.files import Source
-from prediction.frames import Rows
+from prediction.batch import frames
+from prediction.batch.files import Source
+from prediction.batch.frames import Rows
 
 IRIS = {"sepal_length_cm": 5.1, "sepal_width_cm": 3.5, "petal_length_cm": 1.4, "petal_width_cm": 0.2}
 PENGUIN = {"island": "Biscoe", "flipper_length_mm": 217.0}

@@ -16,8 +16,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from models_store import catalog, store
 from models_store.spec import Spec
-from prediction import predictor, training
-from tests.serving import Server
+from prediction.retraining import training
+from prediction.serving import predictor
+from tests.servers import Server
 
 TOKEN = "a-token-of-the-tests"
 ADMIN = {"Authorization": f"Bearer {TOKEN}"}

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from models_store.spec import Spec
-from tests.serving import PROJECT, Server, run
+from tests.servers import PROJECT, Server, run
 from tests.test_readme import blocks, copy_project, parsed
 
 PROBABILITIES = """

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from models_store.spec import Columns, Spec
-from prediction import training
-from tests.serving import PROJECT, Server, run
+from prediction.retraining import training
+from tests.servers import PROJECT, Server, run
 from tests.test_readme import copy_project
 
 
@@ -63,7 +63,7 @@ def test_it_holds_the_code_with_templates_and_migrations(built: Built) -> None:
     wanted = source("prediction", "*.py") | source("models_store", "*.py") | source("prediction", "*.html")
 
     assert {"src/service.py", "src/train.py", "src/requirements.txt"} <= set(built.files)
-    assert any(name.startswith("src/prediction/migrations/versions/") for name in wanted)
+    assert any(name.startswith("src/prediction/journal/migrations/versions/") for name in wanted)
     assert set() == wanted - set(built.files)
 
 

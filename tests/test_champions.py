@@ -16,14 +16,14 @@ import pytest
 from models_store import store
 from models_store.spec import Spec
 from models_store.store import Version
-from prediction import training
-from prediction.journal import Journal
+from prediction.journal.predictions import Journal
+from prediction.retraining import training
 from tests import databases, swapping
 from tests.databases import Postgres
-from tests.serving import Server
+from tests.servers import Server
+from tests.serving.test_predictor import copy_version
 from tests.swapping import TOKEN
 from tests.test_loop import ENDED, champion, post
-from tests.test_predictor import copy_version
 from tests.timing import eventually
 
 postgres = databases.postgres

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.serving import PROJECT, Server, environment
+from tests.servers import PROJECT, Server, environment
 from tests.test_readme import blocks
 
 PAGE = PROJECT / "docs" / "clients.md"

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from prediction import settings
-from tests.serving import PROJECT
+from tests.servers import PROJECT
 
 DEPLOY = PROJECT / "deploy"
 MANIFESTS = sorted((DEPLOY / "kubernetes").glob("*.yaml"))

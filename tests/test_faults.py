@@ -22,12 +22,12 @@ import psutil
 import pytest
 
 from models_store.spec import Spec
-from prediction import backups, retention
-from prediction.journal import Journal
+from prediction.journal import backups, retention
+from prediction.journal.predictions import Journal
 from tests import databases
 from tests.databases import KINDS, PASSWORD, Postgres, query
 from tests.load import Load
-from tests.serving import Server, free_port, run
+from tests.servers import Server, free_port, run
 from tests.timing import eventually
 
 postgres = databases.postgres

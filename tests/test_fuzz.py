@@ -23,7 +23,7 @@ from models_store import store
 from models_store.spec import Spec
 from tests import databases
 from tests.databases import KINDS
-from tests.serving import Server
+from tests.servers import Server
 
 REQUESTS = 11_000
 DRAWN = 1_500

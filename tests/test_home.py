@@ -14,7 +14,7 @@ import pytest
 from prediction import home
 from prediction.errors import AlreadyServing, InvalidSettings
 from tests import databases
-from tests.serving import PROJECT
+from tests.servers import PROJECT
 
 HOLD = """
 import sys

@@ -19,9 +19,9 @@ import yaml
 
 from models_store import store
 from models_store.spec import Spec
-from tests import containers, serving
+from tests import containers, servers
 from tests.containers import BASE, Container, started
-from tests.serving import Server
+from tests.servers import Server
 from tests.timing import eventually
 
 pytestmark = [
@@ -38,7 +38,7 @@ def home(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home whose champion of iris is not its newest version, and the image of its champions."""
     home = tmp_path_factory.mktemp("image") / "home"
     shutil.copytree(trained_home, home, symlinks=True)
-    done = serving.run("python", "train.py", "iris", "--seed", "7", "--no-promote", home=home)
+    done = servers.run("python", "train.py", "iris", "--seed", "7", "--no-promote", home=home)
     assert 0 == done.returncode, done.stderr
     containers.make_base(home)
     containers.build(home, IMAGE)
@@ -134,7 +134,7 @@ def test_nothing_is_lost_by_a_restart_or_a_newer_image(
         eventually(lambda: running.get(f"/iris/runs/{run_id}")["finished_at"] is not None, 120)
         before = running.get("/models/iris")
         assert 0 == running.stop()
-    assert 0 == serving.run("python", "train.py", "iris", "--seed", "11", home=home).returncode
+    assert 0 == servers.run("python", "train.py", "iris", "--seed", "11", home=home).returncode
     containers.build(home, NEWER)
     newer = store.newest(home, "iris").version
 
@@ -188,7 +188,7 @@ def test_it_drains_and_ends_with_0(container: Container) -> None:
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can make a folder of root")
 def test_it_runs_as_a_pod_does(home: Path, tmp_path: Path, specs: dict[str, Spec]) -> None:
     """A claim of root's that its group may write to, /tmp and nothing else, and no token."""
-    manifest = serving.PROJECT / "deploy" / "kubernetes" / "deployment.yaml"
+    manifest = servers.PROJECT / "deploy" / "kubernetes" / "deployment.yaml"
     pod, _ = yaml.safe_load_all(manifest.read_text())
     rights = pod["spec"]["template"]["spec"]["securityContext"]
     claim = tmp_path / "claim"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving import PROJECT, free_port, run
+from tests.servers import PROJECT, free_port, run
 from tests.test_readme import blocks, copy_project, started, wait_ready
 
 PAGE = PROJECT / "docs" / "lesson.md"

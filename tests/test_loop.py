@@ -15,9 +15,9 @@ import pytest
 
 from models_store import store
 from models_store.spec import Spec
-from prediction import runs
-from prediction.journal import Journal
-from tests.serving import Server
+from prediction.journal import runs
+from prediction.journal.predictions import Journal
+from tests.servers import Server
 from tests.timing import eventually
 
 TOKEN = "a-token-of-the-tests"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving import PROJECT, run
+from tests.servers import PROJECT, run
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from prometheus_client import Counter, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
 from prediction import metrics
-from tests.serving import PROJECT
+from tests.servers import PROJECT
 
 METRICS = {name: item for name, item in vars(metrics).items() if isinstance(item, MetricWrapperBase)}
 BOUNDED_LABELS = {"model", "version", "predicted_class", "route", "reason", "feature", "status", "task"}

@@ -16,9 +16,11 @@ from prometheus_client import Counter, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
 from models_store import catalog
-from prediction import cli, gauges, metrics
+from prediction import metrics
+from prediction.commands import cli
+from prediction.monitoring import gauges
 from prediction.settings import Settings
-from tests.serving import PROJECT
+from tests.servers import PROJECT
 
 FOLDER = PROJECT / "deploy" / "prometheus"
 RULES = yaml.safe_load((FOLDER / "rules.yml").read_text())["groups"][0]["rules"]

@@ -21,9 +21,9 @@ import httpx
 import pytest
 
 from models_store.spec import Spec
-from prediction import entrance
-from prediction.journal import Journal
-from tests.serving import PROJECT, Server, environment, free_port, run
+from prediction.http import entrance
+from prediction.journal.predictions import Journal
+from tests.servers import PROJECT, Server, environment, free_port, run
 
 README = PROJECT / "README.md"
 PAGES = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("*.md")])

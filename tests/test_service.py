@@ -21,15 +21,17 @@ import pytest
 
 from models_store import catalog, store
 from models_store.spec import Spec
-from prediction import gauges, training
-from tests.serving import SHIPPED, Server, free_port, run
+from prediction.monitoring import gauges
+from prediction.retraining import training
+from tests.servers import SHIPPED, Server, free_port, run
 from tests.timing import eventually
 
 REFERENCE = """
 import json, sys
 import bentoml, pandas
 from models_store import catalog
-from prediction import gauges, training
+from prediction.monitoring import gauges
+from prediction.retraining import training
 found = {}
 for name, spec in catalog.load().items():
     X, _ = spec.load()

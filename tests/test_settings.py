@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from prediction import settings
 from prediction.errors import InvalidSettings
 from prediction.settings import Settings
-from tests.serving import run
+from tests.servers import run
 
 
 @pytest.fixture(autouse=True)

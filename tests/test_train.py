@@ -16,9 +16,9 @@ import pytest
 from models_store import catalog, store
 from models_store.spec import Spec
 from models_store.store import Version
-from prediction import training
-from prediction.journal import Journal, Promotion
-from tests.serving import PROJECT, SHIPPED, interruptible, run
+from prediction.journal.predictions import Journal, Promotion
+from prediction.retraining import training
+from tests.servers import PROJECT, SHIPPED, interruptible, run
 
 LABELS = ["rows", "classes", "accuracy", "macro-F1", "log-loss", "seconds", "size", "served by"]
 

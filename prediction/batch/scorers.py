@@ -1,0 +1,285 @@
+"""Who answers the rows of a batch: this process, or a server."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Protocol
+
+import bentoml
+import httpx
+import numpy as np
+from bentoml.exceptions import BentoMLException
+
+from models_store import store
+from models_store.errors import InvalidInput
+from models_store.spec import Spec
+from models_store.validation import SPLIT_IT
+from prediction import home, settings
+from prediction.batch.frames import Rows
+from prediction.errors import JournalBusy, ServerFailed
+from prediction.journal.predictions import Journal, Prediction
+from prediction.serving import champions, predictor
+from prediction.serving.predictor import Predictor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CHUNK_ROWS = 65_536
+CALL_ROWS = 1_000
+"""Rows of one call of a server, whose own limit is ten times that by default; less if it wants less."""
+
+CALLS = 4
+"""Calls of a server at a time."""
+
+READY_SECONDS = 10.0
+"""How long a server may take to say that it is ready."""
+
+RETRY_SECONDS = 30.0
+"""How long a server that is busy or not ready is asked again."""
+
+JOURNAL_CHUNK_ROWS = 250
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model says of n rows.
+
+    Parameters
+    ----------
+    probabilities
+        Shape (n, classes), in the spec's order.
+    best
+        Index of each row's class, shape (n,).
+    versions
+        Which version answered each row, an Arrow array of n texts.
+    prediction_ids
+        Of the rows that were recorded.
+    """
+
+    probabilities: NDArray[np.float64]
+    best: NDArray[np.intp]
+    versions: Any
+    prediction_ids: list[str | None] | None = None
+
+
+class Scorer(Protocol):
+    """Answers valid rows, `chunk_rows` at a time, from `threads` threads; `records` tells of ids."""
+
+    chunk_rows: int
+    threads: int
+    records: bool
+
+    def answer(self, rows: Rows) -> Answers:
+        """Answer at least one row."""
+
+    def close(self) -> None:
+        """Give up what was opened."""
+
+
+def load(spec: Spec, version: str | None, record: bool) -> Scorer:
+    """Load the champion, or another version, into this process."""
+    configured = settings.load()
+    home.make(configured.home)
+    journal = Journal(configured.journal_url, configured.durable_predictions)
+    try:
+        journal.migrate()
+        champion = journal.champions().get(spec.name)
+        if version is None and champion is None:
+            raise InvalidInput(f"{spec.name} has no champion: run `python train.py {spec.name}`")
+        if version is None and champion is not None:
+            found = store.get(configured.home, spec.name, champion.to_version)
+            loaded = predictor.load(spec, found, champion.digest)
+        else:
+            found = champions.find(configured.home, spec.name, str(version))
+            loaded = predictor.load(spec, found, found.digest)
+    except BaseException:
+        journal.close()
+        raise
+    if record:
+        return RecordingScorer(loaded, journal)
+    journal.close()
+    return LocalScorer(loaded)
+
+
+class LocalScorer:
+    """Answers in this process, on all cores: the runtime lets go of Python's lock while it computes."""
+
+    chunk_rows = CHUNK_ROWS
+    records = False
+
+    def __init__(self, loaded: Predictor) -> None:
+        self.threads = len(os.sched_getaffinity(0))
+        self._predictor = loaded
+
+    def answer(self, rows: Rows) -> Answers:
+        """Answer rows."""
+        import pyarrow
+
+        columns: Any = rows.columns
+        probabilities = self._predictor.score(columns)
+        versions = pyarrow.repeat(self._predictor.version.version, len(rows))
+        return Answers(probabilities, probabilities.argmax(axis=1), versions)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class RecordingScorer:
+    """Answers in this process, and records every row before it is written."""
+
+    chunk_rows = CHUNK_ROWS
+    threads = 1
+    records = True
+
+    def __init__(self, loaded: Predictor, journal: Journal) -> None:
+        self._predictor = loaded
+        self._journal = journal
+        self._writer = journal.writer()
+
+    def answer(self, rows: Rows) -> Answers:
+        """Answer rows, and return once they are committed."""
+        spec = self._predictor.spec
+        valid = [spec.features.model_construct(**row) for row in _plain_rows(spec, rows)]
+        predictions = self._predictor.predict(valid)
+        for start in range(0, len(predictions), JOURNAL_CHUNK_ROWS):
+            self._insert(predictions[start : start + JOURNAL_CHUNK_ROWS])
+        return _answers(spec, [prediction._asdict() for prediction in predictions])
+
+    def _insert(self, predictions: Sequence[Prediction]) -> None:
+        deadline = time.monotonic() + RETRY_SECONDS
+        while True:
+            try:
+                self._writer.insert(predictions)
+            except JournalBusy:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.005)
+            else:
+                return
+
+    def close(self) -> None:
+        """Close the journal."""
+        self._writer.close()
+        self._journal.close()
+
+
+class _TooLong(Exception):
+    """The server takes fewer rows a call."""
+
+
+def _is_too_long(error: BentoMLException) -> bool:
+    if error.error_code == HTTPStatus.BAD_REQUEST:
+        return SPLIT_IT in str(error)
+    return bool(error.error_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+
+
+def _sentence(error: BentoMLException) -> str:
+    """Return what the server says, of the JSON that it says it in."""
+    try:
+        return str(json.loads(str(error))["error"])
+    except (ValueError, KeyError, TypeError):  # something between has answered
+        return " ".join(str(error).split())
+
+
+class ServerScorer:
+    """Has a server answer, by several calls at a time through BentoML's client."""
+
+    chunk_rows = CALL_ROWS
+    threads = CALLS
+    records = True
+
+    def __init__(self, spec: Spec, url: str) -> None:
+        self._spec = spec
+        self._url = url.rstrip("/")
+        self._call_rows = CALL_ROWS
+        self._own = threading.local()
+        self._clients: list[bentoml.SyncHTTPClient] = []
+        try:  # told before anything is read; BentoML's client would ask again for half a minute
+            httpx.get(f"{self._url}/readyz", timeout=READY_SECONDS).raise_for_status()
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            reason = str(error).partition("\n")[0]  # httpx adds a line that leads to a page of HTTP's codes
+            raise ServerFailed(f"{self._url} does not answer as this service: {reason}") from error
+        self._call()
+
+    def answer(self, rows: Rows) -> Answers:
+        """Answer rows."""
+        plain = _plain_rows(self._spec, rows)
+        found: list[dict[str, Any]] = []
+        while len(found) < len(plain):
+            part = plain[len(found) : len(found) + self._call_rows]
+            try:
+                found += self._ask(part)
+            except _TooLong:
+                self._call_rows = min(self._call_rows, len(part) // 2)  # other threads learn it too
+        return _answers(self._spec, found)
+
+    def _ask(self, part: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        deadline = time.monotonic() + RETRY_SECONDS
+        while True:
+            try:
+                return self._call()(part)
+            except BentoMLException as error:
+                if len(part) > 1 and _is_too_long(error):
+                    raise _TooLong from error
+                is_busy = error.error_code in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+                if not is_busy or time.monotonic() > deadline:
+                    raise ServerFailed(f"{self._url} does not answer rows: {_sentence(error)}") from error
+            except httpx.HTTPError as error:
+                raise ServerFailed(f"{self._url} does not answer: {error}") from error
+            time.sleep(0.5)
+
+    def _call(self) -> Callable[[list[dict[str, Any]]], list[dict[str, Any]]]:
+        """Return the method of this thread's client."""
+        if not hasattr(self._own, "client"):
+            try:
+                self._own.client = bentoml.SyncHTTPClient(self._url)
+            except (BentoMLException, httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+                raise ServerFailed(f"{self._url} does not answer as this service: {error}") from error
+            self._clients.append(self._own.client)
+        method = getattr(self._own.client, f"{self._spec.name}_predict_batch", None)
+        if method is None:
+            raise ServerFailed(f"{self._url} serves no model {self._spec.name}")
+        return method  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        """Close the connections."""
+        for client in self._clients:
+            client.close()
+
+
+def nothing(spec: Spec, records: bool) -> Answers:
+    """Make the answers to no rows, with the columns of others."""
+    import pyarrow
+
+    versions = pyarrow.array([], pyarrow.string())
+    none = np.empty((0, len(spec.classes)))
+    return Answers(none, np.empty(0, np.intp), versions, [] if records else None)
+
+
+def _plain_rows(spec: Spec, rows: Rows) -> list[dict[str, Any]]:
+    """Turn columns into rows of plain values; what is missing is None."""
+    columns = []
+    for name, feature in spec.inputs.items():
+        values = rows.columns[name].tolist()
+        if feature.optional and not feature.categories:
+            values = [None if value != value else value for value in values]
+        columns.append(values)
+    return [dict(zip(spec.inputs, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _answers(spec: Spec, found: Sequence[Mapping[str, Any]]) -> Answers:
+    """Read the answers of a server, or of `Predictor.predict`."""
+    import pyarrow
+
+    return Answers(
+        probabilities=np.array([[row["probabilities"][name] for name in spec.classes] for row in found]),
+        best=np.array([spec.classes.index(row["predicted_class"]) for row in found]),
+        versions=pyarrow.array([row["version"] for row in found]),
+        prediction_ids=[row["prediction_id"] for row in found],
+    )

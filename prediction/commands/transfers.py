@@ -1,0 +1,209 @@
+"""The operator's commands that move rows in and out of files: export, import-feedback, score."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from operator import itemgetter
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from models_store import catalog
+from models_store.errors import Error, InvalidInput
+from models_store.spec import Spec
+from prediction import duration
+from prediction.batch import scoring, tabular
+from prediction.commands import progress
+from prediction.errors import JournalUnavailable
+from prediction.http import bodies
+from prediction.journal import feedback
+from prediction.journal.predictions import Journal, now_us
+from prediction.settings import Settings
+
+LABELS_CHUNK = 1_000
+
+
+def export(options: argparse.Namespace, _: Settings, journal: Journal) -> int:
+    """Write outcomes into a file, as far as they fit what the spec says now."""
+    (spec,) = catalog.select([options.model])
+    since_us = now_us() - duration.parse(options.since) if options.since is not None else 0
+    columns, unfit = _outcome_columns(spec), 0
+    with tabular.writer(options.file, columns) as file, progress.bar() as shown:
+        task = shown.add_task("exporting", total=None)
+        for chunk in feedback.outcomes(journal, spec.name, since_us):
+            rows = [_outcome_row(outcome) for outcome in chunk]
+            fitting = [_fit(columns, row) for row in rows]
+            unfit += sum(len(row) < len(whole) for row, whole in zip(fitting, rows, strict=True))
+            file.write(fitting)
+            shown.update(task, completed=file.rows)
+    print(f"{file.rows} labelled predictions of {spec.name} in {options.file}")
+    if unfit:
+        print(f"what {spec.name} no longer has as a feature or a class is left out of {unfit} of them")
+    return 0
+
+
+def _fit(columns: dict[str, type], row: tabular.Row) -> tabular.Row:
+    """Keep of a row what the columns can hold: its prediction may be older than the spec is now."""
+    return {
+        name: value
+        for name, value in row.items()
+        if name in columns and (value is None or isinstance(value, str) == (columns[name] is str))
+    }
+
+
+def _outcome_columns(spec: Spec) -> dict[str, type]:
+    head = dict.fromkeys(("prediction_id", "at", "version"), str)
+    features = {name: str if item.categories else float for name, item in spec.inputs.items()}
+    probabilities = {f"probability_{name}": float for name in spec.classes}
+    tail = dict.fromkeys(("predicted_class", "label", "labelled_at"), str)
+    return {**head, **features, **probabilities, **tail}
+
+
+def _outcome_row(outcome: feedback.LabelledPrediction) -> tabular.Row:
+    prediction = outcome.prediction
+    return {
+        "prediction_id": prediction.prediction_id,
+        "at": bodies.iso(prediction.at_us),
+        "version": prediction.version,
+        **prediction.read_features(),
+        **{f"probability_{name}": p for name, p in prediction.probabilities.items()},
+        "predicted_class": prediction.predicted_class,
+        "label": outcome.label,
+        "labelled_at": bodies.iso(outcome.labelled_us),
+    }
+
+
+def import_feedback(options: argparse.Namespace, _: Settings, journal: Journal) -> int:
+    """Give labels; those that are refused stand with their reason in a file beside."""
+    (spec,) = catalog.select([options.model])
+    source: Path = options.file
+    total = _check(source)
+    refused_path = source.with_name(f"{source.name}.refused.csv")
+    columns = dict.fromkeys(("row", "prediction_id", "label", "reason"), str)
+    totals = dict.fromkeys(("recorded", "unchanged", "corrected"), 0)
+    with tabular.writer(refused_path, columns) as refused, progress.bar() as shown:
+        task = shown.add_task("importing", total=total)
+        for number, chunk in _numbered(tabular.read(source)):
+            try:
+                taken, bad = _give(journal, spec, number, chunk)
+            except JournalUnavailable:
+                print(f"{_told(totals)} before the journal failed: what is given again is unchanged")
+                raise
+            for status in taken:
+                totals[status] += 1
+            refused.write(bad)
+            shown.advance(task, len(chunk))
+    if not refused.rows:
+        refused_path.unlink()
+    print(f"{_told(totals)}, {refused.rows} refused" + (f": see {refused_path}" if refused.rows else ""))
+    return 1 if refused.rows else 0
+
+
+def _told(totals: dict[str, int]) -> str:
+    return ", ".join(f"{count} {status}" for status, count in totals.items())
+
+
+def _check(source: Path) -> int:
+    """Read a file of labels to its end, before any of them is given, and return how many rows it has."""
+    names, rows = set[str](), 0
+    for chunk in tabular.read(source):
+        names.update(*chunk)
+        rows += len(chunk)
+    lacking = [name for name in ("prediction_id", "label") if name not in names]
+    if rows and lacking and tabular.kind(source) != ".jsonl":  # there each row has its own names
+        wanted = "prediction_id, label and, if wanted, correct"
+        raise InvalidInput(f"{source} has no column {lacking[0]}: the columns are {wanted}")
+    return rows
+
+
+def _numbered(chunks: Iterable[list[tabular.Row]]) -> Iterable[tuple[int, list[tabular.Row]]]:
+    number = 1
+    for chunk in chunks:
+        for start in range(0, len(chunk), LABELS_CHUNK):
+            part = chunk[start : start + LABELS_CHUNK]
+            yield number, part
+            number += len(part)
+
+
+def _give(
+    journal: Journal, spec: Spec, number: int, rows: list[tabular.Row]
+) -> tuple[list[str], list[tabular.Row]]:
+    validator = bodies.feedback_validator(spec)
+    taken, refused, labels, origins = [], [], [], []
+    for position, row in enumerate(rows):
+        origin = {"row": number + position} | {name: row.get(name) for name in ("prediction_id", "label")}
+        if isinstance(row, tabular.RaggedRow):
+            refused.append({**origin, "reason": row.reason})
+            continue
+        try:
+            item = validator.object(_typed(row))
+        except InvalidInput as error:
+            refused.append({**origin, "reason": _reason(error)})
+        else:
+            labels.append(feedback.Label(item.prediction_id, item.label, item.correct))
+            origins.append(origin)
+    for origin, answer in zip(origins, feedback.give(journal, spec.name, labels), strict=True):
+        if isinstance(answer, Error):
+            refused.append({**origin, "reason": str(answer)})
+        else:
+            taken.append(answer)
+    return taken, sorted(refused, key=itemgetter("row"))
+
+
+def _reason(error: InvalidInput) -> str:
+    """Say all that is wrong with a row: nobody can "see detail" in a file."""
+    told = (": ".join([*map(str, item["loc"]), item["msg"]]) for item in error.detail)
+    return "; ".join(told)
+
+
+def _typed(row: tabular.Row) -> tabular.Row:
+    """Read `correct` as a CSV writes it; an empty cell is no value."""
+    words = {"true": True, "1": True, "false": False, "0": False}
+    typed = {name: value for name, value in row.items() if value is not None}
+    if isinstance(correct := typed.get("correct"), str):
+        typed["correct"] = words.get(correct.lower(), correct)
+    return typed
+
+
+def score(options: argparse.Namespace) -> int:
+    """Score a file; rows that are refused stand with their reason in a file beside the target."""
+    with progress.remaining() as shown:
+        task = shown.add_task("scoring", total=1.0)
+
+        def watch(done: scoring.Summary, fraction: float) -> None:
+            told = f"{done.rows:,} rows, {done.rows / done.seconds:,.0f} rows/s"
+            shown.update(task, completed=fraction, description=told)
+
+        summary = scoring.score(
+            options.model,
+            options.file,
+            options.target,
+            version=options.version,
+            server=options.server,
+            journal=options.journal,
+            strict=options.strict,
+            watch=watch,
+        )
+    Console().print(_score_table(summary, options.target))
+    if summary.refused:
+        told = "1 row is" if summary.refused == 1 else f"{summary.refused:,} rows are"
+        print(f"{told} refused: see {summary.refused_file}")
+    return 1 if summary.refused else 0
+
+
+def _score_table(summary: scoring.Summary, target: Path) -> Table:
+    table = Table(title=escape(f"{summary.model}: {target}"), title_justify="left", show_header=False)
+    rate = summary.rows / summary.seconds
+    table.add_row("rows", f"{summary.rows:,} in {summary.seconds:.1f} s, {rate:,.0f} rows/s")
+    table.add_row("scored", f"{summary.scored:,}")
+    table.add_row("refused", f"{summary.refused:,}")
+    if summary.absent:  # perhaps a name is misspelt
+        table.add_row("no column for", ", ".join(summary.absent))
+    for name, rows in summary.classes.items():
+        table.add_row(escape(name), f"{rows:,}")
+    for version, rows in summary.versions.items():
+        table.add_row(escape(f"by {version}"), f"{rows:,}")
+    return table

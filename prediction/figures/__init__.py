@@ -1,0 +1,1 @@
+"""Pure formulas: scores, the gate, drift. No I/O."""

@@ -1,0 +1,150 @@
+"""The POST routes, each described once: how it is read, done and documented.
+
+From the same descriptions come the edge's fast answers, BentoML's declared APIs and `docs.json`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic_core import to_json
+
+from models_store.validation import Validator
+from prediction.http.bodies import Problem
+
+SCHEMAS = "#/components/schemas/"
+PROBLEMS = {
+    400: "Invalid input: every wrong place is in detail",
+    401: "The admin token is missing or wrong",
+    403: "No admin token is configured",
+    404: "No such model, version, prediction or run",
+    408: "The body did not arrive in time",
+    409: "It stands otherwise already: another label, or a run that has ended",
+    413: "The body is too large",
+    415: "The body is not JSON, or compressed",
+    429: "The worker is busy: try again after Retry-After seconds",
+    500: "A defect of the service: its log has the traceback",
+    503: "Not ready, or the journal does not answer",
+}
+
+OF_EVERY_POST = (400, 408, 413, 415, 429, 500, 503)
+
+BEARER = {"type": "http", "scheme": "bearer", "description": "PREDICTION_ADMIN_TOKEN"}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One POST of one model.
+
+    Parameters
+    ----------
+    summary, example
+        For the docs page; its "try it" sends the example as it is.
+    validator
+        Reads the body: one row, or an array of at most `max_rows` where that is set.
+    answer
+        The type of what goes out, for clients and the docs page.
+    run
+        What was validated to an answer of plain values.
+    admin
+        Whether it needs the admin token.
+    status
+        That of a good answer.
+    refusals
+        Statuses that it may have beside those of every POST.
+    """
+
+    model: str
+    name: str
+    summary: str
+    validator: Validator[Any]
+    answer: Any
+    example: Any
+    run: Callable[[Any], Awaitable[Any]]
+    max_rows: int | None = None
+    admin: bool = False
+    status: int = 200
+    refusals: tuple[int, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """The route."""
+        return f"/{self.model}/{self.name}"
+
+    @property
+    def method(self) -> str:
+        """The name of the client's method."""
+        return f"{self.model}_{self.name}"
+
+    @property
+    def body(self) -> Any:
+        """The type of what comes in."""
+        row: Any = self.validator.model
+        return row if self.max_rows is None else list[row]
+
+    def parse(self, raw: bytes) -> Any:
+        """Validate a body.
+
+        Raises
+        ------
+        InvalidInput
+            With a detail for each place that is wrong.
+        """
+        if self.max_rows is None:
+            return self.validator.row(raw)
+        return self.validator.rows(raw, self.max_rows)
+
+    async def respond(self, raw: bytes) -> bytes:
+        """Answer a whole body with a whole JSON body."""
+        return to_json(await self.run(self.parse(raw)))
+
+
+def operations(calls: Sequence[Call]) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    """Describe calls as OpenAPI 3.1.
+
+    Returns
+    -------
+    tuple
+        The POST operation of each path, and the schemas that they refer to.
+    """
+    found, schemas = {}, dict[str, Any]()
+    for call in calls:
+        body = _schema(call.body, schemas)
+        refusals = {*OF_EVERY_POST, *call.refusals, *((401, 403) if call.admin else ())}
+        found[call.path] = {
+            "tags": [call.model],
+            "summary": call.summary,
+            "operationId": call.method,
+            "x-bentoml-name": call.method,
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {"schema": body, "example": call.example}},
+            },
+            "responses": responses(call.answer, refusals, schemas, call.status),
+        }
+        if call.admin:
+            found[call.path]["security"] = [{"admin": []}]
+    return found, schemas
+
+
+def responses(
+    answer: Any, refusals: Iterable[int], schemas: dict[str, Any], status: int = 200
+) -> dict[int, dict[str, Any]]:
+    """Describe an answer and the errors that there may be in its place; add their models to `schemas`."""
+    good = _content("The answer", _schema(answer, schemas))
+    problem = _schema(Problem, schemas)
+    return {status: good} | {each: _content(PROBLEMS[each], problem) for each in sorted(refusals)}
+
+
+def _content(words: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": words, "content": {"application/json": {"schema": schema}}}
+
+
+def _schema(kind: Any, schemas: dict[str, Any]) -> dict[str, Any]:
+    """Return a type's schema; models go to `schemas` under their names, and are referred to."""
+    wrapped = TypeAdapter(list[kind]).json_schema(ref_template=f"{SCHEMAS}{{model}}")
+    schemas |= wrapped.get("$defs", {})
+    return dict(wrapped["items"])

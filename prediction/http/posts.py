@@ -1,0 +1,234 @@
+"""The POST routes: what each reads, does and answers. `service.py` declares them for every spec."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from models_store.errors import Error
+from models_store.spec import Features, Spec
+from models_store.validation import Validator
+from prediction import metrics
+from prediction.http import bodies, entrance, resources
+from prediction.http.calls import Call
+from prediction.journal import feedback, runs, threads
+from prediction.journal.predictions import Prediction
+from prediction.retraining import process
+from prediction.retraining.steps import Plan
+from prediction.serving import champions
+from prediction.serving.runtime import Runtime
+
+
+@dataclass(frozen=True)
+class Posts:
+    """Makes the calls of one spec."""
+
+    spec: Spec
+    runtime: Runtime
+    plan: Plan
+    max_rows: int
+
+    def calls(self) -> list[Call]:
+        """Return all of them."""
+        return [
+            self.predict(),
+            self.predict_batch(),
+            self.feedback(),
+            self.feedback_batch(),
+            self.retrain(),
+            self.cancel(),
+            self.promote(),
+            self.rollback(),
+        ]
+
+    def predict(self) -> Call:
+        """`POST /{model}/predict`: one row, its features by name."""
+
+        async def run(row: Features) -> dict[str, Any]:
+            (prediction,) = await self.runtime.predict(self.spec.name, [row])
+            return _answer(prediction)
+
+        return Call(
+            model=self.spec.name,
+            name="predict",
+            summary=f"{self.spec.title}, from one row of named features",
+            validator=self.spec.rows,
+            answer=bodies.answer(self.spec),
+            example=self.spec.example,
+            run=run,
+        )
+
+    def predict_batch(self) -> Call:
+        """`POST /{model}/predict_batch`: an array of rows, answered in order."""
+
+        async def run(rows: list[Features]) -> list[dict[str, Any]]:
+            return [_answer(item) for item in await self.runtime.predict(self.spec.name, rows)]
+
+        return Call(
+            model=self.spec.name,
+            name="predict_batch",
+            summary=f"{self.spec.title}, for up to {self.max_rows} rows, answered in order",
+            validator=self.spec.rows,
+            max_rows=self.max_rows,
+            answer=list[bodies.answer(self.spec)],  # type: ignore[misc]
+            example=[self.spec.example],
+            run=run,
+        )
+
+    def feedback(self) -> Call:
+        """`POST /{model}/feedback`: the true label of a prediction."""
+
+        async def run(item: Any) -> dict[str, Any]:
+            (answer,) = await self._record([item])
+            if isinstance(answer, Error):
+                raise answer
+            return _label_answer(item, answer)
+
+        return Call(
+            model=self.spec.name,
+            name="feedback",
+            summary="The true label of a prediction, whenever it becomes known",
+            validator=bodies.feedback_validator(self.spec),
+            answer=bodies.Recorded,
+            example=self._feedback_example,
+            run=run,
+            refusals=(404, 409),
+        )
+
+    def feedback_batch(self) -> Call:
+        """`POST /{model}/feedback_batch`: many labels; those that can't be taken say why."""
+
+        async def run(items: list[Any]) -> list[dict[str, Any]]:
+            answers = await self._record(items)
+            return [_label_answer(*pair) for pair in zip(items, answers, strict=True)]
+
+        return Call(
+            model=self.spec.name,
+            name="feedback_batch",
+            summary=f"The true labels of up to {self.max_rows} predictions",
+            validator=bodies.feedback_validator(self.spec),
+            max_rows=self.max_rows,
+            answer=list[bodies.Recorded | bodies.NotRecorded],
+            example=[self._feedback_example],
+            run=run,
+        )
+
+    def retrain(self) -> Call:
+        """`POST /{model}/retrain`: a run in the background; while there is one, that one."""
+
+        def start(body: bodies.Retrain) -> dict[str, Any]:
+            run, is_new = runs.request(self.plan.journal, self.spec.name, body.force)
+            if is_new:
+                process.spawn(run)
+            return resources.describe_run(run)
+
+        summary = "Train a candidate on dataset and feedback, in the background, and judge it"
+        return self._admin_call("retrain", summary, bodies.Retrain, bodies.Run, {}, start, 202, ())
+
+    def cancel(self) -> Call:
+        """`POST /{model}/cancel`: end a run."""
+
+        def mark(body: bodies.Cancel) -> dict[str, Any]:
+            return resources.describe_run(runs.cancel(self.plan.journal, self.spec.name, body.run_id))
+
+        example = {"run_id": "01900000-0000-7000-8000-000000000000"}
+        return self._admin_call("cancel", "Cancel a retraining", bodies.Cancel, bodies.Run, example, mark)
+
+    def promote(self) -> Call:
+        """`POST /{model}/promote`: another champion, in every worker within two seconds."""
+
+        def change(body: bodies.Promote) -> dict[str, Any]:
+            promotion = champions.promote(
+                self.plan.journal, self.plan.home, self.spec.name, body.version, "admin", body.reason
+            )
+            return resources.describe_promotion(promotion)
+
+        example = {"version": "a-version-of-this-model", "reason": "why"}
+        summary = "Make a version the champion"
+        return self._admin_call("promote", summary, bodies.Promote, bodies.Promotion, example, change)
+
+    def rollback(self) -> Call:
+        """`POST /{model}/rollback`: the champion before."""
+
+        def change(body: bodies.Rollback) -> dict[str, Any]:
+            promotion = champions.rollback(
+                self.plan.journal, self.plan.home, self.spec.name, "admin", body.reason
+            )
+            return resources.describe_promotion(promotion)
+
+        summary = "Go back to the champion before"
+        example = {"reason": "why"}
+        return self._admin_call("rollback", summary, bodies.Rollback, bodies.Promotion, example, change)
+
+    def _admin_call(
+        self,
+        name: str,
+        summary: str,
+        body: type[bodies.Request],
+        answer: Any,
+        example: Any,
+        act: Callable[[Any], dict[str, Any]],
+        status: int = 200,
+        refusals: tuple[int, ...] = (404, 409),
+    ) -> Call:
+        async def run(validated: Any) -> dict[str, Any]:
+            return await threads.ADMIN.run(threads.ADMIN_SECONDS, act, validated)
+
+        validator: Validator[Any] = bodies.request_validator(body, f"{name} of {self.spec.name}")
+        return Call(
+            model=self.spec.name,
+            name=name,
+            summary=summary,
+            validator=validator,
+            answer=answer,
+            example=example,
+            run=run,
+            admin=True,
+            status=status,
+            refusals=refusals,
+        )
+
+    async def _record(self, items: list[Any]) -> list[str | Error]:
+        """Write labels into the journal, in a thread: they are synced to disk."""
+        labels = [feedback.Label(item.prediction_id, item.label, item.correct) for item in items]
+        seconds = threads.FEEDBACK_SECONDS + len(labels) * threads.LABEL_SECONDS
+        journal, name = self.plan.journal, self.spec.name
+        answers = await threads.FEEDBACK.run(seconds, feedback.give, journal, name, labels)
+        for answer in answers:
+            status = answer if isinstance(answer, str) else "refused"
+            metrics.FEEDBACK.labels(self.spec.name, status).inc()
+        return answers
+
+    @property
+    def _feedback_example(self) -> dict[str, Any]:
+        """Make a body for the docs page; its id is to be replaced by a real one."""
+        return {
+            "prediction_id": "01900000-0000-7000-8000-000000000000",
+            "label": self.spec.classes[0],
+        }
+
+
+def _answer(prediction: Prediction) -> dict[str, Any]:
+    """Pick from a prediction what its client gets."""
+    return {
+        "prediction_id": prediction.prediction_id,
+        "model": prediction.model,
+        "version": prediction.version,
+        "predicted_class": prediction.predicted_class,
+        "probabilities": prediction.probabilities,
+        "warnings": prediction.warnings,
+    }
+
+
+def _label_answer(item: Any, answer: str | Error) -> dict[str, Any]:
+    """Tell what became of one label."""
+    if isinstance(answer, Error):
+        code, _ = entrance.status_of(answer)
+        return {
+            "prediction_id": item.prediction_id,
+            "status": "error",
+            "code": code,
+            "error": str(answer),
+        }
+    return {"prediction_id": item.prediction_id, "label": item.label, "status": answer}

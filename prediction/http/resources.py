@@ -1,0 +1,300 @@
+"""The GET routes: what is served, by which versions, and what was answered. They change nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from models_store import store
+from models_store.errors import InvalidInput, UnknownModel, UnknownVersion
+from models_store.spec import Spec
+from prediction.errors import UnknownPrediction
+from prediction.http import bodies, calls
+from prediction.http.bodies import iso
+from prediction.journal import feedback, runs
+from prediction.journal.predictions import WORKER_SILENCE_US, Journal, Prediction, Promotion, is_id, now_us
+from prediction.journal.runs import Run
+from prediction.journal.threads import reading
+from prediction.monitoring import health
+
+LIMIT, MAX_LIMIT = 50, 1_000
+"""How long a list is, and may be asked to be: a whole answer is in memory at once."""
+
+MAX_POSITION = 1_000_000
+
+
+@dataclass(frozen=True)
+class _Get:
+    """One route: how it is answered, and its description for OpenAPI."""
+
+    path: str
+    answer: Callable[[Request], Any]
+    summary: str
+    body: Any
+    parameters: list[dict[str, Any]]
+    is_protected: bool = False
+
+    def route(self) -> BaseRoute:
+        """Make the Starlette route. A parameter that it does not know may be misspelt, and is refused."""
+        known = [item["name"] for item in self.parameters if item["in"] == "query"]
+
+        def endpoint(request: Request) -> Response:
+            _check_parameters(request, known)
+            return Response(to_json(self.answer(request)), media_type="application/json")
+
+        return Route(self.path, reading(endpoint), methods=["GET"])
+
+    def operation(self, schemas: dict[str, Any]) -> dict[str, Any]:
+        """Describe it; the schemas that it refers to are added to `schemas`."""
+        refusals = [400, 500, 503]
+        refusals += [404] if any(item["in"] == "path" for item in self.parameters) else []
+        refusals += [401] if self.is_protected else []
+        found = {
+            "tags": ["models"],
+            "summary": self.summary,
+            "operationId": "get_" + "_".join(re.findall(r"[a-z_]+", self.path)),
+            "parameters": self.parameters,
+            "responses": calls.responses(self.body, refusals, schemas),
+        }
+        # where the server has a token
+        return found | ({"security": [{"admin": []}, {}]} if self.is_protected else {})
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Reads the store and the journal. Each method answers one route, in a thread of `threads.READING`."""
+
+    specs: dict[str, Spec]
+    home: Path
+    journal: Journal
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the Starlette routes."""
+        return [each.route() for each in self._gets()]
+
+    def protected(self) -> list[BaseRoute]:
+        """Return those that show single rows."""
+        return [each.route() for each in self._gets() if each.is_protected]
+
+    def operations(self) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+        """Return the OpenAPI operation of each route, by path, and the schemas that they refer to."""
+        schemas = dict[str, Any]()
+        return {each.path: each.operation(schemas) for each in self._gets()}, schemas
+
+    def _gets(self) -> list[_Get]:
+        model, names = _parameter("model", "path"), sorted(self.specs)
+        model["schema"]["enum"] = names
+        model["example"] = names[0]
+        limit = _parameter("limit", "query", "integer")
+        limit["schema"] |= {"minimum": 1, "maximum": MAX_LIMIT, "default": LIMIT}
+        before = _parameter("before", "query", "integer")
+        paged = [model, limit, _parameter("before", "query")]
+        window = _parameter("window", "query")
+        window["schema"]["default"] = health.DEFAULT_WINDOW
+        run_id, prediction_id = _parameter("run_id", "path"), _parameter("prediction_id", "path")
+        all_models = "Every model, its champion and its versions"
+        one_model = "One model: champion, versions, ledger, and what each worker serves"
+        one_run = "One retraining: where it is, and the verdict in words and figures"
+        doing = "How a model is doing: accuracy, its estimate without labels, drift, data quality"
+        rows = "What was answered, newest first, with the label where there is one"
+        one_row = "What was asked and answered, by which version, trained on what"
+        row_path = "/{model}/predictions/{prediction_id}"
+        return [
+            _Get("/models", self.models, all_models, bodies.ModelStates, [limit]),
+            _Get("/models/{model}", self.model, one_model, bodies.ModelState, [model, limit, before]),
+            _Get("/{model}/runs", self.runs, "Retrainings, newest first", bodies.Runs, paged),
+            _Get("/{model}/runs/{run_id}", self.run, one_run, bodies.Run, [model, run_id]),
+            _Get("/{model}/monitoring", self.monitoring, doing, dict[str, Any], [model, window]),
+            _Get(
+                "/{model}/predictions", self.predictions, rows, bodies.Predictions, paged, is_protected=True
+            ),
+            _Get(
+                row_path, self.prediction, one_row, bodies.Story, [model, prediction_id], is_protected=True
+            ),
+        ]
+
+    def models(self, request: Request) -> Any:
+        """`GET /models`."""
+        limit = _limit(request)
+        return {"models": [self._describe(name, limit, None) for name in self.specs]}
+
+    def model(self, request: Request) -> Any:
+        """`GET /models/{model}`."""
+        before = _integer(request, "before", 0, MAX_POSITION) or None
+        return self._describe(self._known(request), _limit(request), before)
+
+    def runs(self, request: Request) -> Any:
+        """`GET /{model}/runs`."""
+        limit, name = _limit(request), self._known(request)
+        found = runs.latest(self.journal, name, limit, _id(request, "before"))
+        cursor = found[-1].run_id if len(found) == limit else None
+        return {"runs": [describe_run(run) for run in found], "next": cursor}
+
+    def run(self, request: Request) -> Any:
+        """`GET /{model}/runs/{run_id}`."""
+        name = self._known(request)
+        return describe_run(runs.get(self.journal, name, request.path_params["run_id"]))
+
+    def monitoring(self, request: Request) -> Any:
+        """`GET /{model}/monitoring`."""
+        name = self._known(request)
+        span = health.window(request.query_params.get("window", health.DEFAULT_WINDOW))
+        return health.describe(self.specs[name], self.home, self.journal, span)
+
+    def predictions(self, request: Request) -> Any:
+        """`GET /{model}/predictions`."""
+        limit, name = _limit(request), self._known(request)
+        found = feedback.latest(self.journal, name, limit, _id(request, "before"))
+        cursor = found[-1][0].prediction_id if len(found) == limit else None
+        return {
+            "predictions": [{**_answered(item), "label": label} for item, label in found],
+            "next": cursor,
+        }
+
+    def prediction(self, request: Request) -> Any:
+        """`GET /{model}/predictions/{prediction_id}`."""
+        name, prediction_id = self._known(request), request.path_params["prediction_id"]
+        found = self.journal.prediction(prediction_id)
+        if found.model != name:
+            raise UnknownPrediction(f"no prediction of {name} has the id {prediction_id}")
+        trained: dict[str, Any]
+        try:
+            version = store.get(self.home, name, found.version)
+            trained = {"metrics": version.metrics, "data_digest": version.data_digest}
+        except UnknownVersion:  # it was pruned, or is on another host
+            trained = {"metrics": None, "data_digest": self.journal.data_digest(name, found.version)}
+        return {**_answered(found), **trained, "feedback": self._feedback(prediction_id)}
+
+    def _feedback(self, prediction_id: str) -> dict[str, Any] | None:
+        found = feedback.find(self.journal, prediction_id)
+        if found is None:
+            return None
+        history = [
+            {"label": old.label, "at": iso(old.at_us), "replaced_at": iso(old.replaced_us)}
+            for old in found.history
+        ]
+        return {"label": found.label, "at": iso(found.at_us), "history": history}
+
+    def _known(self, request: Request) -> str:
+        name = str(request.path_params["model"])
+        if name not in self.specs:
+            raise UnknownModel(f"there is no such model: the models are {', '.join(self.specs)}")
+        return name
+
+    def _describe(self, name: str, limit: int, before: int | None) -> dict[str, Any]:
+        champion = self.journal.champions().get(name)
+        ledger = self.journal.promotions(name, limit, before)
+        workers = self.journal.workers(name, now_us() - WORKER_SILENCE_US)
+        version = champion.to_version if champion else None
+        return {
+            "name": name,
+            "title": self.specs[name].title,
+            "champion": version,
+            "versions": [_version(item) for item in store.versions(self.home, name)[:limit]],
+            "ledger": [describe_promotion(item) for item in ledger],
+            "next": ledger[-1].position if ledger and ledger[-1].position > 1 else None,
+            "workers": [
+                {"host": row["host"], "worker": row["worker"], "version": row["version"] or None}
+                | {"since": iso(row["since_us"])}
+                for row in workers
+            ],
+            "agree": bool(workers) and all(row["version"] == version for row in workers),
+        }
+
+
+def _answered(found: Prediction) -> dict[str, Any]:
+    answered = found._asdict() | {"features": found.read_features()}
+    at = iso(answered.pop("at_us"))
+    return {**answered, "at": at}
+
+
+def _version(version: store.Version) -> dict[str, Any]:
+    return {
+        "version": version.version,
+        "created_at": iso(round(version.created_at.timestamp() * 1e6)),
+        "runtime": version.runtime,
+        "metrics": version.metrics,
+        "verdict": _verdict(version),
+    }
+
+
+def _verdict(version: store.Version) -> dict[str, Any] | None:
+    verdict = version.metadata.get("verdict")
+    if verdict is None:
+        return None
+    rules = [{"passed": None, "p": None, **rule} for rule in verdict["rules"]]  # nulls are not stored
+    return {**verdict, "rules": rules}
+
+
+def describe_run(run: Run) -> dict[str, Any]:
+    """Show a retraining."""
+    return {
+        "run_id": run.run_id,
+        "model": run.model,
+        "status": run.status,
+        "step": run.step,
+        "progress": run.progress,
+        "requested_at": iso(run.requested_us),
+        "finished_at": iso(run.finished_us) if run.finished_us else None,
+        "candidate": run.candidate,
+        "rows": run.rows,
+        "verdict": run.verdict,
+    }
+
+
+def describe_promotion(promotion: Promotion) -> dict[str, Any]:
+    """Show an entry of the ledger."""
+    return {
+        "model": promotion.model,
+        "from": promotion.from_version,
+        "to": promotion.to_version,
+        "reason": promotion.reason,
+        "by": promotion.by,
+        "at": iso(promotion.at_us),
+    }
+
+
+def _check_parameters(request: Request, known: list[str]) -> None:
+    given = [name for name, _ in request.query_params.multi_items()]
+    for name in given:
+        if name not in known:
+            told = f"the parameters are {', '.join(known)}" if known else "this path has none"
+            raise _invalid(name[:50], f"is no parameter: {told}")
+        if given.count(name) > 1:
+            raise _invalid(name, "is given more than once")
+
+
+def _invalid(name: str, message: str) -> InvalidInput:
+    return InvalidInput(f"{name} {message}", [{"loc": [name], "msg": message}])
+
+
+def _limit(request: Request) -> int:
+    return _integer(request, "limit", LIMIT, MAX_LIMIT)
+
+
+def _integer(request: Request, name: str, default: int, most: int) -> int:
+    raw = request.query_params.get(name)
+    if raw is None:
+        return default
+    if not re.fullmatch("[0-9]{1,30}", raw) or not 1 <= int(raw) <= most:
+        raise _invalid(name, f"must be a whole number from 1 to {most}")
+    return int(raw)
+
+
+def _id(request: Request, name: str) -> str | None:
+    raw = request.query_params.get(name)
+    if raw is not None and not is_id(raw):
+        raise _invalid(name, "must be an id, as `next` of the page before gives it")
+    return raw
+
+
+def _parameter(name: str, where: str, kind: str = "string") -> dict[str, Any]:
+    return {"name": name, "in": where, "required": where == "path", "schema": {"type": kind}}

@@ -1,0 +1,114 @@
+"""A SQLite journal copied into a file, while it is in use, and put back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from models_store.errors import InvalidInput
+from prediction.journal.database import Database
+
+LOG_SUFFIXES = ("-wal", "-shm")
+"""Of the files that SQLite keeps beside an open one."""
+
+
+def backup(database: Database, target: Path) -> None:
+    """Copy a SQLite journal into a file, whole or not at all, while it is written to.
+
+    Raises
+    ------
+    InvalidInput
+        When the file can't be written; on PostgreSQL, which has its own tools.
+    """
+    _check(database, target, "pg_dump")
+    if target.is_dir():
+        raise InvalidInput(f"{target} can't be written: it is a folder")
+    with _draft(target) as draft:
+        try:
+            with database.read() as connection, closing(sqlite3.connect(draft)) as copy:
+                raw: Any = connection.connection.driver_connection
+                raw.backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE")
+            draft.replace(target)
+        except (OSError, sqlite3.Error) as error:
+            raise InvalidInput(f"{target} can't be written: {error}") from error
+
+
+def restore(database: Database, source: Path) -> None:
+    """Put a backup in the place of a SQLite journal that nobody uses, migrated to this release.
+
+    Raises
+    ------
+    InvalidInput
+        When the file is no whole journal, or has a log beside it, as a journal that was copied while in
+        use; or when somebody has the old one open, which stays.
+    JournalTooNew
+        When a newer release wrote it; the old one stays.
+    """
+    _check(database, source, "pg_restore")
+    if not database.file.parent.is_dir():
+        raise InvalidInput(f"{database.file.parent} is no folder: make it first")
+    log = Path(f"{source}-wal")
+    if log.exists() and log.stat().st_size:
+        raise InvalidInput(f"{source} is no backup, but half of a journal: the rest is in {log.name}")
+    with _draft(database.file) as draft:
+        try:
+            shutil.copyfile(source, draft)
+            _check_backup(draft, source)
+        except (OSError, sqlite3.Error) as error:
+            raise InvalidInput(f"{source} is no backup of a journal: {error}") from error
+        incoming = Database(f"sqlite:///{draft}")
+        try:
+            incoming.migrate()
+        finally:
+            incoming.close()
+        database.close()
+        _demand_unused(database.file)
+        for suffix in LOG_SUFFIXES:  # there are some only where the journal that goes is damaged
+            Path(f"{database.file}{suffix}").unlink(missing_ok=True)
+        draft.replace(database.file)
+
+
+def _demand_unused(file: Path) -> None:
+    """Close a journal's log, which only its last user can; what is in it is in the file then."""
+    with closing(sqlite3.connect(file, timeout=0)) as journal:
+        try:
+            (mode,) = journal.execute("PRAGMA journal_mode = DELETE").fetchone()
+        except sqlite3.OperationalError:
+            mode = "in use"
+        except sqlite3.DatabaseError:  # it is no journal any more, and nobody's
+            return
+    if mode != "delete":
+        raise InvalidInput(f"{file} is open in another process: end that, and restore then")
+
+
+def _check(database: Database, path: Path, tool: str) -> None:
+    if not database.is_sqlite:
+        raise InvalidInput(f"the journal is on PostgreSQL: use {tool}")
+    if path.resolve() == database.file.resolve():
+        raise InvalidInput(f"{path} is the journal itself: name another file")
+
+
+@contextmanager
+def _draft(path: Path) -> Iterator[Path]:
+    """Lend a name beside a file; what is still there at the end is deleted."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield draft
+    finally:
+        for suffix in ("", *LOG_SUFFIXES):
+            with suppress(OSError):
+                Path(f"{draft}{suffix}").unlink()
+
+
+def _check_backup(path: Path, source: Path) -> None:
+    with closing(sqlite3.connect(path)) as copy:
+        (state,) = copy.execute("PRAGMA integrity_check").fetchone()
+        copy.execute("SELECT version_num FROM alembic_version").fetchone()
+    if state != "ok":
+        raise InvalidInput(f"{source} is damaged: {state}")

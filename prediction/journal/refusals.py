@@ -1,0 +1,76 @@
+"""Requests that were refused, by hour, reason and field: what workers count, added up in the journal."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from prediction import metrics
+from prediction.journal.predictions import Journal, now_us
+from prediction.journal.tables import refusals
+
+HOUR_US = 3_600_000_000
+
+
+class Refused(NamedTuple):
+    """So many requests, or values of a feature, were refused for a reason."""
+
+    model: str
+    reason: str
+    feature: str
+    requests: int
+
+
+class Reporter:
+    """Adds what this process has counted since the last time to the journal.
+
+    What it has not added when it is killed, some seconds of refusals, is counted in no window.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._told: dict[tuple[str, str, str], int] = {}
+
+    def report(self) -> None:
+        """Add what is new."""
+        counted = _counted()
+        new = {key: value - self._told.get(key, 0) for key, value in counted.items()}
+        rows = [
+            {"model": model, "hour_us": begin(now_us()), "reason": reason}
+            | {"feature": feature, "requests": value}
+            for (model, reason, feature), value in sorted(new.items())
+            if value > 0
+        ]
+        if rows:
+            with self._journal.database.write() as connection:
+                self._journal.database.add(connection, refusals, rows)
+        self._told = counted
+
+
+def begin(since_us: int) -> int:
+    """Return when the hour of a time began: of an hour, all or nothing is counted."""
+    return since_us // HOUR_US * HOUR_US
+
+
+def find(journal: Journal, model: str, since_us: int) -> list[Refused]:
+    """Return what was refused of a model since the hour of a time began, most first."""
+    total = sa.func.sum(refusals.c.requests)
+    keys = (refusals.c.model, refusals.c.reason, refusals.c.feature)
+    query = sa.select(*keys, total).where(refusals.c.model == model, refusals.c.hour_us >= begin(since_us))
+    with journal.database.read() as connection:
+        rows = connection.execute(query.group_by(*keys).order_by(total.desc(), *keys))
+        return [Refused(name, reason, feature, int(n)) for name, reason, feature, n in rows]
+
+
+def _counted() -> dict[tuple[str, str, str], int]:
+    """Return this process's own counts by model, reason and feature."""
+    found: dict[tuple[str, str, str], int] = {}
+    for counter in (metrics.REFUSED, metrics.INVALID_FIELDS):
+        for family in counter.collect():
+            for sample in family.samples:
+                if sample.name.endswith("_total"):
+                    labels = sample.labels
+                    key = (labels["model"], labels.get("reason", "invalid"), labels.get("feature", ""))
+                    found[key] = int(sample.value)
+    return found

@@ -1,0 +1,122 @@
+"""How long predictions are kept. Outcomes, and counts by hour, are kept ten times as long."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from prediction.journal.predictions import Journal, now_us
+from prediction.journal.tables import corrections, feedback, predictions, refusals, rollups
+
+DAY_US = 86_400_000_000
+OUTCOME_FACTOR = 10
+CHUNK_ROWS = 1_000
+PAUSE_SECONDS = 0.02
+"""Between chunks, so that the workers' commits come in between."""
+
+EVERY_SECONDS = 3600.0
+TURN_SECONDS = 1.0
+"""How long a server prunes at a time: it has other periodic work."""
+
+
+class Pruner:
+    """Prunes once an hour, a turn at a time."""
+
+    def __init__(self, journal: Journal, days: int) -> None:
+        self._journal = journal
+        self._days = days
+        self._walk: Iterator[int] | None = None
+        self._due = 0.0
+
+    def turn(self) -> None:
+        """Go on for `TURN_SECONDS`, if there is something to do."""
+        until = time.monotonic() + TURN_SECONDS
+        if self._walk is None and time.monotonic() >= self._due:
+            self._walk = prune(self._journal, self._days)
+        for _ in self._walk or ():
+            if time.monotonic() >= until:
+                return
+        if self._walk is not None:
+            self._walk, self._due = None, time.monotonic() + EVERY_SECONDS
+
+
+def prune(journal: Journal, days: int) -> Iterator[int]:
+    """Delete what is older than it is kept, in short transactions; yield the rows of each.
+
+    Parameters
+    ----------
+    days
+        For predictions without a label; those with one stay `OUTCOME_FACTOR` times that.
+    """
+    for model in _models(journal):
+        yield from _prune_model(journal, model, now_us() - days * DAY_US, days)
+    too_old_us = now_us() - days * OUTCOME_FACTOR * DAY_US
+    with journal.database.write() as connection:
+        for table in (rollups, refusals):
+            connection.execute(table.delete().where(table.c.hour_us < too_old_us))
+
+
+def _models(journal: Journal) -> Iterator[str]:
+    """Yield the models by one look-up each: DISTINCT would walk through all predictions."""
+    last: str | None = ""
+    while True:
+        following = sa.select(sa.func.min(predictions.c.model)).where(predictions.c.model > last)
+        with journal.database.read() as connection:
+            last = connection.scalar(following)
+        if last is None:
+            return
+        yield last
+
+
+def _prune_model(journal: Journal, model: str, before_us: int, days: int) -> Iterator[int]:
+    outcomes_before_us = before_us - days * (OUTCOME_FACTOR - 1) * DAY_US
+    old = (
+        sa.select(predictions.c.seq, predictions.c.at_us, predictions.c.prediction_id)
+        .add_columns(feedback.c.seq.label("feedback_seq"))
+        .outerjoin(feedback, feedback.c.prediction_id == predictions.c.prediction_id)
+        .where(predictions.c.model == model, predictions.c.at_us < before_us)
+        .order_by(predictions.c.at_us, predictions.c.seq)
+        .limit(CHUNK_ROWS)
+    )
+    last_us, last_seq = -1, -1
+    with journal.database.read() as connection:
+        # It stays, however old: SQLite would give its number again, and counts go by numbers.
+        newest = connection.scalar(sa.select(sa.func.max(predictions.c.seq)))
+    while True:
+        after = sa.tuple_(predictions.c.at_us, predictions.c.seq) > sa.tuple_(
+            sa.literal(last_us), sa.literal(last_seq)
+        )
+        with journal.database.read() as connection:
+            rows = list(connection.execute(old.where(after)))
+        if not rows:
+            return
+        last_us, last_seq = rows[-1].at_us, rows[-1].seq
+        old_rows = (row for row in rows if row.feedback_seq is None or row.at_us < outcomes_before_us)
+        doomed = [row for row in old_rows if row.seq != newest]
+        yield _delete(journal, doomed, outcomes_before_us)
+        if doomed:
+            time.sleep(PAUSE_SECONDS)
+
+
+def _delete(journal: Journal, doomed: Sequence[sa.Row[Any]], outcomes_before_us: int) -> int:
+    """Delete predictions, but for those that got a label since they were looked at."""
+    if not doomed:
+        return 0
+    ids = [row.prediction_id for row in doomed]
+    locked = sa.select(predictions.c.prediction_id).where(predictions.c.prediction_id.in_(ids))
+    with journal.database.write() as connection:
+        # in the order in which feedback locks them, so that neither waits for the other for ever
+        connection.execute(locked.order_by(predictions.c.prediction_id).with_for_update())
+        labelled = sa.select(feedback.c.prediction_id).where(feedback.c.prediction_id.in_(ids))
+        kept = set(connection.scalars(labelled))
+        gone = [
+            row.prediction_id
+            for row in doomed
+            if row.prediction_id not in kept or row.at_us < outcomes_before_us
+        ]
+        for table in (corrections, feedback, predictions):
+            connection.execute(table.delete().where(table.c.prediction_id.in_(gone)))
+    return len(gone)

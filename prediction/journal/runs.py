@@ -1,0 +1,249 @@
+"""Retrainings as rows of the journal: one at a time a model, with a heartbeat, whatever host."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+import uuid_utils
+from sqlalchemy.exc import IntegrityError
+
+from prediction.errors import RunEnded, UnknownRun
+from prediction.journal.predictions import Journal, append, is_id, now_us
+from prediction.journal.tables import runs
+
+SILENCE_US = 12_000_000
+"""A run that has not beaten for this long has lost its process."""
+
+QUEUED_US = 25_000_000
+"""What a new process may take, on a busy machine, until it beats for the first time."""
+
+ACTIVE = ("queued", "running")
+STATUSES = (*ACTIVE, "promoted", "rejected", "failed", "cancelled", "interrupted")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One retraining, from request to verdict; fields as in the table, JSON read."""
+
+    run_id: str
+    model: str
+    status: str
+    step: str
+    progress: float
+    force: bool
+    cancel: bool
+    requested_us: int
+    beat_us: int
+    finished_us: int | None
+    candidate: str | None
+    rows: dict[str, int] | None
+    verdict: dict[str, Any] | None
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it is queued or running."""
+        return self.status in ACTIVE
+
+
+def request(journal: Journal, model: str, force: bool) -> tuple[Run, bool]:
+    """Queue a run of a model, unless one is active; return it and whether it is new."""
+    while True:
+        interrupt_silent(journal)
+        now, run_id = now_us(), str(uuid_utils.uuid7())
+        row = {
+            "run_id": run_id,
+            "model": model,
+            "status": "queued",
+            "step": "queued",
+            "progress": 0.0,
+            "force": force,
+            "cancel": False,
+            "requested_us": now,
+            "beat_us": now,
+        }
+        try:
+            with journal.database.write(durable=True) as connection:
+                connection.execute(runs.insert(), [row])
+            return get(journal, model, run_id), True
+        except IntegrityError:  # one is active; if it ends before we look, we try again
+            active = _active(journal, model)
+            if active is not None:
+                return active, False
+
+
+def get(journal: Journal, model: str, run_id: str) -> Run:
+    """Return one run.
+
+    Raises
+    ------
+    UnknownRun
+        When the model has none of that id.
+    """
+    row = None
+    if is_id(run_id):
+        query = sa.select(runs).where(runs.c.run_id == run_id, runs.c.model == model)
+        with journal.database.read() as connection:
+            row = connection.execute(query).one_or_none()
+    if row is None:
+        raise UnknownRun(f"no run of {model} has that id")
+    return _as_run(row)
+
+
+def latest(journal: Journal, model: str, limit: int, before: str | None = None) -> list[Run]:
+    """Return a model's runs, newest first, from before a run's id."""
+    query = sa.select(runs).where(runs.c.model == model)
+    if before is not None:
+        query = query.where(runs.c.run_id < before)
+    with journal.database.read() as connection:
+        rows = connection.execute(query.order_by(runs.c.run_id.desc()).limit(limit))
+        return [_as_run(row) for row in rows]
+
+
+def count(journal: Journal, model: str) -> Counter[str]:
+    """Count a model's runs by status."""
+    query = sa.select(runs.c.status, sa.func.count()).where(runs.c.model == model)
+    with journal.database.read() as connection:
+        rows = connection.execute(query.group_by(runs.c.status))
+        return Counter({status: int(number) for status, number in rows})
+
+
+def cancel(journal: Journal, model: str, run_id: str) -> Run:
+    """Mark a run to be cancelled; its own process obeys, wherever it is.
+
+    Raises
+    ------
+    UnknownRun, RunEnded
+        When there is nothing to cancel.
+    """
+    run = get(journal, model, run_id)
+    mine = runs.update().where(runs.c.run_id == run_id)
+    queued, running = mine.where(runs.c.status == "queued"), mine.where(runs.c.status == "running")
+    ended = {"status": "cancelled", "step": "cancelled on request", "finished_us": now_us()}
+    with journal.database.write(durable=True) as connection:
+        marked = connection.execute(queued.values(cancel=True, **ended)).rowcount
+        marked += connection.execute(running.values(cancel=True)).rowcount
+    if not marked:
+        raise RunEnded(f"the run has ended already: it is {get(journal, model, run_id).status}")
+    return get(journal, model, run.run_id)
+
+
+def beat(journal: Journal, run_id: str, step: str, progress: float) -> bool:
+    """Report that a run is alive and where it is; return whether it shall go on."""
+    alive = runs.update().where(runs.c.run_id == run_id, runs.c.status.in_(ACTIVE))
+    values = {"status": "running", "step": step, "progress": progress, "beat_us": now_us()}
+    with journal.database.write() as connection:
+        if not connection.execute(alive.values(**values)).rowcount:
+            return False
+        return not connection.scalar(sa.select(runs.c.cancel).where(runs.c.run_id == run_id))
+
+
+def finish(
+    journal: Journal,
+    run_id: str,
+    status: str,
+    step: str,
+    candidate: str | None = None,
+    rows: dict[str, int] | None = None,
+    verdict: dict[str, Any] | None = None,
+) -> bool:
+    """End a run; return False where it had been ended by somebody else."""
+    values = {
+        "status": status,
+        "step": step[:255],
+        "finished_us": now_us(),
+        "candidate": candidate,
+        "rows": json.dumps(rows) if rows else None,
+        "verdict": json.dumps(verdict) if verdict else None,
+    }
+    if status in ("promoted", "rejected"):
+        values["progress"] = 1.0
+    mine = runs.update().where(runs.c.run_id == run_id, runs.c.status.in_(ACTIVE))
+    with journal.database.write(durable=True) as connection:
+        return bool(connection.execute(mine.values(**values)).rowcount)
+
+
+class _Overtaken(Exception):
+    """Takes a promotion back."""
+
+
+def promote(
+    journal: Journal,
+    run: Run,
+    judged_against: int,
+    version: str,
+    digest: str,
+    rows: dict[str, int],
+    verdict: dict[str, Any],
+    data_digest: str | None = None,
+) -> Literal["promoted", "cancelled", "overtaken"]:
+    """End a run and make its candidate the champion, both or neither.
+
+    Parameters
+    ----------
+    judged_against
+        The position in the ledger of the champion that the candidate was compared with.
+
+    Returns
+    -------
+    str
+        `cancelled`, and nothing done, where the run was cancelled or ended meanwhile; `overtaken`, and
+        nothing done, where another champion was made: nobody has compared the candidate with that one.
+    """
+    values = {
+        "status": "promoted",
+        "step": "done",
+        "progress": 1.0,
+        "finished_us": now_us(),
+        "candidate": version,
+        "rows": json.dumps(rows),
+        "verdict": json.dumps(verdict),
+    }
+    mine = runs.update().where(
+        runs.c.run_id == run.run_id, runs.c.status.in_(ACTIVE), runs.c.cancel == sa.false()
+    )
+    while True:
+        try:
+            with journal.database.write(durable=True) as connection:
+                if not connection.execute(mine.values(**values)).rowcount:
+                    return "cancelled"
+                entry = append(
+                    connection, run.model, version, digest, "retrain", verdict["sentence"], data_digest
+                )
+                if entry.position != judged_against + 1:
+                    raise _Overtaken
+                return "promoted"
+        except _Overtaken:
+            return "overtaken"
+        except IntegrityError:  # a promotion on another host came first
+            continue
+
+
+def interrupt_silent(journal: Journal) -> None:
+    """Mark as interrupted every run whose process has died."""
+    queued = (runs.c.status == "queued") & (runs.c.beat_us < now_us() - QUEUED_US)
+    silent = queued | (runs.c.status == "running") & (runs.c.beat_us < now_us() - SILENCE_US)
+    with journal.database.read() as connection:
+        if not connection.scalar(sa.select(sa.func.count()).where(silent)):
+            return
+    step = sa.func.substr(runs.c.step, 1, 200) + ": its process died"
+    values = {"status": "interrupted", "finished_us": now_us(), "step": step}
+    with journal.database.write(durable=True) as connection:
+        connection.execute(runs.update().where(silent).values(**values))
+
+
+def _active(journal: Journal, model: str) -> Run | None:
+    query = sa.select(runs).where(runs.c.model == model, runs.c.status.in_(ACTIVE))
+    with journal.database.read() as connection:
+        row = connection.execute(query).one_or_none()
+    return _as_run(row) if row else None
+
+
+def _as_run(row: Any) -> Run:
+    values = dict(row._mapping)
+    for name in ("rows", "verdict"):
+        values[name] = json.loads(values[name]) if values[name] else None
+    return Run(**values)

@@ -1,0 +1,149 @@
+"""The metrics that are read from the journal when they are scraped: workers count events only.
+
+A gauge that each of several processes sets goes stale with the first of them that ends.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from models_store.spec import Spec
+from prediction import errors
+from prediction.errors import JournalUnavailable
+from prediction.journal import feedback, runs
+from prediction.journal.predictions import WORKER_SILENCE_US, Journal, now_us
+from prediction.journal.threads import Threads
+from prediction.monitoring import health
+
+CACHE_SECONDS = 10.0
+PATIENCE_SECONDS = 5.0
+"""How long a scrape waits for a journal that hangs; Prometheus gives up after ten."""
+
+WINDOW = "24h"
+
+GAUGES: dict[str, tuple[str, list[str]]] = {
+    "prediction_journal_up": ("Whether the journal answered this scrape: 1, else 0", []),
+    "prediction_champion_info": ("1 for the version that answers", ["model", "version"]),
+    "prediction_champion_age_seconds": ("Since the champion was promoted", ["model"]),
+    "prediction_serving_workers": (
+        "Workers that reported lately, by what they serve",
+        ["model", "version"],
+    ),
+    "prediction_disagreeing_workers": ("Of them, those that do not serve the champion", ["model"]),
+    "prediction_accuracy_ratio": (
+        f"Right ones among the predictions of the last {WINDOW} that have a label",
+        ["model", "version"],
+    ),
+    "prediction_estimated_accuracy_ratio": (
+        f"Accuracy that the probabilities of the last {WINDOW} promise, without labels",
+        ["model", "version"],
+    ),
+    "prediction_outcomes": (f"Predictions of the last {WINDOW} that have a label", ["model", "version"]),
+    "prediction_labels_outstanding": (
+        f"Predictions of the last {WINDOW} that have no label yet",
+        ["model", "version"],
+    ),
+    "prediction_unlabelled_age_seconds": (
+        "Since the first prediction after the newest label: so long it predicts and no label comes",
+        ["model"],
+    ),
+    "prediction_feature_drifted": (
+        f"1 where the last {WINDOW} are unlike the training data, else 0; absent while there is too little",
+        ["model", "version", "feature"],
+    ),
+    "prediction_runs": ("Retrainings in the journal", ["model", "status"]),
+}
+"""What each says, and its labels."""
+
+DOWN = "# TYPE prediction_journal_up gauge\nprediction_journal_up 0.0\n"
+
+_log = logging.getLogger("bentoml.prediction")
+
+
+@dataclass(eq=False)
+class Gauges(Collector):
+    """Reads all of them, at most once in `CACHE_SECONDS`."""
+
+    specs: dict[str, Spec]
+    home: Path
+    journal: Journal
+    _text: str = field(default="", init=False)
+    _until: float = field(default=0.0, init=False)
+    _thread: Threads = field(default_factory=lambda: Threads(1), init=False)
+
+    def text(self) -> str:
+        """Return the exposition; a journal that does not answer is a figure too, and no error."""
+        try:
+            return self._thread.call(PATIENCE_SECONDS, self._fresh)
+        except JournalUnavailable:
+            return DOWN
+
+    def _fresh(self) -> str:
+        if time.monotonic() >= self._until:
+            registry = CollectorRegistry(auto_describe=False)
+            registry.register(self)
+            self._text = generate_latest(registry).decode()
+            self._until = time.monotonic() + CACHE_SECONDS
+        return self._text
+
+    def describe(self) -> list[GaugeMetricFamily]:
+        """Describe nothing: the registry need not read the journal twice."""
+        return []
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Read every gauge."""
+        families = {
+            name: GaugeMetricFamily(name, text, labels=labels) for name, (text, labels) in GAUGES.items()
+        }
+        is_up = True
+        try:
+            for spec in self.specs.values():
+                for name, labels, value in self._read(spec):
+                    families[name].add_metric(list(labels), value)
+        except JournalUnavailable as error:
+            _log.warning("metrics of the journal are left out: %s", errors.cause(error))
+            is_up = False
+        families["prediction_journal_up"].add_metric([], float(is_up))
+        yield from families.values()
+
+    def _read(self, spec: Spec) -> Iterator[tuple[str, Iterable[str], float]]:
+        name, now = spec.name, now_us()
+        champion = self.journal.champions().get(name)
+        workers = self.journal.workers(name, now - WORKER_SILENCE_US)
+        if champion is not None:
+            yield "prediction_champion_info", (name, champion.to_version), 1
+            yield "prediction_champion_age_seconds", (name,), (now - champion.at_us) / 1e6
+            wrong = sum(row["version"] != champion.to_version for row in workers)
+            yield "prediction_disagreeing_workers", (name,), wrong
+        for version, number in Counter(row["version"] for row in workers).items():
+            yield "prediction_serving_workers", (name, version or "none"), number
+        waiting_us = feedback.waiting_since_us(self.journal, name)
+        yield "prediction_unlabelled_age_seconds", (name,), (now - (waiting_us or now)) / 1e6
+        by_status = runs.count(self.journal, name)
+        for status in runs.STATUSES:
+            yield "prediction_runs", (name, status), by_status[status]
+        found = health.describe(spec, self.home, self.journal, health.window(WINDOW))
+        for item in found["versions"]:
+            yield from _of_version(name, item)
+
+
+def _of_version(name: str, item: dict[str, Any]) -> Iterator[tuple[str, Iterable[str], float]]:
+    labels = (name, item["version"])
+    yield "prediction_outcomes", labels, item["outcomes"]
+    yield "prediction_labels_outstanding", labels, item["labels_outstanding"]
+    for key in ("accuracy", "estimated_accuracy"):
+        if item[key] is not None:
+            yield f"prediction_{key}_ratio", labels, item[key]["value"]
+    for found in item["drift"] or []:
+        if found["state"] != "not enough data":
+            yield "prediction_feature_drifted", (*labels, found["name"]), found["state"] == "drifted"

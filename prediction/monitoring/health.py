@@ -1,0 +1,224 @@
+"""How a model is doing: a window of the journal in, figures and their intervals out."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from models_store import store
+from models_store.errors import DamagedVersion, InvalidInput, UnknownVersion
+from models_store.spec import Columns, Spec
+from prediction import duration
+from prediction.figures import drift, scores
+from prediction.http.bodies import iso
+from prediction.journal import refusals, rollups, samples
+from prediction.journal.predictions import Journal, Promotion, now_us
+from prediction.journal.rollups import Count
+from prediction.journal.samples import Sampled
+
+MINUTE_US = 60_000_000
+HOUR_US = 60 * MINUTE_US
+BUCKETS_US = [
+    *(MINUTE_US * n for n in (1, 2, 5)),
+    *(HOUR_US * n for n in (1, 2, 4, 8, 24, 48, 168)),
+]
+"""A window is cut into pieces of one of these lengths; those of minutes reach a few hours back."""
+
+MAX_BUCKETS = 50
+PROMOTIONS = 50
+VERSION_ROWS = 250
+"""Rows of a version in the window's sample below which some are drawn for it alone."""
+
+MAX_WINDOW_US = 366 * 24 * HOUR_US
+DEFAULT_WINDOW = "24h"
+
+
+@dataclass(frozen=True)
+class Window:
+    """A span of time up to now, cut into buckets; it begins where its first bucket does."""
+
+    text: str
+    since_us: int
+    until_us: int
+    bucket_us: int
+
+
+def window(text: str = DEFAULT_WINDOW) -> Window:
+    """Read a window such as 30m, 24h or 7d.
+
+    Raises
+    ------
+    InvalidInput
+        When it is none, or longer than 366 days.
+    """
+    try:
+        length_us = duration.parse(text)
+    except InvalidInput as error:
+        raise InvalidInput(f"window: {error}", [{"loc": ["window"], "msg": str(error)}]) from error
+    if length_us > MAX_WINDOW_US:
+        message = "give at most 366d"
+        raise InvalidInput(f"window: {message}", [{"loc": ["window"], "msg": message}])
+    now = now_us()
+    bucket_us = next(
+        size for size in BUCKETS_US if length_us <= size * MAX_BUCKETS or size == BUCKETS_US[-1]
+    )
+    return Window(text.strip().lstrip("0"), (now - length_us) // bucket_us * bucket_us, now, bucket_us)
+
+
+def describe(spec: Spec, home: Path, journal: Journal, span: Window) -> dict[str, Any]:
+    """Return the figures of one model: by version, over time, and what was refused.
+
+    Counts are exact; what needs the rows themselves rests on at most `samples.SAMPLE_ROWS` of them,
+    or some of a version that is rare among them, and says on how many. A label counts for the version
+    that predicted, whenever it came.
+    """
+    counted = rollups.counts(journal, spec.name, span.since_us, span.until_us, span.bucket_us)
+    versions = Counter[str]()
+    for count in counted:
+        versions[count.version] += count.rows
+    versions = +versions  # without those whose predictions are gone, and only their labels were counted
+    promotions = journal.promotions(spec.name, limit=PROMOTIONS)
+    sample, by_version = _draw(journal, spec.name, span, versions, promotions)
+    return {
+        "model": spec.name,
+        "window": span.text,
+        "since": iso(span.since_us),
+        "until": iso(span.until_us),
+        "champion": promotions[0].to_version if promotions else None,
+        "predictions": versions.total(),
+        "outcomes": sum(count.rows for count in counted if count.label),
+        "versions": [
+            _version(
+                spec,
+                home,
+                version,
+                [count for count in counted if count.version == version],
+                by_version[version],
+            )
+            for version, _ in versions.most_common()
+        ],
+        "over_time": _over_time(span, counted, sample),
+        "promotions": [
+            {"at": iso(entry.at_us), "from": entry.from_version, "to": entry.to_version}
+            for entry in promotions
+            if entry.at_us >= span.since_us
+        ],
+        "refused_since": iso(refusals.begin(span.since_us)),
+        "refused": [
+            {"reason": item.reason, "feature": item.feature or None, "requests": item.requests}
+            for item in refusals.find(journal, spec.name, span.since_us)
+        ],
+    }
+
+
+def _draw(
+    journal: Journal, model: str, span: Window, versions: Counter[str], promotions: Sequence[Promotion]
+) -> tuple[list[Sampled], dict[str, list[Sampled]]]:
+    """Return a sample of the window, and one of each version.
+
+    A version's is its part of the window's; where that is too small, it is drawn for the version alone,
+    from the times at which it was the champion: others are rare there.
+    """
+    sample = samples.draw(journal, model, span.since_us, span.until_us, versions.total())
+    by_version = {version: [row for row in sample if row.version == version] for version in versions}
+    ends_us = [span.until_us, *(entry.at_us for entry in promotions)]
+    for version, rows in versions.items():
+        if len(by_version[version]) >= min(rows, VERSION_ROWS):
+            continue
+        own: list[Sampled] = []
+        for entry, end_us in zip(promotions, ends_us, strict=False):  # from the newest on
+            since_us = max(span.since_us, entry.at_us)
+            if entry.to_version == version and since_us < end_us:
+                drawn = samples.draw(journal, model, since_us, end_us, rows, VERSION_ROWS)
+                own += [row for row in drawn if row.version == version]
+        by_version[version] = max(by_version[version], own, key=len)
+    return sample, by_version
+
+
+def _version(
+    spec: Spec, home: Path, version: str, counted: Sequence[Count], sample: Sequence[Sampled]
+) -> dict[str, Any]:
+    by_class, confusion = Counter[str](), Counter[tuple[str, str]]()
+    for count in counted:
+        by_class[count.predicted_class] += count.rows
+        if count.label:
+            confusion[count.predicted_class, count.label] += count.rows
+    total, outcomes = by_class.total(), confusion.total()
+    scored = scores.scores(confusion, spec.classes)
+    confidences = [row.confidence for row in sample]
+    return {
+        "version": version,
+        "predictions": total,
+        "outcomes": outcomes,
+        "labels_outstanding": total - outcomes,
+        "classes": {
+            name: {"predictions": by_class[name], "share": by_class[name] / total} for name in spec.classes
+        },
+        "confidence": sum(confidences) / len(confidences) if confidences else None,
+        "accuracy": asdict(scored.accuracy) if scored else None,
+        "macro_f1": scored.macro_f1 if scored else None,
+        "recall": {name: asdict(found) for name, found in scored.recall.items()} if scored else {},
+        "confusion": {
+            predicted: {label: confusion[predicted, label] for label in spec.classes}
+            for predicted in spec.classes
+        },
+        "estimated_accuracy": _optional(scores.expected_accuracy(confidences)),
+        "drift": _drift(spec, home, version, sample),
+        "quality": _quality(spec, sample),
+    }
+
+
+def _drift(spec: Spec, home: Path, version: str, sample: Sequence[Sampled]) -> list[dict[str, Any]] | None:
+    """Hold a sample against what the version was trained on; None where the version is gone."""
+    try:
+        profile = store.get(home, spec.name, version).read_json(store.PROFILE)
+    except (UnknownVersion, DamagedVersion):
+        return None
+    columns: Columns = {name: [row.features.get(name) for row in sample] for name in spec.inputs}
+    found = drift.compare(spec, profile, columns, [row.predicted_class for row in sample])
+    units = {name: feature.unit for name, feature in spec.inputs.items()}
+    return [{**asdict(item), "unit": units.get(item.name, "")} for item in found]
+
+
+def _quality(spec: Spec, sample: Sequence[Sampled]) -> dict[str, Any]:
+    unlike = Counter(name for row in sample for name in row.unlike_training)
+    missing = Counter(name for row in sample for name in spec.inputs if row.features.get(name) is None)
+    rows = max(1, len(sample))
+    return {
+        "rows": len(sample),
+        "features": {
+            name: {"missing": missing[name] / rows, "out_of_training_range": unlike[name] / rows}
+            for name in spec.inputs
+        },
+    }
+
+
+def _over_time(span: Window, counted: Sequence[Count], sample: Sequence[Sampled]) -> list[dict[str, Any]]:
+    """Cut the figures into the window's buckets, of all versions together; empty ones stay, as gaps."""
+    rows: Counter[int] = Counter()
+    right: Counter[int] = Counter()
+    labelled: Counter[int] = Counter()
+    confidences: defaultdict[int, list[float]] = defaultdict(list)
+    for count in counted:
+        rows[count.at_us] += count.rows
+        if count.label:
+            labelled[count.at_us] += count.rows
+            right[count.at_us] += count.rows if count.label == count.predicted_class else 0
+    for row in sample:
+        confidences[row.at_us // span.bucket_us * span.bucket_us].append(row.confidence)
+    return [
+        {
+            "at": iso(at_us),
+            "predictions": rows[at_us],
+            "accuracy": _optional(scores.wilson(right[at_us], labelled[at_us])),
+            "estimated_accuracy": _optional(scores.expected_accuracy(confidences[at_us])),
+        }
+        for at_us in range(span.since_us, span.until_us, span.bucket_us)
+    ]
+
+
+def _optional(found: scores.Proportion | None) -> dict[str, Any] | None:
+    return asdict(found) if found else None

@@ -1,0 +1,1 @@
+"""HTML for people: the dashboard, its plots, the report."""

@@ -1,0 +1,150 @@
+"""`GET /dashboard`: what is served and how it is doing, for people, with hands to steer it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from models_store import store
+from models_store.errors import InvalidInput, UnknownModel
+from models_store.spec import Spec
+from prediction import metrics
+from prediction.http import entrance
+from prediction.http.bodies import iso
+from prediction.journal import feedback, runs
+from prediction.journal.predictions import WORKER_SILENCE_US, Journal, now_us
+from prediction.journal.threads import reading
+from prediction.monitoring import health
+from prediction.pages import pages, plots
+
+WINDOWS = ("1h", "24h", "7d", "30d")
+RECENT_ROWS = 20
+RUNS = 8
+LEDGER = 10
+HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline';"
+    " img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none';"
+    " frame-ancestors 'none'",
+    "cache-control": "no-store",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+"""Nothing from outside, and no script but our files; plotly sets styles of its own."""
+
+FOR_EVER = "max-age=31536000, immutable"
+"""For an address that names what is in the file; any other is asked for again each time."""
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """Reads the store and the journal for one page, which asks for itself again to stay true.
+
+    Parameters
+    ----------
+    has_token
+        Whether the server has an admin token. Then single predictions are shown only with it.
+    """
+
+    specs: dict[str, Spec]
+    home: Path
+    journal: Journal
+    has_token: bool
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the Starlette routes."""
+        return [
+            Route("/dashboard", reading(self.page), methods=["GET"]),
+            *(Route(f"/dashboard/{name}", self.asset, methods=["GET"]) for name in pages.ASSETS),
+        ]
+
+    def page(self, request: Request) -> Response:
+        """`GET /dashboard`; who mistypes its address in a browser reads a page, not JSON."""
+        try:
+            return self._page(request)
+        except (UnknownModel, InvalidInput) as error:
+            status, reason = entrance.status_of(error)
+            entrance.tell(request.scope, status, reason, error)
+            metrics.REFUSED.labels("", reason).inc()
+            html = pages.render("mistake.html", sentence=str(error), models=list(self.specs))
+            return HTMLResponse(html, status, headers=HEADERS)
+
+    def _page(self, request: Request) -> Response:
+        name = request.query_params.get("model", next(iter(self.specs)))
+        if name not in self.specs:
+            raise UnknownModel(f"there is no such model: the models are {', '.join(self.specs)}")
+        span = health.window(request.query_params.get("window", health.DEFAULT_WINDOW))
+        may_see_rows = not self.has_token or bool(request.scope.get("is_admin"))
+        values = describe(self.specs[name], self.home, self.journal, span)
+        html = pages.render(
+            "dashboard.html",
+            **values,
+            models=list(self.specs.values()),
+            windows=WINDOWS if span.text in WINDOWS else (*WINDOWS, span.text),
+            recent=self._recent(name) if may_see_rows else None,
+            has_token=self.has_token,
+        )
+        return HTMLResponse(html, headers=HEADERS)
+
+    def asset(self, request: Request) -> Response:
+        """`GET /dashboard/{file}`."""
+        name = request.url.path.rpartition("/")[2]
+        path = pages.asset(name)
+        is_named = request.query_params.get("v") == pages.fingerprint(name)
+        headers = {
+            "cache-control": FOR_EVER if is_named else "no-cache",
+            "x-content-type-options": "nosniff",
+        }
+        answer = FileResponse(path, media_type=pages.ASSETS[name], headers=headers, stat_result=path.stat())
+        if request.headers.get("if-none-match") == answer.headers["etag"]:
+            return Response(status_code=304, headers=headers | {"etag": answer.headers["etag"]})
+        return answer
+
+    def _recent(self, name: str) -> list[dict[str, Any]]:
+        return [
+            {
+                "id": item.prediction_id,
+                "at": iso(item.at_us),
+                "version": item.version,
+                "predicted_class": item.predicted_class,
+                "probabilities": item.probabilities,
+                "features": item.read_features(),
+                "warnings": {warning["loc"][0]: warning["msg"] for warning in item.warnings},
+                "label": label,
+            }
+            for item, label in feedback.latest(self.journal, name, RECENT_ROWS)
+        ]
+
+
+def describe(spec: Spec, home: Path, journal: Journal, span: health.Window) -> dict[str, Any]:
+    """Return what the page and the report say of one model."""
+    found = health.describe(spec, home, journal, span)
+    champion = journal.champions().get(spec.name)
+    champions = [item for item in found["versions"] if item["version"] == found["champion"]]
+    figures = (champions or found["versions"] or [None])[0]
+    workers = journal.workers(spec.name, now_us() - WORKER_SILENCE_US)
+    for item in (figures["drift"] or []) if figures else []:
+        item["figure"] = plots.distribution(item) if item["histogram"] else None
+    return {
+        "spec": spec,
+        "health": found,
+        "figures": figures,
+        "over_time": plots.accuracy(found, iso(_end_us(span))),
+        "champion": champion,
+        "champion_at": iso(champion.at_us) if champion else None,
+        "versions": store.versions(home, spec.name),
+        "ledger": [(iso(entry.at_us), entry) for entry in journal.promotions(spec.name, LEDGER)],
+        "runs": [(iso(run.requested_us), run) for run in runs.latest(journal, spec.name, RUNS)],
+        "workers": workers,
+        "agree": all(champion and row["version"] == champion.to_version for row in workers),
+        "now": iso(span.until_us),
+    }
+
+
+def _end_us(span: health.Window) -> int:
+    """Return where the last bucket ends."""
+    return span.until_us + (span.since_us - span.until_us) % span.bucket_us

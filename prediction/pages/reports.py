@@ -1,0 +1,121 @@
+"""How a model is doing, for the command line: as tables, and as one file that needs nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from prediction.pages import pages
+
+
+def tables(health: dict[str, Any]) -> Iterator[Table]:
+    """Yield the tables of what `monitoring.health` returns."""
+    yield _versions(health)
+    for item in health["versions"]:
+        title = f"{health['model']} {item['version']}"
+        if item["recall"]:
+            yield _classes(title, item)
+        if item["drift"]:
+            yield _drift(title, item)
+        yield _quality(title, item)
+    if health["refused"]:
+        yield _refused(health)
+
+
+def html(values: dict[str, Any]) -> str:
+    """Write what `dashboard.describe` returns as one self-contained page."""
+    return pages.render("report.html", **values)
+
+
+def narrow(title: str, *columns: str, wrapped: Sequence[str] = ()) -> Table:
+    """Make a table that fits into 80 columns, because some of its own may be wrapped."""
+    table = Table(title=title, title_justify="left")
+    for name in columns:
+        table.add_column(name, no_wrap=name not in wrapped, overflow="fold")
+    return table
+
+
+def printable(text: str) -> str:
+    """Return a text whose characters do nothing to a terminal; line ends and the like are blanks."""
+    return "".join(each if each.isprintable() else " " for each in text)
+
+
+def _share(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return "-"
+    return f"{found['value']:.3f} ({found['low']:.3f} to {found['high']:.3f}, n = {found['n']})"
+
+
+def _versions(health: dict[str, Any]) -> Table:
+    title = f"{health['model']}, the last {health['window']}: {health['predictions']} predictions"
+    table = narrow(
+        title,
+        *("version", "predictions", "labels", "accuracy", "macro-F1", "estimate, no labels"),
+        wrapped=("accuracy", "estimate, no labels"),
+    )
+    for item in health["versions"]:
+        is_champion = item["version"] == health["champion"]
+        f1 = "-" if item["macro_f1"] is None else f"{item['macro_f1']:.3f}"
+        table.add_row(
+            item["version"] + ("\n(champion)" if is_champion else ""),
+            str(item["predictions"]),
+            str(item["outcomes"]),
+            _share(item["accuracy"]),
+            f1,
+            _share(item["estimated_accuracy"]),
+        )
+    return table
+
+
+def _classes(title: str, item: dict[str, Any]) -> Table:
+    names = [escape(name) for name in item["confusion"]]
+    table = narrow(
+        f"{title}: by class", "class", "predicted", "recall", *names, wrapped=("class", "recall", *names)
+    )
+    for name, share in item["classes"].items():
+        row = [str(rows) for rows in item["confusion"][name].values()]
+        table.add_row(escape(name), str(share["predictions"]), _share(item["recall"].get(name)), *row)
+    table.caption = "the columns on the right: predictions of the class by what was true"
+    return table
+
+
+def _drift(title: str, item: dict[str, Any]) -> Table:
+    table = narrow(
+        f"{title}: drift",
+        *("feature", "state", "test, statistic", "p", "PSI", "rows"),
+        wrapped=("state", "test, statistic"),
+    )
+    table.columns[1].max_width = len("no drift ")  # leaves room for the longest test
+    for found in item["drift"]:
+        state = pages.found(found["state"])
+        if found["rows_needed"]:
+            state += f": {found['rows_needed']} more rows"
+        figures = (found["test"], "-", "-")
+        if found["p"] is not None:
+            statistic = f"{found['test']} {found['statistic']:.3f}"
+            figures = statistic, pages.p_value(found["p"]), f"{found['psi']:.3f}"
+        table.add_row(found["name"], state, *figures, str(found["rows"]))
+    table.caption = (
+        "no drift found is no proof that there is none; PSI is larger by chance where rows are few"
+    )
+    return table
+
+
+def _quality(title: str, item: dict[str, Any]) -> Table:
+    rows = item["quality"]["rows"]
+    table = narrow(f"{title}: data quality of {rows} rows", "feature", "missing", "unlike training data")
+    for name, shares in item["quality"]["features"].items():
+        table.add_row(name, f"{shares['missing']:.1%}", f"{shares['out_of_training_range']:.1%}")
+    return table
+
+
+def _refused(health: dict[str, Any]) -> Table:
+    since = pages.clock(health["refused_since"])
+    title = f"{health['model']}: requests refused since {since} UTC, and invalid values by field"
+    table = narrow(title, "reason", "field", "n")
+    for item in health["refused"]:
+        table.add_row(item["reason"], item["feature"] or "", str(item["requests"]))
+    return table

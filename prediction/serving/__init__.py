@@ -1,0 +1,1 @@
+"""What a worker answers with, and how the champion is changed."""

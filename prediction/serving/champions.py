@@ -1,0 +1,66 @@
+"""Changing the champion by hand: only to a version that is whole. The ledger's rows are the journal's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from models_store import staging, store
+from models_store.errors import UnknownVersion
+from prediction.journal.predictions import Journal, Promotion
+
+NAMED = 3
+"""How many versions are named to somebody who has mistyped one."""
+
+
+def promote(journal: Journal, home: Path, model: str, version: str, by: str, reason: str) -> Promotion:
+    """Make a version of the store the champion.
+
+    Raises
+    ------
+    UnknownVersion, DamagedVersion
+        Before anything is changed.
+    """
+    with staging.locked(home):  # or it might be pruned between the look and the promotion
+        found = find(home, model, version)
+        store.verify(found, found.digest)
+        return journal.promote(model, found.version, found.digest, by, reason, found.data_digest)
+
+
+def find(home: Path, model: str, version: str) -> store.Version:
+    """Get a version by its name, or by its tag, as BentoML lists it; who mistyped it is told some.
+
+    Raises
+    ------
+    UnknownVersion, DamagedVersion
+        When the store has none that can be read.
+    """
+    try:
+        return store.get(home, model, version.removeprefix(f"{model}:"))
+    except UnknownVersion as error:
+        newest = [item.version for item in store.versions(home, model)[:NAMED]]
+        known = f"the newest versions are {', '.join(newest)}" if newest else "it holds none"
+        raise UnknownVersion(f"{error}: {known}") from error
+
+
+def _get_before(home: Path, model: str, before: Promotion) -> store.Version:
+    try:
+        return store.get(home, model, before.to_version)
+    except UnknownVersion as error:
+        raise UnknownVersion(f"{error}: promote another version instead") from error
+
+
+def rollback(journal: Journal, home: Path, model: str, by: str, reason: str) -> Promotion:
+    """Go back to the champion before.
+
+    Raises
+    ------
+    NothingToRollBack, UnknownVersion, DamagedVersion
+        Before anything is changed.
+    """
+    with staging.locked(home):
+        while True:
+            before = journal.champion_before(model)
+            store.verify(_get_before(home, model, before), before.digest)
+            promotion = journal.rollback(model, before, by, reason)
+            if promotion is not None:
+                return promotion

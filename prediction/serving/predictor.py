@@ -1,0 +1,168 @@
+"""One loaded version: validated rows in, predictions out. Records nothing, swaps nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import uuid_utils
+from pydantic_core import to_json
+
+from models_store import compiled, store
+from models_store.errors import DamagedVersion, Detail
+from models_store.spec import Columns, Feature, Features, Spec
+from prediction import metrics
+from prediction.journal.predictions import Prediction, now_us
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Score = Callable[[Columns], "NDArray[np.float64]"]
+
+
+class Predictor:
+    """Answers rows of one spec with one version.
+
+    Parameters
+    ----------
+    score
+        Columns of n rows to probabilities of shape (n, classes).
+    profile
+        The version's training data, as `drift.profile` wrote it.
+    """
+
+    def __init__(self, spec: Spec, version: store.Version, score: Score, profile: dict[str, Any]) -> None:
+        self.spec = spec
+        self.version = version
+        self.score = score
+        self._ranges = _training_ranges(spec, profile)
+        self._seen = _training_categories(spec, profile)
+        self._answered = {
+            name: metrics.PREDICTIONS.labels(spec.name, version.version, name) for name in spec.classes
+        }
+
+    def predict(self, rows: Sequence[Features]) -> list[Prediction]:
+        """Answer rows, in order, in one vectorised call."""
+        if not rows:
+            return []
+        columns = self.spec.columns(rows)
+        probabilities = self.score(columns)
+        best = probabilities.argmax(axis=1).tolist()
+        warnings = self._warnings(columns, len(rows))
+        at_us, classes = now_us(), self.spec.classes
+        return [
+            Prediction(
+                prediction_id=str(uuid_utils.uuid7()),
+                at_us=at_us,
+                model=self.spec.name,
+                version=self.version.version,
+                features=to_json(row).decode(),
+                predicted_class=classes[chosen],
+                probabilities=dict(zip(classes, of_row, strict=True)),
+                warnings=warned,
+            )
+            for row, chosen, of_row, warned in zip(
+                rows, best, probabilities.tolist(), warnings, strict=True
+            )
+        ]
+
+    def count(self, predictions: Sequence[Prediction]) -> None:
+        """Count predictions that were answered."""
+        for name, rows in Counter(item.predicted_class for item in predictions).items():
+            self._answered[name].inc(rows)
+        warned = Counter(warning["loc"][0] for item in predictions for warning in item.warnings)
+        for feature, values in warned.items():
+            metrics.OUT_OF_RANGE.labels(self.spec.name, feature).inc(values)
+
+    def _warnings(self, columns: Columns, rows: int) -> list[list[Detail]]:
+        """Name each value that is possible but unlike any that the version was trained on."""
+        warnings: list[list[Detail]] = [[] for _ in range(rows)]
+        for feature, low, high in self._ranges:
+            for row, value in enumerate(columns[feature.name]):
+                if value is not None and not low <= value <= high:
+                    warnings[row].append(_out_of_range(feature, value, low, high))
+        for feature, seen in self._seen:
+            for row, value in enumerate(columns[feature.name]):
+                if value is not None and value not in seen:
+                    message = f"{value} is not in the training data ({', '.join(sorted(seen))})"
+                    warnings[row].append({"loc": [feature.name], "msg": message})
+        return warnings
+
+
+def load(spec: Spec, version: store.Version, digest: str) -> Predictor:
+    """Load a version, once its files match `digest`, and replay its golden requests.
+
+    A compiled version loads neither scikit-learn nor pandas.
+
+    Raises
+    ------
+    DamagedVersion
+        When a file is missing or changed, or a golden request gets another answer.
+    """
+    store.verify(version, digest)
+    profile, golden = version.read_json(store.PROFILE), version.read_json(store.GOLDEN)
+    _check_schema(spec, version, profile)
+    try:
+        score = _onnx(spec, version) if version.runtime == "onnx" else _pipeline(spec, version, digest)
+        answers = score(golden["columns"])
+    except Exception as error:  # the runtime's errors have no common base
+        raise DamagedVersion(
+            f"{version.model}:{version.version} can't be loaded: {type(error).__name__}: {error}"
+        ) from error
+    difference = float(np.abs(answers - np.array(golden["probabilities"])).max())
+    if not difference <= compiled.TOLERANCE:
+        raise DamagedVersion(
+            f"{version.model}:{version.version} answers its golden requests otherwise than when it"
+            f" was saved: off by {difference:.1e}"
+        )
+    return Predictor(spec, version, score, profile)
+
+
+def _check_schema(spec: Spec, version: store.Version, profile: dict[str, Any]) -> None:
+    """Refuse a version that was trained for other features or classes than the spec has now."""
+    trained = {name: set(seen.get("counts", ())) for name, seen in profile["features"].items()}
+    wanted = {name: set(feature.categories) for name, feature in spec.inputs.items()}
+    if trained != wanted or version.metadata["classes"] != list(spec.classes):
+        raise DamagedVersion(
+            f"{version.model}:{version.version} was trained for other features or classes than the"
+            f" catalog has now: run `python train.py {spec.name}`"
+        )
+
+
+def _onnx(spec: Spec, version: store.Version) -> Score:
+    return compiled.Session(version.path / store.ONNX, spec).probabilities
+
+
+def _pipeline(spec: Spec, version: store.Version, digest: str) -> Score:
+    pipeline = store.load_pipeline(version, digest)
+
+    def score(columns: Columns) -> NDArray[np.float64]:
+        return np.asarray(pipeline.predict_proba(spec.frame(columns)), np.float64)
+
+    return score
+
+
+def _training_ranges(spec: Spec, profile: dict[str, Any]) -> list[tuple[Feature, float, float]]:
+    found = []
+    for feature in spec.inputs.values():
+        seen = profile["features"][feature.name]
+        if not feature.categories and seen["min"] is not None:
+            found.append((feature, seen["min"], seen["max"]))
+    return found
+
+
+def _training_categories(spec: Spec, profile: dict[str, Any]) -> list[tuple[Feature, frozenset[str]]]:
+    found = []
+    for feature in spec.inputs.values():
+        if feature.categories:
+            counts = profile["features"][feature.name]["counts"]
+            found.append((feature, frozenset(name for name, count in counts.items() if count)))
+    return found
+
+
+def _out_of_range(feature: Feature, value: float, low: float, high: float) -> Detail:
+    side = "below" if value < low else "above"
+    message = f"{value:g} is {side} the training range of {low:g} to {high:g} {feature.unit}".rstrip()
+    return {"loc": [feature.name], "msg": message}

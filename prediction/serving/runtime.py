@@ -1,0 +1,292 @@
+"""What one worker runs: the predictors it answers with, and its periodic work.
+
+Owns which version is served. Follows the ledger; does not write it, but for the very first start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from models_store import store
+from models_store.errors import Error, UnknownModel
+from models_store.spec import Features, Spec
+from prediction import errors, metrics
+from prediction.errors import InvalidSettings, JournalUnavailable, NotReady
+from prediction.journal import recorder, threads
+from prediction.journal.predictions import Journal, Prediction, Promotion, now_us
+from prediction.serving import predictor
+from prediction.serving.predictor import Predictor
+
+FOLLOW_SECONDS = 1.0
+REPORT_SECONDS = 5.0
+INLINE_ROWS = 64
+"""Batches up to this size are scored on the event loop; larger ones would hold it too long."""
+
+_log = logging.getLogger("bentoml.prediction")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One piece of periodic work."""
+
+    name: str
+    every_seconds: float
+    run: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A predictor and since when (us) this worker answers with it."""
+
+    predictor: Predictor
+    since_us: int
+
+
+def prepare(
+    specs: dict[str, Spec],
+    home: Path,
+    journal: Journal,
+    baked: Sequence[Path],
+    promote_baked: bool = False,
+) -> None:
+    """Make home and journal ready, once, before the workers start.
+
+    Parameters
+    ----------
+    baked
+        Folders of versions, of which those that came with a Bento are copied into the store.
+    promote_baked
+        Whether those that the ledger does not know yet become the champions.
+
+    Raises
+    ------
+    NothingTrained
+        When a model has no version at all.
+    """
+    baked = [folder for folder in baked if folder.resolve().parents[1] != (home / "models").resolve()]
+    _adopt(home, baked)
+    store.recover(home, list(specs))
+    journal.migrate()
+    for name in specs:
+        newest = store.newest(home, name)
+        first = journal.promote_first(
+            name, newest.version, newest.digest, "server", "first start", newest.data_digest
+        )
+        if first:
+            _log.info("%s: champion is %s (first start)", name, newest.version)
+    if promote_baked:
+        for folder in baked:
+            _promote_new(journal, store.get(home, folder.parent.name, folder.name))
+
+
+def _adopt(home: Path, baked: Sequence[Path]) -> None:
+    try:
+        for folder in baked:
+            store.adopt(home, folder)
+    except OSError as error:
+        raise InvalidSettings(f"BENTOML_HOME: {home} can't be written to: {error}") from error
+
+
+def _promote_new(journal: Journal, version: store.Version) -> None:
+    """Promote a version unless it was champion before: going back from it must last."""
+    known = {entry.to_version for entry in journal.promotions(version.model, limit=1_000_000)}
+    if version.version not in known:
+        journal.promote(
+            version.model,
+            version.version,
+            version.digest,
+            by="server",
+            reason="came with the image",
+            data_digest=version.data_digest,
+        )
+        _log.info("%s: champion is %s (came with the image)", version.model, version.version)
+
+
+class Runtime:
+    """Answers for every spec of the catalog in this process. Making one does no I/O.
+
+    Parameters
+    ----------
+    journal_required
+        Whether what can't be recorded is not answered. Otherwise it is answered without an id.
+    """
+
+    def __init__(
+        self, specs: dict[str, Spec], home: Path, journal: Journal, journal_required: bool = True
+    ) -> None:
+        self.specs = specs
+        self._journal_required = journal_required
+        self._home = home
+        self._journal = journal
+        self._recorder = recorder.make(journal)
+        self._serving: dict[str, Serving] = {}
+        self._unserved: dict[str, str] = {}
+        self._told: dict[str, str] = {}
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._started_us = now_us()
+
+    def start(self, tasks: Sequence[Task] = ()) -> None:
+        """Load the champions, and follow the ledger in one thread; do these tasks in another.
+
+        A journal that does not answer leaves the worker unready until it does.
+        """
+        try:
+            self.follow()
+        except JournalUnavailable as error:
+            _log.warning("nothing is served yet: %s", errors.cause(error))
+        own = [
+            Task("follow", FOLLOW_SECONDS, self.follow),
+            Task("report", REPORT_SECONDS, self.report),
+        ]
+        for work in (own, tasks):  # apart, because the ledger must not wait for a long task
+            thread = threading.Thread(target=self._work, args=(work,), daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self) -> None:
+        """End the periodic work and close the journal."""
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(timeout=5)
+        try:
+            sign_off = partial(self._journal.report_worker, socket.gethostname(), os.getpid(), {})
+            threads.FEEDBACK.call(threads.FEEDBACK_SECONDS, sign_off)
+        except Exception as error:  # whatever ails the journal, the server ends
+            _log.warning("the worker could not sign off: %s", errors.cause(error))
+        self._recorder.close()
+        self._journal.close()
+
+    @property
+    def ready(self) -> bool:
+        """Whether every model can be answered."""
+        return all(name in self._serving for name in self.specs)
+
+    async def predict(self, name: str, rows: Sequence[Features]) -> list[Prediction]:
+        """Answer validated rows of one model, all with one version, and record the answers.
+
+        Raises
+        ------
+        NotReady
+            When no version of the model could be loaded.
+        JournalUnavailable
+            When the answers could not be recorded.
+        """
+        serving = self._serving.get(name)
+        if serving is None:
+            raise self._not_ready(name)
+        if len(rows) <= INLINE_ROWS:
+            predictions = serving.predictor.predict(rows)
+        else:
+            predictions = await asyncio.to_thread(serving.predictor.predict, rows)
+        try:
+            await self._recorder.record(predictions)
+        except JournalUnavailable:
+            if self._journal_required:
+                raise
+            metrics.UNRECORDED.labels(name).inc(len(predictions))
+            predictions = [item._replace(prediction_id=None) for item in predictions]
+        serving.predictor.count(predictions)
+        return predictions
+
+    def follow(self) -> None:
+        """Serve the champions of the ledger; whatever can't be loaded leaves the old one serving."""
+        swapped = False
+        for name, champion in self._journal.champions().items():
+            serving = self._serving.get(name)
+            if name not in self.specs:
+                continue
+            if serving is None or serving.predictor.version.version != champion.to_version:
+                swapped |= self._swap(name, champion)
+        if swapped:
+            self.report()
+            # A full collection walks BentoML's large heap and stops the worker for a tenth of a
+            # second; what is loaded by now stays, so the collector need not look at it again.
+            gc.collect()
+            gc.freeze()
+
+    def report(self) -> None:
+        """Tell the journal what this worker serves."""
+        serving = dict.fromkeys(self.specs, ("", self._started_us)) | {
+            name: (item.predictor.version.version, item.since_us) for name, item in self._serving.items()
+        }
+        self._journal.report_worker(socket.gethostname(), os.getpid(), serving)
+
+    def _swap(self, name: str, champion: Promotion) -> bool:
+        loaded = self._load(name, champion)
+        if loaded is None:
+            self._unserved[name] = self._told[f"{name}:{champion.to_version}"]
+        if loaded is None and name not in self._serving:
+            loaded = self._load_last_good(name, champion)
+        if loaded is None:
+            return False
+        self._serving[name] = Serving(loaded, now_us())
+        self._unserved.pop(name, None)
+        metrics.SWAPS.labels(name).inc()
+        _log.info("%s: serving %s", name, loaded.version.version)
+        return True
+
+    def _load(self, name: str, promotion: Promotion) -> Predictor | None:
+        tag = f"{name}:{promotion.to_version}"
+        try:
+            version = store.get(self._home, name, promotion.to_version)
+            loaded = predictor.load(self.specs[name], version, promotion.digest)
+        except Exception as error:  # whatever ails one version, the others are served
+            metrics.LOAD_FAILURES.labels(name).inc()
+            words = str(error) if isinstance(error, Error) else f"{type(error).__name__}: {error}"
+            if self._told.get(tag) != words:
+                _log.error("%s is not served, %s: %s", tag, self._instead(name), words)
+            self._told[tag] = words
+            return None
+        self._told.pop(tag, None)
+        return loaded
+
+    def _instead(self, name: str) -> str:
+        """Say what answers in the place of a version that can't be loaded."""
+        serving = self._serving.get(name)
+        if serving is None:
+            return "and the champions before it are tried"
+        return f"and {serving.predictor.version.version} goes on answering"
+
+    def _load_last_good(self, name: str, champion: Promotion) -> Predictor | None:
+        tried = {champion.to_version}
+        for promotion in self._journal.promotions(name, limit=100, before=champion.position):
+            if promotion.to_version not in tried:
+                tried.add(promotion.to_version)
+                loaded = self._load(name, promotion)
+                if loaded is not None:
+                    return loaded
+        return None
+
+    def _not_ready(self, name: str) -> Exception:
+        if name not in self.specs:
+            return UnknownModel(f"there is no model {name}: the models are {', '.join(self.specs)}")
+        if name in self._unserved:
+            return NotReady(f"{self._unserved[name]}: restore its files, or promote another version")
+        return NotReady(f"{name} is still being loaded: try again")
+
+    def _work(self, tasks: Sequence[Task]) -> None:
+        due = {task.name: time.monotonic() + task.every_seconds for task in tasks}
+        while due and not self._stopping.wait(max(0.0, min(due.values()) - time.monotonic())):
+            for task in tasks:
+                if time.monotonic() >= due[task.name]:
+                    self._run(task)
+                    due[task.name] = time.monotonic() + task.every_seconds
+
+    def _run(self, task: Task) -> None:
+        try:
+            task.run()
+        except Exception as error:  # the next turn may do better, and the thread must live
+            metrics.TASK_FAILURES.labels(task.name).inc()
+            words = errors.cause(error)
+            _log.warning("periodic work %s failed: %s: %s", task.name, type(error).__name__, words)

@@ -1,0 +1,197 @@
+"""Rows by column: what is refused, and in the validator's words."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from models_store.errors import InvalidInput
+from models_store.spec import Features, Spec, category
+from prediction.batch import frames
+from prediction.batch.frames import Chunk
+from tests.scoring import IRIS, PENGUIN, read, write
+
+
+@pytest.mark.parametrize("kind", [".csv", ".jsonl", ".parquet"])
+def test_the_same_values_are_refused_as_over_http(
+    kind: str, tmp_path: Path, specs: dict[str, Spec]
+) -> None:
+    """Each with its row, counted from 1, its field and the validator's sentence."""
+    rows = [IRIS | {"sepal_length_cm": 5.0 + number / 1000} for number in range(200)]
+    rows[0]["petal_width_cm"] = 99.0
+    rows[150]["petal_length_cm"] = None  # type: ignore[assignment]
+    rows[150]["sepal_width_cm"] = -1.0
+
+    found = read(write(tmp_path / f"rows{kind}", rows), specs["iris"])
+
+    problems = [problem for part in found for problem in part.problems]
+    assert [(1, "petal_width_cm"), (151, "sepal_width_cm"), (151, "petal_length_cm")] == [
+        (problem.row, problem.field) for problem in problems
+    ]
+    with pytest.raises(InvalidInput) as over_http:
+        specs["iris"].rows.object(rows[0])
+    assert over_http.value.detail[0]["msg"] == problems[0].reason
+    assert [99, 99] == [len(part) for part in found]
+
+
+@pytest.mark.parametrize("kind", [".csv", ".jsonl", ".parquet"])
+def test_a_reason_tells_what_is_missing_from_what_is_wrong(
+    kind: str, tmp_path: Path, specs: dict[str, Spec]
+) -> None:
+    """As over HTTP, where nothing is sent for what is missing; a text is shown."""
+    rows = [IRIS | {"petal_width_cm": value} for value in (None, "wide", "1,234", "x" * 99)]
+
+    (found,) = read(write(tmp_path / f"rows{kind}", rows), specs["iris"])
+
+    with pytest.raises(InvalidInput) as over_http:
+        specs["iris"].rows.object({name: value for name, value in rows[0].items() if value is not None})
+    number = "must be a number from 0.1 to 30 cm, and is the text"
+    assert [
+        over_http.value.detail[0]["msg"],
+        f'{number} "wide"',
+        f'{number} "1,234"',
+        f'{number} "{"x" * 40}"',
+    ] == [problem.reason for problem in found.problems]
+    assert found.problems[0].reason.startswith("is required: a number")
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pyarrow.array(["5.1", "5.2"]),
+        pyarrow.array([True, False]),
+        pyarrow.array([[5.1], [5.2]]),
+    ],
+    ids=["texts", "booleans", "lists"],
+)
+def test_a_parquet_column_of_another_type_is_refused(
+    column: Any, tmp_path: Path, specs: dict[str, Spec]
+) -> None:
+    """As over HTTP, where a text is no number either."""
+    table = pyarrow.table({**{name: [1.0, 1.0] for name in IRIS}, "sepal_length_cm": column})
+    parquet.write_table(table, tmp_path / "rows.parquet")
+
+    (found,) = read(tmp_path / "rows.parquet", specs["iris"])
+
+    assert 0 == len(found)
+    assert [1, 2] == [problem.row for problem in found.problems]
+    assert {"sepal_length_cm"} == {problem.field for problem in found.problems}
+
+
+@pytest.mark.parametrize(
+    "kind", [pyarrow.int32(), pyarrow.float32(), pyarrow.float64(), pyarrow.decimal128(38, 2)]
+)
+def test_a_parquet_column_of_any_numbers_is_read(kind: Any, tmp_path: Path, specs: dict[str, Spec]) -> None:
+    """Whole numbers, float32 and decimals are numbers."""
+    table = pyarrow.table({name: pyarrow.array([2], pyarrow.int64()).cast(kind) for name in IRIS})
+    parquet.write_table(table, tmp_path / "rows.parquet")
+
+    (found,) = read(tmp_path / "rows.parquet", specs["iris"])
+
+    assert [2.0] == found.columns["petal_width_cm"].tolist()
+
+
+def test_dictionaries_are_texts(tmp_path: Path, specs: dict[str, Spec]) -> None:
+    """A pandas category is what Parquet calls a dictionary."""
+    frame = pd.DataFrame([PENGUIN, PENGUIN | {"island": "Mars"}]).astype({"island": "category"})
+    frame.to_parquet(tmp_path / "rows.parquet")
+
+    (found,) = read(tmp_path / "rows.parquet", specs["penguins"])
+
+    assert ["Biscoe"] == found.columns["island"].tolist()
+    (problem,) = found.problems
+    assert (2, "island") == (problem.row, problem.field)
+    assert "Torgersen" in problem.reason
+
+
+@pytest.mark.parametrize("kind", [".csv", ".jsonl", ".parquet"])
+def test_every_valid_random_row_is_kept_and_its_twin_out_of_range_is_not(
+    kind: str, tmp_path: Path, specs: dict[str, Spec]
+) -> None:
+    """Columns and the row's own validator never disagree, on every spec."""
+    for spec in specs.values():
+        columns = spec.random_columns(300, np.random.default_rng(1))
+        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        numeric = next(name for name, feature in spec.inputs.items() if not feature.categories)
+        for row in rows[::7]:
+            row[numeric] = spec.inputs[numeric].high + 1
+        found = read(write(tmp_path / f"{spec.name}{kind}", rows), spec)
+
+        kept = np.concatenate([part.kept for part in found]).tolist()
+        assert [number % 7 != 0 for number in range(300)] == kept
+
+
+def test_a_frame_of_mixed_values_is_read_row_by_row(specs: dict[str, Spec]) -> None:
+    """A frame may hold anything in a column."""
+    frame = pd.DataFrame([IRIS, IRIS, IRIS]).astype({"sepal_width_cm": object})
+    frame.loc[1, "sepal_width_cm"] = "wide"
+
+    found = frames.validate(specs["iris"], frames.from_pandas(frame, specs["iris"]), 1)
+
+    assert [True, False, True] == found.kept.tolist()
+    assert [3.5, 3.5] == found.columns["sepal_width_cm"].tolist()
+    assert (2, "sepal_width_cm") == (found.problems[0].row, found.problems[0].field)
+
+
+@pytest.mark.parametrize(
+    "kinds", [{"flipper_length_mm": "Int64", "island": "string"}, {"island": "category"}]
+)
+def test_a_frame_of_nullable_types_is_read(kinds: dict[str, Any], specs: dict[str, Spec]) -> None:
+    """Whichever of its types pandas has chosen, a missing value is one."""
+    frame = pd.DataFrame({"island": ["Dream", "Biscoe", None], "flipper_length_mm": [190, None, 217]})
+
+    found = frames.validate(
+        specs["penguins"], frames.from_pandas(frame.astype(kinds), specs["penguins"]), 1
+    )
+
+    assert ["Dream", "Biscoe"] == found.columns["island"].tolist()
+    assert [True, True, False] == found.kept.tolist()
+    assert np.array_equal([190.0, np.nan], found.columns["flipper_length_mm"], equal_nan=True)
+
+
+@pytest.mark.parametrize("good", [217, 217.0, np.int64(217), np.float32(217), Decimal(217)])
+@pytest.mark.parametrize("bad", ["wide", 2**70, np.array([1, 2]), True, "half \ud800"], ids=str)
+def test_beside_a_value_that_is_none_a_number_stays_one(
+    good: Any, bad: Any, specs: dict[str, Spec]
+) -> None:
+    """Numbers of any kind, and what is missing, in a column that holds anything else too."""
+    values = pd.Series([good, bad, None, pd.NA, float("nan")], dtype=object)
+    frame = pd.DataFrame({"island": ["Dream"] * 5, "flipper_length_mm": values})
+
+    found = frames.validate(specs["penguins"], frames.from_pandas(frame, specs["penguins"]), 1)
+
+    assert [True, False, True, True, True] == found.kept.tolist()
+    assert 217.0 == found.columns["flipper_length_mm"][0]
+
+
+class Rated(Features):
+    """A feature whose categories look like numbers."""
+
+    stars: Literal["1", "2"] = category("Stars", example="1")
+
+
+def test_a_number_is_no_category(specs: dict[str, Spec]) -> None:
+    """As over HTTP, where 1 is refused in the place of "1"."""
+    spec = Spec("rated", "Rated", Rated, ("a", "b"), specs["iris"].load, specs["iris"].pipeline)
+
+    for column in (pyarrow.array([1, 2]), pyarrow.array([1, 2]).dictionary_encode()):
+        assert 0 == len(frames.validate(spec, Chunk({"stars": column}), 1))
+    for column in (pyarrow.array(["1", "2"]), pyarrow.array(["1", "2"]).dictionary_encode()):
+        assert 2 == len(frames.validate(spec, Chunk({"stars": column}), 1))
+
+
+def test_columns_that_are_missing_or_twice_are_told(specs: dict[str, Spec]) -> None:
+    """By name, and with those that are there."""
+    with pytest.raises(
+        InvalidInput, match=r"the frame: a column is missing: iris needs .*, and there is a, 0"
+    ):
+        frames.demand(specs["iris"], ["a", 0], "the frame")  # type: ignore[list-item]
+    with pytest.raises(InvalidInput, match="the frame: two columns are named 'who': rename one"):
+        frames.demand(specs["iris"], [*IRIS, "who", "who"], "the frame")

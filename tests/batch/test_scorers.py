@@ -1,0 +1,194 @@
+"""Who answers a batch: champion or another version, here, recorded, or a server; the same numbers."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pandas as pd
+import pytest
+
+from models_store import store
+from models_store.errors import InvalidInput, UnknownVersion
+from models_store.spec import Spec
+from prediction import batch
+from prediction.batch.frames import Rows
+from prediction.batch.scorers import ServerScorer
+from prediction.errors import ServerFailed
+from prediction.journal.predictions import Journal
+from prediction.retraining import training
+from tests import scoring
+from tests.scoring import probabilities, random_frame
+from tests.servers import Server, free_port
+
+RANDOM_ROWS = 100_000
+
+home = scoring.home
+
+
+def test_a_server_gives_the_same_numbers(
+    server: Server, home: Path, tmp_path: Path, specs: dict[str, Spec]
+) -> None:
+    """For both datasets, and for 100,000 random rows of each model."""
+    for spec in specs.values():
+        X, _ = spec.load()
+        frame = pd.concat([X, random_frame(spec, RANDOM_ROWS)], ignore_index=True)
+        frame.to_parquet(tmp_path / "rows.parquet")
+
+        here = batch.score(spec.name, tmp_path / "rows.parquet", tmp_path / "here.parquet")
+        there = batch.score(
+            spec.name, tmp_path / "rows.parquet", tmp_path / "there.parquet", server=server.url
+        )
+
+        one, two = (pd.read_parquet(tmp_path / f"{name}.parquet") for name in ("here", "there"))
+        assert len(frame) == here.scored == there.scored
+        assert float(np.abs(probabilities(one, spec) - probabilities(two, spec)).max()) < 1e-12
+        same = ["predicted_class", "model", "version", *spec.inputs]
+        pd.testing.assert_frame_equal(one[same], two[same])
+        assert len(frame) == two["prediction_id"].nunique()
+
+
+def test_a_url_may_end_with_a_slash(server: Server, home: Path, specs: dict[str, Spec]) -> None:
+    """As browsers show it."""
+    frame = specs["iris"].load()[0].head(3)
+
+    assert ["setosa"] * 3 == batch.score("iris", frame, server=f"{server.url}//")[
+        "predicted_class"
+    ].tolist()
+
+
+def test_a_server_that_takes_fewer_rows_gets_fewer(home: Path, specs: dict[str, Spec]) -> None:
+    """Fewer rows a call, or fewer bytes; each row is answered once."""
+    frame = random_frame(specs["iris"], 2_500)
+    before = recorded(home)
+
+    limited: list[dict[str, Any]] = [{"max_batch_rows": 100}, {"max_body_bytes": 2_000}]
+    for limits in limited:
+        with Server(home, workers=1, **limits) as running:
+            found = batch.score("iris", frame, server=running.url)
+        assert 2_500 == found["prediction_id"].nunique()
+        assert frame.equals(found[frame.columns])
+        here = batch.score("iris", frame)["predicted_class"]
+        assert here.equals(found["predicted_class"])
+
+    assert before + 5_000 == recorded(home)
+
+
+def test_what_a_server_refuses_is_told_in_its_words(server: Server, specs: dict[str, Spec]) -> None:
+    """A sentence, and not the JSON around it."""
+    spec = specs["iris"]
+    rows = Rows(np.ones(1, bool), {name: np.array([-1.0]) for name in spec.inputs}, [])
+
+    sentence = "does not answer rows: invalid input for iris: 0"
+    with closing(ServerScorer(spec, server.url)) as scorer, pytest.raises(ServerFailed, match=sentence):
+        scorer.answer(rows)
+
+
+def recorded(home: Path) -> int:
+    """Return how many predictions a home's journal has."""
+    with closing(sqlite3.connect(home / "journal.db")) as connection:
+        return int(connection.execute("SELECT count(*) FROM predictions").fetchone()[0])
+
+
+@pytest.mark.parametrize("recorder", ["journal", "server"])
+@pytest.mark.parametrize("kind", ["frame", "file"])
+def test_strict_records_nothing_if_a_row_is_refused(
+    recorder: str, kind: str, server: Server, home: Path, tmp_path: Path, specs: dict[str, Spec]
+) -> None:
+    """Though thousands of good rows come before it."""
+    frame = random_frame(specs["iris"], 3_000)
+    frame.loc[2_999, "petal_width_cm"] = 99.0
+    frame.to_parquet(tmp_path / "rows.parquet")
+    asked = {"journal": True} if recorder == "journal" else {"server": server.url}
+    where = home if recorder == "journal" else server.home
+    files = (tmp_path / "rows.parquet", tmp_path / "out.parquet")
+    before = recorded(where)
+
+    with pytest.raises(InvalidInput, match="row 3000: petal_width_cm"):
+        batch.score("iris", *([frame] if kind == "frame" else files), strict=True, **asked)
+
+    assert before == recorded(where)
+
+
+def test_recorded_rows_can_be_labelled(home: Path, tmp_path: Path, specs: dict[str, Spec]) -> None:
+    """With `journal` each row has an id that the journal knows."""
+    random_frame(specs["penguins"], 700).to_parquet(tmp_path / "rows.parquet")
+
+    batch.score("penguins", tmp_path / "rows.parquet", tmp_path / "out.parquet", journal=True)
+
+    found = pd.read_parquet(tmp_path / "out.parquet")
+    journal = Journal(f"sqlite:///{home / 'journal.db'}")
+    last = found.iloc[-1]
+    recorded = journal.prediction(last["prediction_id"])
+    assert (last["predicted_class"], last["version"]) == (recorded.predicted_class, recorded.version)
+    assert 700 == found["prediction_id"].nunique()
+    missing = {name: None if last[name] != last[name] else last[name] for name in specs["penguins"].inputs}
+    assert missing == recorded.read_features()
+    journal.close()
+
+
+def test_another_version_answers_when_it_is_named(
+    home: Path, tmp_path: Path, specs: dict[str, Spec]
+) -> None:
+    """One that is not the champion."""
+    first = store.newest(home, "iris").version
+    second = training.save(training.train(specs["iris"], seed=3), home).version
+    frame = specs["iris"].load()[0]
+
+    assert {first} == set(batch.score("iris", frame)["version"])
+    assert {second} == set(batch.score("iris", frame, version=second)["version"])
+    assert {second} == set(batch.score("iris", frame, version=f"iris:{second}")["version"])
+    with pytest.raises(UnknownVersion, match=f"iris:nosuchversion is not .* newest versions are {second}"):
+        batch.score("iris", frame, version="nosuchversion")
+
+
+def test_a_server_that_is_none_is_told(server: Server, specs: dict[str, Spec]) -> None:
+    """Nobody there, something else there, or no URL at all."""
+    frame = specs["iris"].load()[0]
+    for url in (f"http://127.0.0.1:{free_port()}", f"{server.url}/models", "nowhere"):
+        with pytest.raises(ServerFailed, match="does not answer") as caught:
+            batch.score("iris", frame, server=url)
+        assert "\n" not in str(caught.value)
+
+
+def promote(server: Server, version: str) -> None:
+    """Make a version of penguins the champion."""
+    body = {"version": version, "reason": "test"}
+    token = {"Authorization": "Bearer a-token-of-tests"}
+    httpx.post(f"{server.url}/penguins/promote", json=body, headers=token).raise_for_status()
+
+
+def promote_once_it_answers(server: Server, version: str) -> None:
+    """Wait for the first answered rows, then promote."""
+    url = f"{server.url}/penguins/predictions?limit=1"
+    token = {"Authorization": "Bearer a-token-of-tests"}
+    while not httpx.get(url, headers=token).raise_for_status().json()["predictions"]:
+        time.sleep(0.05)
+    promote(server, version)
+
+
+def test_a_file_is_scored_across_a_swap(home: Path, specs: dict[str, Spec]) -> None:
+    """Each row names the version that answered it, and has that version's numbers."""
+    first = store.newest(home, "penguins").version
+    second = training.save(training.train(specs["penguins"], seed=5), home).version
+    frame = random_frame(specs["penguins"], 20_000)
+    expected = {
+        each: probabilities(batch.score("penguins", frame, version=each), specs["penguins"])
+        for each in (first, second)
+    }
+    with Server(home, workers=1, admin_token="a-token-of-tests") as running:
+        swap = threading.Thread(target=promote_once_it_answers, args=(running, second))
+        swap.start()
+        found = pd.concat([batch.score("penguins", frame, server=running.url) for _ in range(2)])
+        swap.join()
+
+    assert {first, second} == set(found["version"])
+    for version, answers in found.groupby("version"):
+        wanted = expected[str(version)][answers.index.to_numpy()]
+        assert float(np.abs(wanted - probabilities(answers, specs["penguins"])).max()) < 1e-12

@@ -1,0 +1,326 @@
+"""The profile of training data, and live data against it: false alarms, power, formulas."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left, bisect_right
+from copy import deepcopy
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import chi2_contingency, ks_2samp
+
+from models_store import catalog
+from models_store.spec import Columns, Features, Spec, category, number
+from prediction.figures import drift
+
+SPECS = catalog.load()
+
+
+class Cup(Features):
+    """One cup of tea."""
+
+    volume_ml: float | None = number("Volume", unit="ml", low=0, high=1000, example=200, optional=True)
+    sort: Literal["black", "green", "white"] | None = category("Sort", example="black", optional=True)
+
+
+def load() -> tuple[pd.DataFrame, pd.Series]:
+    """Return nothing: only the schema is looked at."""
+    raise NotImplementedError
+
+
+CUP = Spec("cup", "Taste of a cup", Cup, ("bitter", "sweet"), load, lambda seed: seed)
+
+
+def profile_of(volumes: list[float | None], sorts: list[str | None] | None = None) -> dict[str, Any]:
+    """Summarise cups that all are sweet."""
+    columns: Columns = {"volume_ml": list(volumes), "sort": list(sorts or ["black"] * len(volumes))}
+    return drift.profile(CUP, columns, ["sweet"] * len(volumes))
+
+
+@pytest.mark.parametrize("spec", SPECS.values(), ids=list(SPECS))
+def test_the_profile_of_a_dataset(spec: Spec) -> None:
+    """Rows, classes and each feature are summarised, and survive JSON."""
+    X, y = spec.load()
+    columns, labels = spec.columns_of(X), y.tolist()
+    profile = drift.profile(spec, columns, labels)
+
+    assert len(labels) == profile["rows"]
+    assert y.value_counts().to_dict() == profile["classes"]
+    assert list(spec.classes) == list(profile["classes"])
+    assert list(spec.inputs) == list(profile["features"])
+    assert profile == json.loads(json.dumps(profile))
+    for name, feature in spec.inputs.items():
+        seen = profile["features"][name]
+        assert X[name].isna().sum() == seen["missing"]
+        if feature.categories:
+            assert X[name].value_counts().to_dict() == seen["counts"]
+        else:
+            assert (X[name].min(), X[name].max()) == (seen["min"], seen["max"])
+            assert sorted(X[name].dropna()) == seen["sample"]
+
+
+def test_counts_list_what_does_not_occur() -> None:
+    """Classes and categories of the spec have a count of 0 where there are no rows of them."""
+    profile = profile_of([1.0, 2.0, 3.0], ["green", None, "green"])
+
+    assert {"bitter": 0, "sweet": 3} == profile["classes"]
+    assert {"missing": 1, "counts": {"black": 0, "green": 2, "white": 0}} == profile["features"]["sort"]
+
+
+def test_missing_values_are_counted_and_not_sampled() -> None:
+    """What is missing lies in no range."""
+    assert {"missing": 2, "min": 1.0, "max": 3.0, "sample": [1.0, 2.0, 3.0]} == profile_of(
+        [3.0, None, 1.0, 2.0, None]
+    )["features"]["volume_ml"]
+
+
+def test_a_feature_that_is_always_missing() -> None:
+    """There is no range then, and nothing fails."""
+    assert {"missing": 2, "min": None, "max": None, "sample": []} == profile_of([None, None])["features"][
+        "volume_ml"
+    ]
+
+
+def test_no_rows_at_all() -> None:
+    """The profile of nothing counts nothing."""
+    profile = profile_of([])
+
+    assert (0, {"bitter": 0, "sweet": 0}) == (profile["rows"], profile["classes"])
+    assert {"missing": 0, "min": None, "max": None, "sample": []} == profile["features"]["volume_ml"]
+
+
+def test_the_data_is_left_as_it_was() -> None:
+    """Sorting happens on a copy."""
+    columns: Columns = {"volume_ml": [3.0, 1.0, None], "sort": ["green", "black", None]}
+    before = deepcopy(columns)
+    drift.profile(CUP, columns, ["sweet"] * 3)
+
+    assert before == columns
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.one_of(st.none(), st.floats(0, 1000)), max_size=200))
+def test_a_small_sample_is_the_data(volumes: list[float | None]) -> None:
+    """Up to the sample's size nothing is lost but the order."""
+    seen = profile_of(volumes)["features"]["volume_ml"]
+
+    assert sorted(value for value in volumes if value is not None) == seen["sample"]
+    assert len(volumes) == len(seen["sample"]) + seen["missing"]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(drift.SAMPLE_SIZE - 2, 20_000), st.integers(0, 2**32 - 1))
+def test_a_large_sample_keeps_the_quantiles(rows: int, seed: int) -> None:
+    """A thousand values remain, both ends among them, and no quantile moves by more than 2 in 999."""
+    volumes = np.random.default_rng(seed).exponential(50, rows).round(1).clip(0, 1000).tolist()
+    seen = profile_of(volumes)["features"]["volume_ml"]
+    sample, ordered = seen["sample"], sorted(volumes)
+
+    assert min(rows, drift.SAMPLE_SIZE) == len(sample)
+    assert (ordered[0], ordered[-1]) == (sample[0], sample[-1]) == (seen["min"], seen["max"])
+    assert sorted(sample) == sample
+    assert set(sample) <= set(ordered)
+    for probe in np.quantile(ordered, [0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99]):
+        low, high = bisect_left(sample, probe) / len(sample), bisect_right(sample, probe) / len(sample)
+        true_low, true_high = bisect_left(ordered, probe) / rows, bisect_right(ordered, probe) / rows
+        assert abs(low - true_low) <= 2 / (drift.SAMPLE_SIZE - 1)
+        assert abs(high - true_high) <= 2 / (drift.SAMPLE_SIZE - 1)
+
+
+# ------------------------------------------------------------------------------- live data against it
+
+
+def trained(spec: Spec) -> tuple[dict[str, Any], Columns, list[str]]:
+    """Return the profile of a dataset, its columns and its labels."""
+    X, y = spec.load()
+    columns, labels = spec.columns_of(X), y.tolist()
+    return drift.profile(spec, columns, labels), columns, labels
+
+
+def resampled(columns: Columns, labels: list[str], n: int, rng: Any) -> tuple[Columns, list[str]]:
+    """Draw rows of a dataset again."""
+    rows = rng.integers(0, len(labels), n)
+    return {name: [values[row] for row in rows] for name, values in columns.items()}, [
+        labels[row] for row in rows
+    ]
+
+
+@pytest.mark.parametrize("n", [drift.MIN_ROWS, 500, 5_000])
+@pytest.mark.parametrize("spec", SPECS.values(), ids=list(SPECS))
+def test_false_alarms_are_rare(spec: Spec, n: int) -> None:
+    """Of 200 windows of the training data itself, at most 5 of 100 raise any alarm at all."""
+    profile, columns, labels = trained(spec)
+    rng = np.random.default_rng(n)
+    alarms = 0
+    for _ in range(200):
+        found = drift.compare(spec, profile, *resampled(columns, labels, n, rng))
+        assert all((item.state == "not enough data") == (item.rows < drift.MIN_ROWS) for item in found)
+        alarms += any(item.state == "drifted" for item in found)
+
+    assert alarms <= 10
+
+
+@pytest.mark.parametrize("spec", SPECS.values(), ids=list(SPECS))
+def test_a_shift_by_one_standard_deviation_is_seen(spec: Spec) -> None:
+    """At the least n at which anything is said, in more than 9 of 10 windows, whatever the feature."""
+    profile, columns, labels = trained(spec)
+    rng = np.random.default_rng(3)
+    for name, feature in spec.inputs.items():
+        if feature.categories:
+            continue
+        deviation = float(np.nanstd([np.nan if value is None else value for value in columns[name]]))
+        present = [row for row, value in enumerate(columns[name]) if value is not None]
+        for shift in (-deviation, deviation):
+            seen = 0
+            for _ in range(200):
+                rows = rng.choice(present, drift.MIN_ROWS)
+                live: Columns = {key: [values[row] for row in rows] for key, values in columns.items()}
+                live[name] = [value + shift for value in live[name]]
+                said = [labels[row] for row in rows]
+                states = {item.name: item.state for item in drift.compare(spec, profile, live, said)}
+                seen += states[name] == "drifted"
+            assert seen > 180, f"{name}, moved by {shift:.2f}: {seen} of 200"
+
+
+RARE_OF_TEN = ([5.0] * 90 + [3.0] * 10, [5.0] * 10 + [3.0] * 90)
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ([5.0] * 100, [3.0] * 100),
+        ([5.0] * 100, [7.0] * 100),
+        RARE_OF_TEN,
+        RARE_OF_TEN[::-1],
+        ([1.0] * 97 + [0.0] * 3, [1.0] * 50 + [0.0] * 50),
+        ([0.0] * 97 + [1.0] * 3, [1.0] * 50 + [0.0] * 50),
+        ([0.0] * 30 + [float(n) for n in range(1, 71)], [-1.0] * 30 + [float(n) for n in range(1, 71)]),
+        ([100.0] * 30 + [float(n) for n in range(70)], [101.0] * 30 + [float(n) for n in range(70)]),
+    ],
+    ids=["down", "up", "to the rare", "from the rare", "zeros", "ones", "the lowest", "the highest"],
+)
+def test_a_change_beside_a_frequent_value_is_seen(before: list[float], now: list[float]) -> None:
+    """Where much of the training data is one value, to either side of it."""
+    live: Columns = {"volume_ml": list(now), "sort": ["black"] * len(now)}
+    found = {
+        item.name: item for item in drift.compare(CUP, profile_of(list(before)), live, ["sweet"] * len(now))
+    }
+
+    assert "drifted" == found["volume_ml"].state
+    assert 0.25 < (found["volume_ml"].psi or 0)
+
+
+def test_too_few_rows_say_how_many_more_it_takes() -> None:
+    """Nothing is claimed then, neither drift nor that all is well."""
+    spec = SPECS["iris"]
+    profile, columns, labels = trained(spec)
+    live = {name: values[:20] for name, values in columns.items()}
+
+    for item in drift.compare(spec, profile, live, labels[:20]):
+        assert ("not enough data", 20, drift.MIN_ROWS - 20) == (item.state, item.rows, item.rows_needed)
+        assert (None, None, None) == (item.p, item.psi, item.histogram)
+
+
+def test_a_change_of_categories_and_classes_is_seen() -> None:
+    """Categories and predicted classes are counted, missing values left out."""
+    profile = drift.profile(
+        CUP,
+        {"volume_ml": [1.0] * 100, "sort": ["black"] * 50 + ["green"] * 50},
+        ["sweet"] * 50 + ["bitter"] * 50,
+    )
+    live: Columns = {"volume_ml": [1.0] * 100, "sort": ["white"] * 60 + [None] * 40}
+    found = {item.name: item for item in drift.compare(CUP, profile, live, ["sweet"] * 100)}
+
+    assert {"volume_ml": "stable", "sort": "drifted", drift.PREDICTED_CLASS: "drifted"} == {
+        name: item.state for name, item in found.items()
+    }
+    assert 60 == found["sort"].rows
+    assert found["sort"].histogram == drift.Histogram(
+        ["black", "green", "white"], [0.5, 0.5, 0.0], [0.0, 0.0, 1.0]
+    )
+
+
+def test_the_tests_are_those_of_scipy() -> None:
+    """Statistics are SciPy's; p-values before correction too, Kolmogorov's asymptotically."""
+    rng = np.random.default_rng(4)
+    spec = SPECS["iris"]
+    profile, columns, labels = trained(spec)
+    live, said = resampled(columns, labels, 400, rng)
+    live["petal_width_cm"] = [value + 0.15 for value in live["petal_width_cm"]]
+    found = {item.name: item for item in drift.compare(spec, profile, live, said)}
+    raw = {}
+    for name in spec.inputs:
+        theirs = ks_2samp(profile["features"][name]["sample"], live[name], method="asymp")
+        assert theirs.statistic == pytest.approx(found[name].statistic)
+        raw[name] = theirs.pvalue
+    counts = [
+        [profile["classes"][name] for name in spec.classes],
+        [said.count(name) for name in spec.classes],
+    ]
+    theirs = chi2_contingency(counts, correction=False)
+    assert theirs.statistic == pytest.approx(found[drift.PREDICTED_CLASS].statistic)
+    raw[drift.PREDICTED_CLASS] = theirs.pvalue
+    corrected = multipletests(list(raw.values()))
+    for name, p in zip(raw, corrected, strict=True):
+        assert p == pytest.approx(found[name].p, abs=0.02)
+
+
+def multipletests(p: list[float]) -> list[float]:
+    """Correct p-values by Holm's method, by the book: the k-th smallest of m times m - k + 1."""
+    order = np.argsort(p)
+    steps = np.maximum.accumulate([p[index] * (len(p) - rank) for rank, index in enumerate(order)])
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(1, steps)
+    return [float(value) for value in corrected]
+
+
+def test_the_stability_index() -> None:
+    """Nothing for the same shares, the textbook's sum for others, and finite where a bin is empty."""
+    assert 0.0 == drift.psi([10, 20, 30], [10, 20, 30])
+    e, a = np.array([0.5, 0.3, 0.2]), np.array([0.2, 0.3, 0.5])
+    by_hand = float(((a - e) * np.log(a / e)).sum())
+    assert by_hand == pytest.approx(drift.psi((e * 1e6).tolist(), (a * 1e6).tolist()), rel=1e-4)
+    assert np.isfinite(drift.psi([100, 0], [0, 100]))
+
+
+def test_a_constant_feature_is_no_trouble() -> None:
+    """One value only, in training and now: stable, and its histogram has a width."""
+    profile = profile_of([5.0] * 100)
+    live: Columns = {"volume_ml": [5.0] * 80, "sort": ["black"] * 80}
+    found = {item.name: item for item in drift.compare(CUP, profile, live, ["sweet"] * 80)}
+
+    assert {"stable"} == {item.state for item in found.values()}
+    histogram = found["volume_ml"].histogram
+    assert histogram is not None
+    assert histogram.bins[0] < histogram.bins[-1]
+    assert 1 == pytest.approx(sum(histogram.live))
+
+
+def test_an_outlier_leaves_the_histogram_readable() -> None:
+    """Bins cut the range of the training data; what is beyond them is a share at either side."""
+    profile = profile_of([float(n) for n in range(1, 101)])
+    volumes = [float(n) for n in range(1, 97)] + [0.5, 0.7, 0.9, 900.0]
+    live: Columns = {"volume_ml": list(volumes), "sort": ["black"] * 100}
+    histogram = drift.compare(CUP, profile, live, ["sweet"] * 100)[0].histogram
+
+    assert histogram is not None
+    assert (1.0, 100.0) == (histogram.bins[0], histogram.bins[-1])
+    assert (0.03, 0.01) == (histogram.below, histogram.above)
+    assert 0.96 == pytest.approx(sum(histogram.live))
+    assert max(histogram.live) < 0.1
+
+
+def test_a_profile_of_other_features_is_passed_over() -> None:
+    """A version that was trained before a feature came says nothing of that feature."""
+    profile = profile_of([5.0] * 100)
+    del profile["features"]["sort"]
+    live: Columns = {"volume_ml": [5.0] * 80, "sort": ["black"] * 80}
+
+    assert ["volume_ml", drift.PREDICTED_CLASS] == [
+        item.name for item in drift.compare(CUP, profile, live, ["sweet"] * 80)
+    ]

@@ -1,0 +1,136 @@
+"""The bodies of answers: what clients and the docs page are told."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from models_store.errors import InvalidInput
+from models_store.spec import Spec
+from prediction.http import bodies
+
+
+def good_answer(spec: Spec) -> dict[str, object]:
+    """Return an answer as the service gives it."""
+    return {
+        "prediction_id": "01a20576-e6f4-7194-8645-6aff202c1351",
+        "model": spec.name,
+        "version": "p7cwx3xgy6tw6ax4",
+        "predicted_class": spec.classes[0],
+        "probabilities": dict.fromkeys(spec.classes, 0.25),
+        "warnings": [{"loc": [next(iter(spec.inputs))], "msg": "unusual"}],
+    }
+
+
+def test_an_answer_has_the_promised_fields_in_order(specs: dict[str, Spec]) -> None:
+    """The fields of an answered row are those of the contract, and all are required."""
+    for spec in specs.values():
+        schema = bodies.answer(spec).model_json_schema()
+        names = ["prediction_id", "model", "version", "predicted_class", "probabilities", "warnings"]
+
+        assert names == list(schema["properties"])
+        assert names == schema["required"]
+
+
+def test_an_answer_reads_what_the_service_sends(specs: dict[str, Spec]) -> None:
+    """A real answer passes its own model and comes out as it went in."""
+    for spec in specs.values():
+        sent = good_answer(spec)
+
+        assert sent == bodies.answer(spec).model_validate(sent).model_dump()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("model", "another"),
+        ("predicted_class", "dandelion"),
+        ("probabilities", {"dandelion": 1.0}),
+    ],
+)
+def test_an_answer_names_only_what_the_spec_has(specs: dict[str, Spec], field: str, value: object) -> None:
+    """The model's name and the classes are closed lists, so clients can rely on them."""
+    spec = specs["iris"]
+
+    with pytest.raises(ValidationError, match=field):
+        bodies.answer(spec).model_validate(good_answer(spec) | {field: value})
+
+
+def test_answers_of_two_models_have_different_names(specs: dict[str, Spec]) -> None:
+    """Schemas stand under their names in one document, so no two are called the same."""
+    names = [bodies.answer(spec).__name__ for spec in specs.values()]
+
+    assert len(names) == len(set(names))
+    assert all(re.fullmatch(r"[A-Za-z]+Prediction", name) for name in names)
+
+
+def test_a_problem_is_a_sentence_and_places() -> None:
+    """An error's detail may point into a row of a batch by its number."""
+    raw = {"error": "wrong", "detail": [{"loc": [3, "body_mass_g"], "msg": "too heavy"}]}
+
+    assert raw == TypeAdapter(bodies.Problem).validate_python(raw).model_dump()
+
+
+@pytest.mark.parametrize(
+    ("at_us", "expected"),
+    [
+        (0, "1970-01-01T00:00:00.000000+00:00"),
+        (1_795_388_008_180_575, "2026-11-22T22:53:28.180575+00:00"),
+        (1_795_388_008_000_000, "2026-11-22T22:53:28.000000+00:00"),
+    ],
+)
+def test_times_are_written_in_utc_to_the_microsecond(at_us: int, expected: str) -> None:
+    """Times are ISO 8601 in UTC and keep every digit that the journal holds."""
+    assert expected == bodies.iso(at_us)
+
+
+def test_no_microsecond_is_lost_in_writing_a_time() -> None:
+    """A time can be read back exactly, for the next hundred years."""
+    from datetime import datetime
+
+    for at_us in range(1_795_388_008_180_575, 4_000_000_000_000_000, 987_654_321_987_654 // 1000):
+        back = datetime.fromisoformat(bodies.iso(at_us))
+
+        assert at_us == round(back.timestamp() * 1e6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "told"),
+    [
+        (bodies.Retrain, {"force": 1}, "force: must be true or false: whether to train"),
+        (bodies.Cancel, {}, "run_id: is required: a text without NUL: the id of a run, as retrain"),
+        (bodies.Promote, {"version": "v" * 65, "reason": "x"}, "version: must be .* one of GET /models"),
+        (bodies.Rollback, {"reason": " "}, "reason: must be a text .* not only blanks"),
+    ],
+)
+def test_what_an_administrator_may_send_is_told(
+    kind: type[bodies.Request], body: dict[str, Any], told: str
+) -> None:
+    """In the words of the docs page."""
+    with pytest.raises(InvalidInput, match=told):
+        bodies.request_validator(kind, "a test").object(body)
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        (bodies.Promote, "reason"),
+        (bodies.Promote, "version"),
+        (bodies.Rollback, "reason"),
+        (bodies.Cancel, "run_id"),
+    ],
+)
+def test_no_text_of_an_administrator_holds_nul(kind: type[bodies.Request], field: str) -> None:
+    """PostgreSQL can't store it: the field is named, as for any other wrong value."""
+    validator = bodies.request_validator(kind, "a test")
+    good = dict.fromkeys(kind.model_fields, "line one\nline two é")
+
+    assert good == validator.object(good).model_dump()
+    for text in ("\0", "a\0b", "line one\n\0"):
+        with pytest.raises(InvalidInput, match="without NUL") as caught:
+            validator.row(json.dumps({**good, field: text}).encode())
+        assert [[field]] == [item["loc"] for item in caught.value.detail]

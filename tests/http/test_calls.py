@@ -1,0 +1,161 @@
+"""Calls: one description of a POST, from which answers and documentation are made."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from models_store.errors import InvalidInput
+from models_store.spec import Features, Spec
+from prediction.http import bodies, calls
+from prediction.http.calls import Call
+
+
+def echo(spec: Spec) -> Call:
+    """Make a call that answers the row that it was sent."""
+
+    async def run(row: Features) -> dict[str, Any]:
+        return {"row": row, "model": spec.name}
+
+    return Call(
+        model=spec.name,
+        name="echo",
+        summary="Give the row back",
+        validator=spec.rows,
+        answer=bodies.answer(spec),
+        example=spec.example,
+        run=run,
+    )
+
+
+def echo_batch(spec: Spec) -> Call:
+    """Make a call that answers how many rows it was sent."""
+
+    async def run(rows: list[Features]) -> list[dict[str, Any]]:
+        return [{"rows": len(rows)}]
+
+    return Call(
+        model=spec.name,
+        name="echo_batch",
+        summary="Count the rows",
+        validator=spec.rows,
+        max_rows=10,
+        answer=list[bodies.answer(spec)],  # type: ignore[misc]
+        example=[spec.example],
+        run=run,
+    )
+
+
+def references(node: Any) -> set[str]:
+    """Return every `$ref` in a document."""
+    if isinstance(node, dict):
+        own = {node["$ref"]} if isinstance(node.get("$ref"), str) else set()
+        return own.union(*(references(value) for value in node.values()))
+    if isinstance(node, list):
+        return set().union(*(references(value) for value in node))
+    return set()
+
+
+def test_a_call_is_named_by_its_model(specs: dict[str, Spec]) -> None:
+    """Route and client method both begin with the model's name."""
+    call = echo(specs["iris"])
+
+    assert ("/iris/echo", "iris_echo") == (call.path, call.method)
+
+
+def test_a_call_answers_bytes_with_bytes(specs: dict[str, Spec]) -> None:
+    """A whole body in gives a whole JSON body out."""
+    spec = specs["penguins"]
+
+    answer = asyncio.run(echo(spec).respond(json.dumps(spec.example).encode()))
+
+    assert {"row": spec.example, "model": "penguins"} == json.loads(answer)
+
+
+def test_a_call_refuses_before_it_runs(specs: dict[str, Spec]) -> None:
+    """An invalid body raises, and nothing is done with it."""
+    ran = []
+
+    async def run(row: Features) -> None:
+        ran.append(row)
+
+    call = Call(**{**vars(echo(specs["iris"])), "run": run})
+
+    with pytest.raises(InvalidInput):
+        asyncio.run(call.respond(b'{"sepal_length_cm": "long"}'))
+    assert [] == ran
+
+
+def test_a_call_with_a_limit_reads_an_array(specs: dict[str, Spec]) -> None:
+    """Where the number of rows is limited the body is an array, and one row too many is refused."""
+    spec = specs["iris"]
+    call = echo_batch(spec)
+
+    assert [{"rows": 10}] == json.loads(asyncio.run(call.respond(json.dumps([spec.example] * 10).encode())))
+    with pytest.raises(InvalidInput, match="at most 10 rows"):
+        call.parse(json.dumps([spec.example] * 11).encode())
+    with pytest.raises(InvalidInput, match="an array of rows"):
+        call.parse(json.dumps(spec.example).encode())
+
+
+def test_operations_describe_every_call(specs: dict[str, Spec]) -> None:
+    """Each path gets its summary, its client method, its example and a place among its model's."""
+    every = [make(spec) for spec in specs.values() for make in (echo, echo_batch)]
+
+    found, _ = calls.operations(every)
+
+    assert [call.path for call in every] == list(found)
+    for call in every:
+        operation = found[call.path]
+        body = operation["requestBody"]["content"]["application/json"]
+        assert call.summary == operation["summary"]
+        assert call.method == operation["operationId"] == operation["x-bentoml-name"]
+        assert [call.model] == operation["tags"]
+        assert call.example == body["example"]
+        assert operation["requestBody"]["required"]
+
+
+def test_operations_refer_only_to_schemas_that_are_there(specs: dict[str, Spec]) -> None:
+    """No reference dangles, and the same schema is not written out twice."""
+    found, schemas = calls.operations([make(s) for s in specs.values() for make in (echo, echo_batch)])
+
+    names = {f"{calls.SCHEMAS}{name}" for name in schemas}
+    assert names == references([found, schemas])
+
+
+def test_every_error_is_documented_in_the_one_shape(specs: dict[str, Spec]) -> None:
+    """The errors that a POST can give, and no others, stand in its description, with the common body."""
+    plain = echo(specs["iris"])
+    of_admins = replace(plain, name="of_admins", admin=True, refusals=(409,))
+    found, schemas = calls.operations([plain, of_admins])
+    responses = found["/iris/echo"]["responses"]
+
+    assert {200, 400, 408, 413, 415, 429, 500, 503} == set(responses)
+    assert {401, 403, 409} == set(found["/iris/of_admins"]["responses"]) - set(responses)
+    for status in set(responses) - {200}:
+        schema = responses[status]["content"]["application/json"]["schema"]
+        assert {"$ref": f"{calls.SCHEMAS}Problem"} == schema
+    assert ["error", "detail"] == schemas["Problem"]["required"]
+
+
+def test_features_are_documented_with_units_ranges_and_examples(specs: dict[str, Spec]) -> None:
+    """What a sender must know about a feature stands in the schema."""
+    _, schemas = calls.operations([echo(spec) for spec in specs.values()])
+
+    for spec in specs.values():
+        documented = schemas[spec.features.__name__]
+        assert documented["additionalProperties"] is False
+        for name, feature in spec.inputs.items():
+            field = documented["properties"][name]
+            text = json.dumps(field)
+            assert field["description"].startswith(feature.description.split(",")[0])
+            assert [feature.example] == field["examples"]
+            assert feature.unit in field["description"]
+            assert all(f'"{word}"' in text for word in feature.categories)
+            if not feature.categories:
+                assert f'"minimum": {feature.low:g}' in text.replace(".0,", ",").replace(".0}", "}")
+            assert feature.optional == (name not in documented.get("required", []))

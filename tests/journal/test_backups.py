@@ -1,0 +1,206 @@
+"""A copy of the journal, made while it is in use, and put back; SQLite only."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+from models_store.errors import InvalidInput
+from prediction.errors import JournalTooNew
+from prediction.journal import backups, database
+from prediction.journal.predictions import Journal
+from tests import databases
+from tests.databases import Postgres, prediction, query, record
+
+postgres = databases.postgres
+
+
+@pytest.fixture
+def sqlite_journal(tmp_path: Path) -> Iterator[Journal]:
+    """A migrated journal on SQLite."""
+    with databases.opened(f"sqlite:///{tmp_path / 'journal.db'}") as opened:
+        yield opened
+
+
+def test_a_backup_is_whole_while_others_write(sqlite_journal: Journal, tmp_path: Path) -> None:
+    """A copy made under load holds all that was committed before, up to one moment; nobody waits long."""
+    record(sqlite_journal, [prediction(number) for number in range(5_000)])
+    longest, stop = [0.0], threading.Event()
+
+    def write_on() -> None:
+        number = 5_000
+        while not stop.is_set():
+            started = time.monotonic()
+            record(sqlite_journal, [prediction(number)])
+            longest[0] = max(longest[0], time.monotonic() - started)
+            number += 1
+
+    thread = threading.Thread(target=write_on)
+    thread.start()
+    copies = [tmp_path / f"copy{number}.db" for number in range(3)]
+    for copy in copies:
+        backups.backup(sqlite_journal.database, copy)
+    stop.set()
+    thread.join()
+
+    for copy in copies:
+        numbers = query(f"sqlite:///{copy}", "SELECT seq FROM predictions ORDER BY seq")
+        assert [(number,) for number in range(1, len(numbers) + 1)] == numbers
+        assert len(numbers) >= 5_000
+        assert [("ok",)] == query(f"sqlite:///{copy}", "PRAGMA integrity_check")
+    assert longest[0] < 2
+    assert {"journal.db", "copy0.db", "copy1.db", "copy2.db"} == visible(tmp_path)
+
+
+def visible(folder: Path) -> set[str]:
+    """Return the names in a folder, but for the log and the shared memory of the open journal."""
+    return {path.name for path in folder.iterdir()} - {"journal.db-wal", "journal.db-shm"}
+
+
+def test_a_backup_is_one_file(sqlite_journal: Journal, tmp_path: Path) -> None:
+    """A backup may be copied anywhere and read there: it needs no log beside it."""
+    (prediction_id,) = record(sqlite_journal, [prediction(1)])
+    (tmp_path / "elsewhere").mkdir()
+    backups.backup(sqlite_journal.database, tmp_path / "elsewhere" / "copy.db")
+
+    read_only = f"sqlite:///file:{tmp_path / 'elsewhere' / 'copy.db'}?mode=ro&uri=true"
+    assert [(prediction_id,)] == query(read_only, "SELECT prediction_id FROM predictions")
+    assert {"copy.db"} == visible(tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize("target", ["missing/copy.db", "folder", "folder/."])
+def test_a_backup_that_can_t_be_written_says_so(
+    sqlite_journal: Journal, tmp_path: Path, target: str
+) -> None:
+    """Where the folder is missing or the name is a folder's, a sentence says so, and nothing is left."""
+    (tmp_path / "folder").mkdir()
+
+    with pytest.raises(InvalidInput, match=f"{tmp_path / target} can't be written: "):
+        backups.backup(sqlite_journal.database, tmp_path / target)
+
+    assert {"journal.db", "folder"} == visible(tmp_path)
+
+
+def test_a_restored_journal_is_what_the_backup_holds(sqlite_journal: Journal, tmp_path: Path) -> None:
+    """What came after the backup is gone, all before is there, and the journal goes on from there."""
+    (kept,) = record(sqlite_journal, [prediction(1)])
+    backups.backup(sqlite_journal.database, tmp_path / "copy.db")
+    record(sqlite_journal, [prediction(2)])
+
+    backups.restore(sqlite_journal.database, tmp_path / "copy.db")
+
+    ids = "SELECT prediction_id FROM predictions ORDER BY seq"
+    assert [(kept,)] == query(f"sqlite:///{tmp_path / 'journal.db'}", ids)
+    record(sqlite_journal, [prediction(3)])
+    assert kept == sqlite_journal.prediction(kept).prediction_id
+    assert {"journal.db", "copy.db"} == visible(tmp_path)
+
+
+def test_a_backup_of_an_older_release_is_migrated(sqlite_journal: Journal, tmp_path: Path) -> None:
+    """A backup from before feedback existed is brought to this release on its way in."""
+    old = sa.create_engine(f"sqlite:///{tmp_path / 'old.db'}")
+    with old.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(database.MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    old.dispose()
+
+    backups.restore(sqlite_journal.database, tmp_path / "old.db")
+
+    assert [] == query(f"sqlite:///{tmp_path / 'journal.db'}", "SELECT * FROM feedback")
+
+
+def no_backups(folder: Path, journal: Journal) -> dict[str, Path]:
+    """Make files that are no whole backup of a journal of this release."""
+    (folder / "letter.db").write_text("this is a letter, and not a database " * 100)
+    (folder / "empty.db").write_text("")
+    (folder / "folder.db").mkdir()
+    with closing(sqlite3.connect(folder / "foreign.db")) as foreign, foreign:
+        foreign.execute("CREATE TABLE letters (text TEXT)")
+    backups.backup(journal.database, folder / "whole.db")
+    (folder / "half.db").write_bytes((folder / "whole.db").read_bytes()[:40_000])
+    (folder / "newer.db").write_bytes((folder / "whole.db").read_bytes())
+    with closing(sqlite3.connect(folder / "newer.db")) as newer, newer:
+        newer.execute("UPDATE alembic_version SET version_num = '9999'")
+    names = ("letter", "empty", "folder", "foreign", "half", "newer", "missing")
+    return {name: folder / f"{name}.db" for name in names}
+
+
+@pytest.mark.parametrize("name", ["letter", "empty", "folder", "foreign", "half", "newer", "missing"])
+def test_what_is_no_backup_is_refused(sqlite_journal: Journal, tmp_path: Path, name: str) -> None:
+    """A file of another kind, a damaged or a newer one is refused by name, and the journal stays."""
+    ids = record(sqlite_journal, [prediction(number) for number in range(500)])
+    (tmp_path / "backups").mkdir()
+    source = no_backups(tmp_path / "backups", sqlite_journal)[name]
+
+    with pytest.raises((InvalidInput, JournalTooNew)) as caught:
+        backups.restore(sqlite_journal.database, source)
+
+    assert str(source) in str(caught.value) or "newer release" in str(caught.value)
+    assert 500 == sum(sqlite_journal.prediction(each).prediction_id == each for each in ids)
+    assert {"journal.db", "backups"} == visible(tmp_path)
+
+
+def test_a_copy_with_its_log_is_refused(sqlite_journal: Journal, tmp_path: Path) -> None:
+    """What was copied from under a server has its newest rows in the log."""
+    copy = tmp_path / "copy.db"
+    backups.backup(sqlite_journal.database, copy)
+    Path(f"{copy}-wal").write_bytes(b"rows")
+
+    with pytest.raises(InvalidInput, match=r"half of a journal: the rest is in copy\.db-wal"):
+        backups.restore(sqlite_journal.database, copy)
+
+
+def test_a_journal_that_somebody_uses_is_not_replaced(sqlite_journal: Journal, tmp_path: Path) -> None:
+    """What others wrote into it afterwards would be lost, whatever home they are on."""
+    backups.backup(sqlite_journal.database, tmp_path / "copy.db")
+    with closing(Journal(f"sqlite:///{tmp_path / 'journal.db'}")) as other:
+        (prediction_id,) = record(other, [prediction(1)])
+        other.champions()
+        with pytest.raises(InvalidInput, match=r"journal\.db is open in another process: end that"):
+            backups.restore(sqlite_journal.database, tmp_path / "copy.db")
+        assert prediction_id == other.prediction(prediction_id).prediction_id
+
+    backups.restore(sqlite_journal.database, tmp_path / "copy.db")
+    assert [] == query(f"sqlite:///{tmp_path / 'journal.db'}", "SELECT * FROM predictions")
+
+
+def test_a_journal_is_not_restored_into_a_folder_that_is_not_there(
+    sqlite_journal: Journal, tmp_path: Path
+) -> None:
+    """It is the folder that is named, not the backup."""
+    backups.backup(sqlite_journal.database, tmp_path / "copy.db")
+    elsewhere = Journal(f"sqlite:///{tmp_path / 'nowhere' / 'journal.db'}")
+
+    with pytest.raises(InvalidInput, match="nowhere is no folder: make it first"):
+        backups.restore(elsewhere.database, tmp_path / "copy.db")
+
+
+def test_a_journal_is_not_restored_from_itself(sqlite_journal: Journal, tmp_path: Path) -> None:
+    """The journal's own file is no backup: what its log holds would be lost."""
+    (prediction_id,) = record(sqlite_journal, [prediction(1)])
+
+    with pytest.raises(InvalidInput, match="is the journal itself"):
+        backups.restore(sqlite_journal.database, tmp_path / "journal.db")
+
+    assert prediction_id == sqlite_journal.prediction(prediction_id).prediction_id
+
+
+def test_postgresql_has_its_own_tools(postgres: Postgres, tmp_path: Path) -> None:
+    """On PostgreSQL backup and restore name the program that does it."""
+    with postgres.database() as url, databases.opened(url) as journal:
+        with pytest.raises(InvalidInput, match="the journal is on PostgreSQL: use pg_dump"):
+            backups.backup(journal.database, tmp_path / "copy.db")
+        with pytest.raises(InvalidInput, match="the journal is on PostgreSQL: use pg_restore"):
+            backups.restore(journal.database, tmp_path / "copy.db")
+    assert set() == visible(tmp_path)

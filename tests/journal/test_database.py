@@ -1,0 +1,478 @@
+"""The journal's database, on SQLite and PostgreSQL: migrations, locks, syncs, plans."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import re
+import sqlite3
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.exc import DataError
+
+from prediction.errors import InvalidSettings, JournalBusy, JournalTooNew, JournalUnavailable
+from prediction.journal import database, feedback, retention, rollups, samples
+from prediction.journal.database import LOCK_PATIENCE_MS, Database
+from prediction.journal.feedback import Label
+from prediction.journal.predictions import Journal, append
+from prediction.journal.tables import tables
+from tests import databases
+from tests.databases import Postgres, prediction, query, record
+
+journal_url = databases.journal_url
+journal = databases.journal
+postgres = databases.postgres
+
+MIGRATE = """
+from prediction.journal.predictions import Journal, append
+journal = Journal(sys.argv[1])
+wait()
+journal.migrate()
+journal.promote_first("iris", sys.argv[2], "d" * 64, by="test", reason="first start")
+journal.close()
+"""
+
+
+@pytest.fixture
+def sqlite_journal(tmp_path: Path) -> Iterator[Journal]:
+    """A migrated journal on SQLite."""
+    with databases.opened(f"sqlite:///{tmp_path / 'journal.db'}") as opened:
+        yield opened
+
+
+# ------------------------------------------------------------------------------------ migrations
+
+
+def test_migrations_make_the_tables_that_the_code_expects(journal: Journal, journal_url: str) -> None:
+    """Every migration together gives exactly the declared tables, columns and indexes; twice too."""
+    journal.migrate()
+
+    with databases.connected(journal_url) as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        differences = compare_metadata(context, tables)
+        current = context.get_current_revision()
+
+    assert [] == differences
+    assert ScriptDirectory(str(database.MIGRATIONS)).get_current_head() == current
+
+
+def test_the_newest_migration_is_the_one_that_a_start_looks_for() -> None:
+    """A journal at `HEAD` is not migrated, so `HEAD` must be the last of them."""
+    config = Config()
+    config.set_main_option("script_location", str(database.MIGRATIONS))
+
+    assert [database.HEAD] == ScriptDirectory.from_config(config).get_heads()
+
+
+def test_processes_may_migrate_a_new_journal_at_once(journal_url: str) -> None:
+    """Several hosts that meet an empty database all find it migrated, and one of them promotes."""
+    databases.run_at_once(MIGRATE, [[journal_url, f"v{number}"] for number in range(3)])
+
+    with databases.opened(journal_url) as journal:
+        assert 1 == len(journal.promotions("iris", limit=10))
+
+
+def test_a_start_waits_for_whoever_makes_the_file(tmp_path: Path) -> None:
+    """While another process holds a new SQLite file whole, not even a connection can be made."""
+    path = tmp_path / "journal.db"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        other.execute("CREATE TABLE first (number)")
+        timer = threading.Timer(2 * LOCK_PATIENCE_MS / 1000, other.execute, ["COMMIT"])
+        timer.start()
+        with databases.opened(f"sqlite:///{path}") as journal:
+            timer.join()
+            assert {} == journal.champions()
+
+
+def test_a_journal_of_a_newer_release_is_not_touched(journal: Journal, journal_url: str) -> None:
+    """A revision that this release does not know ends with a sentence that says what to do."""
+    with databases.connected(journal_url) as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+
+    with pytest.raises(JournalTooNew, match="newer release: install that one") as caught:
+        journal.migrate()
+
+    assert "PREDICTION_DATABASE_URL" in str(caught.value)
+    assert [("9999",)] == query(journal_url, "SELECT version_num FROM alembic_version")
+
+
+# --------------------------------------------------------------------------------------- the URL
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "journal.db",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "mysql://user:hunter2@host/journal",
+        "postgresql://user:hunter2@host:port/journal",
+    ],
+)
+def test_a_url_of_another_kind_is_refused(url: str) -> None:
+    """What names no file and no PostgreSQL ends with a sentence that shows both, and no password."""
+    with pytest.raises(InvalidSettings) as caught:
+        Database(url)
+
+    sentence = str(caught.value)
+    assert sentence.startswith("PREDICTION_DATABASE_URL: give sqlite:////path/to/file.db or postgresql")
+    assert "hunter2" not in told(caught.value)
+
+
+def told(error: BaseException) -> str:
+    """Return all that a traceback of an error would show."""
+    return "".join(traceback.format_exception(error))
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg", "postgresql+asyncpg"])
+def test_a_password_is_in_no_message(scheme: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A PostgreSQL that can't be reached is an error without its password, and so is the log."""
+    caplog.set_level(logging.DEBUG)
+    unreachable = Journal(f"{scheme}://user:hunter2@/journal?host={tmp_path}")
+
+    with pytest.raises(JournalUnavailable) as caught:
+        unreachable.champions()
+
+    assert database.NO_ANSWER == str(caught.value)
+    assert "hunter2" not in told(caught.value) + caplog.text
+
+
+# ------------------------------------------------------------------------------ locks and syncs
+
+
+def test_only_durable_transactions_are_synced_on_sqlite(sqlite_journal: Journal) -> None:
+    """A durable commit syncs the log (2, FULL); another one leaves that to the system (1, NORMAL)."""
+    for durable, expected in [(True, 2), (False, 1), (True, 2)]:
+        with sqlite_journal.database.write(durable=durable) as connection:
+            assert expected == connection.exec_driver_sql("PRAGMA synchronous").scalar()
+
+
+@pytest.mark.parametrize(("durable", "expected"), [(False, 1), (True, 2)])
+def test_predictions_are_synced_where_that_is_wanted(
+    sqlite_journal: Journal, durable: bool, expected: int
+) -> None:
+    """The connection that records predictions keeps to the setting, whatever others ask for."""
+    connection = sqlite_journal.database.connect_writer(durable)
+    with sqlite_journal.database.write(durable=not durable):
+        pass
+    for _ in range(2):
+        assert (expected,) == connection.cursor().execute("PRAGMA synchronous").fetchone()
+        connection.commit()
+    connection.invalidate()
+
+
+def test_feedback_and_the_ledger_are_synced(sqlite_journal: Journal) -> None:
+    """What must survive the loss of power is committed with a synced log, a worker's report is not."""
+    synced: list[Any] = []
+
+    def look(connection: sa.Connection) -> None:
+        synced.append(connection.exec_driver_sql("PRAGMA synchronous").scalar())
+
+    (prediction_id,) = record(sqlite_journal, [prediction(1)])
+    sa.event.listen(sa.Engine, "commit", look)
+    try:
+        feedback.give(sqlite_journal, "iris", [Label(prediction_id, "setosa")])
+        sqlite_journal.report_worker("host", 1, {"iris": ("v1", 1)})
+        sqlite_journal.promote("iris", "v1", "d" * 64, by="test", reason="because")
+    finally:
+        sa.event.remove(sa.Engine, "commit", look)
+
+    assert [2, 1, 2] == synced
+
+
+def test_postgresql_syncs_every_commit(postgres: Postgres) -> None:
+    """No connection turns PostgreSQL's own durability off."""
+    with postgres.database() as url, databases.opened(url) as journal, journal.database.write() as one:
+        assert "on" == one.exec_driver_sql("SHOW synchronous_commit").scalar()
+
+
+def test_a_lock_is_waited_for_about_a_second(journal: Journal, journal_url: str) -> None:
+    """While another process holds the tables, a write ends with a sentence that says to try again."""
+    (prediction_id,) = record(journal, [prediction(1)])
+    label = Label(prediction_id, "setosa")
+    with databases.locked(journal_url):
+        started = time.monotonic()
+        with pytest.raises(JournalBusy, match="try again"):
+            feedback.give(journal, "iris", [label])
+        assert 0.5 < time.monotonic() - started < 3
+
+    assert ["recorded"] == feedback.give(journal, "iris", [label])
+
+
+def test_a_short_lock_delays_and_fails_nothing(journal: Journal, journal_url: str) -> None:
+    """A write behind a lock of a quarter of a second is done when it ends."""
+    locked = threading.Event()
+
+    def hold() -> None:
+        with databases.locked(journal_url):
+            locked.set()
+            time.sleep(0.25)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    locked.wait()
+    assert journal.promote("iris", "v1", "d" * 64, by="test", reason="because") is not None
+    holder.join()
+
+
+def test_a_snapshot_that_others_have_overtaken_is_a_lock_too(sqlite_journal: Journal) -> None:
+    """SQLite says in the upper bytes of its code why it is busy; whatever it says, one may try again."""
+    database = sqlite_journal.database
+    with closing(sqlite3.connect(database.file, isolation_level=None)) as raw:
+        raw.execute("BEGIN")
+        raw.execute("SELECT count(*) FROM predictions").fetchone()
+        record(sqlite_journal, [prediction(1)])
+        with pytest.raises(JournalBusy, match="locked") as caught, database.translated_raw():
+            raw.execute("DELETE FROM predictions")
+
+    assert sqlite3.SQLITE_BUSY_SNAPSHOT == getattr(caught.value.__cause__, "sqlite_errorcode", None)
+
+
+def test_a_lock_is_waited_for_no_longer_than_its_request_is(journal: Journal, journal_url: str) -> None:
+    """Of a request that has waited already only the rest of its time is spent on a lock."""
+    (prediction_id,) = record(journal, [prediction(1)])
+    with databases.locked(journal_url), database.until(time.monotonic() + database.WORK_SECONDS):
+        started = time.monotonic()
+        with pytest.raises(JournalBusy):
+            feedback.give(journal, "iris", [Label(prediction_id, "setosa")])
+        waited = time.monotonic() - started
+    if journal.database.is_sqlite:  # elsewhere it is the server that waits
+        assert waited < database.LOCK_PATIENCE_MS / 1000
+
+
+def test_what_is_given_up_is_not_committed(journal: Journal) -> None:
+    """A transaction that is still under way when its request has had an error leaves nothing."""
+
+    def promote_slowly() -> None:
+        with database.until(time.monotonic() + 0.3), journal.database.write() as connection:
+            append(connection, "iris", "v1", "d" * 64, by="test", reason="because")
+            time.sleep(0.35)
+
+    with pytest.raises(JournalUnavailable):
+        promote_slowly()
+
+    assert {} == journal.champions()
+
+
+def test_recording_needs_no_connection_of_the_pool(journal: Journal) -> None:
+    """With every connection lent, another reader is told within about a second, and predictions go on."""
+    with ExitStack() as stack:
+        for _ in range(20):
+            stack.enter_context(journal.database.read())
+        started = time.monotonic()
+        with pytest.raises(JournalUnavailable):
+            stack.enter_context(journal.database.read())
+        assert time.monotonic() - started < 3
+        (prediction_id,) = record(journal, [prediction(1)])
+
+    assert prediction_id == journal.prediction(prediction_id).prediction_id
+
+
+def test_a_value_that_the_database_refuses_is_no_failure_of_the_journal(postgres: Postgres) -> None:
+    """PostgreSQL stores no NUL: that is not answered as if it did not answer."""
+    with postgres.database() as url, databases.opened(url) as journal, pytest.raises(DataError):
+        journal.promote("iris", "v1", "d" * 64, by="test", reason="a\0b")
+
+
+def test_no_value_of_a_statement_is_in_an_error(journal: Journal) -> None:
+    """What a log says of a statement that failed is not what a client sent."""
+    with pytest.raises(JournalUnavailable) as caught, journal.database.write() as connection:
+        connection.execute(sa.text("INSERT INTO nowhere VALUES (:label)"), {"label": "secret-label"})
+
+    assert "nowhere" in str(caught.value.__cause__)
+    assert "secret-label" not in str(caught.value.__cause__)
+
+
+def test_a_host_that_is_gone_is_noticed(postgres: Postgres) -> None:
+    """A connection that waits for an answer asks within seconds whether the other end is still there."""
+    wanted = {"keepalives_idle": "5", "keepalives_interval": "2", "keepalives_count": "3"}
+    with postgres.database() as url, databases.opened(url) as journal, journal.database.read() as lent:
+        driver: Any = lent.connection.driver_connection
+        assert wanted.items() <= driver.info.get_parameters().items()
+
+
+def test_a_restarted_postgresql_costs_nothing(postgres: Postgres) -> None:
+    """Connections that a restart has broken are replaced before anybody meets an error."""
+    with postgres.database() as url, databases.opened(url) as journal:
+        (prediction_id,) = record(journal, [prediction(1)])
+        postgres.restart()
+        assert prediction_id == journal.prediction(prediction_id).prediction_id
+        postgres.restart()
+        assert ["recorded"] == feedback.give(journal, "iris", [Label(prediction_id, "setosa")])
+
+
+def test_a_stopped_postgresql_is_told_at_once(postgres: Postgres) -> None:
+    """While it is down each call is the error for that, soon; afterwards all works as before."""
+    with postgres.database() as url, databases.opened(url) as journal:
+        with postgres.stopped():
+            for use in (Journal.champions, Journal.migrate, Journal.writer):
+                started = time.monotonic()
+                with pytest.raises(JournalUnavailable):
+                    use(journal)
+                assert time.monotonic() - started < 3
+        assert {} == journal.champions()
+
+
+# ------------------------------------------------------------------------------------ query plans
+
+ROWS = 100_000
+FILL = """
+INSERT INTO predictions
+    (prediction_id, at_us, model, version, features, predicted_class, probabilities, warnings)
+WITH RECURSIVE numbers(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < {rows})
+SELECT '01a20576-e6f4-7194-8645-' || (100000000000 + i), {now} - ({rows} - i) * CAST(10000000 AS BIGINT),
+    CASE WHEN i % 2 = 0 THEN 'iris' ELSE 'penguins' END, 'v', '{{}}', 'setosa', '{{"setosa"\\:1}}', '[]'
+FROM numbers
+"""
+LABEL = """
+INSERT INTO feedback (prediction_id, model, label, at_us)
+SELECT prediction_id, model, 'setosa', at_us FROM predictions WHERE seq % 5 = 0 ORDER BY seq
+"""
+ID = "01a20576-e6f4-7194-8645-100000000100"
+
+
+@pytest.fixture(scope="module", params=["sqlite", "sqlite analysed", "postgresql analysed"])
+def large(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journal]:
+    """A journal of 100,000 predictions, the oldest 12 days old, and a label for each fifth."""
+    kind, _, analysed = request.param.partition(" ")
+    folder = tmp_path_factory.mktemp("large")
+    with databases.empty_database(kind, folder) as url, databases.opened(url) as journal:
+        with databases.connected(url) as connection:
+            connection.execute(sa.text(FILL.format(rows=ROWS, now=time.time_ns() // 1000)))
+            connection.execute(sa.text(LABEL))
+        rollups.roll_up(journal)
+        if analysed:
+            with databases.connected(url) as connection:
+                connection.exec_driver_sql("ANALYZE")
+        yield journal
+
+
+def window(journal: Journal) -> None:
+    """Read the last hour of a model, as monitoring does."""
+    predictions = tables.tables["predictions"].c
+    since_us = time.time_ns() // 1000 - 3_600_000_000
+    wanted = sa.select(predictions.version, predictions.features).where(
+        predictions.model == "iris", predictions.at_us >= since_us
+    )
+    with journal.database.read() as connection:
+        assert 100 < len(list(connection.execute(wanted.order_by(predictions.at_us)))) < 200
+
+
+def read_outcomes_on(journal: Journal) -> None:
+    """Read labels in three chunks."""
+    chunks = feedback.outcomes(journal, "iris", chunk_rows=100)
+    assert [100, 100, 100] == [len(next(chunks)) for _ in range(3)]
+
+
+def count(hours: int, bucket_us: int) -> Callable[[Journal], Any]:
+    """Return what counts a window of so many hours, of which a few predictions are not counted yet."""
+
+    def ask(journal: Journal) -> None:
+        now = time.time_ns() // 1000
+        since_us = (now - hours * 3_600_000_000) // bucket_us * bucket_us
+        assert (
+            300 * hours
+            > sum(item.rows for item in rollups.counts(journal, "iris", since_us, now, bucket_us))
+            > 100 * hours
+        )
+
+    return ask
+
+
+NUMBERS = itertools.count()
+
+
+def take_a_turn(journal: Journal) -> None:
+    """Count what has come since."""
+    with journal.database.write() as connection:
+        connection.execute(tables.tables["rollup_state"].update().values(turn_us=0))
+    record(journal, [prediction(next(NUMBERS), model="scones")])
+    rollups.roll_up(journal)
+
+
+def draw(hours: int) -> Callable[[Journal], Any]:
+    """Return what draws 300 rows from the predictions of so many hours."""
+
+    def ask(journal: Journal) -> None:
+        now = time.time_ns() // 1000
+        since_us = now - hours * 3_600_000_000
+        assert 300 == len(samples.draw(journal, "iris", since_us, now, 180 * hours, 300))
+
+    return ask
+
+
+USES: dict[str, Callable[[Journal], Any]] = {
+    "a window of time": window,
+    "a prediction by its id": lambda journal: journal.prediction(ID),
+    "outcomes in order": read_outcomes_on,
+    "labels given": lambda journal: feedback.give(journal, "iris", [Label(ID, "setosa")]),
+    "waiting for labels": lambda journal: feedback.waiting_since_us(journal, "penguins"),
+    "a label by its id": lambda journal: feedback.find(journal, ID),
+    "the newest predictions": lambda journal: feedback.latest(journal, "iris", 50),
+    "the ones before": lambda journal: feedback.latest(journal, "iris", 50, before=ID),
+    "counts by minute": count(4, 300_000_000),
+    "counts by hour": count(24, 3_600_000_000),
+    "a turn of the counts": take_a_turn,
+    "a sample of a few": draw(2),
+    "a sample of many": draw(240),
+    "pruning": lambda journal: next(retention.prune(journal, days=10)),
+}
+LARGE = "predictions|feedback|rollups|rollup_minutes"
+WALKS = {"sqlite": rf"SCAN ({LARGE})\b", "postgresql": r"Seq Scan on (predictions|feedback)\b"}
+"""PostgreSQL does walk through a small table, as those of the counts are."""
+
+
+@pytest.mark.parametrize("use", USES)
+def test_no_query_walks_through_a_large_table(large: Journal, use: str) -> None:
+    """Whatever is asked of a large journal is found by an index."""
+    plans = explained(large, USES[use])
+    walk = WALKS["sqlite" if large.database.is_sqlite else "postgresql"]
+
+    assert plans
+    assert [] == [plan for plan in plans if re.search(walk, plan)]
+
+
+@pytest.mark.parametrize("use", ["counts by minute", "counts by hour", "a turn of the counts"])
+def test_what_is_left_to_count_is_found_by_its_number(large: Journal, use: str) -> None:
+    """Not by model and time: there is all that is counted already."""
+    plans = [plan for plan in explained(large, USES[use]) if re.search(r"count\(", plan)]
+    by_number = r"SEARCH predictions USING INTEGER PRIMARY KEY|Index Scan using predictions_pkey"
+
+    assert 1 == len(plans)
+    assert re.search(by_number, plans[0]), plans[0]
+
+
+def explained(journal: Journal, use: Callable[[Journal], Any]) -> list[str]:
+    """Return the plans of all statements that a use of the journal runs."""
+    statements: list[tuple[str, Any]] = []
+
+    def note(*event: Any) -> None:
+        statements.append((event[2], event[3][0] if event[5] else event[3]))
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
+    try:
+        use(journal)
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)
+    explain = "EXPLAIN QUERY PLAN" if journal.database.is_sqlite else "EXPLAIN"
+    plans = []
+    with journal.database.read() as connection:
+        for statement, parameters in statements:
+            if re.match("SELECT|DELETE|WITH", statement):
+                rows = connection.exec_driver_sql(f"{explain} {statement}", parameters)
+                plans.append("\n".join([statement, *(str(row[-1]) for row in rows)]))
+    return plans

@@ -1,0 +1,438 @@
+"""Counts by hour and minute: exact at any time, whatever comes late, and kept up to date by one worker."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from functools import partial
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+from models_store.errors import Error
+from prediction.journal import database, feedback, retention, rollups, tables
+from prediction.journal.feedback import Label
+from prediction.journal.predictions import Journal, now_us
+from prediction.journal.rollups import HOUR_US, MINUTE_US, take_back
+from tests import databases
+from tests.databases import Postgres, insist, prediction, query, record
+
+journal_url = databases.journal_url
+journal = databases.journal
+postgres = databases.postgres
+
+CLASSES = ("setosa", "versicolor", "virginica")
+MODELS = ("iris", "penguins")
+Key = tuple[str, int, str, str, str]
+
+
+def fill(journal: Journal, first: int, n: int, hours: float, rng: random.Random) -> list[str]:
+    """Record predictions of two versions and two models, spread over the last hours."""
+    now = now_us()
+    return record(
+        journal,
+        [
+            prediction(
+                number,
+                at_us=now - rng.randrange(round(hours * HOUR_US)),
+                version=rng.choice(["old", "new"]),
+                model=rng.choice(["iris", "iris", "penguins"]),
+                predicted_class=rng.choice(CLASSES),
+            )
+            for number in range(first, first + n)
+        ],
+    )
+
+
+def give(journal: Journal, ids: list[str], rng: random.Random) -> None:
+    """Label some predictions, and correct what has a label."""
+    for model in MODELS:
+        for answer in feedback.give(journal, model, [Label(i, rng.choice(CLASSES), True) for i in ids]):
+            assert not isinstance(answer, Error) or "no prediction of" in str(answer)
+
+
+def truth(journal: Journal, model: str, since_us: int, bucket_us: int) -> Counter[Key]:
+    """Count row by row, in Python."""
+    p, f = tables.predictions, tables.feedback
+    rows = (
+        sa.select(p.c.at_us, p.c.version, p.c.predicted_class, f.c.label)
+        .outerjoin(f, f.c.prediction_id == p.c.prediction_id)
+        .where(p.c.model == model, p.c.at_us >= since_us)
+    )
+    with journal.database.read() as connection:
+        return Counter(
+            (model, row.at_us // bucket_us * bucket_us, row.version, row.predicted_class, row.label or "")
+            for row in connection.execute(rows)
+        )
+
+
+def counted(journal: Journal, model: str, since_us: int, bucket_us: int) -> Counter[Key]:
+    """Count as the product does."""
+    found = rollups.counts(journal, model, since_us, now_us() + 1, bucket_us)
+    assert len(found) == len({count[:5] for count in found})
+    return Counter({count[:5]: count.rows for count in found})
+
+
+def assert_exact(journal: Journal) -> None:
+    """Hold the counts against the rows: by minute, by hour and by several hours."""
+    for model in MODELS:
+        for bucket_us in (MINUTE_US, 5 * MINUTE_US, HOUR_US, 8 * HOUR_US):
+            hours = 6 if bucket_us < HOUR_US else 100
+            since_us = (now_us() - hours * HOUR_US) // bucket_us * bucket_us
+            expected = truth(journal, model, since_us, bucket_us)
+            assert expected == counted(journal, model, since_us, bucket_us)
+            assert expected.total() > 20
+
+
+def roll_up(journal: Journal) -> None:
+    """Take a turn at once, whoever has had one."""
+    with journal.database.write() as connection:
+        connection.execute(tables.rollup_state.update().values(turn_us=0))
+    rollups.roll_up(journal)
+
+
+def known_seq(journal_url: str) -> int:
+    """Return the number of the last prediction that the counts hold."""
+    return int(query(journal_url, "SELECT prediction_seq FROM rollup_state")[0][0])
+
+
+def test_counts_are_exact_at_any_time(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before and after each of many turns, with labels that come late and are corrected."""
+    monkeypatch.setattr(rollups, "STEP_ROWS", 70)
+    rng, ids = random.Random(1), list[str]()
+    for turn in range(6):
+        ids += fill(journal, 1_000 * turn, 150, hours=(3, 90)[turn % 2], rng=rng)
+        give(journal, rng.sample(ids, 60), rng)
+        assert_exact(journal)
+        roll_up(journal)
+        assert_exact(journal)
+        give(journal, [*rng.sample(ids, 60), ids[-1]], rng)
+        assert_exact(journal)
+
+
+def test_the_newest_label_is_corrected_in_the_counts_too(journal: Journal) -> None:
+    """Three labels, all counted, the last of them corrected: the old one is counted no more."""
+    ids = record(journal, [prediction(number) for number in range(3)])
+    feedback.give(journal, "iris", [Label(each, "setosa") for each in ids])
+    roll_up(journal)
+    for label in ("virginica", "versicolor", "virginica"):
+        feedback.give(journal, "iris", [Label(ids[2], label, correct=True)])
+        roll_up(journal)
+        by_label = Counter({key[-1]: rows for key, rows in counted(journal, "iris", 0, HOUR_US).items()})
+        assert {"setosa": 2, label: 1} == by_label
+
+
+def test_a_large_batch_of_labels_counts_at_once(journal: Journal) -> None:
+    """Ten thousand of them, over three days, before any turn and after it, and all corrected."""
+    rng = random.Random(5)
+    ids = fill(journal, 0, 10_000, hours=72, rng=rng)
+    for _ in range(2):
+        roll_up(journal)
+        give(journal, ids, rng)
+        assert_exact(journal)
+    assert {*CLASSES} == {key[-1] for key in counted(journal, "iris", 0, HOUR_US)}
+
+
+def test_a_prediction_that_comes_late_is_counted(journal: Journal) -> None:
+    """From a host whose clock is behind, or by a batch that took long: whatever its time."""
+    fill(journal, 0, 200, hours=9, rng=random.Random(6))
+    roll_up(journal)
+    fill(journal, 1_000, 200, hours=9, rng=random.Random(7))
+    roll_up(journal)
+    assert_exact(journal)
+
+
+def test_a_prediction_that_is_committed_late_is_counted(postgres: Postgres) -> None:
+    """PostgreSQL has numbered it before another that is counted meanwhile."""
+    values = dict.fromkeys(("features", "probabilities", "warnings"), "{}")
+    with postgres.database() as url, databases.opened(url) as journal:
+        with databases.connected(url) as other:
+            other.execute(tables.predictions.insert(), [prediction(1)._asdict() | values])
+            record(journal, [prediction(2)])
+            turn = threading.Thread(target=roll_up, args=[journal])
+            turn.start()
+            time.sleep(0.3)
+            assert 0 == known_seq(url)
+            assert 1 == counted(journal, "iris", 0, HOUR_US).total()
+        turn.join()
+
+        assert 2 == known_seq(url)
+        assert 2 == counted(journal, "iris", 0, HOUR_US).total()
+
+
+def test_a_turn_waits_for_nobody_for_ever(postgres: Postgres) -> None:
+    """Behind a transaction that does not end nothing is counted, and a question is exact all the same."""
+    with postgres.database() as url, databases.opened(url) as journal:
+        record(journal, [prediction(1)])
+        with databases.connected(url) as other:
+            other.exec_driver_sql("DELETE FROM predictions WHERE seq < 0")
+            started = time.monotonic()
+            roll_up(journal)
+            assert time.monotonic() - started < 10
+            assert 0 == known_seq(url)
+            assert 1 == counted(journal, "iris", 0, HOUR_US).total()
+        roll_up(journal)
+
+        assert 1 == known_seq(url)
+
+
+def test_numbers_that_begin_anew_are_counted(journal: Journal) -> None:
+    """SQLite gives the numbers of deleted predictions again, when nothing was left of the newest."""
+    record(journal, [prediction(number) for number in range(5)])
+    roll_up(journal)
+    with journal.database.write() as connection:
+        connection.execute(tables.predictions.delete())
+    roll_up(journal)
+    record(journal, [prediction(number) for number in range(10, 13)])
+    assert 8 == counted(journal, "iris", 0, HOUR_US).total()
+    roll_up(journal)
+    assert 8 == counted(journal, "iris", 0, HOUR_US).total()
+
+
+def test_what_is_taken_back_is_counted_no_longer(journal: Journal) -> None:
+    """Whether it was counted already or not; and numbers that SQLite gives again are counted anew."""
+    record(journal, [prediction(number) for number in range(5)])
+    roll_up(journal)
+    late = record(journal, [prediction(5)])
+    gone = [str(prediction(number).prediction_id) for number in (0, 3, 4)]
+
+    take_back(journal, [*gone, *late])
+    assert 2 == counted(journal, "iris", 0, HOUR_US).total()
+    record(journal, [prediction(number) for number in (6, 7)])
+    for _ in range(2):
+        assert 4 == counted(journal, "iris", 0, HOUR_US).total()
+        roll_up(journal)
+
+
+def test_a_turn_ends_where_predictions_are_taken_back(journal: Journal) -> None:
+    """It may have read them: it adds nothing any more, and the next one begins anew."""
+    ids = record(journal, [prediction(number) for number in range(5)])
+    turn_us = rollups._take_turn(journal)
+    assert turn_us is not None
+    take_back(journal, ids[:2])
+
+    assert not rollups._step(journal, turn_us, last_seq=5)
+    assert 0 == rollup_rows(journal)
+    roll_up(journal)
+    assert 3 == rollup_rows(journal)
+
+
+def rollup_rows(journal: Journal) -> int:
+    """Return how many predictions the hours count."""
+    with journal.database.read() as connection:
+        return connection.scalar(sa.select(sa.func.sum(tables.rollups.c.rows))) or 0
+
+
+def test_predictions_are_taken_back_and_counted_at_once(journal: Journal) -> None:
+    """Whoever of three threads comes first, in the end there is a count of what is there."""
+    stop, kept = threading.Event(), list[str]()
+
+    def count_on() -> None:
+        while not stop.is_set():
+            insist(lambda: roll_up(journal))
+
+    def come_and_go(first: int) -> None:
+        for number in range(first, first + 200, 10):
+            made = [prediction(each) for each in range(number, number + 10)]
+            ids = insist(partial(record, journal, made))
+            insist(partial(take_back, journal, ids[3:]))
+            kept.extend(ids[:3])
+
+    counting = threading.Thread(target=count_on)
+    coming = [threading.Thread(target=come_and_go, args=[first]) for first in (0, 1_000)]
+    for thread in (counting, *coming):
+        thread.start()
+    for thread in coming:
+        thread.join()
+    stop.set()
+    counting.join()
+
+    assert 120 == len(kept)
+    assert 120 == counted(journal, "iris", 0, HOUR_US).total()
+    roll_up(journal)
+    assert 120 == rollup_rows(journal)
+
+
+def test_what_was_deleted_stays_counted(journal: Journal) -> None:
+    """Predictions go before their counts do, and a late label does not shrink these."""
+    at_us = now_us() - 40 * retention.DAY_US
+    ids = record(journal, [prediction(number, at_us=at_us) for number in range(10)])
+    feedback.give(journal, "iris", [Label(ids[0], "setosa")])
+    roll_up(journal)
+    assert 8 == sum(retention.prune(journal, days=30))
+    feedback.give(journal, "iris", [Label(ids[0], "virginica", correct=True)])
+    roll_up(journal)
+
+    labels = {key[-1]: rows for key, rows in counted(journal, "iris", 0, HOUR_US).items()}
+    assert {"": 9, "virginica": 1} == labels
+
+
+def test_a_question_reads_only_what_is_not_counted(journal: Journal) -> None:
+    """After a turn the rows themselves are not needed, nor after a label that comes then."""
+    ids = fill(journal, 0, 300, hours=4, rng=random.Random(2))
+    roll_up(journal)
+    give(journal, ids[:50], random.Random(2))
+    with journal.database.write() as connection:
+        connection.execute(tables.predictions.delete())
+
+    for bucket_us in (MINUTE_US, HOUR_US):
+        assert 300 == sum(counted(journal, model, 0, bucket_us).total() for model in MODELS)
+
+
+def test_minutes_are_forgotten(journal: Journal, journal_url: str) -> None:
+    """Those of the last day stay; labels of older predictions count by the hour only."""
+    (old, _, new) = record(
+        journal,
+        [
+            prediction(number, at_us=now_us() - hours * HOUR_US)
+            for number, hours in [(1, 30), (2, 23), (3, 1)]
+        ],
+    )
+    roll_up(journal)
+    assert [(2,)] == query(journal_url, "SELECT sum(rows) FROM rollup_minutes")
+    feedback.give(journal, "iris", [Label(old, "setosa"), Label(new, "setosa")])
+    with journal.database.write() as connection:
+        day = tables.rollup_minutes.c.minute_us
+        connection.execute(tables.rollup_minutes.update().values(minute_us=day - 2 * HOUR_US))
+    roll_up(journal)
+
+    labels = query(journal_url, "SELECT label, sum(rows) FROM rollup_minutes GROUP BY 1 ORDER BY 1")
+    assert [("", 0), ("setosa", 1)] == labels
+    assert 3 == counted(journal, "iris", 0, HOUR_US).total()
+
+
+def test_one_worker_takes_the_turn(journal: Journal, journal_url: str) -> None:
+    """Who comes a moment later leaves the counts as they are; what it would have counted comes next."""
+    rollups.roll_up(journal)
+    record(journal, [prediction(1)])
+    rollups.roll_up(journal)
+    assert 0 == known_seq(journal_url)
+    roll_up(journal)
+    assert 1 == known_seq(journal_url)
+
+
+def test_a_long_turn_is_cut_and_goes_on(
+    journal: Journal, journal_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that counts has other work: what is left is the next turn's, at once."""
+    monkeypatch.setattr(rollups, "TURN_SECONDS", 0.0)
+    monkeypatch.setattr(rollups, "STEP_ROWS", 100)
+    fill(journal, 0, 500, hours=5, rng=random.Random(4))
+    known = []
+    for _ in range(6):
+        rollups.roll_up(journal)
+        known.append(known_seq(journal_url))
+
+    assert [100, 200, 300, 400, 500, 500] == known
+
+
+COUNT = """
+from prediction.journal.predictions import Journal
+from prediction.journal import rollups
+journal = Journal(sys.argv[1])
+rollups.STEP_ROWS = 30
+wait()
+for _ in range(20):
+    rollups._step(journal, 0, 400)
+journal.close()
+"""
+
+
+def test_workers_that_count_at_once_count_once(journal: Journal, journal_url: str) -> None:
+    """Even without turns nothing is added twice: who is overtaken gives up what it has read."""
+    ids = fill(journal, 0, 400, hours=3, rng=random.Random(3))
+    give(journal, ids[:80], random.Random(3))
+    databases.run_at_once(COUNT, [[journal_url]] * 3)
+
+    assert 400 == known_seq(journal_url)
+    assert_exact(journal)
+
+
+LABEL = """
+from prediction.journal import feedback
+from prediction.errors import JournalBusy
+from prediction.journal.feedback import Label
+from prediction.journal.predictions import Journal
+journal = Journal(sys.argv[1])
+wait()
+for label in ("setosa", "virginica", "versicolor"):
+    for start in range(2, len(sys.argv), 10):
+        labels = [Label(each, label, True) for each in sys.argv[start : start + 10]]
+        while True:
+            try:
+                feedback.give(journal, "iris", labels)
+                break
+            except JournalBusy:
+                pass
+journal.close()
+"""
+
+
+def test_labels_given_at_once_are_counted_once(journal: Journal, journal_url: str) -> None:
+    """Workers that correct each other while others count leave exact counts."""
+    ids = record(journal, [prediction(number) for number in range(400)])
+    counting = threading.Event()
+
+    def count() -> None:
+        while not counting.wait(0.01):
+            insist(lambda: roll_up(journal))
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    try:
+        databases.run_at_once(LABEL, [[journal_url, *ids], [journal_url, *ids[::-1]]])
+    finally:
+        counting.set()
+        thread.join()
+
+    since_us = (now_us() - HOUR_US) // HOUR_US * HOUR_US
+    assert truth(journal, "iris", since_us, HOUR_US) == counted(journal, "iris", since_us, HOUR_US)
+
+
+def test_an_older_journal_keeps_its_labels_and_is_counted_anew(journal_url: str) -> None:
+    """Each label keeps its number and time, corrections stay, and the counts begin with what there is."""
+    config = Config()
+    config.set_main_option("script_location", str(database.MIGRATIONS))
+    with databases.connected(journal_url) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0004")
+        for statement in OLDER:
+            connection.execute(sa.text(statement.format(now=now_us())))
+    labels = query(journal_url, "SELECT * FROM feedback ORDER BY seq")
+    replaced = query(journal_url, "SELECT * FROM corrections")
+    with databases.opened(journal_url) as journal:
+        assert labels == query(journal_url, "SELECT * FROM feedback ORDER BY seq")
+        assert replaced == query(journal_url, "SELECT * FROM corrections")
+        assert_exact(journal)
+        feedback.give(journal, labels[-1][2], [Label(labels[-1][1], "versicolor", correct=True)])
+        roll_up(journal)
+        assert_exact(journal)
+
+    newest = query(journal_url, "SELECT seq, label FROM feedback ORDER BY seq DESC LIMIT 1")
+    assert [(labels[-1][0] + 1, "versicolor")] == newest
+
+
+OLDER = (
+    """
+    INSERT INTO predictions
+        (prediction_id, at_us, model, version, features, predicted_class, probabilities, warnings)
+    WITH RECURSIVE numbers(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM numbers WHERE i < 299)
+    SELECT '01a20576-e6f4-7194-8645-' || (100000000000 + i), {now} - i * CAST(500000000 AS BIGINT),
+        CASE WHEN i % 2 = 0 THEN 'iris' ELSE 'penguins' END, 'v', '{{}}', 'setosa', '{{}}', '[]'
+    FROM numbers
+    """,
+    """
+    INSERT INTO feedback (prediction_id, model, label, at_us)
+    SELECT prediction_id, model, 'virginica', at_us + 1 FROM predictions WHERE seq % 3 = 0 ORDER BY seq
+    """,
+    """
+    INSERT INTO corrections (prediction_id, label, at_us, replaced_us)
+    SELECT prediction_id, 'setosa', at_us - 1, at_us FROM feedback WHERE seq % 10 = 0
+    """,
+    "INSERT INTO rollups VALUES ('iris', 0, 'v', 'setosa', '', 7)",
+    "INSERT INTO rollup_state VALUES ('iris', 1, 1, 1)",
+)

@@ -1,0 +1,98 @@
+"""Threads for requests that wait for the journal: a limit from the moment they came, whatever hangs."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from prediction.errors import JournalUnavailable
+from prediction.journal import threads
+from prediction.journal.threads import Threads
+from tests.servers import PROJECT
+
+HANG = """
+import threading
+from prediction.errors import JournalUnavailable
+from prediction.journal.threads import Threads
+try:
+    Threads(1).call(0.1, threading.Event().wait)
+except JournalUnavailable:
+    print("given up")
+"""
+
+
+@pytest.fixture
+def hanging() -> Iterator[threading.Event]:
+    """What a call waits for that hangs; it is let go in the end."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def test_a_call_is_made_in_another_thread_and_its_answer_returned() -> None:
+    """Arguments go in; what comes out, or is raised, comes back."""
+    mine = Threads(2)
+
+    async def main() -> None:
+        assert 5 == await mine.run(1, sum, [2, 3])
+        assert threading.get_ident() != await mine.run(1, threading.get_ident)
+        with pytest.raises(ZeroDivisionError):
+            await mine.run(1, divmod, 1, 0)
+
+    asyncio.run(main())
+    assert 5 == mine.call(1, sum, [2, 3])
+    with pytest.raises(ZeroDivisionError):
+        mine.call(1, divmod, 1, 0)
+
+
+def test_what_hangs_is_given_up_from_when_it_came(hanging: threading.Event) -> None:
+    """With every thread taken all are given up in their own time, and what waited is never begun."""
+    mine, begun = Threads(2), list[int]()
+
+    async def ask(number: int) -> float:
+        started = time.monotonic()
+        with pytest.raises(JournalUnavailable, match="try again"):
+            await mine.run(0.3, hanging.wait if number < 2 else lambda: begun.append(number))
+        return time.monotonic() - started
+
+    async def main() -> list[float]:
+        return await asyncio.gather(*(ask(number) for number in range(20)))
+
+    waited = asyncio.run(main())
+    with pytest.raises(JournalUnavailable):
+        mine.call(0.1, begun.append, 20)
+    hanging.set()
+
+    assert 3 == mine.call(1, sum, [1, 2])
+    assert 0.25 < min(waited) <= max(waited) < 2  # one after the other they would wait for 3 s
+    assert [] == begun
+
+
+def test_one_kind_s_threads_are_no_other_s(hanging: threading.Event) -> None:
+    """While readers hang, a call of another kind is answered."""
+
+    async def main() -> None:
+        stuck = [asyncio.create_task(threads.READING.run(0.3, hanging.wait)) for _ in range(20)]
+        await asyncio.sleep(0.05)
+        assert 1 == await threads.FEEDBACK.run(5, abs, -1)
+        assert 1 == await threads.ADMIN.run(5, abs, -1)
+        assert 1 == await asyncio.wait_for(asyncio.to_thread(abs, -1), 5)
+        answers = await asyncio.gather(*stuck, return_exceptions=True)
+        assert {JournalUnavailable} == {type(answer) for answer in answers}
+
+    asyncio.run(main())
+
+
+def test_what_hangs_keeps_no_process_from_ending() -> None:
+    """A process ends although a call of its has never returned."""
+    done = subprocess.run(
+        [sys.executable, "-c", HANG], cwd=PROJECT, capture_output=True, text=True, timeout=20, check=True
+    )
+
+    assert ("given up\n", "") == (done.stdout, done.stderr)

@@ -1,0 +1,287 @@
+"""The contract that every spec of the catalog keeps: a new file of the catalog is tested by being there."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from models_store import catalog
+from models_store.errors import InvalidInput, UnknownModel
+from models_store.spec import Columns, Spec
+from tests.servers import PROJECT, run
+
+SPECS = catalog.load()
+FEATURES = [(name, feature) for name, spec in SPECS.items() for feature in spec.inputs]
+NUMBERS = [(name, feature) for name, feature in FEATURES if not SPECS[name].inputs[feature].categories]
+CATEGORIES = [pair for pair in FEATURES if pair not in NUMBERS]
+
+every_spec = pytest.mark.parametrize("spec", SPECS.values(), ids=list(SPECS))
+every_feature = pytest.mark.parametrize(("name", "feature"), FEATURES)
+every_number = pytest.mark.parametrize(("name", "feature"), NUMBERS)
+every_category = pytest.mark.parametrize(("name", "feature"), CATEGORIES)
+
+
+@lru_cache
+def dataset(name: str) -> tuple[Columns, list[Any]]:
+    """Load a spec's data once."""
+    X, y = SPECS[name].load()
+    return SPECS[name].columns_of(X), y.tolist()
+
+
+def refusal(name: str, feature: str, value: Any) -> str:
+    """Send an otherwise valid row, and return what is said of the one value that is not."""
+    spec = SPECS[name]
+    raw = json.dumps({**spec.example, feature: value}).encode()
+    with pytest.raises(InvalidInput) as refused:
+        spec.rows.row(raw)
+    assert [[feature]] == [item["loc"] for item in refused.value.detail]
+    assert [feature] == refused.value.features
+    assert feature in str(refused.value)
+    return str(refused.value.detail[0]["msg"])
+
+
+@every_spec
+def test_the_data_fits_the_schema(spec: Spec) -> None:
+    """The frame has one column a feature, one label a row, and only rows that the service would take."""
+    X, y = spec.load()
+    columns = spec.columns_of(X)
+
+    assert set(spec.inputs) == set(X.columns)
+    assert len(X) == len(y) > 0
+    for values in zip(*columns.values(), strict=True):
+        spec.rows.object(dict(zip(columns, values, strict=True)))
+
+
+@every_spec
+def test_the_data_is_the_same_each_time(spec: Spec) -> None:
+    """Loading twice gives the same rows in the same order."""
+    (X, y), (X_again, y_again) = spec.load(), spec.load()
+
+    pd.testing.assert_frame_equal(X, X_again)
+    pd.testing.assert_series_equal(y, y_again)
+
+
+@every_spec
+def test_the_classes_are_those_of_the_data(spec: Spec) -> None:
+    """The classes are the labels that occur, sorted, each once, and none is missing."""
+    _, labels = dataset(spec.name)
+
+    assert spec.classes == tuple(sorted(set(labels)))
+
+
+@every_feature
+def test_values_are_missing_only_where_they_may_be(name: str, feature: str) -> None:
+    """A feature is optional exactly where the dataset has rows without it."""
+    columns, _ = dataset(name)
+
+    assert SPECS[name].inputs[feature].optional == (None in columns[feature])
+
+
+@every_feature
+def test_a_feature_is_described(name: str, feature: str) -> None:
+    """A reader of the docs page finds a description, the unit of a number, and an example."""
+    info = SPECS[name].inputs[feature]
+
+    assert info.description
+    assert info.example is not None
+    assert info.unit in info.description
+
+
+@every_spec
+def test_the_pipeline_fits(spec: Spec) -> None:
+    """Fitted on its own data, it answers with one probability for each class, in the spec's order."""
+    X, y = spec.load()
+    pipeline = spec.pipeline(0).fit(X, y)
+    probabilities = pipeline.predict_proba(X)
+
+    assert spec.classes == tuple(pipeline.classes_)
+    assert (len(y), len(spec.classes)) == probabilities.shape
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    assert (pipeline.predict(X) == y.to_numpy()).mean() > y.value_counts(normalize=True).max()
+
+
+@every_spec
+def test_the_pipeline_takes_the_schemas_own_frame(spec: Spec) -> None:
+    """Rows that came through the schema get the answers that rows of the dataset get."""
+    X, y = spec.load()
+    pipeline = spec.pipeline(0).fit(X, y)
+
+    np.testing.assert_array_equal(
+        pipeline.predict_proba(X), pipeline.predict_proba(spec.frame(spec.columns_of(X)))
+    )
+
+
+@every_spec
+def test_the_pipeline_is_new_each_time(spec: Spec) -> None:
+    """Fitting one leaves the next unfitted."""
+    X, y = spec.load()
+    first = spec.pipeline(0)
+    first.fit(X, y)
+
+    assert first is not spec.pipeline(0)
+    assert not hasattr(spec.pipeline(0), "classes_")
+
+
+@every_spec
+def test_the_example_is_valid(spec: Spec) -> None:
+    """What the docs page offers to try is a row, alone and in a batch."""
+    row = spec.rows.row(json.dumps(spec.example).encode())
+
+    assert spec.example == row.model_dump()
+    assert [row, row] == spec.rows.rows(json.dumps([spec.example] * 2).encode(), 2)
+
+
+@every_number
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e308, 10**400], ids=lambda v: str(v)[:6])
+def test_a_number_that_is_no_measurement_is_refused(name: str, feature: str, value: float) -> None:
+    """NaN, infinities and what is too large are told what a number looks like."""
+    assert f"must be {SPECS[name].inputs[feature].expected}" == refusal(name, feature, value)
+
+
+@every_number
+@pytest.mark.parametrize("value", [True, False, "5.1", "", [5.1], {"value": 5.1}], ids=repr)
+def test_only_numbers_are_numbers(name: str, feature: str, value: Any) -> None:
+    """Booleans, strings of digits, arrays and objects are no numbers."""
+    assert f"must be {SPECS[name].inputs[feature].expected}" == refusal(name, feature, value)
+
+
+@every_number
+def test_the_range_includes_its_ends_and_nothing_beyond(name: str, feature: str) -> None:
+    """Both ends of the physical range are valid, the nearest numbers outside are not."""
+    spec, info = SPECS[name], SPECS[name].inputs[feature]
+    below, above = math.nextafter(info.low, -math.inf), math.nextafter(info.high, math.inf)
+
+    for end in (info.low, info.high):
+        assert end == getattr(spec.rows.object({**spec.example, feature: end}), feature)
+    for outside in (below, above, -1e9, 1e9):
+        assert f"from {info.low:g} to {info.high:g}" in refusal(name, feature, outside)
+
+
+@every_category
+@pytest.mark.parametrize("value", ["Atlantis", "", 1, True, ["male"]], ids=repr)
+def test_an_unknown_category_is_refused(name: str, feature: str, value: Any) -> None:
+    """The allowed ones are listed."""
+    message = refusal(name, feature, value)
+
+    for allowed in SPECS[name].inputs[feature].categories:
+        assert allowed in message
+
+
+@every_category
+def test_every_category_is_taken_as_it_is_written(name: str, feature: str) -> None:
+    """Each of the allowed ones is valid, but not in other letters or with blanks around it."""
+    spec = SPECS[name]
+
+    for allowed in spec.inputs[feature].categories:
+        assert allowed == getattr(spec.rows.object({**spec.example, feature: allowed}), feature)
+        refusal(name, feature, allowed.swapcase())
+        refusal(name, feature, f" {allowed} ")
+
+
+@every_feature
+def test_null_and_absent_are_the_same(name: str, feature: str) -> None:
+    """Where a value may be missing both ways to say so are valid; elsewhere neither is."""
+    spec = SPECS[name]
+    absent = {other: value for other, value in spec.example.items() if other != feature}
+
+    if spec.inputs[feature].optional:
+        assert getattr(spec.rows.object(absent), feature) is None
+        assert getattr(spec.rows.object({**absent, feature: None}), feature) is None
+    else:
+        refusal(name, feature, None)
+        with pytest.raises(InvalidInput, match=f"{feature}: is required"):
+            spec.rows.object(absent)
+
+
+@every_spec
+def test_unknown_fields_are_refused(spec: Spec) -> None:
+    """A field too many, or a misspelt one, is named, and so are those that there are."""
+    with pytest.raises(InvalidInput) as refused:
+        spec.rows.object({**spec.example, "colour": "red"})
+
+    assert [["colour"]] == [item["loc"] for item in refused.value.detail]
+    for feature in spec.inputs:
+        assert feature in str(refused.value)
+
+
+@every_spec
+def test_a_list_of_values_is_told_the_names(spec: Spec) -> None:
+    """Who sends the features by position learns their names."""
+    with pytest.raises(InvalidInput) as refused:
+        spec.rows.row(json.dumps(list(spec.example.values())).encode())
+
+    for feature in spec.inputs:
+        assert feature in str(refused.value)
+
+
+@every_feature
+def test_a_bad_value_in_a_batch_names_row_and_feature(name: str, feature: str) -> None:
+    """The good rows before and after it are not mentioned."""
+    spec = SPECS[name]
+    rows = [spec.example, {**spec.example, feature: "no such value"}, spec.example]
+    with pytest.raises(InvalidInput) as refused:
+        spec.rows.rows(json.dumps(rows).encode(), 10)
+
+    assert [[1, feature]] == [item["loc"] for item in refused.value.detail]
+
+
+def test_the_catalog_is_in_alphabetical_order() -> None:
+    """Specs stand under their names, which are those of their files."""
+    files = sorted(path.stem for path in Path(catalog.__file__).parent.glob("[a-z]*.py"))
+
+    assert files == list(SPECS) == [spec.name for spec in SPECS.values()]
+    assert {"iris", "penguins"} <= set(SPECS)
+
+
+def test_selecting_none_selects_all() -> None:
+    """Named specs come in the order in which they were named."""
+    assert list(SPECS) == [spec.name for spec in catalog.select([])]
+    assert ["penguins", "iris"] == [spec.name for spec in catalog.select(["penguins", "iris"])]
+    assert ["iris"] == [spec.name for spec in catalog.select(iter(["iris"]))]
+
+
+def test_an_unknown_model_is_told_the_known_ones() -> None:
+    """The message names what was asked for and what there is."""
+    with pytest.raises(UnknownModel, match=f"'roses': the models are {', '.join(SPECS)}"):
+        catalog.select(["iris", "roses"])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "SPEC = 1",
+        "from models_store.catalog.iris import SPECS",
+        "from models_store.catalog.iris import SPEC",
+    ],
+    ids=["empty", "no spec", "broken", "the name of another"],
+)
+def test_a_file_that_describes_no_model_is_named(content: str, tmp_path: Path) -> None:
+    """A file of the catalog holds the spec of its own name, or the catalog does not load."""
+    shutil.copytree(PROJECT / "models_store", tmp_path / "models_store")
+    (tmp_path / "models_store" / "catalog" / "roses.py").write_text(content)
+    code = "from models_store import catalog; catalog.load()"
+    done = run(sys.executable, "-c", code, home=tmp_path, cwd=tmp_path)
+
+    assert 1 == done.returncode
+    assert "roses.py" in done.stderr
+
+
+def test_a_new_model_is_a_new_file(tmp_path: Path) -> None:
+    """One file more in the catalog is one model more, with no other edit."""
+    shutil.copytree(PROJECT / "models_store", tmp_path / "models_store")
+    text = (PROJECT / "models_store" / "catalog" / "iris.py").read_text()
+    (tmp_path / "models_store" / "catalog" / "lilies.py").write_text(text.replace('"iris"', '"lilies"'))
+    code = "from models_store import catalog; print(*catalog.load())"
+    done = run(sys.executable, "-c", code, home=tmp_path, cwd=tmp_path)
+
+    assert [*sorted([*SPECS, "lilies"])] == done.stdout.split(), done.stderr

@@ -1,0 +1,326 @@
+"""Compiled models against scikit-learn: those that agree, and those that must not be served compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+from numpy.typing import NDArray
+
+from models_store import catalog, compiled
+from models_store.compiled import RANDOM_ROWS, TOLERANCE, Agreement, Compiled, Session
+from models_store.spec import Columns, Features, Spec, category, number
+from tests.servers import SHIPPED
+
+SPECS = catalog.load()
+IRIS, PENGUINS = SPECS["iris"], SPECS["penguins"]
+
+
+@dataclass(frozen=True)
+class Built:
+    """A spec's pipeline, fitted on the whole dataset, and what `build` made of it."""
+
+    spec: Spec
+    columns: Columns
+    pipeline: Any
+    compiled: Compiled
+
+    def expected(self, columns: Columns) -> NDArray[np.float64]:
+        """Return scikit-learn's answers."""
+        return np.asarray(self.pipeline.predict_proba(self.spec.frame(columns)), np.float64)
+
+    @property
+    def session(self) -> Session:
+        """The compiled model, loaded."""
+        assert self.compiled.onnx is not None, self.compiled.reason
+        return Session(self.compiled.onnx, self.spec)
+
+
+def build(spec: Spec) -> Built:
+    """Fit and compile a spec."""
+    X, y = spec.load()
+    pipeline, columns = spec.pipeline(0).fit(X, y), spec.columns_of(X)
+    return Built(spec, columns, pipeline, compiled.build(pipeline, spec, columns, seed=0))
+
+
+@lru_cache
+def of_catalog(name: str) -> Built:
+    """Build a spec of the catalog, once."""
+    return build(SPECS[name])
+
+
+@pytest.fixture(params=SHIPPED)
+def built(request: pytest.FixtureRequest) -> Built:
+    """Each spec that comes with the project, compiled; others need not compile."""
+    return of_catalog(request.param)
+
+
+def forest(_: int) -> Any:
+    """Trees alone, which read float32 themselves."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    return RandomForestClassifier(n_estimators=15, random_state=0)
+
+
+def scaled_forest(_: int) -> Any:
+    """Trees behind a scaler, whose float64 figures fall on the other side of some splits in float32."""
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), forest(0))
+
+
+def scaled_penguins(_: int) -> Any:
+    """Impute, scale and one-hot before a forest: on some rows another class."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    numbers = [name for name, feature in PENGUINS.inputs.items() if not feature.categories]
+    one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    scaled = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
+    columns = ColumnTransformer([("numbers", scaled, numbers), ("categories", one_hot, ["island", "sex"])])
+    return make_pipeline(columns, forest(0))
+
+
+def histogram_boosting(_: int) -> Any:
+    """Trees that no converter takes."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    return HistGradientBoostingClassifier(max_iter=5, random_state=0)
+
+
+def logistic_regression(_: int) -> Any:
+    """A linear model on raw values."""
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(max_iter=1000)
+
+
+def rows_of(columns: Columns, rows: list[int]) -> Columns:
+    """Pick rows."""
+    return {name: [values[row] for row in rows] for name, values in columns.items()}
+
+
+def test_both_agree(built: Built) -> None:
+    """Each compiles, and says on how many rows it was compared."""
+    agreement = built.compiled.agreement
+
+    assert built.compiled.onnx is not None, built.compiled.reason
+    assert agreement is not None
+    assert agreement.holds
+    assert len(built.columns[next(iter(built.spec.inputs))]) + RANDOM_ROWS == agreement.rows
+    assert (0, True) == (agreement.other_class, agreement.max_difference <= TOLERANCE)
+    assert built.compiled.reason.endswith(f"agrees on {agreement.rows} rows")
+
+
+def test_both_agree_on_every_row_of_the_dataset(built: Built) -> None:
+    """Same class everywhere, probabilities within 1e-6, as anybody can check."""
+    expected, found = built.expected(built.columns), built.session.probabilities(built.columns)
+
+    np.testing.assert_array_equal(expected.argmax(axis=1), found.argmax(axis=1))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+
+
+def test_both_agree_on_rows_that_the_proof_did_not_see(built: Built) -> None:
+    """Other random rows of the physical ranges, missing values among them, get the same answers."""
+    columns = built.spec.random_columns(20_000, np.random.default_rng(12345))
+
+    np.testing.assert_allclose(
+        built.session.probabilities(columns), built.expected(columns), rtol=0, atol=1e-6
+    )
+
+
+def test_both_agree_at_the_ends_of_the_ranges(built: Built) -> None:
+    """The smallest and the largest values that a client may send get the same answers."""
+    corners = [
+        {
+            name: feature.categories[0] if feature.categories else (feature.low, feature.high)[end]
+            for name, feature in built.spec.inputs.items()
+        }
+        for end in (0, 1)
+    ]
+    columns = {name: [corner[name] for corner in corners] for name in built.spec.inputs}
+
+    np.testing.assert_allclose(
+        built.session.probabilities(columns), built.expected(columns), rtol=0, atol=1e-6
+    )
+
+
+def test_a_single_row_is_answered_as_in_a_batch(built: Built) -> None:
+    """Who asks row by row gets what who asks at once gets."""
+    session = built.session
+    rows = list(range(len(next(iter(built.columns.values())))))
+    one_by_one = [session.probabilities(rows_of(built.columns, [row]))[0] for row in rows]
+
+    np.testing.assert_allclose(one_by_one, session.probabilities(built.columns), rtol=0, atol=1e-12)
+
+
+def test_rows_are_answered_in_their_order(built: Built) -> None:
+    """Turning the rows around turns the answers around."""
+    session = built.session
+    backwards = {name: values[::-1] for name, values in built.columns.items()}
+
+    np.testing.assert_allclose(
+        session.probabilities(backwards)[::-1], session.probabilities(built.columns), rtol=0, atol=1e-12
+    )
+
+
+def test_the_order_of_the_columns_does_not_matter(built: Built) -> None:
+    """Features are found by their names."""
+    session = built.session
+    shuffled = {name: built.columns[name] for name in reversed(list(built.spec.inputs))}
+
+    np.testing.assert_array_equal(session.probabilities(built.columns), session.probabilities(shuffled))
+
+
+@pytest.mark.parametrize("name", [name for name, item in PENGUINS.inputs.items() if item.optional])
+def test_a_missing_value_is_answered_alike(name: str) -> None:
+    """Whichever feature is missing, compiled and not compiled agree on what that means."""
+    built = of_catalog("penguins")
+    columns = {**built.columns, name: [None] * len(built.columns[name])}
+
+    np.testing.assert_allclose(
+        built.session.probabilities(columns), built.expected(columns), rtol=0, atol=1e-6
+    )
+
+
+def test_a_row_without_any_optional_value_is_answered_alike() -> None:
+    """A penguin of which only the island is known gets probabilities too, and the same ones."""
+    built = of_catalog("penguins")
+    columns: Columns = {name: [None] * 3 for name in PENGUINS.inputs}
+    columns["island"] = list(PENGUINS.inputs["island"].categories)
+
+    np.testing.assert_allclose(
+        built.session.probabilities(columns), built.expected(columns), rtol=0, atol=1e-6
+    )
+
+
+def test_a_graph_is_loaded_from_its_file_too(built: Built, tmp_path: Path) -> None:
+    """Bytes and file give the same answers."""
+    assert built.compiled.onnx is not None
+    (tmp_path / "model.onnx").write_bytes(built.compiled.onnx)
+    loaded = Session(tmp_path / "model.onnx", built.spec)
+
+    np.testing.assert_array_equal(
+        built.session.probabilities(built.columns), loaded.probabilities(built.columns)
+    )
+
+
+def test_a_session_starts_no_thread(built: Built) -> None:
+    """Workers are processes; a session that made threads would make them fight for the cores."""
+    before = psutil.Process().num_threads()
+    session = built.session
+    session.probabilities(built.columns)
+
+    assert before == psutil.Process().num_threads()
+
+
+def test_the_same_seed_compiles_to_the_same_proof(built: Built) -> None:
+    """Rows are drawn from the seed alone."""
+    again = compiled.build(built.pipeline, built.spec, built.columns, seed=0)
+
+    assert (built.compiled.agreement, built.compiled.reason) == (again.agreement, again.reason)
+
+
+@pytest.mark.parametrize("pipeline", [forest, logistic_regression])
+@pytest.mark.parametrize("classes", [("setosa", "versicolor"), IRIS.classes], ids=["two", "three"])
+def test_other_estimators_compile(pipeline: Callable[[int], Any], classes: tuple[str, ...]) -> None:
+    """Trees alone and linear models agree, for two classes as for more."""
+    spec = replace(IRIS, classes=classes, load=lambda: only(classes), pipeline=pipeline)
+    built = build(spec)
+
+    assert (len(built.columns["petal_width_cm"]), len(classes)) == built.session.probabilities(
+        built.columns
+    ).shape
+
+
+def test_an_estimator_that_does_not_convert_has_a_reason() -> None:
+    """There is no graph and no agreement, but every way that was tried says why it failed."""
+    result = build(replace(IRIS, pipeline=histogram_boosting)).compiled
+
+    assert result.onnx is None
+    assert result.agreement is None
+    assert ["float64 matrix", "float32 matrix", "float64 columns", "float32 columns"] == [
+        part.split(": ")[0] for part in result.reason.split("; ") if part.startswith("float")
+    ]
+    assert "HistGradientBoosting" in result.reason
+    assert "\n" not in result.reason
+
+
+@pytest.mark.parametrize(
+    ("spec", "pipeline"), [(IRIS, scaled_forest), (PENGUINS, scaled_penguins)], ids=["iris", "penguins"]
+)
+def test_an_estimator_that_does_not_agree_is_not_compiled(
+    spec: Spec, pipeline: Callable[[int], Any]
+) -> None:
+    """It converts, and answers otherwise: there is no graph, and the reason tells by how much."""
+    result = build(replace(spec, pipeline=pipeline)).compiled
+
+    assert result.onnx is None
+    assert result.agreement is not None
+    assert not result.agreement.holds
+    assert result.agreement.max_difference > TOLERANCE
+    assert "differs by" in result.reason
+
+
+@pytest.mark.parametrize(
+    ("max_difference", "other_class", "holds"),
+    [(0.0, 0, True), (TOLERANCE, 0, True), (1.1e-6, 0, False), (0.0, 1, False), (float("inf"), 0, False)],
+)
+def test_agreement_holds_only_for_the_same_class_and_nearly_the_same_figures(
+    max_difference: float, other_class: int, holds: bool
+) -> None:
+    """One other class, or one probability off by more than the tolerance, is no agreement."""
+    agreement = Agreement(rows=10, max_difference=max_difference, other_class=other_class)
+
+    assert holds == agreement.holds
+    assert {"rows": 10, "max_difference": max_difference, "other_class": other_class} == agreement.as_dict()
+
+
+@pytest.mark.parametrize("name", ["rows", "output_label", "input"])
+def test_a_feature_may_have_any_name(name: str) -> None:
+    """No name that a schema accepts stands in the way of compiling."""
+    fields = {
+        name: number("A number", unit="", low=0, high=1, example=0.5),
+        "side": category("A category", example="left"),
+    }
+    annotations = {name: float, "side": Literal["left", "right"]}
+    features = type("Made", (Features,), {"__annotations__": annotations, "__module__": __name__, **fields})
+    result = build(
+        Spec("made", "Made up", features, ("high", "low"), lambda: mixed_data(name), lambda _: mixed(name))
+    ).compiled
+
+    assert result.onnx is not None, result.reason
+
+
+def only(classes: tuple[str, ...]) -> tuple[pd.DataFrame, pd.Series]:
+    """Return the flowers of some classes."""
+    X, y = IRIS.load()
+    return X[y.isin(classes)], y[y.isin(classes)]
+
+
+def mixed_data(name: str) -> tuple[pd.DataFrame, pd.Series]:
+    """Return 40 rows of a number, which tells the classes apart, and a category."""
+    values = np.linspace(0, 1, 40)
+    X = pd.DataFrame({name: values, "side": pd.Series(["left", "right"] * 20, dtype="object")})
+    return X, pd.Series(np.where(values > 0.5, "high", "low"))
+
+
+def mixed(name: str) -> Any:
+    """One-hot the category, then a linear model."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    columns = ColumnTransformer([("n", "passthrough", [name]), ("c", OneHotEncoder(), ["side"])])
+    return make_pipeline(columns, logistic_regression(0))

@@ -1,0 +1,118 @@
+"""Figures as plotly's JSON: the right points, and colours by name."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from prediction.pages import plots
+
+
+def piece(at: str, accuracy: float | None, estimate: float | None) -> dict[str, Any]:
+    """Make one piece of a window."""
+
+    def share(value: float | None) -> dict[str, Any] | None:
+        return None if value is None else {"value": value, "low": value - 0.1, "high": value + 0.1, "n": 7}
+
+    return {"at": at, "predictions": 9, "accuracy": share(accuracy), "estimated_accuracy": share(estimate)}
+
+
+def at(hour: int, minute: int = 0) -> str:
+    """Return a time of one day as the figures have it."""
+    return f"2026-01-02T{hour:02}:{minute:02}:00+00:00"
+
+
+def drawn(pieces: list[dict[str, Any]], *promotions: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Draw hours from midnight on; return the figure, and its traces by name."""
+    promoted = [{"at": each, "from": "old", "to": "new"} for each in promotions]
+    health = {"since": at(0), "over_time": pieces, "promotions": promoted}
+    figure = plots.accuracy(health, at(len(pieces)))
+    json.dumps(figure)
+    return figure, {trace["name"].partition(",")[0]: trace for trace in figure["data"]}
+
+
+def test_accuracy_its_estimate_and_promotions() -> None:
+    """A piece is a point in its middle; what it has no figure of is a gap that no line runs over."""
+    pieces = [piece(at(0), 0.75, 0.9), piece(at(1), None, 0.85), piece(at(2), 0.5, None)]
+    figure, traces = drawn(pieces, at(1, 10))
+    labelled, estimated = traces["accuracy by labels"], traces["estimate without labels"]
+
+    assert [at(0, 30), at(1, 30), at(2, 30)] == labelled["x"] == estimated["x"]
+    assert ([0.75, None, 0.5], [0.9, 0.85, None]) == (labelled["y"], estimated["y"])
+    assert [False, False] == [labelled["connectgaps"], estimated["connectgaps"]]
+    assert [[7, 0.65, 0.85], None, [7, 0.4, 0.6]] == labelled["customdata"]
+    assert ([at(1, 10)], ["new"]) == (traces["promotion"]["x"], traces["promotion"]["text"])
+    assert [at(1, 10)] == [shape["x0"] for shape in figure["layout"]["shapes"]]
+    assert [at(0), at(3)] == figure["layout"]["xaxis"]["range"]
+
+
+def test_an_interval_is_seen_at_a_single_point() -> None:
+    """It is a bar at the point, for which a neighbour is not needed."""
+    _, traces = drawn([piece(at(0), 0.75, None), piece(at(1), None, None)])
+    bars = traces["accuracy by labels"]["error_y"]
+
+    assert [0.1, None] == [pytest.approx(bars["array"][0]), bars["array"][1]]
+    assert [0.1, None] == [pytest.approx(bars["arrayminus"][0]), bars["arrayminus"][1]]
+    assert not bars["symmetric"]
+
+
+@pytest.mark.parametrize(("accuracy", "estimate", "lowest"), [(0.3, 0.9, 0.2), (0.9, 0.4, 0.4)])
+def test_nothing_is_drawn_below_the_figure(accuracy: float, estimate: float, lowest: float) -> None:
+    """Neither an interval nor an estimate."""
+    figure, _ = drawn([piece(at(0), accuracy, estimate)])
+
+    assert lowest - 0.02 == pytest.approx(figure["layout"]["yaxis"]["range"][0])
+
+
+BEYOND_NOTHING = {"below": 0.0, "above": 0.0}
+
+
+def test_two_distributions_of_a_number() -> None:
+    """Each bin at its middle, shares of both, the unit on the axis, and one line dashed."""
+    histogram = {"bins": [0.0, 2.0, 4.0], "trained": [0.25, 0.75], "live": [1.0, 0.0]}
+    figure = plots.distribution({"histogram": histogram | BEYOND_NOTHING, "unit": "cm"})
+
+    assert [("training data", [1.0, 3.0], [0.25, 0.75]), ("this window", [1.0, 3.0], [1.0, 0.0])] == [
+        (trace["name"], trace["x"], trace["y"]) for trace in figure["data"]
+    ]
+    assert " cm" == figure["layout"]["xaxis"]["ticksuffix"]
+    assert ["--trained", "--live"] == [trace["line"]["color"] for trace in figure["data"]]
+    assert ["4px,3px", "solid"] == [trace["line"]["dash"] for trace in figure["data"]]
+
+
+@pytest.mark.parametrize(
+    ("beyond", "bars", "ticks"),
+    [
+        ({"above": 0.01}, [(8.0, 0.01)], {0.0: "0 cm", 8.0: "above<br>4 cm"}),
+        ({"below": 0.2}, [(-4.0, 0.2)], {-4.0: "below<br>0 cm", 4.0: "4 cm"}),
+        (
+            {"below": 0.2, "above": 0.1},
+            [(-4.0, 0.2), (8.0, 0.1)],
+            {-4.0: "below<br>0 cm", 8.0: "above<br>4 cm"},
+        ),
+    ],
+    ids=["above", "below", "both"],
+)
+def test_what_lies_beyond_the_training_data_is_a_bar_at_its_side(
+    beyond: dict[str, float], bars: list[tuple[float, float]], ticks: dict[float, str]
+) -> None:
+    """Apart from the bins, under words in the place of a number, however far away it is."""
+    histogram = {"bins": [0.0, 2.0, 4.0], "trained": [0.25, 0.75], "live": [0.5, 0.2]}
+    figure = plots.distribution({"histogram": histogram | BEYOND_NOTHING | beyond, "unit": "cm"})
+    drawn, axis = figure["data"][2], figure["layout"]["xaxis"]
+
+    assert ("bar", bars) == (drawn["type"], list(zip(drawn["x"], drawn["y"], strict=True)))
+    assert ticks == dict(zip(axis["tickvals"], axis["ticktext"], strict=True))
+
+
+def test_two_distributions_of_a_category() -> None:
+    """Bars by name, those of one hatched."""
+    histogram = {"bins": ["a", "b"], "trained": [0.5, 0.5], "live": [0.1, 0.9]}
+    figure = plots.distribution({"histogram": histogram | BEYOND_NOTHING, "unit": ""})
+
+    assert {"bar"} == {trace["type"] for trace in figure["data"]}
+    assert ["a", "b"] == figure["data"][0]["x"]
+    assert ["/", ""] == [trace["marker"]["pattern"]["shape"] for trace in figure["data"]]
+    assert {} == figure["layout"]["xaxis"]
