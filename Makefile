@@ -55,10 +55,11 @@ image: train ## build the container image localhost/prediction of the champions,
 test: $(VENV)/testing ## run every test that pip alone can bring
 	@$(BIN)/python -m pytest
 
-lint: $(VENV)/testing ## ruff and mypy
+lint: $(VENV)/testing ## ruff, mypy and import-linter
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
 
 check: lint test ## all that must pass before a commit
 

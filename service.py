@@ -13,8 +13,8 @@ from prediction import errors, settings
 from prediction.http import edge
 from prediction.http.posts import Posts
 from prediction.http.resources import Resources
-from prediction.journal import retention, rollups, runs
-from prediction.journal.predictions import Journal
+from prediction.journal import ledger, retention, rollups, runs
+from prediction.journal.database import Journal
 from prediction.journal.refusals import Reporter
 from prediction.monitoring.gauges import Gauges
 from prediction.pages.dashboard import Dashboard
@@ -69,7 +69,7 @@ class TrainedModel(bentoml.models.BentoModel):
         """Return the champion where a Bento is built; else what the Bento holds, or the newest version."""
         if edge.command() == "build":
             JOURNAL.migrate()
-            champion = JOURNAL.champions().get(self.tag.name)
+            champion = ledger.champions(JOURNAL).get(self.tag.name)
             if champion is not None:
                 return bentoml.models.get(f"{self.tag.name}:{champion.to_version}")
         return super().stored

@@ -14,8 +14,10 @@ from models_store.errors import Error
 from models_store.spec import Spec
 from prediction import errors, home, settings
 from prediction.commands import stopping
-from prediction.journal.predictions import Journal
+from prediction.journal import ledger
+from prediction.journal.database import Journal
 from prediction.retraining import steps, training
+from prediction.serving import champions
 
 
 def main(arguments: list[str]) -> int:
@@ -84,14 +86,7 @@ def _train(console: Console, spec: Spec, seed: int) -> training.Candidate:
 
 def _promote(configured: settings.Settings, journal: Journal, version: store.Version, seed: int) -> None:
     try:
-        journal.promote(
-            version.model,
-            version.version,
-            version.digest,
-            by="train",
-            reason=f"trained, seed {seed}",
-            data_digest=version.data_digest,
-        )
+        ledger.promote(journal, champions.as_champion(version, "train", f"trained, seed {seed}"))
         steps.prune_versions(configured.home, journal, version.model, configured.keep_versions)
     finally:
         journal.close()

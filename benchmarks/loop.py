@@ -22,7 +22,8 @@ import httpx
 from benchmarks.scoring import CACHE, prepare
 from models_store import catalog, store
 from prediction.journal import feedback
-from prediction.journal.predictions import Journal
+from prediction.journal.database import Journal
+from prediction.journal.predictions import Inserter
 from prediction.serving import predictor
 from tests import swapping
 from tests.servers import Server
@@ -78,7 +79,7 @@ def label_much(home: Path) -> None:
     X, y = spec.load()
     columns, draw = spec.columns_of(X), random.Random(0)
     journal = Journal(f"sqlite:///{home / 'journal.db'}")
-    writer = journal.writer()
+    writer = Inserter(journal)
     for _ in range(OUTCOMES // CHUNK_ROWS):
         chosen = [draw.randrange(len(y)) for _ in range(CHUNK_ROWS)]
         rows = [{name: values[row] for name, values in columns.items()} for row in chosen]

@@ -25,8 +25,8 @@ from benchmarks.scoring import CACHE, prepare
 from models_store import catalog
 from prediction.errors import JournalBusy
 from prediction.journal import feedback
+from prediction.journal.database import Journal
 from prediction.journal.feedback import Label
-from prediction.journal.predictions import Journal
 from tests.servers import Server
 
 ROWS = 1_000_000
@@ -85,7 +85,7 @@ def wait_counted(journal: Journal) -> float:
     started = time.monotonic()
     left = "SELECT max(seq) - (SELECT prediction_seq FROM rollup_state) FROM predictions"
     while True:
-        with journal.database.read() as connection:
+        with journal.read() as connection:
             if not connection.exec_driver_sql(left).scalar():
                 return time.monotonic() - started
         time.sleep(0.2)
@@ -93,7 +93,7 @@ def wait_counted(journal: Journal) -> float:
 
 def label(journal: Journal) -> Iterator[None]:
     """Label half of the predictions and correct some; from then on correct one batch more at each step."""
-    with journal.database.read() as connection:
+    with journal.read() as connection:
         ids = list(
             connection.exec_driver_sql(
                 "SELECT prediction_id FROM predictions WHERE model = 'iris'"

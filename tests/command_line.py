@@ -13,8 +13,8 @@ import pytest
 from prediction.batch import tabular
 from prediction.commands import cli
 from prediction.journal import feedback
+from prediction.journal.database import Journal
 from prediction.journal.feedback import Label
-from prediction.journal.predictions import Journal
 from tests.databases import prediction
 from tests.servers import run
 

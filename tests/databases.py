@@ -29,7 +29,9 @@ import pytest
 import sqlalchemy as sa
 
 from prediction.errors import JournalBusy
-from prediction.journal.predictions import Journal, Prediction, now_us
+from prediction.journal.database import Journal
+from prediction.journal.predictions import Inserter, Prediction
+from prediction.times import now_us
 from tests.servers import PROJECT
 
 PASSWORD = "hunter2-is-secret"
@@ -258,7 +260,7 @@ def prediction(number: int, **changes: Any) -> Prediction:
 
 def record(journal: Journal, predictions: Sequence[Prediction]) -> list[str]:
     """Write predictions into a journal, and return their ids."""
-    writer = journal.writer()
+    writer = Inserter(journal)
     writer.insert(predictions)
     writer.close()
     return [str(item.prediction_id) for item in predictions]

@@ -16,7 +16,9 @@ import pytest
 from models_store import store
 from models_store.spec import Spec
 from models_store.store import Version
-from prediction.journal.predictions import Journal
+from prediction.journal import ledger
+from prediction.journal.database import Journal
+from prediction.journal.ledger import NewChampion
 from prediction.retraining import training
 from tests import databases, swapping
 from tests.databases import Postgres
@@ -144,7 +146,7 @@ def test_a_broken_champion_is_never_served(
     broken = training.save(training.train(spec, seed=1), server.home)
     digest = damage(broken)
     journal = Journal(f"sqlite:///{server.home / 'journal.db'}")
-    journal.promote("iris", broken.version, digest, by="a test", reason="breaks")
+    ledger.promote(journal, NewChampion("iris", broken.version, digest, by="a test", reason="breaks"))
     journal.close()
 
     eventually(lambda: failures(server) >= counted + 2)  # both workers tried
@@ -190,7 +192,7 @@ def test_a_rotten_champion_is_passed_over_until_it_is_mended(home: Path, specs: 
     good = store.newest(home, "iris")
     bad = copy_version(good, home, lambda _: None)
     journal = Journal(f"sqlite:///{home / 'journal.db'}")
-    journal.promote("iris", bad.version, bad.digest, by="test", reason="because")
+    ledger.promote(journal, NewChampion("iris", bad.version, bad.digest, by="test", reason="because"))
     journal.close()
     graph = bad.path / store.ONNX
     whole = graph.read_bytes()

@@ -23,7 +23,7 @@ import pytest
 
 from models_store.spec import Spec
 from prediction.journal import backups, retention
-from prediction.journal.predictions import Journal
+from prediction.journal.database import Journal
 from tests import databases
 from tests.databases import KINDS, PASSWORD, Postgres, query
 from tests.load import Load
@@ -439,7 +439,7 @@ def test_four_workers_share_one_sqlite_file(
     with Server(home, workers=4) as server:
         load = Load(server, specs, clients=8, pause_seconds=0.0)
         with load.running(), closing(Journal(f"sqlite:///{home / 'journal.db'}")) as journal:
-            backups.backup(journal.database, memory / "copy.db")
+            backups.backup(journal, memory / "copy.db")
             load.go_on()
             assert 0 == sum(retention.prune(journal, days=1))
             load.go_on(300)

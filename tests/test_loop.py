@@ -15,8 +15,8 @@ import pytest
 
 from models_store import store
 from models_store.spec import Spec
-from prediction.journal import runs
-from prediction.journal.predictions import Journal
+from prediction.journal import ledger, runs
+from prediction.journal.database import Journal
 from tests.servers import Server
 from tests.timing import eventually
 
@@ -253,7 +253,7 @@ def test_a_run_does_not_outlive_its_server(home: Path, number: signal.Signals) -
         eventually(lambda: runs.get(journal, "penguins", run_id).status == "interrupted")
     for name in ("iris", "penguins"):
         (version,) = store.versions(home, name)
-        store.verify(version, journal.champions()[name].digest)
+        store.verify(version, ledger.champions(journal)[name].digest)
     with Server(home, admin_token=TOKEN, workers=1) as again:
         assert first == champion(again)
         assert retrain(again, force=True)["status"] in ("promoted", "rejected")

@@ -22,7 +22,8 @@ import pytest
 
 from models_store.spec import Spec
 from prediction.http import entrance
-from prediction.journal.predictions import Journal
+from prediction.journal import ledger
+from prediction.journal.database import Journal
 from tests.servers import PROJECT, Server, environment, free_port, run
 
 README = PROJECT / "README.md"
@@ -275,7 +276,7 @@ def test_bentomls_commands_show_the_models(session: Session, specs: dict[str, Sp
 def test_the_bento_is_served_elsewhere(session: Session, specs: dict[str, Spec]) -> None:
     """Exported, imported into an empty home and served there, it has the champions."""
     journal = Journal(f"sqlite:///{session.home}/journal.db")
-    champions = {name: entry.to_version for name, entry in journal.champions().items()}
+    champions = {name: entry.to_version for name, entry in ledger.champions(journal).items()}
     journal.close()
 
     assert specs.keys() == champions.keys()

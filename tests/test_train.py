@@ -16,7 +16,9 @@ import pytest
 from models_store import catalog, store
 from models_store.spec import Spec
 from models_store.store import Version
-from prediction.journal.predictions import Journal, Promotion
+from prediction.journal import ledger
+from prediction.journal.database import Journal
+from prediction.journal.ledger import Entry
 from prediction.retraining import training
 from tests.servers import PROJECT, SHIPPED, interruptible, run
 
@@ -55,10 +57,10 @@ def train(*arguments: str, home: Path, **options: Any) -> subprocess.CompletedPr
     return run("python", "train.py", *arguments, home=home, **options)
 
 
-def ledger(home: Path, name: str) -> list[Promotion]:
+def promotions(home: Path, name: str) -> list[Entry]:
     """Read a model's promotions, newest first."""
     with closing(Journal(f"sqlite:///{home / 'journal.db'}")) as journal:
-        return journal.promotions(name, limit=100)
+        return ledger.entries(journal, name, limit=100)
 
 
 def table(printed: str) -> dict[str, str]:
@@ -101,7 +103,7 @@ def test_every_model_is_trained_saved_and_promoted(trained_home: Path, specs: di
     """Without arguments each spec has one version, and it is the champion, by `train`."""
     for name in specs:
         (version,) = store.versions(trained_home, name)
-        (promotion,) = ledger(trained_home, name)
+        (promotion,) = promotions(trained_home, name)
         store.verify(version, promotion.digest)
 
         assert (version.version, None) == (promotion.to_version, promotion.from_version)
@@ -148,7 +150,7 @@ def test_no_promote_leaves_the_champion(again: tuple[Path, str], specs: dict[str
     assert "champion" not in printed
     for name in specs:
         newest, before = pair(home, name)
-        assert [before.version] == [promotion.to_version for promotion in ledger(home, name)]
+        assert [before.version] == [promotion.to_version for promotion in promotions(home, name)]
         assert newest.version == (home / "models" / name / "latest").read_text()
 
 
@@ -180,7 +182,7 @@ def test_a_model_that_cannot_be_compiled_says_so(home: Path, tmp_path: Path) -> 
     done = train("--missing", "--seed", "7", home=home, cwd=copy)
     assert (0, "") == (done.returncode, done.stderr)
     version = store.newest(home, "boosted")
-    (promotion,) = ledger(home, "boosted")
+    (promotion,) = promotions(home, "boosted")
 
     assert table(done.stdout)["served by"].startswith("scikit-learn (float64 matrix: ")
     assert f"boosted: {version.version} is the champion" in done.stdout
@@ -255,7 +257,7 @@ def test_old_versions_go(home: Path, specs: dict[str, Spec]) -> None:
 
     assert 0 == train("iris", "--seed", "3", home=home, keep_versions=2).returncode
 
-    promoted = [entry.to_version for entry in ledger(home, "iris")]
+    promoted = [entry.to_version for entry in promotions(home, "iris")]
     assert first == promoted[-1]
     assert [promoted[0], saved[1], first] == [each.version for each in store.versions(home, "iris")]
 

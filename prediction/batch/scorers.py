@@ -23,7 +23,9 @@ from models_store.validation import SPLIT_IT
 from prediction import home, settings
 from prediction.batch.frames import Rows
 from prediction.errors import JournalBusy, ServerFailed
-from prediction.journal.predictions import Journal, Prediction
+from prediction.journal import ledger
+from prediction.journal.database import Journal
+from prediction.journal.predictions import Inserter, Prediction
 from prediction.serving import champions, predictor
 from prediction.serving.predictor import Predictor
 
@@ -89,7 +91,7 @@ def load(spec: Spec, version: str | None, record: bool) -> Scorer:
     journal = Journal(configured.journal_url, configured.durable_predictions)
     try:
         journal.migrate()
-        champion = journal.champions().get(spec.name)
+        champion = ledger.champions(journal).get(spec.name)
         if version is None and champion is None:
             raise InvalidInput(f"{spec.name} has no champion: run `python train.py {spec.name}`")
         if version is None and champion is not None:
@@ -140,7 +142,7 @@ class RecordingScorer:
     def __init__(self, loaded: Predictor, journal: Journal) -> None:
         self._predictor = loaded
         self._journal = journal
-        self._writer = journal.writer()
+        self._writer = Inserter(journal)
 
     def answer(self, rows: Rows) -> Answers:
         """Answer rows, and return once they are committed."""

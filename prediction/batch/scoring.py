@@ -112,14 +112,14 @@ def score(  # the way in for people: one call, its choices named
         if isinstance(rows, str | Path):
             if target is None:
                 raise InvalidInput("name the file to write")
-            return _score_file(spec, scorer, Path(rows), Path(target), strict, watch)
+            return _score_file(spec, scorer, Path(rows), Path(target), strict=strict, watch=watch)
         if target is not None:
             raise InvalidInput("a frame is returned, not written: leave the target out")
         return _score_frame(spec, scorer, rows, strict)
 
 
 def _score_file(
-    spec: Spec, scorer: Scorer, path: Path, target: Path, strict: bool, watch: Watch | None
+    spec: Spec, scorer: Scorer, path: Path, target: Path, *, strict: bool, watch: Watch | None
 ) -> Summary:
     writer = targets.Writer(target)
     refused_path = target.with_name(f"{target.name}.refused.csv")

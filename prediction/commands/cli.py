@@ -17,12 +17,13 @@ from prediction import errors, home, settings
 from prediction.batch import tabular
 from prediction.commands import progress, stopping, transfers
 from prediction.http import bodies
-from prediction.journal import backups, retention, runs
-from prediction.journal.predictions import WORKER_SILENCE_US, Journal, now_us
+from prediction.journal import backups, ledger, retention, runs, workers
+from prediction.journal.database import Journal
 from prediction.monitoring import health
 from prediction.pages import dashboard, reports
 from prediction.retraining import process, steps
 from prediction.serving import champions
+from prediction.times import iso
 
 ENTRIES_SHOWN = 50
 """Of a model's ledger."""
@@ -129,15 +130,15 @@ def prune(_: argparse.Namespace, configured: settings.Settings, journal: Journal
 def status(options: argparse.Namespace, configured: settings.Settings, journal: Journal) -> int:
     """Print what is served."""
     console = Console()
-    champions = journal.champions()
+    champions = ledger.champions(journal)
     for spec in catalog.select([options.model] if options.model else []):
         champion = champions[spec.name].to_version if spec.name in champions else ""
         versions = store.versions(configured.home, spec.name)
-        workers = [row["version"] for row in journal.workers(spec.name, now_us() - WORKER_SILENCE_US)]
+        serving = [report.version for report in workers.alive(journal, spec.name)]
         columns = ("version", "created", "served by", "accuracy", "")
         table = reports.narrow(spec.name, *columns, wrapped=columns[1:])
         for version in versions:
-            served = workers.count(version.version)
+            served = serving.count(version.version)
             notes = ["champion"] * (version.version == champion)
             notes += [f"{served} worker{'s' * (served > 1)}"] * bool(served)
             accuracy = f"{version.metrics['accuracy']:.3f}"
@@ -146,7 +147,7 @@ def status(options: argparse.Namespace, configured: settings.Settings, journal: 
         if champion and champion not in {version.version for version in versions}:
             table.add_row(champion, "", "", "", "champion, missing from the store")
         console.print(table)
-        astray = sorted({version or "nothing" for version in workers} - {champion})
+        astray = sorted({version or "nothing" for version in serving} - {champion})
         if astray:
             console.print(f"{spec.name}: a worker serves {', '.join(astray)}, and not the champion")
     return 0
@@ -174,9 +175,9 @@ def history(options: argparse.Namespace, _: settings.Settings, journal: Journal)
     (spec,) = catalog.select([options.model])
     columns = ("at (UTC)", "version", "by", "reason")  # what it was before stands in the line below
     table = reports.narrow(spec.name, *columns, wrapped=["reason"])
-    entries = journal.promotions(spec.name, limit=ENTRIES_SHOWN + 1)
+    entries = ledger.entries(journal, spec.name, limit=ENTRIES_SHOWN + 1)
     for entry in entries[:ENTRIES_SHOWN]:
-        at = bodies.iso(entry.at_us)[:19]
+        at = iso(entry.at_us)[:19]
         table.add_row(at, entry.to_version, entry.by, escape(reports.printable(entry.reason)))
     Console().print(table)
     if len(entries) > ENTRIES_SHOWN:
@@ -188,7 +189,7 @@ def promote(options: argparse.Namespace, configured: settings.Settings, journal:
     """Change the champion."""
     (spec,) = catalog.select([options.model])
     entry = champions.promote(
-        journal, configured.home, spec.name, options.version, "command line", options.reason
+        journal, configured.home, spec.name, options.version, by="command line", reason=options.reason
     )
     print(f"{spec.name}: {entry.to_version} is the champion; it was {entry.from_version}")
     return 0
@@ -197,7 +198,9 @@ def promote(options: argparse.Namespace, configured: settings.Settings, journal:
 def rollback(options: argparse.Namespace, configured: settings.Settings, journal: Journal) -> int:
     """Change the champion back."""
     (spec,) = catalog.select([options.model])
-    entry = champions.rollback(journal, configured.home, spec.name, "command line", options.reason)
+    entry = champions.roll_back(
+        journal, configured.home, spec.name, by="command line", reason=options.reason
+    )
     print(f"{spec.name}: {entry.to_version} is the champion again; it was {entry.from_version}")
     return 0
 
@@ -234,7 +237,7 @@ def retrain(options: argparse.Namespace, configured: settings.Settings, journal:
 
 def backup(options: argparse.Namespace, _: settings.Settings, journal: Journal) -> int:
     """Copy the journal."""
-    backups.backup(journal.database, options.file)
+    backups.backup(journal, options.file)
     print(f"the journal is copied to {options.file}: {options.file.stat().st_size} bytes")
     return 0
 
@@ -242,7 +245,7 @@ def backup(options: argparse.Namespace, _: settings.Settings, journal: Journal) 
 def restore(options: argparse.Namespace, configured: settings.Settings, journal: Journal) -> int:
     """Replace the journal, unless a server uses it."""
     with home.lock(configured.home):
-        backups.restore(journal.database, options.file)
+        backups.restore(journal, options.file)
     journal.migrate()
     print(f"the journal is what {options.file} holds")
     return 0

@@ -14,14 +14,15 @@ from rich.table import Table
 from models_store import catalog
 from models_store.errors import Error, InvalidInput
 from models_store.spec import Spec
-from prediction import duration
+from prediction import times
 from prediction.batch import scoring, tabular
 from prediction.commands import progress
 from prediction.errors import JournalUnavailable
 from prediction.http import bodies
 from prediction.journal import feedback
-from prediction.journal.predictions import Journal, now_us
+from prediction.journal.database import Journal
 from prediction.settings import Settings
+from prediction.times import iso, now_us
 
 LABELS_CHUNK = 1_000
 
@@ -29,7 +30,7 @@ LABELS_CHUNK = 1_000
 def export(options: argparse.Namespace, _: Settings, journal: Journal) -> int:
     """Write outcomes into a file, as far as they fit what the spec says now."""
     (spec,) = catalog.select([options.model])
-    since_us = now_us() - duration.parse(options.since) if options.since is not None else 0
+    since_us = now_us() - times.parse_span(options.since) if options.since is not None else 0
     columns, unfit = _outcome_columns(spec), 0
     with tabular.writer(options.file, columns) as file, progress.bar() as shown:
         task = shown.add_task("exporting", total=None)
@@ -66,13 +67,13 @@ def _outcome_row(outcome: feedback.LabelledPrediction) -> tabular.Row:
     prediction = outcome.prediction
     return {
         "prediction_id": prediction.prediction_id,
-        "at": bodies.iso(prediction.at_us),
+        "at": iso(prediction.at_us),
         "version": prediction.version,
         **prediction.read_features(),
         **{f"probability_{name}": p for name, p in prediction.probabilities.items()},
         "predicted_class": prediction.predicted_class,
         "label": outcome.label,
-        "labelled_at": bodies.iso(outcome.labelled_us),
+        "labelled_at": iso(outcome.labelled_us),
     }
 
 

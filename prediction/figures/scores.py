@@ -285,22 +285,22 @@ def _compare(part: Part, classes: tuple[str, ...], rules: GateRules) -> Iterator
     old = metrics(part.labels, part.champion, classes)
     new = metrics(part.labels, part.candidate, classes)
 
-    def rule(name: str, passed: bool, old: float, new: float, n: int, p: float | None = None) -> Rule:
+    def rule(name: str, passed: bool, old: float, new: float, *, n: int, p: float | None = None) -> Rule:
         return Rule(f"{part.name} {name}", passed if n >= rules.min_rows else None, old, new, n, p)
 
     n = len(part.labels)
     before, after = getattr(old, rules.metric), getattr(new, rules.metric)
-    yield rule(METRICS[rules.metric], before - after <= rules.metric_tolerance, before, after, n)
+    yield rule(METRICS[rules.metric], before - after <= rules.metric_tolerance, before, after, n=n)
     # Against the best so far: each run's small loss would otherwise be the next one's reference.
     best = min(old.log_loss, part.best_log_loss)
-    yield rule("log-loss", new.log_loss - best <= rules.log_loss_tolerance, best, new.log_loss, n)
+    yield rule("log-loss", new.log_loss - best <= rules.log_loss_tolerance, best, new.log_loss, n=n)
     for name in new.recall:
         of_class = int((part.labels == name).sum())
         floor = min(rules.recall_floor, old.recall[name])
         passed = new.recall[name] >= floor
-        yield rule(f"recall of {name}", passed, old.recall[name], new.recall[name], of_class)
+        yield rule(f"recall of {name}", passed, old.recall[name], new.recall[name], n=of_class)
     p = _mcnemar(part, classes)
-    yield rule("accuracy by McNemar's test", p >= rules.significance, old.accuracy, new.accuracy, n, p)
+    yield rule("accuracy by McNemar's test", p >= rules.significance, old.accuracy, new.accuracy, n=n, p=p)
 
 
 def _mcnemar(part: Part, classes: tuple[str, ...]) -> float:

@@ -124,7 +124,9 @@ class Posts:
             return resources.describe_run(run)
 
         summary = "Train a candidate on dataset and feedback, in the background, and judge it"
-        return self._admin_call("retrain", summary, bodies.Retrain, bodies.Run, {}, start, 202, ())
+        return self._admin_call(
+            "retrain", summary, bodies.Retrain, bodies.Run, example={}, act=start, status=202, refusals=()
+        )
 
     def cancel(self) -> Call:
         """`POST /{model}/cancel`: end a run."""
@@ -133,33 +135,44 @@ class Posts:
             return resources.describe_run(runs.cancel(self.plan.journal, self.spec.name, body.run_id))
 
         example = {"run_id": "01900000-0000-7000-8000-000000000000"}
-        return self._admin_call("cancel", "Cancel a retraining", bodies.Cancel, bodies.Run, example, mark)
+        return self._admin_call(
+            "cancel", "Cancel a retraining", bodies.Cancel, bodies.Run, example=example, act=mark
+        )
 
     def promote(self) -> Call:
         """`POST /{model}/promote`: another champion, in every worker within two seconds."""
 
         def change(body: bodies.Promote) -> dict[str, Any]:
-            promotion = champions.promote(
-                self.plan.journal, self.plan.home, self.spec.name, body.version, "admin", body.reason
+            entry = champions.promote(
+                self.plan.journal,
+                self.plan.home,
+                self.spec.name,
+                body.version,
+                by="admin",
+                reason=body.reason,
             )
-            return resources.describe_promotion(promotion)
+            return resources.describe_promotion(entry)
 
         example = {"version": "a-version-of-this-model", "reason": "why"}
         summary = "Make a version the champion"
-        return self._admin_call("promote", summary, bodies.Promote, bodies.Promotion, example, change)
+        return self._admin_call(
+            "promote", summary, bodies.Promote, bodies.Promotion, example=example, act=change
+        )
 
     def rollback(self) -> Call:
         """`POST /{model}/rollback`: the champion before."""
 
         def change(body: bodies.Rollback) -> dict[str, Any]:
-            promotion = champions.rollback(
-                self.plan.journal, self.plan.home, self.spec.name, "admin", body.reason
+            entry = champions.roll_back(
+                self.plan.journal, self.plan.home, self.spec.name, by="admin", reason=body.reason
             )
-            return resources.describe_promotion(promotion)
+            return resources.describe_promotion(entry)
 
         summary = "Go back to the champion before"
         example = {"reason": "why"}
-        return self._admin_call("rollback", summary, bodies.Rollback, bodies.Promotion, example, change)
+        return self._admin_call(
+            "rollback", summary, bodies.Rollback, bodies.Promotion, example=example, act=change
+        )
 
     def _admin_call(
         self,
@@ -167,6 +180,7 @@ class Posts:
         summary: str,
         body: type[bodies.Request],
         answer: Any,
+        *,
         example: Any,
         act: Callable[[Any], dict[str, Any]],
         status: int = 200,

@@ -18,12 +18,14 @@ from models_store.errors import InvalidInput, UnknownModel, UnknownVersion
 from models_store.spec import Spec
 from prediction.errors import UnknownPrediction
 from prediction.http import bodies, calls
-from prediction.http.bodies import iso
-from prediction.journal import feedback, runs
-from prediction.journal.predictions import WORKER_SILENCE_US, Journal, Prediction, Promotion, is_id, now_us
-from prediction.journal.runs import Run
+from prediction.journal import feedback, ledger, predictions, runs, workers
+from prediction.journal.database import Journal
+from prediction.journal.ledger import Entry
+from prediction.journal.predictions import Prediction, is_id
+from prediction.journal.runs import Retraining
 from prediction.journal.threads import reading
 from prediction.monitoring import health
+from prediction.times import iso
 
 LIMIT, MAX_LIMIT = 50, 1_000
 """How long a list is, and may be asked to be: a whole answer is in memory at once."""
@@ -162,7 +164,7 @@ class Resources:
     def prediction(self, request: Request) -> Any:
         """`GET /{model}/predictions/{prediction_id}`."""
         name, prediction_id = self._known(request), request.path_params["prediction_id"]
-        found = self.journal.prediction(prediction_id)
+        found = predictions.find(self.journal, prediction_id)
         if found.model != name:
             raise UnknownPrediction(f"no prediction of {name} has the id {prediction_id}")
         trained: dict[str, Any]
@@ -170,7 +172,10 @@ class Resources:
             version = store.get(self.home, name, found.version)
             trained = {"metrics": version.metrics, "data_digest": version.data_digest}
         except UnknownVersion:  # it was pruned, or is on another host
-            trained = {"metrics": None, "data_digest": self.journal.data_digest(name, found.version)}
+            trained = {
+                "metrics": None,
+                "data_digest": ledger.data_digest(self.journal, name, found.version),
+            }
         return {**_answered(found), **trained, "feedback": self._feedback(prediction_id)}
 
     def _feedback(self, prediction_id: str) -> dict[str, Any] | None:
@@ -190,23 +195,23 @@ class Resources:
         return name
 
     def _describe(self, name: str, limit: int, before: int | None) -> dict[str, Any]:
-        champion = self.journal.champions().get(name)
-        ledger = self.journal.promotions(name, limit, before)
-        workers = self.journal.workers(name, now_us() - WORKER_SILENCE_US)
+        champion = ledger.champion(self.journal, name)
+        entries = ledger.entries(self.journal, name, limit, before)
+        reports = workers.alive(self.journal, name)
         version = champion.to_version if champion else None
         return {
             "name": name,
             "title": self.specs[name].title,
             "champion": version,
             "versions": [_version(item) for item in store.versions(self.home, name)[:limit]],
-            "ledger": [describe_promotion(item) for item in ledger],
-            "next": ledger[-1].position if ledger and ledger[-1].position > 1 else None,
+            "ledger": [describe_promotion(entry) for entry in entries],
+            "next": entries[-1].position if entries and entries[-1].position > 1 else None,
             "workers": [
-                {"host": row["host"], "worker": row["worker"], "version": row["version"] or None}
-                | {"since": iso(row["since_us"])}
-                for row in workers
+                {"host": report.host, "worker": report.worker, "version": report.version or None}
+                | {"since": iso(report.since_us)}
+                for report in reports
             ],
-            "agree": bool(workers) and all(row["version"] == version for row in workers),
+            "agree": workers.agree(reports, version),
         }
 
 
@@ -234,7 +239,7 @@ def _verdict(version: store.Version) -> dict[str, Any] | None:
     return {**verdict, "rules": rules}
 
 
-def describe_run(run: Run) -> dict[str, Any]:
+def describe_run(run: Retraining) -> dict[str, Any]:
     """Show a retraining."""
     return {
         "run_id": run.run_id,
@@ -250,15 +255,15 @@ def describe_run(run: Run) -> dict[str, Any]:
     }
 
 
-def describe_promotion(promotion: Promotion) -> dict[str, Any]:
+def describe_promotion(entry: Entry) -> dict[str, Any]:
     """Show an entry of the ledger."""
     return {
-        "model": promotion.model,
-        "from": promotion.from_version,
-        "to": promotion.to_version,
-        "reason": promotion.reason,
-        "by": promotion.by,
-        "at": iso(promotion.at_us),
+        "model": entry.model,
+        "from": entry.from_version,
+        "to": entry.to_version,
+        "reason": entry.reason,
+        "by": entry.by,
+        "at": iso(entry.at_us),
     }
 
 

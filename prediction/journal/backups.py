@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from models_store.errors import InvalidInput
-from prediction.journal.database import Database
+from prediction.journal.database import Journal
 
 LOG_SUFFIXES = ("-wal", "-shm")
 """Of the files that SQLite keeps beside an open one."""
 
 
-def backup(database: Database, target: Path) -> None:
+def backup(database: Journal, target: Path) -> None:
     """Copy a SQLite journal into a file, whole or not at all, while it is written to.
 
     Raises
@@ -39,7 +39,7 @@ def backup(database: Database, target: Path) -> None:
             raise InvalidInput(f"{target} can't be written: {error}") from error
 
 
-def restore(database: Database, source: Path) -> None:
+def restore(database: Journal, source: Path) -> None:
     """Put a backup in the place of a SQLite journal that nobody uses, migrated to this release.
 
     Raises
@@ -62,7 +62,7 @@ def restore(database: Database, source: Path) -> None:
             _check_backup(draft, source)
         except (OSError, sqlite3.Error) as error:
             raise InvalidInput(f"{source} is no backup of a journal: {error}") from error
-        incoming = Database(f"sqlite:///{draft}")
+        incoming = Journal(f"sqlite:///{draft}")
         try:
             incoming.migrate()
         finally:
@@ -87,7 +87,7 @@ def _demand_unused(file: Path) -> None:
         raise InvalidInput(f"{file} is open in another process: end that, and restore then")
 
 
-def _check(database: Database, path: Path, tool: str) -> None:
+def _check(database: Journal, path: Path, tool: str) -> None:
     if not database.is_sqlite:
         raise InvalidInput(f"the journal is on PostgreSQL: use {tool}")
     if path.resolve() == database.file.resolve():

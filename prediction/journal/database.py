@@ -1,6 +1,6 @@
-"""How the journal's database is spoken to: connections, transactions, locks, migrations, errors.
+"""The journal's database: connections, transactions, locks, migrations, errors.
 
-SQLite and PostgreSQL differ here and nowhere else. What is stored is `prediction.journal.predictions`'s.
+SQLite and PostgreSQL differ here and nowhere else. The other modules of this folder query it.
 """
 
 from __future__ import annotations
@@ -70,8 +70,15 @@ def until(given_up_at: float) -> Iterator[None]:
         _given_up_at.reset(token)
 
 
-class Database:
+class Journal:
     """A pool of connections to SQLite or PostgreSQL. Calls block: on an event loop use a thread.
+
+    Every call raises `JournalUnavailable` when the database does not answer.
+
+    Parameters
+    ----------
+    durable_predictions
+        Whether predictions too must survive the loss of power, as everything else does.
 
     Raises
     ------
@@ -79,9 +86,10 @@ class Database:
         When the URL names no database that is supported.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, durable_predictions: bool = False) -> None:
         parsed = _parse(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        self._durable_predictions = durable_predictions
         self._writing = threading.Lock()
         make = _sqlite if self.is_sqlite else _postgresql
         self._engine = make(parsed, pool_timeout=1, max_overflow=15)
@@ -170,7 +178,7 @@ class Database:
         if not self.is_sqlite:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ORDER_LOCK)))
 
-    def connect_writer(self, durable: bool) -> Any:
+    def connect_inserter(self) -> Any:
         """Open a DBAPI connection of one's own; on SQLite it never waits for a lock.
 
         SQLAlchemy is not in its way, because a transaction of one row is over before SQLAlchemy's
@@ -181,7 +189,7 @@ class Database:
             if self.is_sqlite:
                 raw: Any = connection.driver_connection
                 raw.execute("PRAGMA busy_timeout = 0")
-                raw.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                raw.execute(f"PRAGMA synchronous = {'FULL' if self._durable_predictions else 'NORMAL'}")
         return connection
 
     @contextmanager

@@ -15,10 +15,12 @@ import sqlalchemy as sa
 from models_store.errors import Error
 from prediction.errors import ConflictingLabel, JournalUnavailable, UnknownPrediction
 from prediction.journal import rollups
-from prediction.journal.database import LOCK_PATIENCE_MS
-from prediction.journal.predictions import Journal, Prediction, as_prediction, is_id, now_us
+from prediction.journal.database import LOCK_PATIENCE_MS, Journal
+from prediction.journal.predictions import Prediction, as_prediction, is_id
+from prediction.journal.predictions import find as find_prediction
 from prediction.journal.rollups import Count
 from prediction.journal.tables import corrections, feedback, predictions
+from prediction.times import now_us
 
 CHUNK_LABELS = 500
 """Labels of one transaction: about 0.1 s in which no prediction is recorded."""
@@ -111,7 +113,7 @@ def give(journal: Journal, model: str, labels: Sequence[Label]) -> list[str | Er
 
 def _give(journal: Journal, model: str, labels: Sequence[Label]) -> list[str | Error]:
     answers: list[str | Error] = []
-    with journal.database.write(durable=True, patience_ms=LOCK_PATIENCE_MS) as connection:
+    with journal.write(durable=True, patience_ms=LOCK_PATIENCE_MS) as connection:
         known = _lock_predictions(connection, model, labels)
         current = _current(connection, known)
         changes = _Changes(now_us(), {}, {}, [], [])  # now, not before: others may have been waited for
@@ -122,7 +124,7 @@ def _give(journal: Journal, model: str, labels: Sequence[Label]) -> list[str | E
             if answer in ("recorded", "corrected"):
                 current[item.prediction_id] = changes.add(item, known[item.prediction_id], had)
         if changes:
-            journal.database.order(connection)
+            journal.order(connection)
             changes.write(connection)
             rollups.add(journal, connection, changes.counts)
     return answers
@@ -179,7 +181,7 @@ class _Changes:
 
 def find(journal: Journal, prediction_id: str) -> Outcome | None:
     """Return the feedback of a prediction, if it has any."""
-    with journal.database.read() as connection:
+    with journal.read() as connection:
         query = sa.select(feedback).where(feedback.c.prediction_id == prediction_id)
         row = connection.execute(query).one_or_none()
         if row is None:
@@ -209,7 +211,7 @@ def outcomes(
         .order_by(feedback.c.seq)
     )
     last_seq = 0
-    with journal.database.snapshot() as connection:
+    with journal.snapshot() as connection:
         while rows := list(connection.execute(joined.where(feedback.c.seq > last_seq).limit(chunk_rows))):
             last_seq = rows[-1][0]
             yield [LabelledPrediction(as_prediction(row), row[1], row[2]) for row in rows]
@@ -223,7 +225,7 @@ def waiting_since_us(journal: Journal, model: str) -> int | None:
         predictions.c.model == model,
         predictions.c.at_us > sa.func.coalesce(newest.scalar_subquery(), 0),
     )
-    with journal.database.read() as connection:
+    with journal.read() as connection:
         found = connection.scalar(query.order_by(predictions.c.at_us).limit(1))
     return None if found is None else int(found)
 
@@ -250,12 +252,12 @@ def latest(
         .order_by(predictions.c.at_us.desc(), predictions.c.prediction_id.desc())
     )
     if before is not None:
-        last = journal.prediction(before)
+        last = find_prediction(journal, before)
         query = query.where(
             sa.tuple_(predictions.c.at_us, predictions.c.prediction_id)
             < sa.tuple_(sa.literal(last.at_us), sa.literal(last.prediction_id))
         )
-    with journal.database.read() as connection:
+    with journal.read() as connection:
         return [(as_prediction(row), row[0]) for row in connection.execute(query.limit(limit))]
 
 

@@ -20,8 +20,8 @@ from threading import Condition, Lock, Thread
 from prediction import errors, metrics
 from prediction.errors import JournalBusy, JournalUnavailable
 from prediction.journal import rollups
-from prediction.journal.database import NO_ANSWER
-from prediction.journal.predictions import Journal, Prediction, Writer
+from prediction.journal.database import NO_ANSWER, Journal
+from prediction.journal.predictions import Inserter, Prediction
 
 CHUNK_ROWS = 250
 """Rows of one commit: about 5 ms in which the loop does nothing else, or nobody else's rows are written."""
@@ -41,7 +41,7 @@ class Recorder(ABC):
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._writer: Writer | None = None
+        self._writer: Inserter | None = None
         self._deletions = _Deletions(journal)
 
     async def record(self, predictions: Sequence[Prediction]) -> None:
@@ -70,9 +70,9 @@ class Recorder(ABC):
     def _commit(self, chunk: Sequence[Prediction]) -> Awaitable[None]:
         """Commit a chunk: all of it or nothing."""
 
-    def _open(self) -> Writer:
+    def _open(self) -> Inserter:
         if self._writer is None:
-            self._writer = self._journal.writer()
+            self._writer = Inserter(self._journal)
         return self._writer
 
     def _disconnect(self) -> None:
@@ -83,7 +83,7 @@ class Recorder(ABC):
 
 def make(journal: Journal) -> Recorder:
     """Make the recorder that suits the journal's database."""
-    return LoopRecorder(journal) if journal.database.is_sqlite else ThreadRecorder(journal)
+    return LoopRecorder(journal) if journal.is_sqlite else ThreadRecorder(journal)
 
 
 LoopEntry = tuple[Sequence[Prediction], "asyncio.Future[None]", float]
@@ -328,7 +328,7 @@ def _tell(done: Future[None], error: Exception | None = None) -> bool:
     return True
 
 
-def _insert(writer: Writer, rows: Sequence[Prediction], again: bool = False) -> None:
+def _insert(writer: Inserter, rows: Sequence[Prediction], again: bool = False) -> None:
     if rows:
         started = time.perf_counter()
         writer.insert(rows, again)

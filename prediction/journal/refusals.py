@@ -7,8 +7,9 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from prediction import metrics
-from prediction.journal.predictions import Journal, now_us
+from prediction.journal.database import Journal
 from prediction.journal.tables import refusals
+from prediction.times import now_us
 
 HOUR_US = 3_600_000_000
 
@@ -43,8 +44,8 @@ class Reporter:
             if value > 0
         ]
         if rows:
-            with self._journal.database.write() as connection:
-                self._journal.database.add(connection, refusals, rows)
+            with self._journal.write() as connection:
+                self._journal.add(connection, refusals, rows)
         self._told = counted
 
 
@@ -58,7 +59,7 @@ def find(journal: Journal, model: str, since_us: int) -> list[Refused]:
     total = sa.func.sum(refusals.c.requests)
     keys = (refusals.c.model, refusals.c.reason, refusals.c.feature)
     query = sa.select(*keys, total).where(refusals.c.model == model, refusals.c.hour_us >= begin(since_us))
-    with journal.database.read() as connection:
+    with journal.read() as connection:
         rows = connection.execute(query.group_by(*keys).order_by(total.desc(), *keys))
         return [Refused(name, reason, feature, int(n)) for name, reason, feature, n in rows]
 

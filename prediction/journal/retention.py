@@ -8,8 +8,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from prediction.journal.predictions import Journal, now_us
+from prediction.journal.database import Journal
 from prediction.journal.tables import corrections, feedback, predictions, refusals, rollups
+from prediction.times import now_us
 
 DAY_US = 86_400_000_000
 OUTCOME_FACTOR = 10
@@ -54,7 +55,7 @@ def prune(journal: Journal, days: int) -> Iterator[int]:
     for model in _models(journal):
         yield from _prune_model(journal, model, now_us() - days * DAY_US, days)
     too_old_us = now_us() - days * OUTCOME_FACTOR * DAY_US
-    with journal.database.write() as connection:
+    with journal.write() as connection:
         for table in (rollups, refusals):
             connection.execute(table.delete().where(table.c.hour_us < too_old_us))
 
@@ -64,7 +65,7 @@ def _models(journal: Journal) -> Iterator[str]:
     last: str | None = ""
     while True:
         following = sa.select(sa.func.min(predictions.c.model)).where(predictions.c.model > last)
-        with journal.database.read() as connection:
+        with journal.read() as connection:
             last = connection.scalar(following)
         if last is None:
             return
@@ -82,14 +83,14 @@ def _prune_model(journal: Journal, model: str, before_us: int, days: int) -> Ite
         .limit(CHUNK_ROWS)
     )
     last_us, last_seq = -1, -1
-    with journal.database.read() as connection:
+    with journal.read() as connection:
         # It stays, however old: SQLite would give its number again, and counts go by numbers.
         newest = connection.scalar(sa.select(sa.func.max(predictions.c.seq)))
     while True:
         after = sa.tuple_(predictions.c.at_us, predictions.c.seq) > sa.tuple_(
             sa.literal(last_us), sa.literal(last_seq)
         )
-        with journal.database.read() as connection:
+        with journal.read() as connection:
             rows = list(connection.execute(old.where(after)))
         if not rows:
             return
@@ -107,7 +108,7 @@ def _delete(journal: Journal, doomed: Sequence[sa.Row[Any]], outcomes_before_us:
         return 0
     ids = [row.prediction_id for row in doomed]
     locked = sa.select(predictions.c.prediction_id).where(predictions.c.prediction_id.in_(ids))
-    with journal.database.write() as connection:
+    with journal.write() as connection:
         # in the order in which feedback locks them, so that neither waits for the other for ever
         connection.execute(locked.order_by(predictions.c.prediction_id).with_for_update())
         labelled = sa.select(feedback.c.prediction_id).where(feedback.c.prediction_id.in_(ids))

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from prediction.journal.predictions import Journal, now_us
+from prediction.journal.database import Journal
 from prediction.journal.tables import predictions, rollup_minutes, rollup_state, rollups
+from prediction.times import now_us
 
 MINUTE_US = 60_000_000
 HOUR_US = 60 * MINUTE_US
@@ -62,7 +63,7 @@ def add(journal: Journal, connection: sa.Connection, changes: Iterable[Count]) -
     for table, size_us, since_us in ((rollups, HOUR_US, 0), (rollup_minutes, MINUTE_US, recent_us)):
         sums = _sum((change for change in changes if change.at_us >= since_us), size_us)
         rows = [dict(zip(table.c.keys(), count, strict=True)) for count in sums]
-        journal.database.add(connection, table, rows)
+        journal.add(connection, table, rows)
 
 
 def counts(journal: Journal, model: str, since_us: int, until_us: int, bucket_us: int) -> list[Count]:
@@ -76,7 +77,7 @@ def counts(journal: Journal, model: str, since_us: int, until_us: int, bucket_us
     table = rollup_minutes if bucket_us % HOUR_US else rollups
     at = table.c[1]
     counted = sa.select(table).where(table.c.model == model, at >= since_us, at < until_us)
-    with journal.database.snapshot() as connection:
+    with journal.snapshot() as connection:
         found = [Count(*row) for row in connection.execute(counted)]
         missing = _aggregate(connection, predictions.c.seq > _known_seq(connection))
     found += (item for item in missing if item.model == model and since_us <= item.at_us < until_us)
@@ -97,10 +98,10 @@ def roll_up(journal: Journal) -> None:
 def take_back(journal: Journal, prediction_ids: Collection[str | None]) -> None:
     """Delete predictions whose clients got no answer, and count them no longer."""
     unwanted = predictions.c.prediction_id.in_(prediction_ids)
-    with journal.database.write() as connection:
+    with journal.write() as connection:
         # Whoever counts right now may have read what is deleted here: that turn is over.
         connection.execute(rollup_state.update().values(turn_us=0))
-        journal.database.order(connection)
+        journal.order(connection)
         known_seq = _known_seq(connection)
         counted = _aggregate(connection, unwanted & (predictions.c.seq <= known_seq))
         connection.execute(predictions.delete().where(unwanted))
@@ -115,17 +116,17 @@ def _take_turn(journal: Journal) -> int | None:
     now = now_us()
     mine = rollup_state.update().where(rollup_state.c.turn_us < now - TURN_US)
     old = rollup_minutes.delete().where(rollup_minutes.c.minute_us < now - MINUTES_KEPT_US - MINUTE_US)
-    with journal.database.write() as connection:
+    with journal.write() as connection:
         if not connection.execute(mine.values(turn_us=now)).rowcount:
             return None
-        journal.database.order(connection)
+        journal.order(connection)
         connection.execute(old)
         return now
 
 
 def _give_turn(journal: Journal) -> None:
     """Let whoever comes next go on at once."""
-    with journal.database.write() as connection:
+    with journal.write() as connection:
         connection.execute(rollup_state.update().values(turn_us=0))
 
 
@@ -135,9 +136,9 @@ def _last_seq(journal: Journal) -> int | None:
     PostgreSQL numbers a row when it is inserted, and shows it when it is committed. Whoever has a
     smaller number and has not committed yet holds a lock now. SQLite has one writer at a time.
     """
-    with journal.database.read() as connection:
+    with journal.read() as connection:
         last_seq = connection.scalar(sa.select(sa.func.max(predictions.c.seq))) or 0
-        if journal.database.is_sqlite:
+        if journal.is_sqlite:
             return last_seq
         inserting = set(connection.scalars(INSERTING))
         until = time.monotonic() + TURN_SECONDS
@@ -154,17 +155,17 @@ def _step(journal: Journal, turn_us: int, last_seq: int) -> bool:
     has come further meanwhile. Where `last_seq` is less than what is known, somebody has deleted the
     newest predictions, and SQLite will give their numbers again.
     """
-    with journal.database.read() as connection:
+    with journal.read() as connection:
         known_seq = _known_seq(connection)
         until_seq = min(last_seq, known_seq + STEP_ROWS)
         new = _aggregate(connection, predictions.c.seq.between(known_seq + 1, until_seq))
     unchanged = rollup_state.update().where(
         rollup_state.c.prediction_seq == known_seq, rollup_state.c.turn_us == turn_us
     )
-    with journal.database.write() as connection:
+    with journal.write() as connection:
         if not connection.execute(unchanged.values(prediction_seq=until_seq)).rowcount:
             return False
-        journal.database.order(connection)
+        journal.order(connection)
         add(journal, connection, new)
     return until_seq < last_seq
 

@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 import uuid_utils
 from sqlalchemy.exc import IntegrityError
 
 from prediction.errors import RunEnded, UnknownRun
-from prediction.journal.predictions import Journal, append, is_id, now_us
+from prediction.journal import ledger
+from prediction.journal.database import Journal
+from prediction.journal.ledger import NewChampion
+from prediction.journal.predictions import is_id
 from prediction.journal.tables import runs
+from prediction.times import SECOND_US, now_us
 
-SILENCE_US = 12_000_000
+SILENCE_US = 12 * SECOND_US
 """A run that has not beaten for this long has lost its process."""
 
-QUEUED_US = 25_000_000
+QUEUED_US = 25 * SECOND_US
 """What a new process may take, on a busy machine, until it beats for the first time."""
 
 ACTIVE = ("queued", "running")
@@ -26,7 +30,7 @@ STATUSES = (*ACTIVE, "promoted", "rejected", "failed", "cancelled", "interrupted
 
 
 @dataclass(frozen=True)
-class Run:
+class Retraining:
     """One retraining, from request to verdict; fields as in the table, JSON read."""
 
     run_id: str
@@ -49,7 +53,29 @@ class Run:
         return self.status in ACTIVE
 
 
-def request(journal: Journal, model: str, force: bool) -> tuple[Run, bool]:
+class Ending(NamedTuple):
+    """How a run ends: its status, and the candidate, rows and verdict where it came so far."""
+
+    status: str
+    step: str
+    candidate: str | None = None
+    rows: dict[str, int] | None = None
+    verdict: dict[str, Any] | None = None
+
+    def as_row(self) -> dict[str, Any]:
+        """Return the columns of the table, with the time of the end: now."""
+        row = {
+            "status": self.status,
+            "step": self.step[:255],
+            "finished_us": now_us(),
+            "candidate": self.candidate,
+            "rows": json.dumps(self.rows) if self.rows else None,
+            "verdict": json.dumps(self.verdict) if self.verdict else None,
+        }
+        return row | ({"progress": 1.0} if self.status in ("promoted", "rejected") else {})
+
+
+def request(journal: Journal, model: str, force: bool) -> tuple[Retraining, bool]:
     """Queue a run of a model, unless one is active; return it and whether it is new."""
     while True:
         interrupt_silent(journal)
@@ -66,7 +92,7 @@ def request(journal: Journal, model: str, force: bool) -> tuple[Run, bool]:
             "beat_us": now,
         }
         try:
-            with journal.database.write(durable=True) as connection:
+            with journal.write(durable=True) as connection:
                 connection.execute(runs.insert(), [row])
             return get(journal, model, run_id), True
         except IntegrityError:  # one is active; if it ends before we look, we try again
@@ -75,7 +101,7 @@ def request(journal: Journal, model: str, force: bool) -> tuple[Run, bool]:
                 return active, False
 
 
-def get(journal: Journal, model: str, run_id: str) -> Run:
+def get(journal: Journal, model: str, run_id: str) -> Retraining:
     """Return one run.
 
     Raises
@@ -86,19 +112,19 @@ def get(journal: Journal, model: str, run_id: str) -> Run:
     row = None
     if is_id(run_id):
         query = sa.select(runs).where(runs.c.run_id == run_id, runs.c.model == model)
-        with journal.database.read() as connection:
+        with journal.read() as connection:
             row = connection.execute(query).one_or_none()
     if row is None:
         raise UnknownRun(f"no run of {model} has that id")
     return _as_run(row)
 
 
-def latest(journal: Journal, model: str, limit: int, before: str | None = None) -> list[Run]:
+def latest(journal: Journal, model: str, limit: int, before: str | None = None) -> list[Retraining]:
     """Return a model's runs, newest first, from before a run's id."""
     query = sa.select(runs).where(runs.c.model == model)
     if before is not None:
         query = query.where(runs.c.run_id < before)
-    with journal.database.read() as connection:
+    with journal.read() as connection:
         rows = connection.execute(query.order_by(runs.c.run_id.desc()).limit(limit))
         return [_as_run(row) for row in rows]
 
@@ -106,12 +132,12 @@ def latest(journal: Journal, model: str, limit: int, before: str | None = None) 
 def count(journal: Journal, model: str) -> Counter[str]:
     """Count a model's runs by status."""
     query = sa.select(runs.c.status, sa.func.count()).where(runs.c.model == model)
-    with journal.database.read() as connection:
+    with journal.read() as connection:
         rows = connection.execute(query.group_by(runs.c.status))
         return Counter({status: int(number) for status, number in rows})
 
 
-def cancel(journal: Journal, model: str, run_id: str) -> Run:
+def cancel(journal: Journal, model: str, run_id: str) -> Retraining:
     """Mark a run to be cancelled; its own process obeys, wherever it is.
 
     Raises
@@ -123,7 +149,7 @@ def cancel(journal: Journal, model: str, run_id: str) -> Run:
     mine = runs.update().where(runs.c.run_id == run_id)
     queued, running = mine.where(runs.c.status == "queued"), mine.where(runs.c.status == "running")
     ended = {"status": "cancelled", "step": "cancelled on request", "finished_us": now_us()}
-    with journal.database.write(durable=True) as connection:
+    with journal.write(durable=True) as connection:
         marked = connection.execute(queued.values(cancel=True, **ended)).rowcount
         marked += connection.execute(running.values(cancel=True)).rowcount
     if not marked:
@@ -135,35 +161,17 @@ def beat(journal: Journal, run_id: str, step: str, progress: float) -> bool:
     """Report that a run is alive and where it is; return whether it shall go on."""
     alive = runs.update().where(runs.c.run_id == run_id, runs.c.status.in_(ACTIVE))
     values = {"status": "running", "step": step, "progress": progress, "beat_us": now_us()}
-    with journal.database.write() as connection:
+    with journal.write() as connection:
         if not connection.execute(alive.values(**values)).rowcount:
             return False
         return not connection.scalar(sa.select(runs.c.cancel).where(runs.c.run_id == run_id))
 
 
-def finish(
-    journal: Journal,
-    run_id: str,
-    status: str,
-    step: str,
-    candidate: str | None = None,
-    rows: dict[str, int] | None = None,
-    verdict: dict[str, Any] | None = None,
-) -> bool:
+def finish(journal: Journal, run_id: str, ending: Ending) -> bool:
     """End a run; return False where it had been ended by somebody else."""
-    values = {
-        "status": status,
-        "step": step[:255],
-        "finished_us": now_us(),
-        "candidate": candidate,
-        "rows": json.dumps(rows) if rows else None,
-        "verdict": json.dumps(verdict) if verdict else None,
-    }
-    if status in ("promoted", "rejected"):
-        values["progress"] = 1.0
     mine = runs.update().where(runs.c.run_id == run_id, runs.c.status.in_(ACTIVE))
-    with journal.database.write(durable=True) as connection:
-        return bool(connection.execute(mine.values(**values)).rowcount)
+    with journal.write(durable=True) as connection:
+        return bool(connection.execute(mine.values(**ending.as_row())).rowcount)
 
 
 class _Overtaken(Exception):
@@ -171,14 +179,7 @@ class _Overtaken(Exception):
 
 
 def promote(
-    journal: Journal,
-    run: Run,
-    judged_against: int,
-    version: str,
-    digest: str,
-    rows: dict[str, int],
-    verdict: dict[str, Any],
-    data_digest: str | None = None,
+    journal: Journal, run: Retraining, new: NewChampion, judged_against: int, ending: Ending
 ) -> Literal["promoted", "cancelled", "overtaken"]:
     """End a run and make its candidate the champion, both or neither.
 
@@ -193,27 +194,15 @@ def promote(
         `cancelled`, and nothing done, where the run was cancelled or ended meanwhile; `overtaken`, and
         nothing done, where another champion was made: nobody has compared the candidate with that one.
     """
-    values = {
-        "status": "promoted",
-        "step": "done",
-        "progress": 1.0,
-        "finished_us": now_us(),
-        "candidate": version,
-        "rows": json.dumps(rows),
-        "verdict": json.dumps(verdict),
-    }
     mine = runs.update().where(
         runs.c.run_id == run.run_id, runs.c.status.in_(ACTIVE), runs.c.cancel == sa.false()
     )
     while True:
         try:
-            with journal.database.write(durable=True) as connection:
-                if not connection.execute(mine.values(**values)).rowcount:
+            with journal.write(durable=True) as connection:
+                if not connection.execute(mine.values(**ending.as_row())).rowcount:
                     return "cancelled"
-                entry = append(
-                    connection, run.model, version, digest, "retrain", verdict["sentence"], data_digest
-                )
-                if entry.position != judged_against + 1:
+                if ledger.append(connection, new).position != judged_against + 1:
                     raise _Overtaken
                 return "promoted"
         except _Overtaken:
@@ -226,24 +215,24 @@ def interrupt_silent(journal: Journal) -> None:
     """Mark as interrupted every run whose process has died."""
     queued = (runs.c.status == "queued") & (runs.c.beat_us < now_us() - QUEUED_US)
     silent = queued | (runs.c.status == "running") & (runs.c.beat_us < now_us() - SILENCE_US)
-    with journal.database.read() as connection:
+    with journal.read() as connection:
         if not connection.scalar(sa.select(sa.func.count()).where(silent)):
             return
     step = sa.func.substr(runs.c.step, 1, 200) + ": its process died"
     values = {"status": "interrupted", "finished_us": now_us(), "step": step}
-    with journal.database.write(durable=True) as connection:
+    with journal.write(durable=True) as connection:
         connection.execute(runs.update().where(silent).values(**values))
 
 
-def _active(journal: Journal, model: str) -> Run | None:
+def _active(journal: Journal, model: str) -> Retraining | None:
     query = sa.select(runs).where(runs.c.model == model, runs.c.status.in_(ACTIVE))
-    with journal.database.read() as connection:
+    with journal.read() as connection:
         row = connection.execute(query).one_or_none()
     return _as_run(row) if row else None
 
 
-def _as_run(row: Any) -> Run:
+def _as_run(row: Any) -> Retraining:
     values = dict(row._mapping)
     for name in ("rows", "verdict"):
         values[name] = json.loads(values[name]) if values[name] else None
-    return Run(**values)
+    return Retraining(**values)

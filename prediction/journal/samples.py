@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from pydantic_core import from_json
 
-from prediction.journal.predictions import Journal
+from prediction.journal.database import Journal
 from prediction.journal.tables import predictions
 
 SAMPLE_ROWS = 5_000
@@ -34,7 +34,7 @@ class Sampled(NamedTuple):
 
 
 def draw(
-    journal: Journal, model: str, since_us: int, until_us: int, rows: int, limit: int = SAMPLE_ROWS
+    journal: Journal, model: str, since_us: int, until_us: int, *, rows: int, limit: int = SAMPLE_ROWS
 ) -> list[Sampled]:
     """Draw at most `limit` predictions of a model evenly from a window; all where there are no more.
 
@@ -48,7 +48,7 @@ def draw(
     columns += [predictions.c[name] for name in ("probabilities", "features", "warnings")]
     query = sa.select(*columns).where(*mine)
     found: list[Sampled] = []
-    with journal.database.read() as connection:
+    with journal.read() as connection:
         if rows <= 2 * limit:
             return _at_most(limit, [_sampled(row) for row in connection.execute(query.limit(4 * limit))])
         # by seq alone: with the model as it is, a database without statistics may take its index

@@ -20,10 +20,11 @@ from prometheus_client.registry import Collector
 from models_store.spec import Spec
 from prediction import errors
 from prediction.errors import JournalUnavailable
-from prediction.journal import feedback, runs
-from prediction.journal.predictions import WORKER_SILENCE_US, Journal, now_us
+from prediction.journal import feedback, ledger, runs, workers
+from prediction.journal.database import Journal
 from prediction.journal.threads import Threads
 from prediction.monitoring import health
+from prediction.times import now_us
 
 CACHE_SECONDS = 10.0
 PATIENCE_SECONDS = 5.0
@@ -118,14 +119,14 @@ class Gauges(Collector):
 
     def _read(self, spec: Spec) -> Iterator[tuple[str, Iterable[str], float]]:
         name, now = spec.name, now_us()
-        champion = self.journal.champions().get(name)
-        workers = self.journal.workers(name, now - WORKER_SILENCE_US)
+        champion = ledger.champion(self.journal, name)
+        reports = workers.alive(self.journal, name)
         if champion is not None:
             yield "prediction_champion_info", (name, champion.to_version), 1
             yield "prediction_champion_age_seconds", (name,), (now - champion.at_us) / 1e6
-            wrong = sum(row["version"] != champion.to_version for row in workers)
+            wrong = sum(report.version != champion.to_version for report in reports)
             yield "prediction_disagreeing_workers", (name,), wrong
-        for version, number in Counter(row["version"] for row in workers).items():
+        for version, number in Counter(report.version for report in reports).items():
             yield "prediction_serving_workers", (name, version or "none"), number
         waiting_us = feedback.waiting_since_us(self.journal, name)
         yield "prediction_unlabelled_age_seconds", (name,), (now - (waiting_us or now)) / 1e6

@@ -11,13 +11,14 @@ from typing import Any
 from models_store import store
 from models_store.errors import DamagedVersion, InvalidInput, UnknownVersion
 from models_store.spec import Columns, Spec
-from prediction import duration
+from prediction import times
 from prediction.figures import drift, scores
-from prediction.http.bodies import iso
-from prediction.journal import refusals, rollups, samples
-from prediction.journal.predictions import Journal, Promotion, now_us
+from prediction.journal import ledger, refusals, rollups, samples
+from prediction.journal.database import Journal
+from prediction.journal.ledger import Entry
 from prediction.journal.rollups import Count
 from prediction.journal.samples import Sampled
+from prediction.times import iso, now_us
 
 MINUTE_US = 60_000_000
 HOUR_US = 60 * MINUTE_US
@@ -55,7 +56,7 @@ def window(text: str = DEFAULT_WINDOW) -> Window:
         When it is none, or longer than 366 days.
     """
     try:
-        length_us = duration.parse(text)
+        length_us = times.parse_span(text)
     except InvalidInput as error:
         raise InvalidInput(f"window: {error}", [{"loc": ["window"], "msg": str(error)}]) from error
     if length_us > MAX_WINDOW_US:
@@ -80,7 +81,7 @@ def describe(spec: Spec, home: Path, journal: Journal, span: Window) -> dict[str
     for count in counted:
         versions[count.version] += count.rows
     versions = +versions  # without those whose predictions are gone, and only their labels were counted
-    promotions = journal.promotions(spec.name, limit=PROMOTIONS)
+    promotions = ledger.entries(journal, spec.name, limit=PROMOTIONS)
     sample, by_version = _draw(journal, spec.name, span, versions, promotions)
     return {
         "model": spec.name,
@@ -115,14 +116,14 @@ def describe(spec: Spec, home: Path, journal: Journal, span: Window) -> dict[str
 
 
 def _draw(
-    journal: Journal, model: str, span: Window, versions: Counter[str], promotions: Sequence[Promotion]
+    journal: Journal, model: str, span: Window, versions: Counter[str], promotions: Sequence[Entry]
 ) -> tuple[list[Sampled], dict[str, list[Sampled]]]:
     """Return a sample of the window, and one of each version.
 
     A version's is its part of the window's; where that is too small, it is drawn for the version alone,
     from the times at which it was the champion: others are rare there.
     """
-    sample = samples.draw(journal, model, span.since_us, span.until_us, versions.total())
+    sample = samples.draw(journal, model, span.since_us, span.until_us, rows=versions.total())
     by_version = {version: [row for row in sample if row.version == version] for version in versions}
     ends_us = [span.until_us, *(entry.at_us for entry in promotions)]
     for version, rows in versions.items():
@@ -132,7 +133,7 @@ def _draw(
         for entry, end_us in zip(promotions, ends_us, strict=False):  # from the newest on
             since_us = max(span.since_us, entry.at_us)
             if entry.to_version == version and since_us < end_us:
-                drawn = samples.draw(journal, model, since_us, end_us, rows, VERSION_ROWS)
+                drawn = samples.draw(journal, model, since_us, end_us, rows=rows, limit=VERSION_ROWS)
                 own += [row for row in drawn if row.version == version]
         by_version[version] = max(by_version[version], own, key=len)
     return sample, by_version

@@ -15,12 +15,12 @@ from models_store.errors import InvalidInput, UnknownModel
 from models_store.spec import Spec
 from prediction import metrics
 from prediction.http import entrance
-from prediction.http.bodies import iso
-from prediction.journal import feedback, runs
-from prediction.journal.predictions import WORKER_SILENCE_US, Journal, now_us
+from prediction.journal import feedback, ledger, runs, workers
+from prediction.journal.database import Journal
 from prediction.journal.threads import reading
 from prediction.monitoring import health
 from prediction.pages import pages, plots
+from prediction.times import iso
 
 WINDOWS = ("1h", "24h", "7d", "30d")
 RECENT_ROWS = 20
@@ -123,10 +123,10 @@ class Dashboard:
 def describe(spec: Spec, home: Path, journal: Journal, span: health.Window) -> dict[str, Any]:
     """Return what the page and the report say of one model."""
     found = health.describe(spec, home, journal, span)
-    champion = journal.champions().get(spec.name)
+    champion = ledger.champion(journal, spec.name)
     champions = [item for item in found["versions"] if item["version"] == found["champion"]]
     figures = (champions or found["versions"] or [None])[0]
-    workers = journal.workers(spec.name, now_us() - WORKER_SILENCE_US)
+    reports = workers.alive(journal, spec.name)
     for item in (figures["drift"] or []) if figures else []:
         item["figure"] = plots.distribution(item) if item["histogram"] else None
     return {
@@ -137,10 +137,10 @@ def describe(spec: Spec, home: Path, journal: Journal, span: health.Window) -> d
         "champion": champion,
         "champion_at": iso(champion.at_us) if champion else None,
         "versions": store.versions(home, spec.name),
-        "ledger": [(iso(entry.at_us), entry) for entry in journal.promotions(spec.name, LEDGER)],
+        "ledger": [(iso(entry.at_us), entry) for entry in ledger.entries(journal, spec.name, LEDGER)],
         "runs": [(iso(run.requested_us), run) for run in runs.latest(journal, spec.name, RUNS)],
-        "workers": workers,
-        "agree": all(champion and row["version"] == champion.to_version for row in workers),
+        "workers": reports,
+        "agree": workers.agree(reports, champion.to_version if champion else None),
         "now": iso(span.until_us),
     }
 

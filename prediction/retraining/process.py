@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from prediction.journal import runs
-from prediction.journal.predictions import Journal
-from prediction.journal.runs import Run
+from prediction.journal.database import Journal
+from prediction.journal.runs import Ending, Retraining
 from prediction.retraining.steps import in_silence
 
 PROJECT = Path(__file__).parents[2]
@@ -25,7 +25,7 @@ AUTOGROUP = Path("/proc/self/autogroup")
 """Linux shares out processors by session first: niceness counts within one, and this is that of its own."""
 
 
-def spawn(run: Run) -> None:
+def spawn(run: Retraining) -> None:
     """Start a run's process: its own session, so that it survives the worker that asked for it."""
     kept = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
     process = subprocess.Popen(  # noqa: S603 -- our own module, and ids that are ours
@@ -38,7 +38,7 @@ def spawn(run: Run) -> None:
     threading.Thread(target=process.wait, daemon=True).start()  # or it would stay a zombie
 
 
-def take_process(journal: Journal, run: Run, leave: Callable[[str], None] = in_silence) -> None:
+def take_process(journal: Journal, run: Retraining, leave: Callable[[str], None] = in_silence) -> None:
     """Make this process the run's: serving goes first, and told to stop it says so in the journal.
 
     Parameters
@@ -49,7 +49,7 @@ def take_process(journal: Journal, run: Run, leave: Callable[[str], None] = in_s
 
     def stop(number: int, _: object) -> None:
         try:
-            runs.finish(journal, run.run_id, "interrupted", "its process was told to stop")
+            runs.finish(journal, run.run_id, Ending("interrupted", "its process was told to stop"))
             leave("interrupted")
         finally:  # also if the journal fails: whoever finds no beat marks the run
             os._exit(128 + number)

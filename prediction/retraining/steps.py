@@ -24,11 +24,12 @@ from models_store.errors import Error, InvalidInput, UnknownVersion, none_traine
 from models_store.spec import Spec
 from prediction.errors import JournalUnavailable
 from prediction.figures import scores
-from prediction.journal import feedback, runs
-from prediction.journal.predictions import Journal, Promotion
-from prediction.journal.runs import Run
+from prediction.journal import feedback, ledger, runs, workers
+from prediction.journal.database import Journal
+from prediction.journal.ledger import Entry
+from prediction.journal.runs import Ending, Retraining
 from prediction.retraining import training
-from prediction.serving import predictor
+from prediction.serving import champions, predictor
 
 BEAT_SECONDS = 1.0
 
@@ -63,7 +64,7 @@ class Heart:
     """Beats for a run in a thread, and ends the process when the run shall not go on."""
 
     def __init__(
-        self, journal: Journal, run: Run, server_lock: Path | None, leave: Callable[[str], None]
+        self, journal: Journal, run: Retraining, server_lock: Path | None, leave: Callable[[str], None]
     ) -> None:
         self.step, self.progress = "start", 0.0
         self._leave = leave
@@ -98,7 +99,7 @@ class Heart:
             self._stopped.wait(BEAT_SECONDS)
 
     def _die(self, status: str, words: str) -> None:
-        if runs.finish(self._journal, self._run.run_id, status, words):
+        if runs.finish(self._journal, self._run.run_id, Ending(status, words)):
             self._leave(words)
             os._exit(1)
         # The main thread may have ended it in this moment; if not, somebody thought it was dead.
@@ -124,11 +125,11 @@ def in_silence(_words: str) -> None:
 
 def execute(
     plan: Plan,
-    run: Run,
+    run: Retraining,
     server_lock: Path | None = None,
     watch: Callable[[str], None] = in_silence,
     leave: Callable[[str], None] = in_silence,
-) -> Run:
+) -> Retraining:
     """Retrain, judge, and promote or reject; return the run as it ended.
 
     Parameters
@@ -150,21 +151,21 @@ def execute(
         try:
             _retrain(plan, run, report)
         except Error as error:
-            runs.finish(journal, run.run_id, "failed", str(error))
+            runs.finish(journal, run.run_id, Ending("failed", str(error)))
         except Exception as error:
             _log.exception("retraining %s failed", plan.spec.name)
-            runs.finish(journal, run.run_id, "failed", f"{type(error).__name__}: {error}")
+            runs.finish(journal, run.run_id, Ending("failed", f"{type(error).__name__}: {error}"))
     ended = runs.get(journal, plan.spec.name, run.run_id)
     if ended.status == "promoted":  # without the heart, which ends what goes on after its run
         prune_versions(plan.home, journal, plan.spec.name, plan.keep_versions)
     return ended
 
 
-def _retrain(plan: Plan, run: Run, report: training.Report) -> None:
+def _retrain(plan: Plan, run: Retraining, report: training.Report) -> None:
     spec, journal = plan.spec, plan.journal
     report("read the labels")
     store.recover(plan.home, [spec.name])
-    champion = journal.champions().get(spec.name)
+    champion = ledger.champion(journal, spec.name)
     if champion is None:
         raise none_trained(spec.name)
     version = store.get(plan.home, spec.name, champion.to_version)
@@ -188,48 +189,50 @@ def _retrain(plan: Plan, run: Run, report: training.Report) -> None:
         name = f"{spec.name}-rejected"
         rejected = training.save(candidate, plan.home, report, name, notes)
         store.prune(plan.home, name, REJECTED_KEPT, set)
-        runs.finish(journal, run.run_id, "rejected", "done", rejected.version, rows, verdict.as_dict())
+        ending = Ending("rejected", "done", rejected.version, rows, verdict.as_dict())
+        runs.finish(journal, run.run_id, ending)
         return
     saved = training.save(candidate, plan.home, report, notes=notes)
     report("promote")
-    _promote(plan, run, champion, saved, rows, verdict.as_dict())
+    _promote(plan, run, champion, saved, rows=rows, verdict=verdict.as_dict())
 
 
 def _promote(
     plan: Plan,
-    run: Run,
-    before: Promotion,
+    run: Retraining,
+    before: Entry,
     saved: store.Version,
+    *,
     rows: dict[str, int],
     verdict: dict[str, Any],
 ) -> None:
     """Make the candidate the champion, or delete it: what nobody promoted must not be the newest."""
     journal = plan.journal
     try:
-        outcome = runs.promote(
-            journal, run, before.position, saved.version, saved.digest, rows, verdict, saved.data_digest
-        )
+        new = champions.as_champion(saved, "retrain", verdict["sentence"])
+        ending = Ending("promoted", "done", saved.version, rows, verdict)
+        outcome = runs.promote(journal, run, new, before.position, ending)
     except JournalUnavailable as error:
-        if runs.finish(journal, run.run_id, "failed", str(error)):  # or it was promoted, and only
+        if runs.finish(journal, run.run_id, Ending("failed", str(error))):  # or it was promoted, and only
             store.delete(plan.home, run.model, saved.version)  # the journal's answer was lost
         raise
     if outcome == "promoted":
         return
     store.delete(plan.home, run.model, saved.version)
     if outcome == "cancelled":
-        runs.finish(journal, run.run_id, "cancelled", "cancelled on request")
+        runs.finish(journal, run.run_id, Ending("cancelled", "cancelled on request"))
     else:
         verdict |= {"promote": False, "sentence": OVERTAKEN}
-        runs.finish(journal, run.run_id, "rejected", "done", None, rows, verdict)
+        runs.finish(journal, run.run_id, Ending("rejected", "done", None, rows, verdict))
 
 
-def _reject_early(plan: Plan, run: Run, new: int) -> None:
+def _reject_early(plan: Plan, run: Retraining, new: int) -> None:
     sentence = (
         f"rejected: {new} new label{'s' * (new != 1)} since the champion was trained, and"
         f" {plan.min_outcomes} are wanted: give more feedback, or send force: true (--force in a shell)"
     )
     verdict = scores.Verdict(False, sentence, [])
-    runs.finish(plan.journal, run.run_id, "rejected", "done", verdict=verdict.as_dict())
+    runs.finish(plan.journal, run.run_id, Ending("rejected", "done", verdict=verdict.as_dict()))
 
 
 @dataclass
@@ -294,8 +297,8 @@ def prune_versions(home: Path, journal: Journal, name: str, keep: int) -> list[s
     """Delete old versions; never the champion, the one before, or one that a worker serves."""
 
     def protected() -> set[str]:
-        served = {row["version"] for row in journal.workers(name, seen_since_us=0)}
-        for promotion in journal.promotions(name, limit=1):
+        served = {report.version for report in workers.reported_since(journal, name, 0)}
+        for promotion in ledger.entries(journal, name, limit=1):
             served |= {promotion.to_version, promotion.from_version or ""}
         return served
 

@@ -1,4 +1,4 @@
-"""Changing the champion by hand: only to a version that is whole. The ledger's rows are the journal's."""
+"""Change the champion, only to a version that is whole. The ledger itself is `journal.ledger`'s."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from pathlib import Path
 
 from models_store import staging, store
 from models_store.errors import UnknownVersion
-from prediction.journal.predictions import Journal, Promotion
+from prediction.journal import ledger
+from prediction.journal.database import Journal
+from prediction.journal.ledger import Entry, NewChampion
 
 NAMED = 3
 """How many versions are named to somebody who has mistyped one."""
 
 
-def promote(journal: Journal, home: Path, model: str, version: str, by: str, reason: str) -> Promotion:
+def promote(journal: Journal, home: Path, model: str, version: str, *, by: str, reason: str) -> Entry:
     """Make a version of the store the champion.
 
     Raises
@@ -23,7 +25,12 @@ def promote(journal: Journal, home: Path, model: str, version: str, by: str, rea
     with staging.locked(home):  # or it might be pruned between the look and the promotion
         found = find(home, model, version)
         store.verify(found, found.digest)
-        return journal.promote(model, found.version, found.digest, by, reason, found.data_digest)
+        return ledger.promote(journal, as_champion(found, by, reason))
+
+
+def as_champion(version: store.Version, by: str, reason: str) -> NewChampion:
+    """Return the facts that the ledger keeps of the promotion of a version."""
+    return NewChampion(version.model, version.version, version.digest, by, reason, version.data_digest)
 
 
 def find(home: Path, model: str, version: str) -> store.Version:
@@ -42,14 +49,14 @@ def find(home: Path, model: str, version: str) -> store.Version:
         raise UnknownVersion(f"{error}: {known}") from error
 
 
-def _get_before(home: Path, model: str, before: Promotion) -> store.Version:
+def _get_before(home: Path, model: str, before: Entry) -> store.Version:
     try:
         return store.get(home, model, before.to_version)
     except UnknownVersion as error:
         raise UnknownVersion(f"{error}: promote another version instead") from error
 
 
-def rollback(journal: Journal, home: Path, model: str, by: str, reason: str) -> Promotion:
+def roll_back(journal: Journal, home: Path, model: str, *, by: str, reason: str) -> Entry:
     """Go back to the champion before.
 
     Raises
@@ -59,8 +66,8 @@ def rollback(journal: Journal, home: Path, model: str, by: str, reason: str) -> 
     """
     with staging.locked(home):
         while True:
-            before = journal.champion_before(model)
+            before = ledger.champion_before(journal, model)
             store.verify(_get_before(home, model, before), before.digest)
-            promotion = journal.rollback(model, before, by, reason)
-            if promotion is not None:
-                return promotion
+            entry = ledger.roll_back(journal, before, by, reason)
+            if entry is not None:
+                return entry

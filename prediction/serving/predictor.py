@@ -14,7 +14,8 @@ from models_store import compiled, store
 from models_store.errors import DamagedVersion, Detail
 from models_store.spec import Columns, Feature, Features, Spec
 from prediction import metrics
-from prediction.journal.predictions import Prediction, now_us
+from prediction.journal.predictions import Prediction
+from prediction.times import now_us
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -22,10 +22,13 @@ from models_store.errors import Error, UnknownModel
 from models_store.spec import Features, Spec
 from prediction import errors, metrics
 from prediction.errors import InvalidSettings, JournalUnavailable, NotReady
-from prediction.journal import recorder, threads
-from prediction.journal.predictions import Journal, Prediction, Promotion, now_us
-from prediction.serving import predictor
+from prediction.journal import ledger, recorder, threads, workers
+from prediction.journal.database import Journal
+from prediction.journal.ledger import Entry
+from prediction.journal.predictions import Prediction
+from prediction.serving import champions, predictor
 from prediction.serving.predictor import Predictor
+from prediction.times import now_us
 
 FOLLOW_SECONDS = 1.0
 REPORT_SECONDS = 5.0
@@ -79,9 +82,8 @@ def prepare(
     journal.migrate()
     for name in specs:
         newest = store.newest(home, name)
-        first = journal.promote_first(
-            name, newest.version, newest.digest, "server", "first start", newest.data_digest
-        )
+        new = champions.as_champion(newest, "server", "first start")
+        first = ledger.promote_first(journal, new)
         if first:
             _log.info("%s: champion is %s (first start)", name, newest.version)
     if promote_baked:
@@ -99,16 +101,9 @@ def _adopt(home: Path, baked: Sequence[Path]) -> None:
 
 def _promote_new(journal: Journal, version: store.Version) -> None:
     """Promote a version unless it was champion before: going back from it must last."""
-    known = {entry.to_version for entry in journal.promotions(version.model, limit=1_000_000)}
+    known = {entry.to_version for entry in ledger.entries(journal, version.model, limit=1_000_000)}
     if version.version not in known:
-        journal.promote(
-            version.model,
-            version.version,
-            version.digest,
-            by="server",
-            reason="came with the image",
-            data_digest=version.data_digest,
-        )
+        ledger.promote(journal, champions.as_champion(version, "server", "came with the image"))
         _log.info("%s: champion is %s (came with the image)", version.model, version.version)
 
 
@@ -160,7 +155,7 @@ class Runtime:
         for thread in self._threads:
             thread.join(timeout=5)
         try:
-            sign_off = partial(self._journal.report_worker, socket.gethostname(), os.getpid(), {})
+            sign_off = partial(workers.report, self._journal, socket.gethostname(), os.getpid(), {})
             threads.FEEDBACK.call(threads.FEEDBACK_SECONDS, sign_off)
         except Exception as error:  # whatever ails the journal, the server ends
             _log.warning("the worker could not sign off: %s", errors.cause(error))
@@ -202,7 +197,7 @@ class Runtime:
     def follow(self) -> None:
         """Serve the champions of the ledger; whatever can't be loaded leaves the old one serving."""
         swapped = False
-        for name, champion in self._journal.champions().items():
+        for name, champion in ledger.champions(self._journal).items():
             serving = self._serving.get(name)
             if name not in self.specs:
                 continue
@@ -220,9 +215,9 @@ class Runtime:
         serving = dict.fromkeys(self.specs, ("", self._started_us)) | {
             name: (item.predictor.version.version, item.since_us) for name, item in self._serving.items()
         }
-        self._journal.report_worker(socket.gethostname(), os.getpid(), serving)
+        workers.report(self._journal, socket.gethostname(), os.getpid(), serving)
 
-    def _swap(self, name: str, champion: Promotion) -> bool:
+    def _swap(self, name: str, champion: Entry) -> bool:
         loaded = self._load(name, champion)
         if loaded is None:
             self._unserved[name] = self._told[f"{name}:{champion.to_version}"]
@@ -236,7 +231,7 @@ class Runtime:
         _log.info("%s: serving %s", name, loaded.version.version)
         return True
 
-    def _load(self, name: str, promotion: Promotion) -> Predictor | None:
+    def _load(self, name: str, promotion: Entry) -> Predictor | None:
         tag = f"{name}:{promotion.to_version}"
         try:
             version = store.get(self._home, name, promotion.to_version)
@@ -258,9 +253,9 @@ class Runtime:
             return "and the champions before it are tried"
         return f"and {serving.predictor.version.version} goes on answering"
 
-    def _load_last_good(self, name: str, champion: Promotion) -> Predictor | None:
+    def _load_last_good(self, name: str, champion: Entry) -> Predictor | None:
         tried = {champion.to_version}
-        for promotion in self._journal.promotions(name, limit=100, before=champion.position):
+        for promotion in ledger.entries(self._journal, name, limit=100, before=champion.position):
             if promotion.to_version not in tried:
                 tried.add(promotion.to_version)
                 loaded = self._load(name, promotion)

@@ -21,7 +21,8 @@ from prediction import batch
 from prediction.batch.frames import Rows
 from prediction.batch.scorers import ServerScorer
 from prediction.errors import ServerFailed
-from prediction.journal.predictions import Journal
+from prediction.journal import predictions
+from prediction.journal.database import Journal
 from prediction.retraining import training
 from tests import scoring
 from tests.scoring import probabilities, random_frame
@@ -125,7 +126,7 @@ def test_recorded_rows_can_be_labelled(home: Path, tmp_path: Path, specs: dict[s
     found = pd.read_parquet(tmp_path / "out.parquet")
     journal = Journal(f"sqlite:///{home / 'journal.db'}")
     last = found.iloc[-1]
-    recorded = journal.prediction(last["prediction_id"])
+    recorded = predictions.find(journal, last["prediction_id"])
     assert (last["predicted_class"], last["version"]) == (recorded.predicted_class, recorded.version)
     assert 700 == found["prediction_id"].nunique()
     missing = {name: None if last[name] != last[name] else last[name] for name in specs["penguins"].inputs}

@@ -12,9 +12,12 @@ from models_store import catalog
 from prediction import home
 from prediction.commands import cli
 from prediction.http import bodies
-from prediction.journal.predictions import Journal, now_us
+from prediction.journal import ledger, predictions, workers
+from prediction.journal.database import Journal
+from prediction.journal.ledger import NewChampion
 from prediction.journal.retention import DAY_US
 from prediction.pages import reports
+from prediction.times import now_us
 from tests import command_line, databases
 from tests.command_line import IRIS_FEATURES, Main, command, iris
 from tests.databases import PASSWORD, Postgres, record
@@ -38,7 +41,7 @@ def test_prune_in_a_process(tmp_path: Path) -> None:
         done = command(tmp_path, "prune", journal_days=30)
 
         assert (0, "3 predictions deleted; 30 days are kept\n") == (done.returncode, done.stdout)
-        assert young == journal.prediction(young).prediction_id
+        assert young == predictions.find(journal, young).prediction_id
 
 
 def test_backup_and_restore_beside_a_server(server: Server, tmp_path: Path) -> None:
@@ -59,7 +62,7 @@ def test_backup_and_restore_beside_a_server(server: Server, tmp_path: Path) -> N
     assert 200 == server.get(f"/iris/predictions/{prediction_id}").status_code
     assert (0, f"the journal is what {copy} holds\n") == (restored.returncode, restored.stdout)
     with databases.opened(f"sqlite:///{tmp_path / 'other' / 'journal.db'}") as journal:
-        assert prediction_id == journal.prediction(prediction_id).prediction_id
+        assert prediction_id == predictions.find(journal, prediction_id).prediction_id
 
 
 def test_postgresql_is_backed_up_by_its_own_tools(postgres: Postgres, tmp_path: Path) -> None:
@@ -149,12 +152,12 @@ def test_restore_is_refused_while_the_home_is_locked(
     main: Main, journal: Journal, journal_url: str, tmp_path: Path
 ) -> None:
     """The home's lock keeps a restore away, and on PostgreSQL the sentence names the tool."""
-    if journal.database.is_sqlite:
+    if journal.is_sqlite:
         assert 0 == main("backup", str(tmp_path / "copy.db"))[0]
         (later,) = record(journal, [iris(1)])
         with home.lock(tmp_path):
             assert "serves" in main("restore", str(tmp_path / "copy.db"))[2]
-        assert later == journal.prediction(later).prediction_id
+        assert later == predictions.find(journal, later).prediction_id
     else:
         sentence = "prediction restore: the journal is on PostgreSQL: use pg_restore\n"
         assert (1, "", sentence) == main("restore", str(tmp_path / "copy.db"))
@@ -240,11 +243,11 @@ def test_status_and_history_tell_what_is_served(
 def test_status_tells_what_is_amiss(main: Main, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     """A champion that the store lacks, and workers that serve another version or none."""
     monkeypatch.setenv("COLUMNS", "200")
-    journal.promote("iris", "goneaway", "d" * 64, "admin", "because")
-    journal.report_worker("host", 1, {"iris": ("goneaway", 0)})
+    ledger.promote(journal, NewChampion("iris", "goneaway", "d" * 64, "admin", "because"))
+    workers.report(journal, "host", 1, {"iris": ("goneaway", 0)})
     _, well, _ = main("status", "iris")
-    journal.report_worker("host", 2, {"iris": ("older", 0)})
-    journal.report_worker("host", 3, {"iris": ("", 0)})
+    workers.report(journal, "host", 2, {"iris": ("older", 0)})
+    workers.report(journal, "host", 3, {"iris": ("", 0)})
     _, amiss, _ = main("status", "iris")
 
     (line,) = (line for line in well.splitlines() if "goneaway" in line)
@@ -256,7 +259,10 @@ def test_status_tells_what_is_amiss(main: Main, journal: Journal, monkeypatch: p
 def test_history_can_be_read_in_eighty_columns(main: Main, journal: Journal) -> None:
     """Time and version stand in one piece, and that there is more than is shown is told."""
     for number in range(51):
-        journal.promote("iris", f"p7cwx3xgy6tw6{number:03}", "d" * 64, "command line", "better " * 20)
+        ledger.promote(
+            journal,
+            NewChampion("iris", f"p7cwx3xgy6tw6{number:03}", "d" * 64, "command line", "better " * 20),
+        )
 
     code, output, _ = main("history", "iris")
 
@@ -267,9 +273,9 @@ def test_history_can_be_read_in_eighty_columns(main: Main, journal: Journal) -> 
     assert max(map(len, lines)) <= 80
 
 
-@pytest.mark.parametrize(("workers", "words"), [(1, "champion, 1 worker "), (2, "champion, 2 workers ")])
+@pytest.mark.parametrize(("serving", "words"), [(1, "champion, 1 worker "), (2, "champion, 2 workers ")])
 def test_status_counts_workers(
-    workers: int,
+    serving: int,
     words: str,
     home: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -280,9 +286,9 @@ def test_status_counts_workers(
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.delenv("PREDICTION_DATABASE_URL", raising=False)
     with databases.opened(f"sqlite:///{home / 'journal.db'}") as journal:
-        version = journal.champions()["iris"].to_version
-        for number in range(workers):
-            journal.report_worker("here", number, {"iris": (version, now_us())})
+        version = ledger.champions(journal)["iris"].to_version
+        for number in range(serving):
+            workers.report(journal, "here", number, {"iris": (version, now_us())})
 
     assert 0 == cli.main(["status", "iris"])
 

@@ -16,9 +16,10 @@ import pytest
 from models_store.spec import Spec
 from prediction.batch import tabular
 from prediction.journal import feedback, tables
+from prediction.journal.database import Journal
 from prediction.journal.feedback import Label
-from prediction.journal.predictions import Journal, now_us
 from prediction.journal.retention import DAY_US
+from prediction.times import now_us
 from tests import command_line, databases
 from tests.command_line import IRIS_FEATURES, Main, command, iris, label_all, read
 from tests.databases import record
@@ -110,7 +111,7 @@ def test_export_leaves_out_what_was_labelled_before(
     """With `--since` only labels of that span are there, in the order they were given."""
     ids = record(journal, [iris(number) for number in range(3)])
     label_all(journal, ids[::-1], "setosa")
-    with journal.database.write() as connection:
+    with journal.write() as connection:
         old = tables.feedback.update().where(tables.feedback.c.prediction_id == ids[2])
         connection.execute(old.values(at_us=now_us() - 8 * DAY_US))
     path = tmp_path / f"outcomes{kind}"

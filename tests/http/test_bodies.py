@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from models_store.errors import InvalidInput
 from models_store.spec import Spec
 from prediction.http import bodies
+from prediction.times import iso
 
 
 def good_answer(spec: Spec) -> dict[str, object]:
@@ -85,7 +86,7 @@ def test_a_problem_is_a_sentence_and_places() -> None:
 )
 def test_times_are_written_in_utc_to_the_microsecond(at_us: int, expected: str) -> None:
     """Times are ISO 8601 in UTC and keep every digit that the journal holds."""
-    assert expected == bodies.iso(at_us)
+    assert expected == iso(at_us)
 
 
 def test_no_microsecond_is_lost_in_writing_a_time() -> None:
@@ -93,7 +94,7 @@ def test_no_microsecond_is_lost_in_writing_a_time() -> None:
     from datetime import datetime
 
     for at_us in range(1_795_388_008_180_575, 4_000_000_000_000_000, 987_654_321_987_654 // 1000):
-        back = datetime.fromisoformat(bodies.iso(at_us))
+        back = datetime.fromisoformat(iso(at_us))
 
         assert at_us == round(back.timestamp() * 1e6)
 

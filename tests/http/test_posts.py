@@ -9,7 +9,7 @@ import pytest
 from models_store.spec import Spec
 from prediction.http.calls import Call
 from prediction.http.posts import Posts
-from prediction.journal.predictions import Journal
+from prediction.journal.database import Journal
 from prediction.retraining.steps import Plan
 from prediction.serving.runtime import Runtime
 

@@ -22,10 +22,13 @@ from prediction.http import bodies
 from prediction.http.calls import Call
 from prediction.http.entrance import Entrance
 from prediction.http.resources import Resources
-from prediction.journal import feedback
+from prediction.journal import feedback, ledger, workers
+from prediction.journal.database import Journal
 from prediction.journal.feedback import Label
-from prediction.journal.predictions import WORKER_SILENCE_US, Journal, Prediction, now_us
+from prediction.journal.ledger import NewChampion
+from prediction.journal.predictions import Inserter, Prediction
 from prediction.serving import predictor, runtime
+from prediction.times import now_us
 from tests.serving.test_predictor import copy_version
 
 
@@ -70,7 +73,7 @@ class World:
         version = store.newest(self.home, name)
         loaded = predictor.load(spec, version, version.digest)
         (answer,) = loaded.predict([spec.rows.object(spec.example)])
-        writer = self.journal.writer()
+        writer = Inserter(self.journal)
         writer.insert([answer])
         writer.close()
         return answer
@@ -141,7 +144,9 @@ def test_lists_are_newest_first_and_limited(world: World) -> None:
     """Versions and ledger begin with the newest, and are no longer than asked for."""
     made = [copy_version(store.newest(world.home, "iris"), world.home, lambda _: None) for _ in range(3)]
     for version in made:
-        world.journal.promote("iris", version.version, version.digest, by="test", reason="because")
+        ledger.promote(
+            world.journal, NewChampion("iris", version.version, version.digest, by="test", reason="because")
+        )
     newest_first = [version.version for version in made[::-1]]
 
     whole, two = world.get("/models/iris").json(), world.get("/models/iris?limit=2").json()
@@ -156,7 +161,9 @@ def test_lists_are_newest_first_and_limited(world: World) -> None:
 def test_the_ledger_is_read_on_by_its_cursor(world: World) -> None:
     """Following `next` until there is none gives every promotion once."""
     for number in range(6):
-        world.journal.promote("iris", f"v{number}", "d" * 64, by="test", reason="because")
+        ledger.promote(
+            world.journal, NewChampion("iris", f"v{number}", "d" * 64, by="test", reason="because")
+        )
 
     pages, before = [], ""
     while True:
@@ -234,7 +241,9 @@ def test_no_list_is_longer_than_fits_an_answer(world: World, path: str) -> None:
 def test_zeros_before_a_number_mean_nothing(world: World) -> None:
     """A number with zeros before it is that number."""
     for number in range(3):
-        world.journal.promote("iris", f"v{number}", "d" * 64, by="test", reason="because")
+        ledger.promote(
+            world.journal, NewChampion("iris", f"v{number}", "d" * 64, by="test", reason="because")
+        )
 
     assert 3 == len(world.get("/models/iris?limit=000000000003").json()["ledger"])
 
@@ -242,9 +251,9 @@ def test_zeros_before_a_number_mean_nothing(world: World) -> None:
 def test_workers_that_serve_another_version_are_seen(world: World) -> None:
     """`agree` says whether every worker serves the champion; each is listed with what it serves."""
     champion = world.get("/models/iris").json()["champion"]
-    world.journal.report_worker("left", 1, {"iris": (champion, 1_000_000)})
+    workers.report(world.journal, "left", 1, {"iris": (champion, 1_000_000)})
     agreeing = world.get("/models/iris").json()
-    world.journal.report_worker("right", 2, {"iris": ("old", 2_000_000)})
+    workers.report(world.journal, "right", 2, {"iris": ("old", 2_000_000)})
     disagreeing = world.get("/models/iris").json()
 
     left = {"host": "left", "worker": 1, "version": champion, "since": "1970-01-01T00:00:01.000000+00:00"}
@@ -255,9 +264,9 @@ def test_workers_that_serve_another_version_are_seen(world: World) -> None:
 
 def test_a_worker_that_fell_silent_is_not_shown(world: World) -> None:
     """A worker that was killed is no longer listed after a while."""
-    world.journal.report_worker("left", 1, {"iris": ("old", 1)})
+    workers.report(world.journal, "left", 1, {"iris": ("old", 1)})
     with closing(sqlite3.connect(world.home / "journal.db")) as connection, connection:
-        silent_since = now_us() - WORKER_SILENCE_US - 1_000_000
+        silent_since = now_us() - workers.SILENCE_US - 1_000_000
         connection.execute("UPDATE workers SET seen_us = ?", (silent_since,))
 
     answer = world.get("/models/iris").json()
@@ -267,7 +276,7 @@ def test_a_worker_that_fell_silent_is_not_shown(world: World) -> None:
 
 def test_a_worker_that_serves_none_agrees_with_nobody(world: World) -> None:
     """A worker that can load no version of a model is listed, with null in its place."""
-    world.journal.report_worker("left", 1, {"iris": ("", 1)})
+    workers.report(world.journal, "left", 1, {"iris": ("", 1)})
 
     answer = world.get("/models/iris").json()
 

@@ -16,8 +16,8 @@ from alembic.config import Config
 
 from models_store.errors import InvalidInput
 from prediction.errors import JournalTooNew
-from prediction.journal import backups, database
-from prediction.journal.predictions import Journal
+from prediction.journal import backups, database, ledger, predictions
+from prediction.journal.database import Journal
 from tests import databases
 from tests.databases import Postgres, prediction, query, record
 
@@ -48,7 +48,7 @@ def test_a_backup_is_whole_while_others_write(sqlite_journal: Journal, tmp_path:
     thread.start()
     copies = [tmp_path / f"copy{number}.db" for number in range(3)]
     for copy in copies:
-        backups.backup(sqlite_journal.database, copy)
+        backups.backup(sqlite_journal, copy)
     stop.set()
     thread.join()
 
@@ -70,7 +70,7 @@ def test_a_backup_is_one_file(sqlite_journal: Journal, tmp_path: Path) -> None:
     """A backup may be copied anywhere and read there: it needs no log beside it."""
     (prediction_id,) = record(sqlite_journal, [prediction(1)])
     (tmp_path / "elsewhere").mkdir()
-    backups.backup(sqlite_journal.database, tmp_path / "elsewhere" / "copy.db")
+    backups.backup(sqlite_journal, tmp_path / "elsewhere" / "copy.db")
 
     read_only = f"sqlite:///file:{tmp_path / 'elsewhere' / 'copy.db'}?mode=ro&uri=true"
     assert [(prediction_id,)] == query(read_only, "SELECT prediction_id FROM predictions")
@@ -85,7 +85,7 @@ def test_a_backup_that_can_t_be_written_says_so(
     (tmp_path / "folder").mkdir()
 
     with pytest.raises(InvalidInput, match=f"{tmp_path / target} can't be written: "):
-        backups.backup(sqlite_journal.database, tmp_path / target)
+        backups.backup(sqlite_journal, tmp_path / target)
 
     assert {"journal.db", "folder"} == visible(tmp_path)
 
@@ -93,15 +93,15 @@ def test_a_backup_that_can_t_be_written_says_so(
 def test_a_restored_journal_is_what_the_backup_holds(sqlite_journal: Journal, tmp_path: Path) -> None:
     """What came after the backup is gone, all before is there, and the journal goes on from there."""
     (kept,) = record(sqlite_journal, [prediction(1)])
-    backups.backup(sqlite_journal.database, tmp_path / "copy.db")
+    backups.backup(sqlite_journal, tmp_path / "copy.db")
     record(sqlite_journal, [prediction(2)])
 
-    backups.restore(sqlite_journal.database, tmp_path / "copy.db")
+    backups.restore(sqlite_journal, tmp_path / "copy.db")
 
     ids = "SELECT prediction_id FROM predictions ORDER BY seq"
     assert [(kept,)] == query(f"sqlite:///{tmp_path / 'journal.db'}", ids)
     record(sqlite_journal, [prediction(3)])
-    assert kept == sqlite_journal.prediction(kept).prediction_id
+    assert kept == predictions.find(sqlite_journal, kept).prediction_id
     assert {"journal.db", "copy.db"} == visible(tmp_path)
 
 
@@ -115,7 +115,7 @@ def test_a_backup_of_an_older_release_is_migrated(sqlite_journal: Journal, tmp_p
         command.upgrade(config, "0001")
     old.dispose()
 
-    backups.restore(sqlite_journal.database, tmp_path / "old.db")
+    backups.restore(sqlite_journal, tmp_path / "old.db")
 
     assert [] == query(f"sqlite:///{tmp_path / 'journal.db'}", "SELECT * FROM feedback")
 
@@ -127,7 +127,7 @@ def no_backups(folder: Path, journal: Journal) -> dict[str, Path]:
     (folder / "folder.db").mkdir()
     with closing(sqlite3.connect(folder / "foreign.db")) as foreign, foreign:
         foreign.execute("CREATE TABLE letters (text TEXT)")
-    backups.backup(journal.database, folder / "whole.db")
+    backups.backup(journal, folder / "whole.db")
     (folder / "half.db").write_bytes((folder / "whole.db").read_bytes()[:40_000])
     (folder / "newer.db").write_bytes((folder / "whole.db").read_bytes())
     with closing(sqlite3.connect(folder / "newer.db")) as newer, newer:
@@ -144,34 +144,34 @@ def test_what_is_no_backup_is_refused(sqlite_journal: Journal, tmp_path: Path, n
     source = no_backups(tmp_path / "backups", sqlite_journal)[name]
 
     with pytest.raises((InvalidInput, JournalTooNew)) as caught:
-        backups.restore(sqlite_journal.database, source)
+        backups.restore(sqlite_journal, source)
 
     assert str(source) in str(caught.value) or "newer release" in str(caught.value)
-    assert 500 == sum(sqlite_journal.prediction(each).prediction_id == each for each in ids)
+    assert 500 == sum(predictions.find(sqlite_journal, each).prediction_id == each for each in ids)
     assert {"journal.db", "backups"} == visible(tmp_path)
 
 
 def test_a_copy_with_its_log_is_refused(sqlite_journal: Journal, tmp_path: Path) -> None:
     """What was copied from under a server has its newest rows in the log."""
     copy = tmp_path / "copy.db"
-    backups.backup(sqlite_journal.database, copy)
+    backups.backup(sqlite_journal, copy)
     Path(f"{copy}-wal").write_bytes(b"rows")
 
     with pytest.raises(InvalidInput, match=r"half of a journal: the rest is in copy\.db-wal"):
-        backups.restore(sqlite_journal.database, copy)
+        backups.restore(sqlite_journal, copy)
 
 
 def test_a_journal_that_somebody_uses_is_not_replaced(sqlite_journal: Journal, tmp_path: Path) -> None:
     """What others wrote into it afterwards would be lost, whatever home they are on."""
-    backups.backup(sqlite_journal.database, tmp_path / "copy.db")
+    backups.backup(sqlite_journal, tmp_path / "copy.db")
     with closing(Journal(f"sqlite:///{tmp_path / 'journal.db'}")) as other:
         (prediction_id,) = record(other, [prediction(1)])
-        other.champions()
+        ledger.champions(other)
         with pytest.raises(InvalidInput, match=r"journal\.db is open in another process: end that"):
-            backups.restore(sqlite_journal.database, tmp_path / "copy.db")
-        assert prediction_id == other.prediction(prediction_id).prediction_id
+            backups.restore(sqlite_journal, tmp_path / "copy.db")
+        assert prediction_id == predictions.find(other, prediction_id).prediction_id
 
-    backups.restore(sqlite_journal.database, tmp_path / "copy.db")
+    backups.restore(sqlite_journal, tmp_path / "copy.db")
     assert [] == query(f"sqlite:///{tmp_path / 'journal.db'}", "SELECT * FROM predictions")
 
 
@@ -179,11 +179,11 @@ def test_a_journal_is_not_restored_into_a_folder_that_is_not_there(
     sqlite_journal: Journal, tmp_path: Path
 ) -> None:
     """It is the folder that is named, not the backup."""
-    backups.backup(sqlite_journal.database, tmp_path / "copy.db")
+    backups.backup(sqlite_journal, tmp_path / "copy.db")
     elsewhere = Journal(f"sqlite:///{tmp_path / 'nowhere' / 'journal.db'}")
 
     with pytest.raises(InvalidInput, match="nowhere is no folder: make it first"):
-        backups.restore(elsewhere.database, tmp_path / "copy.db")
+        backups.restore(elsewhere, tmp_path / "copy.db")
 
 
 def test_a_journal_is_not_restored_from_itself(sqlite_journal: Journal, tmp_path: Path) -> None:
@@ -191,16 +191,16 @@ def test_a_journal_is_not_restored_from_itself(sqlite_journal: Journal, tmp_path
     (prediction_id,) = record(sqlite_journal, [prediction(1)])
 
     with pytest.raises(InvalidInput, match="is the journal itself"):
-        backups.restore(sqlite_journal.database, tmp_path / "journal.db")
+        backups.restore(sqlite_journal, tmp_path / "journal.db")
 
-    assert prediction_id == sqlite_journal.prediction(prediction_id).prediction_id
+    assert prediction_id == predictions.find(sqlite_journal, prediction_id).prediction_id
 
 
 def test_postgresql_has_its_own_tools(postgres: Postgres, tmp_path: Path) -> None:
     """On PostgreSQL backup and restore name the program that does it."""
     with postgres.database() as url, databases.opened(url) as journal:
         with pytest.raises(InvalidInput, match="the journal is on PostgreSQL: use pg_dump"):
-            backups.backup(journal.database, tmp_path / "copy.db")
+            backups.backup(journal, tmp_path / "copy.db")
         with pytest.raises(InvalidInput, match="the journal is on PostgreSQL: use pg_restore"):
-            backups.restore(journal.database, tmp_path / "copy.db")
+            backups.restore(journal, tmp_path / "copy.db")
     assert set() == visible(tmp_path)

@@ -23,10 +23,20 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DataError
 
 from prediction.errors import InvalidSettings, JournalBusy, JournalTooNew, JournalUnavailable
-from prediction.journal import database, feedback, retention, rollups, samples
-from prediction.journal.database import LOCK_PATIENCE_MS, Database
+from prediction.journal import (
+    database,
+    feedback,
+    ledger,
+    predictions,
+    retention,
+    rollups,
+    samples,
+    workers,
+)
+from prediction.journal.database import LOCK_PATIENCE_MS, Journal
 from prediction.journal.feedback import Label
-from prediction.journal.predictions import Journal, append
+from prediction.journal.ledger import NewChampion
+from prediction.journal.predictions import Inserter
 from prediction.journal.tables import tables
 from tests import databases
 from tests.databases import Postgres, prediction, query, record
@@ -36,11 +46,13 @@ journal = databases.journal
 postgres = databases.postgres
 
 MIGRATE = """
-from prediction.journal.predictions import Journal, append
+from prediction.journal import ledger
+from prediction.journal.database import Journal
+from prediction.journal.ledger import NewChampion
 journal = Journal(sys.argv[1])
 wait()
 journal.migrate()
-journal.promote_first("iris", sys.argv[2], "d" * 64, by="test", reason="first start")
+ledger.promote_first(journal, NewChampion("iris", sys.argv[2], "d" * 64, by="test", reason="first start"))
 journal.close()
 """
 
@@ -81,7 +93,7 @@ def test_processes_may_migrate_a_new_journal_at_once(journal_url: str) -> None:
     databases.run_at_once(MIGRATE, [[journal_url, f"v{number}"] for number in range(3)])
 
     with databases.opened(journal_url) as journal:
-        assert 1 == len(journal.promotions("iris", limit=10))
+        assert 1 == len(ledger.entries(journal, "iris", limit=10))
 
 
 def test_a_start_waits_for_whoever_makes_the_file(tmp_path: Path) -> None:
@@ -94,7 +106,7 @@ def test_a_start_waits_for_whoever_makes_the_file(tmp_path: Path) -> None:
         timer.start()
         with databases.opened(f"sqlite:///{path}") as journal:
             timer.join()
-            assert {} == journal.champions()
+            assert {} == ledger.champions(journal)
 
 
 def test_a_journal_of_a_newer_release_is_not_touched(journal: Journal, journal_url: str) -> None:
@@ -126,7 +138,7 @@ def test_a_journal_of_a_newer_release_is_not_touched(journal: Journal, journal_u
 def test_a_url_of_another_kind_is_refused(url: str) -> None:
     """What names no file and no PostgreSQL ends with a sentence that shows both, and no password."""
     with pytest.raises(InvalidSettings) as caught:
-        Database(url)
+        Journal(url)
 
     sentence = str(caught.value)
     assert sentence.startswith("PREDICTION_DATABASE_URL: give sqlite:////path/to/file.db or postgresql")
@@ -145,7 +157,7 @@ def test_a_password_is_in_no_message(scheme: str, tmp_path: Path, caplog: pytest
     unreachable = Journal(f"{scheme}://user:hunter2@/journal?host={tmp_path}")
 
     with pytest.raises(JournalUnavailable) as caught:
-        unreachable.champions()
+        ledger.champions(unreachable)
 
     assert database.NO_ANSWER == str(caught.value)
     assert "hunter2" not in told(caught.value) + caplog.text
@@ -157,7 +169,7 @@ def test_a_password_is_in_no_message(scheme: str, tmp_path: Path, caplog: pytest
 def test_only_durable_transactions_are_synced_on_sqlite(sqlite_journal: Journal) -> None:
     """A durable commit syncs the log (2, FULL); another one leaves that to the system (1, NORMAL)."""
     for durable, expected in [(True, 2), (False, 1), (True, 2)]:
-        with sqlite_journal.database.write(durable=durable) as connection:
+        with sqlite_journal.write(durable=durable) as connection:
             assert expected == connection.exec_driver_sql("PRAGMA synchronous").scalar()
 
 
@@ -166,8 +178,9 @@ def test_predictions_are_synced_where_that_is_wanted(
     sqlite_journal: Journal, durable: bool, expected: int
 ) -> None:
     """The connection that records predictions keeps to the setting, whatever others ask for."""
-    connection = sqlite_journal.database.connect_writer(durable)
-    with sqlite_journal.database.write(durable=not durable):
+    opened = Journal(f"sqlite:///{sqlite_journal.file}", durable_predictions=durable)
+    connection = opened.connect_inserter()
+    with opened.write(durable=not durable):
         pass
     for _ in range(2):
         assert (expected,) == connection.cursor().execute("PRAGMA synchronous").fetchone()
@@ -186,8 +199,8 @@ def test_feedback_and_the_ledger_are_synced(sqlite_journal: Journal) -> None:
     sa.event.listen(sa.Engine, "commit", look)
     try:
         feedback.give(sqlite_journal, "iris", [Label(prediction_id, "setosa")])
-        sqlite_journal.report_worker("host", 1, {"iris": ("v1", 1)})
-        sqlite_journal.promote("iris", "v1", "d" * 64, by="test", reason="because")
+        workers.report(sqlite_journal, "host", 1, {"iris": ("v1", 1)})
+        ledger.promote(sqlite_journal, NewChampion("iris", "v1", "d" * 64, by="test", reason="because"))
     finally:
         sa.event.remove(sa.Engine, "commit", look)
 
@@ -196,7 +209,7 @@ def test_feedback_and_the_ledger_are_synced(sqlite_journal: Journal) -> None:
 
 def test_postgresql_syncs_every_commit(postgres: Postgres) -> None:
     """No connection turns PostgreSQL's own durability off."""
-    with postgres.database() as url, databases.opened(url) as journal, journal.database.write() as one:
+    with postgres.database() as url, databases.opened(url) as journal, journal.write() as one:
         assert "on" == one.exec_driver_sql("SHOW synchronous_commit").scalar()
 
 
@@ -225,13 +238,16 @@ def test_a_short_lock_delays_and_fails_nothing(journal: Journal, journal_url: st
     holder = threading.Thread(target=hold)
     holder.start()
     locked.wait()
-    assert journal.promote("iris", "v1", "d" * 64, by="test", reason="because") is not None
+    assert (
+        ledger.promote(journal, NewChampion("iris", "v1", "d" * 64, by="test", reason="because"))
+        is not None
+    )
     holder.join()
 
 
 def test_a_snapshot_that_others_have_overtaken_is_a_lock_too(sqlite_journal: Journal) -> None:
     """SQLite says in the upper bytes of its code why it is busy; whatever it says, one may try again."""
-    database = sqlite_journal.database
+    database = sqlite_journal
     with closing(sqlite3.connect(database.file, isolation_level=None)) as raw:
         raw.execute("BEGIN")
         raw.execute("SELECT count(*) FROM predictions").fetchone()
@@ -250,7 +266,7 @@ def test_a_lock_is_waited_for_no_longer_than_its_request_is(journal: Journal, jo
         with pytest.raises(JournalBusy):
             feedback.give(journal, "iris", [Label(prediction_id, "setosa")])
         waited = time.monotonic() - started
-    if journal.database.is_sqlite:  # elsewhere it is the server that waits
+    if journal.is_sqlite:  # elsewhere it is the server that waits
         assert waited < database.LOCK_PATIENCE_MS / 1000
 
 
@@ -258,39 +274,39 @@ def test_what_is_given_up_is_not_committed(journal: Journal) -> None:
     """A transaction that is still under way when its request has had an error leaves nothing."""
 
     def promote_slowly() -> None:
-        with database.until(time.monotonic() + 0.3), journal.database.write() as connection:
-            append(connection, "iris", "v1", "d" * 64, by="test", reason="because")
+        with database.until(time.monotonic() + 0.3), journal.write() as connection:
+            ledger.append(connection, NewChampion("iris", "v1", "d" * 64, by="test", reason="because"))
             time.sleep(0.35)
 
     with pytest.raises(JournalUnavailable):
         promote_slowly()
 
-    assert {} == journal.champions()
+    assert {} == ledger.champions(journal)
 
 
 def test_recording_needs_no_connection_of_the_pool(journal: Journal) -> None:
     """With every connection lent, another reader is told within about a second, and predictions go on."""
     with ExitStack() as stack:
         for _ in range(20):
-            stack.enter_context(journal.database.read())
+            stack.enter_context(journal.read())
         started = time.monotonic()
         with pytest.raises(JournalUnavailable):
-            stack.enter_context(journal.database.read())
+            stack.enter_context(journal.read())
         assert time.monotonic() - started < 3
         (prediction_id,) = record(journal, [prediction(1)])
 
-    assert prediction_id == journal.prediction(prediction_id).prediction_id
+    assert prediction_id == predictions.find(journal, prediction_id).prediction_id
 
 
 def test_a_value_that_the_database_refuses_is_no_failure_of_the_journal(postgres: Postgres) -> None:
     """PostgreSQL stores no NUL: that is not answered as if it did not answer."""
     with postgres.database() as url, databases.opened(url) as journal, pytest.raises(DataError):
-        journal.promote("iris", "v1", "d" * 64, by="test", reason="a\0b")
+        ledger.promote(journal, NewChampion("iris", "v1", "d" * 64, by="test", reason="a\0b"))
 
 
 def test_no_value_of_a_statement_is_in_an_error(journal: Journal) -> None:
     """What a log says of a statement that failed is not what a client sent."""
-    with pytest.raises(JournalUnavailable) as caught, journal.database.write() as connection:
+    with pytest.raises(JournalUnavailable) as caught, journal.write() as connection:
         connection.execute(sa.text("INSERT INTO nowhere VALUES (:label)"), {"label": "secret-label"})
 
     assert "nowhere" in str(caught.value.__cause__)
@@ -300,7 +316,7 @@ def test_no_value_of_a_statement_is_in_an_error(journal: Journal) -> None:
 def test_a_host_that_is_gone_is_noticed(postgres: Postgres) -> None:
     """A connection that waits for an answer asks within seconds whether the other end is still there."""
     wanted = {"keepalives_idle": "5", "keepalives_interval": "2", "keepalives_count": "3"}
-    with postgres.database() as url, databases.opened(url) as journal, journal.database.read() as lent:
+    with postgres.database() as url, databases.opened(url) as journal, journal.read() as lent:
         driver: Any = lent.connection.driver_connection
         assert wanted.items() <= driver.info.get_parameters().items()
 
@@ -310,7 +326,7 @@ def test_a_restarted_postgresql_costs_nothing(postgres: Postgres) -> None:
     with postgres.database() as url, databases.opened(url) as journal:
         (prediction_id,) = record(journal, [prediction(1)])
         postgres.restart()
-        assert prediction_id == journal.prediction(prediction_id).prediction_id
+        assert prediction_id == predictions.find(journal, prediction_id).prediction_id
         postgres.restart()
         assert ["recorded"] == feedback.give(journal, "iris", [Label(prediction_id, "setosa")])
 
@@ -319,12 +335,12 @@ def test_a_stopped_postgresql_is_told_at_once(postgres: Postgres) -> None:
     """While it is down each call is the error for that, soon; afterwards all works as before."""
     with postgres.database() as url, databases.opened(url) as journal:
         with postgres.stopped():
-            for use in (Journal.champions, Journal.migrate, Journal.writer):
+            for use in (ledger.champions, Journal.migrate, Inserter):
                 started = time.monotonic()
                 with pytest.raises(JournalUnavailable):
                     use(journal)
                 assert time.monotonic() - started < 3
-        assert {} == journal.champions()
+        assert {} == ledger.champions(journal)
 
 
 # ------------------------------------------------------------------------------------ query plans
@@ -368,7 +384,7 @@ def window(journal: Journal) -> None:
     wanted = sa.select(predictions.version, predictions.features).where(
         predictions.model == "iris", predictions.at_us >= since_us
     )
-    with journal.database.read() as connection:
+    with journal.read() as connection:
         assert 100 < len(list(connection.execute(wanted.order_by(predictions.at_us)))) < 200
 
 
@@ -398,7 +414,7 @@ NUMBERS = itertools.count()
 
 def take_a_turn(journal: Journal) -> None:
     """Count what has come since."""
-    with journal.database.write() as connection:
+    with journal.write() as connection:
         connection.execute(tables.tables["rollup_state"].update().values(turn_us=0))
     record(journal, [prediction(next(NUMBERS), model="scones")])
     rollups.roll_up(journal)
@@ -410,14 +426,14 @@ def draw(hours: int) -> Callable[[Journal], Any]:
     def ask(journal: Journal) -> None:
         now = time.time_ns() // 1000
         since_us = now - hours * 3_600_000_000
-        assert 300 == len(samples.draw(journal, "iris", since_us, now, 180 * hours, 300))
+        assert 300 == len(samples.draw(journal, "iris", since_us, now, rows=180 * hours, limit=300))
 
     return ask
 
 
 USES: dict[str, Callable[[Journal], Any]] = {
     "a window of time": window,
-    "a prediction by its id": lambda journal: journal.prediction(ID),
+    "a prediction by its id": lambda journal: predictions.find(journal, ID),
     "outcomes in order": read_outcomes_on,
     "labels given": lambda journal: feedback.give(journal, "iris", [Label(ID, "setosa")]),
     "waiting for labels": lambda journal: feedback.waiting_since_us(journal, "penguins"),
@@ -440,7 +456,7 @@ WALKS = {"sqlite": rf"SCAN ({LARGE})\b", "postgresql": r"Seq Scan on (prediction
 def test_no_query_walks_through_a_large_table(large: Journal, use: str) -> None:
     """Whatever is asked of a large journal is found by an index."""
     plans = explained(large, USES[use])
-    walk = WALKS["sqlite" if large.database.is_sqlite else "postgresql"]
+    walk = WALKS["sqlite" if large.is_sqlite else "postgresql"]
 
     assert plans
     assert [] == [plan for plan in plans if re.search(walk, plan)]
@@ -468,9 +484,9 @@ def explained(journal: Journal, use: Callable[[Journal], Any]) -> list[str]:
         use(journal)
     finally:
         sa.event.remove(sa.Engine, "before_cursor_execute", note)
-    explain = "EXPLAIN QUERY PLAN" if journal.database.is_sqlite else "EXPLAIN"
+    explain = "EXPLAIN QUERY PLAN" if journal.is_sqlite else "EXPLAIN"
     plans = []
-    with journal.database.read() as connection:
+    with journal.read() as connection:
         for statement, parameters in statements:
             if re.match("SELECT|DELETE|WITH", statement):
                 rows = connection.exec_driver_sql(f"{explain} {statement}", parameters)

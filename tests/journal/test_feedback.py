@@ -14,10 +14,12 @@ import sqlalchemy as sa
 
 from models_store.errors import Error
 from prediction.errors import ConflictingLabel, UnknownPrediction
-from prediction.journal import database, feedback, tables
+from prediction.journal import database, feedback, ledger, predictions, tables
+from prediction.journal.database import Journal
 from prediction.journal.feedback import Label
-from prediction.journal.predictions import Journal, now_us
+from prediction.journal.ledger import NewChampion
 from prediction.journal.tables import feedback as feedback_table
+from prediction.times import now_us
 from tests import databases
 from tests.databases import insist, prediction, query, record
 
@@ -25,11 +27,11 @@ journal_url = databases.journal_url
 journal = databases.journal
 
 GIVE = """
-from prediction.journal import feedback
+from prediction.journal import feedback, ledger
+from prediction.journal.database import Journal
 from prediction.journal.feedback import Label
-from prediction.journal.predictions import Journal
 journal = Journal(sys.argv[1])
-journal.champions()
+ledger.champions(journal)
 wait()
 for prediction_id in sys.argv[3:]:
     print(*feedback.give(journal, "iris", [Label(prediction_id, sys.argv[2])]))
@@ -122,7 +124,7 @@ def test_correct_is_no_condition(journal: Journal, prediction_id: str) -> None:
 
 def test_the_label_counts_for_the_version_that_predicted(journal: Journal, prediction_id: str) -> None:
     """A label that comes after a promotion belongs to the old version, as its prediction does."""
-    journal.promote("iris", "another", "d" * 64, by="test", reason="because")
+    ledger.promote(journal, NewChampion("iris", "another", "d" * 64, by="test", reason="because"))
     give(journal, Label(prediction_id, "virginica"))
 
     ((outcome,),) = feedback.outcomes(journal, "iris")
@@ -226,8 +228,8 @@ def test_predictions_are_recorded_beside_ten_thousand_labels(journal: Journal) -
         giving = pool.submit(give, journal, *labels)
         beside = 0
         while not giving.done():
-            with journal.database.write(patience_ms=database.STARTING_PATIENCE_MS) as connection:
-                journal.database.order(connection)
+            with journal.write(patience_ms=database.STARTING_PATIENCE_MS) as connection:
+                journal.order(connection)
                 connection.execute(tables.workers.delete())
             beside += 1
 
@@ -397,7 +399,7 @@ def test_outcomes_come_in_the_order_of_their_labels(labelled: Journal) -> None:
     (chunk,) = feedback.outcomes(labelled, "iris")
 
     assert [[7, 5, 3, 1, 9]] == numbers([chunk])
-    assert [labelled.prediction(str(item.prediction.prediction_id)) for item in chunk] == [
+    assert [predictions.find(labelled, str(item.prediction.prediction_id)) for item in chunk] == [
         item.prediction for item in chunk
     ]
     assert {"setosa"} == {item.label for item in chunk}
@@ -439,7 +441,7 @@ def test_a_number_is_given_once(journal: Journal, journal_url: str) -> None:
     for label in ("setosa", "virginica", "setosa"):
         give(journal, Label(one, label, correct=True))
         numbers += query(journal_url, "SELECT seq FROM feedback")
-    with journal.database.write() as connection:
+    with journal.write() as connection:
         connection.execute(feedback_table.delete())
     give(journal, Label(two, "setosa"))
     numbers += query(journal_url, "SELECT seq FROM feedback")
@@ -467,7 +469,7 @@ def test_labels_are_numbered_in_the_order_they_become_visible(journal: Journal, 
     def read_on() -> None:
         with databases.opened(journal_url) as other:
             while not stop.is_set():
-                with other.database.read() as connection:
+                with other.read() as connection:
                     after = sa.select(feedback_table.c.seq).order_by(feedback_table.c.seq)
                     last = seen[-1] if seen else 0
                     seen.extend(connection.scalars(after.where(feedback_table.c.seq > last)))

@@ -13,14 +13,15 @@ import pytest
 from prometheus_client import REGISTRY
 
 from prediction.errors import JournalBusy, JournalUnavailable
-from prediction.journal.predictions import Journal, Prediction
+from prediction.journal.database import Journal
+from prediction.journal.predictions import Prediction
 from prediction.journal.recorder import CHUNK_ROWS, PATIENCE_SECONDS, LoopRecorder
 from tests.databases import locked, run_at_once
 from tests.timing import WENT_ON, turns
 
 RECORD = """
 import asyncio
-from prediction.journal.predictions import Journal
+from prediction.journal.database import Journal
 from prediction.journal.recorder import LoopRecorder
 from tests.journal.test_recorder import predictions
 

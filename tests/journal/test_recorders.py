@@ -14,7 +14,8 @@ from prometheus_client import REGISTRY
 
 from prediction.errors import JournalUnavailable
 from prediction.journal import recorder
-from prediction.journal.predictions import Journal, Prediction
+from prediction.journal.database import Journal
+from prediction.journal.predictions import Prediction
 from prediction.journal.recorder import CHUNK_ROWS, LoopRecorder, Recorder, ThreadRecorder
 from tests import databases
 from tests.databases import prediction, query
@@ -54,7 +55,7 @@ def run(main: Use) -> Any:
 
 def test_each_database_has_its_recorder(recording: Recorder, journal: Journal) -> None:
     """SQLite is written on the event loop, PostgreSQL in a thread."""
-    assert type(recording) is (LoopRecorder if journal.database.is_sqlite else ThreadRecorder)
+    assert type(recording) is (LoopRecorder if journal.is_sqlite else ThreadRecorder)
 
 
 def test_what_was_awaited_is_committed(recording: Recorder, journal_url: str) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from prediction import metrics
 from prediction.journal import refusals
-from prediction.journal.predictions import Journal, now_us
+from prediction.journal.database import Journal
 from prediction.journal.refusals import HOUR_US, Reporter
 from prediction.journal.tables import refusals as table
+from prediction.times import now_us
 from tests import databases
 
 journal_url = databases.journal_url
@@ -46,7 +47,7 @@ def test_a_window_leaves_out_older_hours(journal: Journal) -> None:
         for model in ("iris", "penguins")
         for hours in range(5)
     ]
-    with journal.database.write() as connection:
+    with journal.write() as connection:
         connection.execute(table.insert(), rows)
 
     assert [("iris", "busy", "", 3)] == refusals.find(journal, "iris", hour_us - 2 * HOUR_US + 1)

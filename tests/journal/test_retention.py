@@ -8,10 +8,11 @@ from functools import partial
 
 from models_store.errors import Error
 from prediction.errors import UnknownPrediction
-from prediction.journal import feedback, retention, tables
+from prediction.journal import feedback, predictions, retention, tables
+from prediction.journal.database import Journal
 from prediction.journal.feedback import Label
-from prediction.journal.predictions import Journal, now_us
 from prediction.journal.retention import CHUNK_ROWS, DAY_US, OUTCOME_FACTOR
+from prediction.times import now_us
 from tests import databases
 from tests.databases import insist, prediction, query, record
 
@@ -34,7 +35,7 @@ def kept(journal: Journal, ids: list[str]) -> list[bool]:
     found = []
     for prediction_id in ids:
         try:
-            found.append(journal.prediction(prediction_id).prediction_id == prediction_id)
+            found.append(predictions.find(journal, prediction_id).prediction_id == prediction_id)
         except UnknownPrediction:
             found.append(False)
     return found
@@ -109,7 +110,7 @@ def test_a_label_that_comes_meanwhile_saves_its_prediction(journal: Journal, jou
     deleted: list[int] = []
     with databases.opened(journal_url) as other:
         pruning = threading.Thread(target=lambda: deleted.extend(retention.prune(other, days=1)))
-        with journal.database.write() as connection:  # as `feedback.give` does, but slowly
+        with journal.write() as connection:  # as `feedback.give` does, but slowly
             connection.execute(tables.predictions.select().with_for_update()).all()
             row = {"prediction_id": prediction_id, "model": "iris", "label": "setosa", "at_us": now_us()}
             connection.execute(tables.feedback.insert(), [row])

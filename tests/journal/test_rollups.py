@@ -15,9 +15,10 @@ from alembic.config import Config
 
 from models_store.errors import Error
 from prediction.journal import database, feedback, retention, rollups, tables
+from prediction.journal.database import Journal
 from prediction.journal.feedback import Label
-from prediction.journal.predictions import Journal, now_us
 from prediction.journal.rollups import HOUR_US, MINUTE_US, take_back
+from prediction.times import now_us
 from tests import databases
 from tests.databases import Postgres, insist, prediction, query, record
 
@@ -63,7 +64,7 @@ def truth(journal: Journal, model: str, since_us: int, bucket_us: int) -> Counte
         .outerjoin(f, f.c.prediction_id == p.c.prediction_id)
         .where(p.c.model == model, p.c.at_us >= since_us)
     )
-    with journal.database.read() as connection:
+    with journal.read() as connection:
         return Counter(
             (model, row.at_us // bucket_us * bucket_us, row.version, row.predicted_class, row.label or "")
             for row in connection.execute(rows)
@@ -90,7 +91,7 @@ def assert_exact(journal: Journal) -> None:
 
 def roll_up(journal: Journal) -> None:
     """Take a turn at once, whoever has had one."""
-    with journal.database.write() as connection:
+    with journal.write() as connection:
         connection.execute(tables.rollup_state.update().values(turn_us=0))
     rollups.roll_up(journal)
 
@@ -184,7 +185,7 @@ def test_numbers_that_begin_anew_are_counted(journal: Journal) -> None:
     """SQLite gives the numbers of deleted predictions again, when nothing was left of the newest."""
     record(journal, [prediction(number) for number in range(5)])
     roll_up(journal)
-    with journal.database.write() as connection:
+    with journal.write() as connection:
         connection.execute(tables.predictions.delete())
     roll_up(journal)
     record(journal, [prediction(number) for number in range(10, 13)])
@@ -223,7 +224,7 @@ def test_a_turn_ends_where_predictions_are_taken_back(journal: Journal) -> None:
 
 def rollup_rows(journal: Journal) -> int:
     """Return how many predictions the hours count."""
-    with journal.database.read() as connection:
+    with journal.read() as connection:
         return connection.scalar(sa.select(sa.func.sum(tables.rollups.c.rows))) or 0
 
 
@@ -276,7 +277,7 @@ def test_a_question_reads_only_what_is_not_counted(journal: Journal) -> None:
     ids = fill(journal, 0, 300, hours=4, rng=random.Random(2))
     roll_up(journal)
     give(journal, ids[:50], random.Random(2))
-    with journal.database.write() as connection:
+    with journal.write() as connection:
         connection.execute(tables.predictions.delete())
 
     for bucket_us in (MINUTE_US, HOUR_US):
@@ -295,7 +296,7 @@ def test_minutes_are_forgotten(journal: Journal, journal_url: str) -> None:
     roll_up(journal)
     assert [(2,)] == query(journal_url, "SELECT sum(rows) FROM rollup_minutes")
     feedback.give(journal, "iris", [Label(old, "setosa"), Label(new, "setosa")])
-    with journal.database.write() as connection:
+    with journal.write() as connection:
         day = tables.rollup_minutes.c.minute_us
         connection.execute(tables.rollup_minutes.update().values(minute_us=day - 2 * HOUR_US))
     roll_up(journal)
@@ -331,7 +332,7 @@ def test_a_long_turn_is_cut_and_goes_on(
 
 
 COUNT = """
-from prediction.journal.predictions import Journal
+from prediction.journal.database import Journal
 from prediction.journal import rollups
 journal = Journal(sys.argv[1])
 rollups.STEP_ROWS = 30
@@ -356,7 +357,7 @@ LABEL = """
 from prediction.journal import feedback
 from prediction.errors import JournalBusy
 from prediction.journal.feedback import Label
-from prediction.journal.predictions import Journal
+from prediction.journal.database import Journal
 journal = Journal(sys.argv[1])
 wait()
 for label in ("setosa", "virginica", "versicolor"):

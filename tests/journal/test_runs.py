@@ -10,12 +10,21 @@ import pytest
 import sqlalchemy as sa
 
 from prediction.errors import RunEnded, UnknownRun
-from prediction.journal import runs, tables
-from prediction.journal.predictions import Journal, now_us
-from prediction.journal.runs import QUEUED_US, SILENCE_US
+from prediction.journal import ledger, runs, tables
+from prediction.journal.database import Journal
+from prediction.journal.ledger import NewChampion
+from prediction.journal.runs import QUEUED_US, SILENCE_US, Ending, Retraining
+from prediction.times import now_us
 from tests.databases import journal_url as journal_url
 
 VERDICT: dict[str, Any] = {"promote": True, "sentence": "promoted: better", "rules": []}
+
+
+def promote(journal: Journal, run: Retraining, version: str, judged_against: int) -> str:
+    """Promote a candidate of a run."""
+    new = NewChampion("iris", version, "d" * 64, "retrain", "promoted: better")
+    ending = Ending("promoted", "done", version, {"training": 10}, VERDICT)
+    return runs.promote(journal, run, new, judged_against, ending)
 
 
 @pytest.fixture
@@ -27,9 +36,9 @@ def journal(journal_url: str) -> Iterator[Journal]:
     journal.close()
 
 
-def silence(journal: Journal, run: runs.Run) -> None:
+def silence(journal: Journal, run: Retraining) -> None:
     """Make a run look as if its process had died long ago."""
-    with journal.database.write() as connection:
+    with journal.write() as connection:
         connection.execute(tables.runs.update().where(tables.runs.c.run_id == run.run_id).values(beat_us=0))
 
 
@@ -111,10 +120,10 @@ def test_promotion_ends_run_and_changes_champion_together(journal: Journal) -> N
     """The ledger tells the verdict's sentence."""
     run, _ = runs.request(journal, "iris", False)
 
-    assert "promoted" == runs.promote(journal, run, 0, "v2", "d" * 64, {"training": 10}, VERDICT)
+    assert "promoted" == promote(journal, run, "v2", 0)
 
     ended = runs.get(journal, "iris", run.run_id)
-    champion = journal.champions()["iris"]
+    champion = ledger.champions(journal)["iris"]
     assert (ended.status, ended.candidate, ended.verdict) == ("promoted", "v2", VERDICT)
     assert (champion.to_version, champion.by, champion.reason) == ("v2", "retrain", "promoted: better")
 
@@ -130,20 +139,20 @@ def test_a_run_that_is_over_promotes_nothing(journal: Journal, how: str) -> None
         silence(journal, run)
         runs.interrupt_silent(journal)
 
-    assert "cancelled" == runs.promote(journal, run, 0, "v2", "d" * 64, {"training": 10}, VERDICT)
-    assert journal.champions() == {}
+    assert "cancelled" == promote(journal, run, "v2", 0)
+    assert ledger.champions(journal) == {}
 
 
 def test_a_candidate_takes_the_place_of_the_champion_it_was_compared_with_only(journal: Journal) -> None:
     """Where somebody has promoted or rolled back meanwhile, that stands, and the run goes on to its end."""
     for version in ("v1", "v2"):
-        journal.promote("iris", version, "d" * 64, by="test", reason="because")
+        ledger.promote(journal, NewChampion("iris", version, "d" * 64, by="test", reason="because"))
     run, _ = runs.request(journal, "iris", False)
 
-    assert "overtaken" == runs.promote(journal, run, 1, "v3", "d" * 64, {"training": 10}, VERDICT)
-    assert "v2" == journal.champions()["iris"].to_version
+    assert "overtaken" == promote(journal, run, "v3", 1)
+    assert "v2" == ledger.champions(journal)["iris"].to_version
     assert "queued" == runs.get(journal, "iris", run.run_id).status
-    assert "promoted" == runs.promote(journal, run, 2, "v3", "d" * 64, {"training": 10}, VERDICT)
+    assert "promoted" == promote(journal, run, "v3", 2)
 
 
 def test_runs_are_listed_newest_first(journal: Journal) -> None:
@@ -151,7 +160,7 @@ def test_runs_are_listed_newest_first(journal: Journal) -> None:
     made = []
     for _ in range(5):
         run, _ = runs.request(journal, "iris", False)
-        runs.finish(journal, run.run_id, "rejected", "done")
+        runs.finish(journal, run.run_id, Ending("rejected", "done"))
         made.append(run.run_id)
 
     newest = [run.run_id for run in runs.latest(journal, "iris", 2)]
@@ -181,7 +190,7 @@ def test_active_runs_are_found_by_an_index(journal: Journal) -> None:
         "requested_us": 0,
         "beat_us": run.beat_us,
     }
-    with pytest.raises(sa.exc.IntegrityError), journal.database.write() as connection:
+    with pytest.raises(sa.exc.IntegrityError), journal.write() as connection:
         connection.execute(tables.runs.insert(), [row])
 
 
@@ -195,7 +204,7 @@ def test_a_process_may_take_longer_to_begin_than_to_beat(
         runs.beat(journal, run.run_id, "fit", 0.5)
     found = []
     for silent_us in (patience_us - 1_000_000, patience_us + 1_000_000):
-        with journal.database.write() as connection:
+        with journal.write() as connection:
             connection.execute(tables.runs.update().values(beat_us=now_us() - silent_us))
         runs.interrupt_silent(journal)
         found.append(runs.get(journal, "iris", run.run_id).status)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from prediction.journal import samples
-from prediction.journal.predictions import Journal, now_us
+from prediction.journal.database import Journal
+from prediction.times import now_us
 from tests import databases
 from tests.databases import prediction, record
 

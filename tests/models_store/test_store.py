@@ -29,7 +29,7 @@ from bentoml.models import ModelContext
 from models_store import catalog, store
 from models_store.errors import DamagedVersion, NothingTrained, UnknownVersion
 from models_store.store import Version
-from prediction.journal.predictions import Journal
+from prediction.journal.database import Journal
 from prediction.retraining import training
 from prediction.retraining.training import Candidate
 from prediction.serving.runtime import Runtime, prepare

@@ -14,11 +14,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from models_store import store
 from models_store.spec import Spec
 from prediction import metrics
-from prediction.journal import feedback, runs
+from prediction.journal import feedback, ledger, runs, workers
+from prediction.journal.database import Journal
 from prediction.journal.feedback import Label
-from prediction.journal.predictions import Journal, now_us
+from prediction.journal.ledger import NewChampion
 from prediction.monitoring import gauges
 from prediction.monitoring.gauges import Gauges
+from prediction.times import now_us
 from tests import databases
 from tests.databases import Postgres, prediction, record
 
@@ -39,9 +41,9 @@ def read(text: str) -> dict[tuple[str, ...], float]:
 def test_every_gauge_is_read(specs: dict[str, Spec], trained_home: Path, journal: Journal) -> None:
     """Champion, workers, outcomes, accuracy, drift and runs, as the journal has them."""
     version = store.newest(trained_home, "iris").version
-    journal.promote("iris", version, "d" * 64, by="test", reason="test")
-    journal.report_worker("host", 1, {"iris": (version, 0)})
-    journal.report_worker("host", 2, {"iris": ("another", 0)})
+    ledger.promote(journal, NewChampion("iris", version, "d" * 64, by="test", reason="test"))
+    workers.report(journal, "host", 1, {"iris": (version, 0)})
+    workers.report(journal, "host", 2, {"iris": ("another", 0)})
     ids = record(journal, [prediction(number, version=version) for number in range(60)])
     feedback.give(journal, "iris", [Label(i, "setosa" if i != ids[0] else "virginica") for i in ids[:10]])
     runs.request(journal, "iris", force=False)

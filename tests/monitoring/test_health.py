@@ -12,13 +12,14 @@ import pytest
 from models_store import store
 from models_store.errors import InvalidInput
 from models_store.spec import Spec
-from prediction.http.bodies import iso
-from prediction.journal import feedback, rollups, tables
+from prediction.journal import feedback, ledger, predictions, rollups, tables
+from prediction.journal.database import Journal
 from prediction.journal.feedback import Label
-from prediction.journal.predictions import Journal, now_us
+from prediction.journal.ledger import NewChampion
 from prediction.journal.rollups import Count
 from prediction.monitoring import health
 from prediction.monitoring.health import HOUR_US, MINUTE_US
+from prediction.times import iso, now_us
 from tests import databases
 from tests.databases import prediction, record
 
@@ -66,7 +67,7 @@ def test_a_label_counts_for_the_version_that_predicted(
     """Two versions, of which one was wrong in a fifth of the rows that got a label."""
     old = record(journal, rows(spec, "old", 100, 0))
     record(journal, rows(spec, "new", 60, 1_000))
-    said = {i: journal.prediction(i).predicted_class for i in old}
+    said = {i: predictions.find(journal, i).predicted_class for i in old}
     wrong = {name: spec.classes[index - 1] for index, name in enumerate(spec.classes)}
     labels = [Label(i, said[i] if number % 5 else wrong[said[i]]) for number, i in enumerate(old[:50])]
     feedback.give(journal, "iris", labels)
@@ -95,8 +96,8 @@ def test_a_label_whose_prediction_is_not_counted_makes_no_version(
 ) -> None:
     """Its two differences add up to no prediction at all: nothing is a share of that."""
     at_us = now_us() - 3_600_000_000
-    with journal.database.write() as connection:
-        journal.database.order(connection)
+    with journal.write() as connection:
+        journal.order(connection)
         both = [
             Count("iris", at_us, "gone", "setosa", label, rows) for label, rows in (("", -1), ("setosa", 1))
         ]
@@ -133,7 +134,7 @@ def test_a_version_with_few_rows_among_many_has_a_sample(
     now = now_us()
     reigns = [("old", 50), (version, 12), ("old", 11), ("new", 0.1)]  # hours ago
     row = {"model": "iris", "from_version": None, "digest": "", "by": "", "reason": ""}
-    with journal.database.write() as connection:
+    with journal.write() as connection:
         for position, (name, hours) in enumerate(reigns):
             at_us = now - round(hours * HOUR_US)
             promoted = {"position": position, "to_version": name, "at_us": at_us, "is_rollback": False}
@@ -172,9 +173,9 @@ def test_the_quality_of_the_data(spec: Spec, trained_home: Path, journal: Journa
 def test_figures_over_time(spec: Spec, trained_home: Path, journal: Journal) -> None:
     """Pieces without gaps or overlaps, that sum to the whole, and the promotions between them."""
     ids = record(journal, rows(spec, "old", 200, 0))
-    labels = [Label(i, journal.prediction(i).predicted_class) for i in ids[::2]]
+    labels = [Label(i, predictions.find(journal, i).predicted_class) for i in ids[::2]]
     feedback.give(journal, "iris", labels)
-    journal.promote("iris", "old", "d" * 64, by="test", reason="test")
+    ledger.promote(journal, NewChampion("iris", "old", "d" * 64, by="test", reason="test"))
     found = described(spec, trained_home, journal, "6h")
 
     assert 200 == sum(piece["predictions"] for piece in found["over_time"])
@@ -204,7 +205,7 @@ def test_what_was_refused_says_since_when(
     span = health.window(text)
     hour_us = span.since_us // HOUR_US * HOUR_US
     row = {"model": "iris", "reason": "invalid", "feature": ""}
-    with journal.database.write() as connection:
+    with journal.write() as connection:
         for at_us, requests in ((hour_us, 5), (hour_us - HOUR_US, 7)):
             connection.execute(tables.refusals.insert(), [row | {"hour_us": at_us, "requests": requests}])
     found = health.describe(spec, trained_home, journal, span)

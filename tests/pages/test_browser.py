@@ -15,7 +15,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from models_store.spec import Spec
 from prediction.journal import runs
-from prediction.journal.predictions import Journal
+from prediction.journal.database import Journal
+from prediction.journal.runs import Ending
 from tests import databases
 from tests.monitoring.test_health import rows
 from tests.servers import PROJECT, Server, run
@@ -54,7 +55,7 @@ def served(
         judged, _ = runs.request(journal, "iris", force=True)
         rules = [{"name": f"dataset recall of {name}", **RULE} for name in specs["iris"].classes]
         verdict = {"promote": False, "sentence": "rejected: a test", "rules": rules}
-        runs.finish(journal, judged.run_id, "rejected", "done", verdict=verdict)
+        runs.finish(journal, judged.run_id, Ending("rejected", "done", verdict=verdict))
         journal.close()
         yield running
 

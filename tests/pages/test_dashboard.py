@@ -14,11 +14,14 @@ from prometheus_client import REGISTRY
 from models_store import catalog
 from models_store.spec import Spec
 from prediction.http.entrance import Entrance
-from prediction.journal import refusals, runs, tables
-from prediction.journal.predictions import Journal, now_us
+from prediction.journal import ledger, refusals, runs, tables
+from prediction.journal.database import Journal
+from prediction.journal.ledger import NewChampion
+from prediction.journal.runs import Ending
 from prediction.pages import pages
 from prediction.pages.dashboard import Dashboard
 from prediction.pages.pages import plain
+from prediction.times import now_us
 from tests import databases
 from tests.databases import prediction, record
 from tests.http.test_resources import nobody
@@ -61,7 +64,7 @@ def refuse(journal: Journal, kinds: int) -> None:
     """Have so many kinds of requests refused, the first most often."""
     row = {"model": "iris", "hour_us": refusals.begin(now_us()), "feature": ""}
     rows = [row | {"reason": f"kind_{number}", "requests": 100 - number} for number in range(kinds)]
-    with journal.database.write() as connection:
+    with journal.write() as connection:
         connection.execute(tables.refusals.insert(), rows)
 
 
@@ -75,7 +78,7 @@ def test_what_was_refused_says_how_much_is_not_shown(world: World, journal: Jour
     """The eight kinds that are most frequent, and where the others are."""
     refuse(journal, 8)
     assert "more kinds" not in world.get("/dashboard").text
-    with journal.database.write() as connection:
+    with journal.write() as connection:
         connection.execute(tables.refusals.delete())
     refuse(journal, 10)
 
@@ -140,7 +143,7 @@ def test_it_shows_what_is_served_and_how_it_does(world: World) -> None:
 def test_figures_of_another_version_are_not_the_champions(world: World) -> None:
     """A champion that has not answered yet has none: the three cards name the version that has."""
     version = fill(world.journal, world.home, world.specs["iris"])
-    world.journal.promote("iris", "brand-new", "d" * 64, by="test", reason="better")
+    ledger.promote(world.journal, NewChampion("iris", "brand-new", "d" * 64, by="test", reason="better"))
     page = world.get("/dashboard").text
 
     assert 3 == page.count(f'of <span class="mono">{version}</span>, not of the champion')
@@ -188,7 +191,7 @@ def test_a_run_shows_its_progress_and_its_verdict(world: World) -> None:
         "p": None,
     }
     verdict = {"promote": False, "sentence": "rejected: it is <worse>", "rules": [rule]}
-    runs.finish(world.journal, run.run_id, "rejected", "done", verdict=verdict)
+    runs.finish(world.journal, run.run_id, Ending("rejected", "done", verdict=verdict))
     page = world.get("/dashboard").text
 
     assert "rejected: it is &lt;worse&gt;" in page

@@ -12,9 +12,10 @@ from rich.console import Console
 
 from models_store import store
 from models_store.spec import Spec
-from prediction.journal import feedback
+from prediction.journal import feedback, ledger, predictions
+from prediction.journal.database import Journal
 from prediction.journal.feedback import Label
-from prediction.journal.predictions import Journal
+from prediction.journal.ledger import NewChampion
 from prediction.monitoring import health
 from prediction.pages import dashboard, reports
 from tests import databases
@@ -32,9 +33,11 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 def fill(journal: Journal, home: Path, spec: Spec) -> str:
     """Record predictions of the newest version, one of four with its label; return the version."""
     version = store.newest(home, spec.name)
-    journal.promote(spec.name, version.version, version.digest, by="test", reason="<b>a test</b>")
+    ledger.promote(
+        journal, NewChampion(spec.name, version.version, version.digest, by="test", reason="<b>a test</b>")
+    )
     ids = record(journal, rows(spec, version.version, 80, 0, petal_width_cm=0.9))
-    labels = [Label(i, journal.prediction(i).predicted_class) for i in ids[:20]]
+    labels = [Label(i, predictions.find(journal, i).predicted_class) for i in ids[:20]]
     feedback.give(journal, spec.name, labels)
     return version.version
 
@@ -138,7 +141,7 @@ def test_the_report_says_whose_figures_it_shows(
 ) -> None:
     """A champion that has not answered yet is not credited with another version's."""
     version = fill(journal, trained_home, specs["iris"])
-    journal.promote("iris", "brand-new", "d" * 64, by="test", reason="better")
+    ledger.promote(journal, NewChampion("iris", "brand-new", "d" * 64, by="test", reason="better"))
     values = dashboard.describe(specs["iris"], trained_home, journal, health.window("24h"))
 
     assert 3 == reports.html(values).count(f'of <span class="mono">{version}</span>, not of the champion')

@@ -16,8 +16,8 @@ from tests.servers import PROJECT
 PRIORITY = """
 import os, sys
 from prediction.journal import runs
-from prediction.retraining import steps
-from prediction.journal.predictions import Journal
+from prediction.retraining import process
+from prediction.journal.database import Journal
 
 journal = Journal(sys.argv[1])
 journal.migrate()
@@ -53,8 +53,8 @@ def test_serving_goes_first(own_session: bool, tmp_path: Path) -> None:
 TOLD_TO_STOP = """
 import sys, time
 from prediction.journal import runs
-from prediction.retraining import steps
-from prediction.journal.predictions import Journal
+from prediction.retraining import process
+from prediction.journal.database import Journal
 
 journal = Journal(sys.argv[1])
 journal.migrate()

@@ -15,11 +15,14 @@ import sqlalchemy as sa
 
 from models_store import store
 from models_store.spec import Spec
-from prediction.journal import feedback, runs, tables
-from prediction.journal.predictions import Journal, now_us
-from prediction.journal.runs import Run
+from prediction.journal import feedback, ledger, runs, tables, workers
+from prediction.journal.database import Journal
+from prediction.journal.ledger import NewChampion
+from prediction.journal.predictions import Inserter
+from prediction.journal.runs import Retraining
 from prediction.retraining import steps, training
 from prediction.serving import predictor
+from prediction.times import now_us
 from tests import databases
 from tests.servers import PROJECT, environment, run
 from tests.timing import eventually
@@ -43,7 +46,7 @@ def learn(home: Path, spec: Spec, rows: int) -> Journal:
         answer._replace(prediction_id=str(UUID(int=number)))
         for number, answer in enumerate(answering.predict(picked))
     ]
-    writer = journal.writer()
+    writer = Inserter(journal)
     writer.insert(predictions)
     writer.close()
     given = [
@@ -54,7 +57,7 @@ def learn(home: Path, spec: Spec, rows: int) -> Journal:
     return journal
 
 
-def retrain(home: Path, journal: Journal, spec: Spec, min_outcomes: int = 50) -> Run:
+def retrain(home: Path, journal: Journal, spec: Spec, min_outcomes: int = 50) -> Retraining:
     """Retrain in this process."""
     run, _ = runs.request(journal, spec.name, force=min_outcomes == 0)
     return steps.execute(steps.Plan(spec, home, journal, min_outcomes, 10), run)
@@ -63,13 +66,13 @@ def retrain(home: Path, journal: Journal, spec: Spec, min_outcomes: int = 50) ->
 def test_a_retraining_in_the_foreground_promotes(home: Path, specs: dict[str, Spec]) -> None:
     """It tells the verdict in a sentence, and its version keeps the verdict and the data's digest."""
     journal = learn(home, specs["iris"], rows=120)
-    before = journal.champions()["iris"].to_version
+    before = ledger.champions(journal)["iris"].to_version
 
     done = run("python", "-m", "prediction", "retrain", "iris", home=home)
 
     assert 0 == done.returncode, done.stdout + done.stderr
     assert done.stdout.startswith("promoted: not worse on any rule")
-    champion = journal.champions()["iris"]
+    champion = ledger.champions(journal)["iris"]
     assert (before, "retrain") == (champion.from_version, champion.by)
     version = store.get(home, "iris", champion.to_version)
     assert version.metadata["verdict"]["promote"] is True
@@ -99,7 +102,9 @@ def test_labels_of_a_fresh_journal_are_new(home: Path, specs: dict[str, Spec]) -
     journal = Journal(f"sqlite:///{home / 'journal.db'}")
     journal.migrate()
     version = store.newest(home, "iris")
-    journal.promote_first("iris", version.version, version.digest, by="test", reason="first start")
+    ledger.promote_first(
+        journal, NewChampion("iris", version.version, version.digest, by="test", reason="first start")
+    )
     journal.close()
     journal = learn(home, specs["iris"], rows=60)
 
@@ -162,7 +167,7 @@ def test_what_the_spec_no_longer_takes_is_left_out(home: Path, specs: dict[str, 
     """Outcomes of other features or classes, from before the spec was edited, do not stop a retraining."""
     journal = learn(home, specs["iris"], rows=60)
     ids = [item.prediction.prediction_id for item in feedback_of(journal)]
-    with journal.database.write() as connection:
+    with journal.write() as connection:
         predictions, labels = tables.predictions, tables.feedback
         strange = predictions.update().where(predictions.c.prediction_id == ids[0])
         connection.execute(strange.values(features='{"stem_length_cm": 1.0}'))
@@ -183,7 +188,7 @@ def feedback_of(journal: Journal) -> list[feedback.LabelledPrediction]:
 
 def test_without_a_champion_there_is_nothing_to_retrain(home: Path, specs: dict[str, Spec]) -> None:
     """The run fails with the sentence that says how to train."""
-    with Journal(f"sqlite:///{home / 'journal.db'}").database.write() as connection:
+    with Journal(f"sqlite:///{home / 'journal.db'}").write() as connection:
         connection.execute(tables.ledger.delete())
 
     done = run("python", "-m", "prediction", "retrain", "iris", "--force", home=home)
@@ -217,7 +222,7 @@ def test_a_loss_that_grew_over_several_runs_is_noticed(home: Path, specs: dict[s
     first = store.newest(home, "iris")
     assert "promoted" == retrain(home, journal, specs["iris"]).status
 
-    second = store.get(home, "iris", journal.champions()["iris"].to_version)
+    second = store.get(home, "iris", ledger.champions(journal)["iris"].to_version)
 
     assert "best_log_loss" not in first.metadata
     losses = [version.metrics["log_loss"] for version in (first, second)]
@@ -230,8 +235,10 @@ def test_old_versions_are_pruned_and_what_is_needed_stays(home: Path, specs: dic
     first = store.newest(home, "iris").version
     saved = [training.save(training.train(specs["iris"], seed), home) for seed in range(1, 7)]
     for version in saved[2:4]:
-        journal.promote("iris", version.version, version.digest, by="test", reason="because")
-    journal.report_worker("here", 1, {"iris": (saved[0].version, now_us())})
+        ledger.promote(
+            journal, NewChampion("iris", version.version, version.digest, by="test", reason="because")
+        )
+    workers.report(journal, "here", 1, {"iris": (saved[0].version, now_us())})
     names = [version.version for version in saved]
 
     gone = steps.prune_versions(home, journal, "iris", keep=1)
@@ -246,7 +253,7 @@ from pathlib import Path
 from models_store import catalog
 from prediction.journal import runs
 from prediction.retraining import steps
-from prediction.journal.predictions import Journal
+from prediction.journal.database import Journal
 
 home = Path(sys.argv[1])
 journal = Journal(f"sqlite:///{home / 'journal.db'}")
@@ -263,13 +270,13 @@ steps.execute(steps.Plan(catalog.load()["iris"], home, journal, 0, 10), run, wat
 def test_a_cancel_in_the_last_moment_is_obeyed(home: Path, specs: dict[str, Spec]) -> None:
     """Acknowledged is acknowledged: the run ends as cancelled, and its version is gone."""
     journal = learn(home, specs["iris"], 120)
-    before, versions = journal.champions(), store.versions(home, "iris")
+    before, versions = ledger.champions(journal), store.versions(home, "iris")
 
     run("python", "-c", CANCELLED_AT, str(home), home=home)
 
     (ended,) = runs.latest(journal, "iris", limit=1)
     assert ("cancelled", "cancelled on request") == (ended.status, ended.step)
-    assert before == journal.champions()
+    assert before == ledger.champions(journal)
     assert versions == store.versions(home, "iris")
 
 
@@ -281,7 +288,9 @@ def test_a_champion_made_meanwhile_stays(home: Path, specs: dict[str, Spec]) -> 
 
     def watch(reported: str) -> None:
         if reported == "judge":
-            journal.promote("iris", other.version, other.digest, by="admin", reason="at 3 a.m.")
+            ledger.promote(
+                journal, NewChampion("iris", other.version, other.digest, by="admin", reason="at 3 a.m.")
+            )
 
     plan = steps.Plan(specs["iris"], home, journal, 0, 10)
     ended = steps.execute(plan, asked, watch=watch)
@@ -289,7 +298,7 @@ def test_a_champion_made_meanwhile_stays(home: Path, specs: dict[str, Spec]) -> 
     assert ("rejected", None) == (ended.status, ended.candidate)
     assert ended.verdict is not None
     assert steps.OVERTAKEN == ended.verdict["sentence"]
-    assert other.version == journal.champions()["iris"].to_version
+    assert other.version == ledger.champions(journal)["iris"].to_version
     assert 2 == len(store.versions(home, "iris"))
 
 
@@ -314,7 +323,7 @@ def test_a_candidate_that_the_journal_does_not_take_is_deleted(home: Path, specs
 def test_a_retraining_that_promotes_prunes(home: Path, specs: dict[str, Spec]) -> None:
     """Of all versions there are two left: the champion, which is the newest, and the one before."""
     journal = learn(home, specs["iris"], 120)
-    before = journal.champions()["iris"].to_version
+    before = ledger.champions(journal)["iris"].to_version
     for seed in (1, 2):
         training.save(training.train(specs["iris"], seed), home)
     asked, _ = runs.request(journal, "iris", force=True)
@@ -333,7 +342,7 @@ import onnxruntime, pandas, skl2onnx, sklearn.linear_model  # once for all
 from models_store import catalog
 from prediction.journal import runs
 from prediction.retraining import steps
-from prediction.journal.predictions import Journal
+from prediction.journal.database import Journal
 
 def retrain(home, wanted):
     journal = Journal(f"sqlite:///{home / 'journal.db'}")
@@ -374,12 +383,12 @@ def test_a_run_killed_at_any_step_harms_nothing(
     home = killed / step
     journal = Journal(f"sqlite:///{home / 'journal.db'}")
 
-    assert store.newest(trained_home, "iris").version == journal.champions()["iris"].to_version
+    assert store.newest(trained_home, "iris").version == ledger.champions(journal)["iris"].to_version
     for version in store.versions(home, "iris"):
         store.verify(version, version.digest)
     (dead,) = runs.latest(journal, "iris", limit=1)
     assert dead.status in ("queued", "running")
-    with journal.database.write() as connection:  # as if it had been silent for long
+    with journal.write() as connection:  # as if it had been silent for long
         connection.execute(sa.update(tables.runs).values(beat_us=now_us() - runs.QUEUED_US - 1))
     runs.interrupt_silent(journal)
     assert "interrupted" == runs.get(journal, "iris", dead.run_id).status

@@ -9,7 +9,8 @@ import pytest
 from models_store import catalog, store
 from models_store.errors import DamagedVersion, UnknownVersion
 from prediction.errors import NothingToRollBack
-from prediction.journal.predictions import Journal
+from prediction.journal import ledger
+from prediction.journal.database import Journal
 from prediction.retraining import training
 from prediction.serving import champions
 
@@ -28,14 +29,14 @@ def another_version(home: Path) -> str:
 
 def champion(journal: Journal) -> str:
     """Return the champion of iris."""
-    return journal.champions()["iris"].to_version
+    return ledger.champions(journal)["iris"].to_version
 
 
 def test_a_whole_version_becomes_champion(home: Path, journal: Journal) -> None:
-    """Promotion tells from where to where, by whom and why."""
+    """Entry tells from where to where, by whom and why."""
     first, second = champion(journal), another_version(home)
 
-    entry = champions.promote(journal, home, "iris", second, "me", "better")
+    entry = champions.promote(journal, home, "iris", second, by="me", reason="better")
 
     assert (first, second, "me", "better") == (
         entry.from_version,
@@ -50,7 +51,10 @@ def test_a_version_may_be_named_by_its_tag(home: Path, journal: Journal) -> None
     """As `bentoml models list` shows it; the ledger has the version alone."""
     second = another_version(home)
 
-    assert second == champions.promote(journal, home, "iris", f"iris:{second}", "me", "why not").to_version
+    assert (
+        second
+        == champions.promote(journal, home, "iris", f"iris:{second}", by="me", reason="why not").to_version
+    )
     assert second == champion(journal)
 
 
@@ -59,7 +63,7 @@ def test_a_version_that_is_not_there_is_refused(home: Path, journal: Journal) ->
     first = champion(journal)
 
     with pytest.raises(UnknownVersion, match=f"not in the model store: the newest versions are {first}"):
-        champions.promote(journal, home, "iris", "nothere", "me", "why not")
+        champions.promote(journal, home, "iris", "nothere", by="me", reason="why not")
 
     assert first == champion(journal)
 
@@ -70,7 +74,7 @@ def test_a_damaged_version_is_refused(home: Path, journal: Journal) -> None:
     (store.get(home, "iris", second).path / store.ONNX).write_bytes(b"torn")
 
     with pytest.raises(DamagedVersion, match="not what was saved"):
-        champions.promote(journal, home, "iris", second, "me", "why not")
+        champions.promote(journal, home, "iris", second, by="me", reason="why not")
 
     assert first == champion(journal)
 
@@ -78,36 +82,36 @@ def test_a_damaged_version_is_refused(home: Path, journal: Journal) -> None:
 def test_rollback_goes_to_the_champion_before(home: Path, journal: Journal) -> None:
     """What was rolled back from is not returned to by a second rollback."""
     first, second = champion(journal), another_version(home)
-    champions.promote(journal, home, "iris", second, "me", "better")
+    champions.promote(journal, home, "iris", second, by="me", reason="better")
     third = another_version(home)
-    champions.promote(journal, home, "iris", third, "me", "better still")
+    champions.promote(journal, home, "iris", third, by="me", reason="better still")
 
-    assert second == champions.rollback(journal, home, "iris", "me", "worse").to_version
-    assert first == champions.rollback(journal, home, "iris", "me", "worse too").to_version
+    assert second == champions.roll_back(journal, home, "iris", by="me", reason="worse").to_version
+    assert first == champions.roll_back(journal, home, "iris", by="me", reason="worse too").to_version
     with pytest.raises(NothingToRollBack):
-        champions.rollback(journal, home, "iris", "me", "no further")
+        champions.roll_back(journal, home, "iris", by="me", reason="no further")
     assert first == champion(journal)
 
 
 def test_rollback_after_a_new_promotion_returns_from_that(home: Path, journal: Journal) -> None:
     """A promotion after a rollback stands on what the rollback went to."""
     first, second = champion(journal), another_version(home)
-    champions.promote(journal, home, "iris", second, "me", "better")
-    champions.rollback(journal, home, "iris", "me", "worse")
+    champions.promote(journal, home, "iris", second, by="me", reason="better")
+    champions.roll_back(journal, home, "iris", by="me", reason="worse")
     third = another_version(home)
-    champions.promote(journal, home, "iris", third, "me", "better")
+    champions.promote(journal, home, "iris", third, by="me", reason="better")
 
-    assert first == champions.rollback(journal, home, "iris", "me", "worse").to_version
+    assert first == champions.roll_back(journal, home, "iris", by="me", reason="worse").to_version
 
 
 def test_rollback_to_a_version_that_is_gone_says_what_to_do(home: Path, journal: Journal) -> None:
     """Another version can be promoted; the champion stays."""
     first, second = champion(journal), another_version(home)
-    champions.promote(journal, home, "iris", second, "me", "better")
+    champions.promote(journal, home, "iris", second, by="me", reason="better")
     store.delete(home, "iris", first)
 
     with pytest.raises(UnknownVersion, match=f"{first} is not in the model store: promote another"):
-        champions.rollback(journal, home, "iris", "me", "worse")
+        champions.roll_back(journal, home, "iris", by="me", reason="worse")
 
     assert second == champion(journal)
 
@@ -115,10 +119,10 @@ def test_rollback_to_a_version_that_is_gone_says_what_to_do(home: Path, journal:
 def test_rollback_to_a_damaged_version_is_refused(home: Path, journal: Journal) -> None:
     """The champion stays when the one before is no longer whole."""
     first, second = champion(journal), another_version(home)
-    champions.promote(journal, home, "iris", second, "me", "better")
+    champions.promote(journal, home, "iris", second, by="me", reason="better")
     (store.get(home, "iris", first).path / store.ONNX).unlink()
 
     with pytest.raises(DamagedVersion):
-        champions.rollback(journal, home, "iris", "me", "worse")
+        champions.roll_back(journal, home, "iris", by="me", reason="worse")
 
     assert second == champion(journal)

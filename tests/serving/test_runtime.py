@@ -22,7 +22,10 @@ from models_store.errors import NothingTrained, UnknownModel
 from models_store.spec import Features, Spec
 from models_store.store import Version
 from prediction.errors import JournalUnavailable, NotReady
-from prediction.journal.predictions import Journal, Prediction
+from prediction.journal import ledger, predictions, workers
+from prediction.journal.database import Journal
+from prediction.journal.ledger import NewChampion
+from prediction.journal.predictions import Prediction
 from prediction.journal.recorder import CHUNK_ROWS
 from prediction.serving import runtime
 from prediction.serving.runtime import Runtime, Task
@@ -57,7 +60,9 @@ def another(home: Path, name: str = "iris") -> Version:
 
 def promote(journal: Journal, version: Version) -> None:
     """Promote a version as a person would."""
-    journal.promote(version.model, version.version, version.digest, by="test", reason="because")
+    ledger.promote(
+        journal, NewChampion(version.model, version.version, version.digest, by="test", reason="because")
+    )
 
 
 def damage(version: Version) -> bytes:
@@ -98,7 +103,7 @@ def test_a_first_start_promotes_the_newest(specs: dict[str, Spec], home: Path, j
 
     runtime.prepare(specs, home, journal, [])
 
-    champions = journal.champions()
+    champions = ledger.champions(journal)
     assert set(specs) == set(champions)
     assert (newest.version, newest.digest) == (champions["iris"].to_version, champions["iris"].digest)
     assert ("server", "first start", None) == (
@@ -111,13 +116,13 @@ def test_a_first_start_promotes_the_newest(specs: dict[str, Spec], home: Path, j
 def test_a_later_start_leaves_the_champion(specs: dict[str, Spec], home: Path, journal: Journal) -> None:
     """A version that was saved and not promoted does not become champion by a restart."""
     runtime.prepare(specs, home, journal, [])
-    before = journal.champions()
+    before = ledger.champions(journal)
     another(home)
 
     runtime.prepare(specs, home, journal, [])
 
-    assert before == journal.champions()
-    assert 1 == len(journal.promotions("iris", limit=10))
+    assert before == ledger.champions(journal)
+    assert 1 == len(ledger.entries(journal, "iris", limit=10))
 
 
 def test_a_start_without_tables_makes_them(specs: dict[str, Spec], home: Path) -> None:
@@ -126,7 +131,7 @@ def test_a_start_without_tables_makes_them(specs: dict[str, Spec], home: Path) -
 
     runtime.prepare(specs, home, fresh, [])
 
-    assert set(specs) == set(fresh.champions())
+    assert set(specs) == set(ledger.champions(fresh))
     fresh.close()
 
 
@@ -143,7 +148,7 @@ def test_what_came_with_a_bento_is_adopted(
     served = Runtime(specs, home, journal)
     served.start()
 
-    assert {path.name for path in baked} == {item.to_version for item in journal.champions().values()}
+    assert {path.name for path in baked} == {item.to_version for item in ledger.champions(journal).values()}
     assert baked[0].name == version_of(served)
     served.stop()
 
@@ -154,19 +159,19 @@ def test_a_newer_version_of_a_bento_waits_unless_it_shall_not(
 ) -> None:
     """It is adopted either way; it takes over once only, so that going back from it lasts."""
     runtime.prepare(specs, home, journal, [])
-    first = journal.champions()["iris"].to_version
+    first = ledger.champions(journal)["iris"].to_version
     baked = copy_version(store.newest(home, "iris"), tmp_path / "bento", lambda _: None).path
 
     runtime.prepare(specs, home, journal, [baked], promote_baked)
 
     expected = baked.name if promote_baked else first
-    assert expected == journal.champions()["iris"].to_version
+    assert expected == ledger.champions(journal)["iris"].to_version
     assert {first, baked.name} == {item.version for item in store.versions(home, "iris")}
     if promote_baked:
-        assert "came with the image" == journal.champions()["iris"].reason
-        journal.rollback("iris", journal.champion_before("iris"), by="a test", reason="worse")
+        assert "came with the image" == ledger.champions(journal)["iris"].reason
+        ledger.roll_back(journal, ledger.champion_before(journal, "iris"), by="a test", reason="worse")
         runtime.prepare(specs, home, journal, [baked], promote_baked)
-        assert first == journal.champions()["iris"].to_version
+        assert first == ledger.champions(journal)["iris"].to_version
 
 
 def test_a_home_s_own_version_did_not_come_with_an_image(
@@ -174,11 +179,11 @@ def test_a_home_s_own_version_did_not_come_with_an_image(
 ) -> None:
     """Outside a Bento what is "baked" is the newest of the home itself: it waits to be promoted."""
     runtime.prepare(specs, home, journal, [])
-    first = journal.champions()["iris"].to_version
+    first = ledger.champions(journal)["iris"].to_version
 
     runtime.prepare(specs, home, journal, [another(home).path], promote_baked=True)
 
-    assert first == journal.champions()["iris"].to_version
+    assert first == ledger.champions(journal)["iris"].to_version
 
 
 def test_adopting_twice_is_adopting_once(specs: dict[str, Spec], home: Path, journal: Journal) -> None:
@@ -224,7 +229,7 @@ def test_answers_are_recorded(served: Runtime, journal: Journal) -> None:
 
     answers = predict(served, count=3)
 
-    assert answers == [journal.prediction(str(answer.prediction_id)) for answer in answers]
+    assert answers == [predictions.find(journal, str(answer.prediction_id)) for answer in answers]
     assert before + 3 == counted("prediction_predictions_total", **labels)
 
 
@@ -254,8 +259,8 @@ def test_a_promotion_is_followed(served: Runtime, home: Path, journal: Journal) 
     assert old != version_of(served)
     assert new.version == version_of(served)
     assert swaps + 1 == counted("prediction_swaps_total", model="iris")
-    (row,) = journal.workers("iris", 0)
-    assert (socket.gethostname(), os.getpid(), new.version) == (row["host"], row["worker"], row["version"])
+    (row,) = workers.reported_since(journal, "iris", 0)
+    assert (socket.gethostname(), os.getpid(), new.version) == (row.host, row.worker, row.version)
 
 
 def test_a_promotion_is_followed_without_being_asked(served: Runtime, home: Path, journal: Journal) -> None:
@@ -306,13 +311,13 @@ def test_a_worker_reports_and_signs_off(served: Runtime, specs: dict[str, Spec],
     """The journal says what a worker serves while it runs, and forgets it when it ends."""
     served.start()
     for name in specs:
-        (row,) = journal.workers(name, 0)
-        assert version_of(served, name) == row["version"]
-        assert abs(time.time() * 1e6 - row["since_us"]) < 60e6
+        (row,) = workers.reported_since(journal, name, 0)
+        assert version_of(served, name) == row.version
+        assert abs(time.time() * 1e6 - row.since_us) < 60e6
 
     served.stop()
 
-    assert [] == [row for name in specs for row in journal.workers(name, 0)]
+    assert [] == [row for name in specs for row in workers.reported_since(journal, name, 0)]
 
 
 def test_a_ledger_may_know_models_that_the_catalog_lost(
@@ -345,7 +350,7 @@ def test_a_damaged_champion_leaves_the_old_one(served: Runtime, home: Path, jour
     assert old == version_of(served)
     assert served.ready
     assert failures + 1 == counted("prediction_version_load_failures_total", model="iris")
-    assert [old] == [row["version"] for row in journal.workers("iris", 0)]
+    assert [old] == [row.version for row in workers.reported_since(journal, "iris", 0)]
 
 
 def test_a_version_that_is_gone_leaves_the_old_one(served: Runtime, home: Path, journal: Journal) -> None:
@@ -447,7 +452,7 @@ def test_a_worker_tells_what_it_can_t_serve(served: Runtime, home: Path, journal
 
     served.start()
 
-    assert [""] == [row["version"] for row in journal.workers("iris", 0)]
+    assert [""] == [row.version for row in workers.reported_since(journal, "iris", 0)]
 
 
 def test_one_strange_version_stops_no_other_model(served: Runtime, home: Path, journal: Journal) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from models_store.errors import InvalidInput
-from prediction import duration
+from prediction import times
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from prediction import duration
 )
 def test_a_number_and_a_unit_are_a_span(text: str, seconds: int) -> None:
     """Seconds, minutes, hours and days are counted in microseconds, as the journal does."""
-    assert seconds * 1_000_000 == duration.parse(text)
+    assert seconds * 1_000_000 == times.parse_span(text)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_number_and_a_unit_are_a_span(text: str, seconds: int) -> None:
 def test_anything_else_is_refused(text: str) -> None:
     """What is no whole number of a known unit is named, beside examples of what is."""
     with pytest.raises(InvalidInput) as caught:
-        duration.parse(text)
+        times.parse_span(text)
 
     assert f"{text!r} is no span of time: write 30m, 24h or 7d" == str(caught.value)
 
@@ -57,13 +57,13 @@ def test_anything_else_is_refused(text: str) -> None:
 def test_too_long_a_span_is_told() -> None:
     """Its number is a number: what is wrong is its length."""
     with pytest.raises(InvalidInput, match="too long a span of time: write 30m, 24h or 7d"):
-        duration.parse("1000000d")
-    assert duration.parse("1d") == duration.parse("0000000001d")
+        times.parse_span("1000000d")
+    assert times.parse_span("1d") == times.parse_span("0000000001d")
 
 
 def test_a_long_text_is_not_repeated_whole() -> None:
     """The sentence shows the beginning only."""
     with pytest.raises(InvalidInput) as caught:
-        duration.parse("9" * 1_000_000)
+        times.parse_span("9" * 1_000_000)
 
     assert len(str(caught.value)) < 100

@@ -1,0 +1,184 @@
+"""The ledger: which version became a model's champion, when, by whom and why. Rows are only appended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from prediction.errors import NothingToRollBack
+from prediction.journal.database import Journal
+from prediction.journal.tables import ledger
+from prediction.times import now_us
+
+
+@dataclass(frozen=True)
+class NewChampion:
+    """A version to promote, and the facts that the ledger keeps of its promotion.
+
+    Parameters
+    ----------
+    digest
+        Of the version's files.
+    by, reason
+        Who promotes it, and why.
+    data_digest
+        Of the rows it was trained on.
+    """
+
+    model: str
+    version: str
+    digest: str
+    by: str
+    reason: str
+    data_digest: str | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the ledger: the champion of `model` went from one version to another.
+
+    `position` counts 1, 2, 3 for each model; `from_version` is None for the first champion.
+    """
+
+    model: str
+    position: int
+    from_version: str | None
+    to_version: str
+    digest: str
+    by: str
+    reason: str
+    at_us: int
+    is_rollback: bool = False
+    data_digest: str | None = None
+
+
+def promote(journal: Journal, new: NewChampion) -> Entry:
+    """Make a version the champion of its model.
+
+    Concurrent promotions of a model take one order, each from the one before.
+    """
+    while True:
+        try:
+            with journal.write(durable=True) as connection:
+                return append(connection, new)
+        except IntegrityError:  # another host took the position between our read and our write
+            continue
+
+
+def promote_first(journal: Journal, new: NewChampion) -> Entry | None:
+    """Promote a version where the model has no champion yet; else do nothing, return None."""
+    try:
+        with journal.write(durable=True) as connection:
+            if _last(connection, new.model):
+                return None
+            return append(connection, new)
+    except IntegrityError:
+        return None
+
+
+def champion_before(journal: Journal, model: str) -> Entry:
+    """Return the entry that a rollback would go back to.
+
+    Raises
+    ------
+    NothingToRollBack
+        When the champion is the first one.
+    """
+    with journal.read() as connection:
+        return _champion_before(connection, model)
+
+
+def roll_back(journal: Journal, before: Entry, by: str, reason: str) -> Entry | None:
+    """Make the champion before the champion again.
+
+    A second rollback goes one further: what was rolled back from is not returned to.
+
+    Parameters
+    ----------
+    before
+        The answer of `champion_before`. Where that is no longer so, nothing is done, and None returned.
+    """
+    new = NewChampion(before.model, before.to_version, before.digest, by, reason, before.data_digest)
+    try:
+        with journal.write(durable=True) as connection:
+            if _champion_before(connection, before.model) != before:
+                return None
+            return append(connection, new, is_rollback=True)
+    except IntegrityError:  # another host took the position between our read and our write
+        return None
+
+
+def champions(journal: Journal) -> dict[str, Entry]:
+    """Return the entry that made each model's champion."""
+    last = sa.select(ledger.c.model, sa.func.max(ledger.c.position).label("position"))
+    last_of_model = last.group_by(ledger.c.model).subquery()
+    same = (ledger.c.model == last_of_model.c.model) & (ledger.c.position == last_of_model.c.position)
+    with journal.read() as connection:
+        rows = connection.execute(sa.select(ledger).join(last_of_model, same))
+        return {row.model: Entry(*row) for row in rows}
+
+
+def champion(journal: Journal, model: str) -> Entry | None:
+    """Return the entry that made a model's champion; None where it has none."""
+    with journal.read() as connection:
+        return _last(connection, model)
+
+
+def entries(journal: Journal, model: str, limit: int, before: int | None = None) -> list[Entry]:
+    """Return a model's entries, newest first, from below position `before`."""
+    query = sa.select(ledger).where(ledger.c.model == model)
+    if before is not None:
+        query = query.where(ledger.c.position < before)
+    with journal.read() as connection:
+        rows = connection.execute(query.order_by(ledger.c.position.desc()).limit(limit))
+        return [Entry(*row) for row in rows]
+
+
+def data_digest(journal: Journal, model: str, version: str) -> str | None:
+    """Return the digest of the rows that a version was trained on, if it was ever promoted."""
+    known = sa.select(ledger.c.data_digest).where(
+        ledger.c.model == model, ledger.c.to_version == version, ledger.c.data_digest.is_not(None)
+    )
+    with journal.read() as connection:
+        return connection.scalar(known.limit(1))
+
+
+def append(connection: sa.Connection, new: NewChampion, is_rollback: bool = False) -> Entry:
+    """Append to the ledger in a transaction that the caller has open."""
+    last = _last(connection, new.model)
+    entry = Entry(
+        model=new.model,
+        position=last.position + 1 if last else 1,
+        from_version=last.to_version if last else None,
+        to_version=new.version,
+        digest=new.digest,
+        by=new.by,
+        reason=new.reason,
+        at_us=now_us(),
+        is_rollback=is_rollback,
+        data_digest=new.data_digest,
+    )
+    connection.execute(ledger.insert(), [vars(entry)])
+    return entry
+
+
+def _last(connection: sa.Connection, model: str) -> Entry | None:
+    query = sa.select(ledger).where(ledger.c.model == model)
+    row = connection.execute(query.order_by(ledger.c.position.desc()).limit(1)).one_or_none()
+    return Entry(*row) if row else None
+
+
+def _champion_before(connection: sa.Connection, model: str) -> Entry:
+    """Replay the ledger: a promotion puts a champion on top, a rollback takes one off."""
+    stack: list[Entry] = []
+    query = sa.select(ledger).where(ledger.c.model == model).order_by(ledger.c.position)
+    for entry in (Entry(*row) for row in connection.execute(query)):
+        if entry.is_rollback:
+            stack.pop()
+        elif not stack or stack[-1].to_version != entry.to_version:
+            stack.append(entry)
+    if len(stack) < 2:
+        raise NothingToRollBack(f"{model} had no other champion before: promote a version instead")
+    return stack[-2]

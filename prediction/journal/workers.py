@@ -1,0 +1,66 @@
+"""What each worker serves: reported every few seconds, forgotten after some silence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from prediction.journal.database import Journal
+from prediction.journal.tables import workers
+from prediction.times import DAY_US, SECOND_US, now_us
+
+SILENCE_US = 15 * SECOND_US
+"""A worker that has not reported for this long is no longer there."""
+
+FORGOTTEN_US = DAY_US
+
+
+class Report(NamedTuple):
+    """What one worker of one host serves of a model, since when, and when it last said so.
+
+    The version is empty where the worker can serve none.
+    """
+
+    host: str
+    worker: int
+    model: str
+    version: str
+    since_us: int
+    seen_us: int
+
+
+def report(journal: Journal, host: str, worker: int, serving: dict[str, tuple[str, int]]) -> None:
+    """Write down what a worker serves now: version and since when (us), by model.
+
+    Reports of workers that died more than a day ago are deleted.
+    """
+    mine = (workers.c.host == host) & (workers.c.worker == worker)
+    long_dead = workers.c.seen_us < now_us() - FORGOTTEN_US
+    rows = [
+        Report(host, worker, model, version, since_us, now_us())._asdict()
+        for model, (version, since_us) in serving.items()
+    ]
+    with journal.write() as connection:
+        connection.execute(workers.delete().where(mine | long_dead))
+        if rows:
+            connection.execute(workers.insert(), rows)
+
+
+def alive(journal: Journal, model: str) -> list[Report]:
+    """Return the reports on a model of all workers that are still there."""
+    return reported_since(journal, model, now_us() - SILENCE_US)
+
+
+def reported_since(journal: Journal, model: str, since_us: int) -> list[Report]:
+    """Return the reports on a model that came at or after a time."""
+    query = sa.select(workers).where(workers.c.model == model, workers.c.seen_us >= since_us)
+    with journal.read() as connection:
+        rows = connection.execute(query.order_by(workers.c.host, workers.c.worker))
+        return [Report(*row) for row in rows]
+
+
+def agree(reports: Sequence[Report], champion: str | None) -> bool:
+    """Tell whether there are workers, and all of them serve the champion."""
+    return bool(reports) and all(item.version == champion for item in reports)
