@@ -63,7 +63,7 @@ def _outcome_columns(spec: Spec) -> dict[str, type]:
     return {**head, **features, **probabilities, **tail}
 
 
-def _outcome_row(outcome: feedback.LabelledPrediction) -> tabular.Row:
+def _outcome_row(outcome: feedback.Outcome) -> tabular.Row:
     prediction = outcome.prediction
     return {
         "prediction_id": prediction.prediction_id,

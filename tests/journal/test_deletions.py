@@ -11,8 +11,7 @@ from prediction.journal import rollups
 from prediction.journal.database import Journal
 from prediction.journal.predictions import CHUNK_ROWS
 from prediction.journal.retention import Deletions
-from prediction.journal.rollups import HOUR_US
-from prediction.times import now_us
+from prediction.times import HOUR_US, now_us
 from tests import databases
 from tests.databases import prediction, query, record
 from tests.timing import eventually

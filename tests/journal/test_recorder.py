@@ -19,8 +19,7 @@ from prediction.journal import recorder, rollups
 from prediction.journal.database import Journal
 from prediction.journal.predictions import CHUNK_ROWS, Prediction
 from prediction.journal.recorder import FileRecorder, LoopRecorder, Recorder, ThreadRecorder
-from prediction.journal.rollups import HOUR_US
-from prediction.times import now_us
+from prediction.times import HOUR_US, now_us
 from tests import databases
 from tests.databases import prediction, query
 from tests.timing import WENT_ON, eventually, turns

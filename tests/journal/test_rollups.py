@@ -17,8 +17,8 @@ from models_store.errors import Error
 from prediction.journal import database, feedback, retention, rollups, tables
 from prediction.journal.database import Journal
 from prediction.journal.feedback import Label
-from prediction.journal.rollups import HOUR_US, MINUTE_US, take_back
-from prediction.times import DAY_US, now_us
+from prediction.journal.rollups import take_back
+from prediction.times import DAY_US, HOUR_US, MINUTE_US, now_us
 from tests import databases
 from tests.databases import Postgres, insist, prediction, query, record
 

@@ -181,7 +181,7 @@ def test_what_the_spec_no_longer_takes_is_left_out(home: Path, specs: dict[str, 
     assert 2 == ended.rows["of_another_schema"]
 
 
-def feedback_of(journal: Journal) -> list[feedback.LabelledPrediction]:
+def feedback_of(journal: Journal) -> list[feedback.Outcome]:
     """Return all outcomes of iris."""
     return [item for chunk in feedback.outcomes(journal, "iris") for item in chunk]
 
