@@ -1,4 +1,4 @@
-"""The ledger: which version became a model's champion, when, by whom and why. Rows are only appended."""
+"""The ledger: which version became a model's champion, when, by whom and why. Rows are never changed."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from prediction.times import now_us
 
 @dataclass(frozen=True)
 class NewChampion:
-    """A version to promote, and the facts that the ledger keeps of its promotion.
+    """A version to promote, and the facts of its promotion that the ledger keeps.
 
     Parameters
     ----------
     digest
-        Of the version's files.
+        Digest of the version's files.
     by, reason
         Who promotes it, and why.
     data_digest
-        Of the rows it was trained on.
+        Digest of the rows that it was trained on.
     """
 
     model: str
@@ -57,7 +57,7 @@ class Entry:
 def promote(journal: Journal, new: NewChampion) -> Entry:
     """Make a version the champion of its model.
 
-    Concurrent promotions of a model take one order, each from the one before.
+    Concurrent promotions of a model get consecutive positions, each from the version before it.
     """
     while True:
         try:
@@ -68,7 +68,7 @@ def promote(journal: Journal, new: NewChampion) -> Entry:
 
 
 def promote_first(journal: Journal, new: NewChampion) -> Entry | None:
-    """Promote a version where the model has no champion yet; else do nothing, return None."""
+    """Promote a version if the model has no champion yet; otherwise do nothing and return None."""
     try:
         with journal.write(durable=True) as connection:
             if _last(connection, new.model):
@@ -79,7 +79,7 @@ def promote_first(journal: Journal, new: NewChampion) -> Entry | None:
 
 
 def champion_before(journal: Journal, model: str) -> Entry:
-    """Return the entry that a rollback would go back to.
+    """Return the entry of the champion that a rollback would restore.
 
     Raises
     ------
@@ -91,14 +91,14 @@ def champion_before(journal: Journal, model: str) -> Entry:
 
 
 def roll_back(journal: Journal, before: Entry, by: str, reason: str) -> Entry | None:
-    """Make the champion before the champion again.
+    """Make the previous champion the champion again.
 
-    A second rollback goes one further: what was rolled back from is not returned to.
+    A second rollback goes one step further back: it does not restore the version that the first removed.
 
     Parameters
     ----------
     before
-        The answer of `champion_before`. Where that is no longer so, nothing is done, and None returned.
+        The answer of `champion_before`. If that has changed, nothing is done and None is returned.
     """
     new = NewChampion(before.model, before.to_version, before.digest, by, reason, before.data_digest)
     try:
@@ -121,13 +121,13 @@ def champions(journal: Journal) -> dict[str, Entry]:
 
 
 def champion(journal: Journal, model: str) -> Entry | None:
-    """Return the entry that made a model's champion; None where it has none."""
+    """Return the entry that made a model's champion; None if it has none."""
     with journal.read() as connection:
         return _last(connection, model)
 
 
 def entries(journal: Journal, model: str, limit: int, before: int | None = None) -> list[Entry]:
-    """Return a model's entries, newest first, from below position `before`."""
+    """Return a model's entries, newest first; with `before` only those of lower positions."""
     query = sa.select(ledger).where(ledger.c.model == model)
     if before is not None:
         query = query.where(ledger.c.position < before)
@@ -146,7 +146,7 @@ def data_digest(journal: Journal, model: str, version: str) -> str | None:
 
 
 def append(connection: sa.Connection, new: NewChampion, is_rollback: bool = False) -> Entry:
-    """Append to the ledger in a transaction that the caller has open."""
+    """Append to the ledger in a transaction of the caller."""
     last = _last(connection, new.model)
     entry = Entry(
         model=new.model,
@@ -171,7 +171,7 @@ def _last(connection: sa.Connection, model: str) -> Entry | None:
 
 
 def _champion_before(connection: sa.Connection, model: str) -> Entry:
-    """Replay the ledger: a promotion puts a champion on top, a rollback takes one off."""
+    """Replay the ledger as a stack: a promotion pushes a champion, a rollback pops one."""
     stack: list[Entry] = []
     query = sa.select(ledger).where(ledger.c.model == model).order_by(ledger.c.position)
     for entry in (Entry(*row) for row in connection.execute(query)):

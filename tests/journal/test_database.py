@@ -261,7 +261,7 @@ def test_a_snapshot_that_others_have_overtaken_is_a_lock_too(sqlite_journal: Jou
 def test_a_lock_is_waited_for_no_longer_than_its_request_is(journal: Journal, journal_url: str) -> None:
     """Of a request that has waited already only the rest of its time is spent on a lock."""
     (prediction_id,) = record(journal, [prediction(1)])
-    with databases.locked(journal_url), database.until(time.monotonic() + database.WORK_SECONDS):
+    with databases.locked(journal_url), database.deadline(time.monotonic() + database.WORK_SECONDS):
         started = time.monotonic()
         with pytest.raises(JournalBusy):
             feedback.give(journal, "iris", [Label(prediction_id, "setosa")])
@@ -274,7 +274,7 @@ def test_what_is_given_up_is_not_committed(journal: Journal) -> None:
     """A transaction that is still under way when its request has had an error leaves nothing."""
 
     def promote_slowly() -> None:
-        with database.until(time.monotonic() + 0.3), journal.write() as connection:
+        with database.deadline(time.monotonic() + 0.3), journal.write() as connection:
             ledger.append(connection, NewChampion("iris", "v1", "d" * 64, by="test", reason="because"))
             time.sleep(0.35)
 
