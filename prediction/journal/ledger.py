@@ -73,8 +73,8 @@ def promote_first(journal: Journal, new: NewChampion) -> Entry | None:
         with journal.write(durable=True) as connection:
             if _last(connection, new.model):
                 return None
-            return append(connection, new)
-    except IntegrityError:
+            return _append(connection, new, last=None)
+    except IntegrityError:  # another host was first
         return None
 
 
@@ -87,7 +87,7 @@ def champion_before(journal: Journal, model: str) -> Entry:
         When the champion is the first one.
     """
     with journal.read() as connection:
-        return _champion_before(connection, model)
+        return _champion_before(model, _history(connection, model))
 
 
 def roll_back(journal: Journal, before: Entry, by: str, reason: str) -> Entry | None:
@@ -103,9 +103,10 @@ def roll_back(journal: Journal, before: Entry, by: str, reason: str) -> Entry | 
     new = NewChampion(before.model, before.to_version, before.digest, by, reason, before.data_digest)
     try:
         with journal.write(durable=True) as connection:
-            if _champion_before(connection, before.model) != before:
+            history = _history(connection, before.model)
+            if _champion_before(before.model, history) != before:
                 return None
-            return append(connection, new, is_rollback=True)
+            return _append(connection, new, last=history[-1], is_rollback=True)
     except IntegrityError:  # another host took the position between our read and our write
         return None
 
@@ -145,9 +146,15 @@ def data_digest(journal: Journal, model: str, version: str) -> str | None:
         return connection.scalar(known.limit(1))
 
 
-def append(connection: sa.Connection, new: NewChampion, is_rollback: bool = False) -> Entry:
+def append(connection: sa.Connection, new: NewChampion) -> Entry:
     """Append to the ledger in a transaction of the caller."""
-    last = _last(connection, new.model)
+    return _append(connection, new, _last(connection, new.model))
+
+
+def _append(
+    connection: sa.Connection, new: NewChampion, last: Entry | None, is_rollback: bool = False
+) -> Entry:
+    """Append after the entry `last`; an `IntegrityError` if another host has appended meanwhile."""
     entry = Entry(
         model=new.model,
         position=last.position + 1 if last else 1,
@@ -170,11 +177,15 @@ def _last(connection: sa.Connection, model: str) -> Entry | None:
     return Entry(*row) if row else None
 
 
-def _champion_before(connection: sa.Connection, model: str) -> Entry:
+def _history(connection: sa.Connection, model: str) -> list[Entry]:
+    query = sa.select(ledger).where(ledger.c.model == model).order_by(ledger.c.position)
+    return [Entry(*row) for row in connection.execute(query)]
+
+
+def _champion_before(model: str, history: list[Entry]) -> Entry:
     """Replay the ledger as a stack: a promotion pushes a champion, a rollback pops one."""
     stack: list[Entry] = []
-    query = sa.select(ledger).where(ledger.c.model == model).order_by(ledger.c.position)
-    for entry in (Entry(*row) for row in connection.execute(query)):
+    for entry in history:
         if entry.is_rollback:
             stack.pop()
         elif not stack or stack[-1].to_version != entry.to_version:
