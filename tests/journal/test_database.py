@@ -63,8 +63,8 @@ def sqlite_journal(tmp_path: Path) -> Iterator[Journal]:
         "postgresql://user:hunter2@host:port/journal",
     ],
 )
-def test_a_url_of_another_kind_is_refused(url: str) -> None:
-    """What names no file and no PostgreSQL ends with a sentence that shows both, and no password."""
+def test_a_url_of_another_database_is_refused(url: str) -> None:
+    """The error shows both kinds of URL, and no password."""
     with pytest.raises(InvalidSettings) as caught:
         Journal(url)
 
@@ -80,7 +80,7 @@ def told(error: BaseException) -> str:
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg", "postgresql+asyncpg"])
 def test_a_password_is_in_no_message(scheme: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A PostgreSQL that can't be reached is an error without its password, and so is the log."""
+    """Neither the error nor the log of an unreachable PostgreSQL shows it."""
     caplog.set_level(logging.DEBUG)
     unreachable = Journal(f"{scheme}://user:hunter2@/journal?host={tmp_path}")
 
@@ -102,10 +102,10 @@ def test_only_durable_transactions_are_synced_on_sqlite(sqlite_journal: Journal)
 
 
 @pytest.mark.parametrize(("durable", "expected"), [(False, 1), (True, 2)])
-def test_predictions_are_synced_where_that_is_wanted(
+def test_predictions_are_synced_if_the_setting_says_so(
     sqlite_journal: Journal, durable: bool, expected: int
 ) -> None:
-    """The connection that records predictions keeps to the setting, whatever others ask for."""
+    """The connection that records predictions follows the setting, whatever other transactions do."""
     opened = Journal(f"sqlite:///{sqlite_journal.file}", durable_predictions=durable)
     connection = opened.connect_inserter()
     with opened.write(durable=not durable):
@@ -117,7 +117,7 @@ def test_predictions_are_synced_where_that_is_wanted(
 
 
 def test_feedback_and_the_ledger_are_synced(sqlite_journal: Journal) -> None:
-    """What must survive the loss of power is committed with a synced log, a worker's report is not."""
+    """Labels and promotions survive a loss of power; a worker's report need not."""
     synced: list[Any] = []
 
     def look(connection: sa.Connection) -> None:
@@ -141,8 +141,8 @@ def test_postgresql_syncs_every_commit(postgres: Postgres) -> None:
         assert "on" == one.exec_driver_sql("SHOW synchronous_commit").scalar()
 
 
-def test_a_lock_is_waited_for_about_a_second(journal: Journal, journal_url: str) -> None:
-    """While another process holds the tables, a write ends with a sentence that says to try again."""
+def test_a_lock_is_an_error_after_about_a_second(journal: Journal, journal_url: str) -> None:
+    """While another process holds the tables, a write fails; its error says to try again."""
     (prediction_id,) = record(journal, [prediction(1)])
     label = Label(prediction_id, "setosa")
     with databases.locked(journal_url):
@@ -154,7 +154,7 @@ def test_a_lock_is_waited_for_about_a_second(journal: Journal, journal_url: str)
     assert ["recorded"] == feedback.give(journal, "iris", [label])
 
 
-def test_a_short_lock_delays_and_fails_nothing(journal: Journal, journal_url: str) -> None:
+def test_no_write_fails_at_a_short_lock(journal: Journal, journal_url: str) -> None:
     """A write behind a lock of a quarter of a second is done when it ends."""
     locked = threading.Event()
 
@@ -173,8 +173,8 @@ def test_a_short_lock_delays_and_fails_nothing(journal: Journal, journal_url: st
     holder.join()
 
 
-def test_a_snapshot_that_others_have_overtaken_is_a_lock_too(sqlite_journal: Journal) -> None:
-    """SQLite says in the upper bytes of its code why it is busy; whatever it says, one may try again."""
+def test_an_outdated_snapshot_is_a_lock_too(sqlite_journal: Journal) -> None:
+    """The upper bytes of SQLite's code are the reason; whatever the reason, a retry may help."""
     database = sqlite_journal
     with closing(sqlite3.connect(database.file, isolation_level=None)) as raw:
         raw.execute("BEGIN")
@@ -186,8 +186,8 @@ def test_a_snapshot_that_others_have_overtaken_is_a_lock_too(sqlite_journal: Jou
     assert sqlite3.SQLITE_BUSY_SNAPSHOT == getattr(caught.value.__cause__, "sqlite_errorcode", None)
 
 
-def test_a_lock_is_waited_for_no_longer_than_its_request_is(journal: Journal, journal_url: str) -> None:
-    """Of a request that has waited already only the rest of its time is spent on a lock."""
+def test_a_lock_s_timeout_ends_with_the_deadline(journal: Journal, journal_url: str) -> None:
+    """A request that has waited already waits for a lock only the rest of its time."""
     (prediction_id,) = record(journal, [prediction(1)])
     with databases.locked(journal_url), database.deadline(time.monotonic() + database.WORK_SECONDS):
         started = time.monotonic()
@@ -198,8 +198,8 @@ def test_a_lock_is_waited_for_no_longer_than_its_request_is(journal: Journal, jo
         assert waited < database.LOCK_PATIENCE_MS / 1000
 
 
-def test_what_is_given_up_is_not_committed(journal: Journal) -> None:
-    """A transaction that is still under way when its request has had an error leaves nothing."""
+def test_nothing_is_committed_after_the_deadline(journal: Journal) -> None:
+    """A transaction that is not finished when its request gets the error is rolled back."""
 
     def promote_slowly() -> None:
         with database.deadline(time.monotonic() + 0.3), journal.write() as connection:
@@ -213,7 +213,7 @@ def test_what_is_given_up_is_not_committed(journal: Journal) -> None:
 
 
 def test_recording_needs_no_connection_of_the_pool(journal: Journal) -> None:
-    """With every connection lent, another reader is told within about a second, and predictions go on."""
+    """With every connection lent, a reader fails within about a second, and predictions are recorded."""
     with ExitStack() as stack:
         for _ in range(20):
             stack.enter_context(journal.read())
@@ -226,14 +226,14 @@ def test_recording_needs_no_connection_of_the_pool(journal: Journal) -> None:
     assert prediction_id == predictions.find(journal, prediction_id).prediction_id
 
 
-def test_a_value_that_the_database_refuses_is_no_failure_of_the_journal(postgres: Postgres) -> None:
-    """PostgreSQL stores no NUL: that is not answered as if it did not answer."""
+def test_a_refused_value_is_not_a_failure_of_the_journal(postgres: Postgres) -> None:
+    """PostgreSQL stores no NUL; the error is not the one for a database that does not answer."""
     with postgres.database() as url, databases.opened(url) as journal, pytest.raises(DataError):
         ledger.promote(journal, NewChampion("iris", "v1", "d" * 64, by="test", reason="a\0b"))
 
 
 def test_no_value_of_a_statement_is_in_an_error(journal: Journal) -> None:
-    """What a log says of a statement that failed is not what a client sent."""
+    """The log of a failed statement does not show values of a client."""
     with pytest.raises(JournalUnavailable) as caught, journal.write() as connection:
         connection.execute(sa.text("INSERT INTO nowhere VALUES (:label)"), {"label": "secret-label"})
 
@@ -241,16 +241,16 @@ def test_no_value_of_a_statement_is_in_an_error(journal: Journal) -> None:
     assert "secret-label" not in str(caught.value.__cause__)
 
 
-def test_a_host_that_is_gone_is_noticed(postgres: Postgres) -> None:
-    """A connection that waits for an answer asks within seconds whether the other end is still there."""
+def test_connections_have_keepalives(postgres: Postgres) -> None:
+    """A connection to a host that has crashed is closed within seconds."""
     wanted = {"keepalives_idle": "5", "keepalives_interval": "2", "keepalives_count": "3"}
     with postgres.database() as url, databases.opened(url) as journal, journal.read() as lent:
         driver: Any = lent.connection.driver_connection
         assert wanted.items() <= driver.info.get_parameters().items()
 
 
-def test_a_restarted_postgresql_costs_nothing(postgres: Postgres) -> None:
-    """Connections that a restart has broken are replaced before anybody meets an error."""
+def test_no_call_fails_after_a_restart_of_postgresql(postgres: Postgres) -> None:
+    """Connections that a restart has broken are replaced before they are used."""
     with postgres.database() as url, databases.opened(url) as journal:
         (prediction_id,) = record(journal, [prediction(1)])
         postgres.restart()
@@ -259,8 +259,8 @@ def test_a_restarted_postgresql_costs_nothing(postgres: Postgres) -> None:
         assert ["recorded"] == feedback.give(journal, "iris", [Label(prediction_id, "setosa")])
 
 
-def test_a_stopped_postgresql_is_told_at_once(postgres: Postgres) -> None:
-    """While it is down each call is the error for that, soon; afterwards all works as before."""
+def test_a_stopped_postgresql_is_an_error_at_once(postgres: Postgres) -> None:
+    """While it is down each call fails soon; afterwards it works."""
     with postgres.database() as url, databases.opened(url) as journal:
         with postgres.stopped():
             for use in (ledger.champions, Journal.migrate, connect):
@@ -381,8 +381,8 @@ WALKS = {"sqlite": rf"SCAN ({LARGE})\b", "postgresql": r"Seq Scan on (prediction
 
 
 @pytest.mark.parametrize("use", USES)
-def test_no_query_walks_through_a_large_table(large: Journal, use: str) -> None:
-    """Whatever is asked of a large journal is found by an index."""
+def test_no_query_scans_a_large_table(large: Journal, use: str) -> None:
+    """Each query of a large journal uses an index."""
     plans = explained(large, USES[use])
     walk = WALKS["sqlite" if large.is_sqlite else "postgresql"]
 
@@ -391,8 +391,8 @@ def test_no_query_walks_through_a_large_table(large: Journal, use: str) -> None:
 
 
 @pytest.mark.parametrize("use", ["counts by minute", "counts by hour", "a turn of the counts"])
-def test_what_is_left_to_count_is_found_by_its_number(large: Journal, use: str) -> None:
-    """Not by model and time: there is all that is counted already."""
+def test_rows_to_count_are_found_by_their_number(large: Journal, use: str) -> None:
+    """Not by model and time, where all rows that are counted already would be read."""
     plans = [plan for plan in explained(large, USES[use]) if re.search(r"count\(", plan)]
     by_number = r"SEARCH predictions USING INTEGER PRIMARY KEY|Index Scan using predictions_pkey"
 

@@ -52,7 +52,7 @@ def promote_first(opened: Journal, version: str, model: str = "iris") -> Entry |
     )
 
 
-def test_the_first_promotion_comes_from_nothing(opened: Journal) -> None:
+def test_the_first_promotion_has_no_version_before_it(opened: Journal) -> None:
     """The first entry has position 1 and no version before it."""
     made = promote_first(opened, "a")
 
@@ -84,7 +84,7 @@ def links(item: Entry) -> tuple[int, str | None, str]:
 
 
 def test_a_first_promotion_leaves_a_champion_alone(opened: Journal) -> None:
-    """A first start promotes where there is no champion, and nothing where there is one."""
+    """A first start promotes only a model that has no champion."""
     assert promote_first(opened, "a") is not None
     assert promote_first(opened, "b") is None
     assert promote_first(opened, "z", model="penguins") is not None
@@ -109,7 +109,7 @@ def test_champions_are_the_last_of_each_ledger(opened: Journal) -> None:
 
 
 def test_the_ledger_is_read_in_pages(opened: Journal) -> None:
-    """Pages from below the last position of the one before give every entry once, newest first."""
+    """Each page continues below the last position of the page before: every entry once, newest first."""
     for number in range(7):
         promote(opened, f"v{number}")
         promote(opened, f"z{number}", model="penguins")
@@ -122,8 +122,8 @@ def test_the_ledger_is_read_in_pages(opened: Journal) -> None:
     assert [["v6", "v5", "v4"], ["v3", "v2", "v1"], ["v0"]] == pages
 
 
-def test_threads_promote_in_one_order(opened: Journal) -> None:
-    """Promotions from 32 threads at once make one chain without a gap, a fork or a loss."""
+def test_promotions_of_threads_make_one_chain(opened: Journal) -> None:
+    """32 simultaneous promotions make a chain without a gap, a fork or a loss."""
     names = [f"v{number}" for number in range(32)]
 
     with ThreadPoolExecutor(32) as pool:
@@ -135,8 +135,8 @@ def test_threads_promote_in_one_order(opened: Journal) -> None:
     )
 
 
-def test_processes_promote_in_one_order(opened: Journal, url: str) -> None:
-    """Promotions from four processes at once make one chain without a gap, a fork or a loss."""
+def test_promotions_of_processes_make_one_chain(opened: Journal, url: str) -> None:
+    """Promotions of four processes at once make a chain without a gap, a fork or a loss."""
     run_at_once(PROMOTE, [[url, f"p{process}", "10"] for process in range(4)])
 
     assert_one_chain(opened, [f"p{process}-{number}" for process in range(4) for number in range(10)])
