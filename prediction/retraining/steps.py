@@ -23,7 +23,7 @@ from models_store import store
 from models_store.errors import Error, InvalidInput, UnknownVersion, none_trained
 from models_store.spec import Spec
 from prediction.errors import JournalUnavailable
-from prediction.figures import scores
+from prediction.figures import gate
 from prediction.journal import feedback, ledger, runs, workers
 from prediction.journal.database import Journal
 from prediction.journal.ledger import Entry
@@ -231,7 +231,7 @@ def _reject_early(plan: Plan, run: Retraining, new: int) -> None:
         f"rejected: {new} new label{'s' * (new != 1)} since the champion was trained, and"
         f" {plan.min_outcomes} are wanted: give more feedback, or send force: true (--force in a shell)"
     )
-    verdict = scores.Verdict(False, sentence, [])
+    verdict = gate.Verdict(False, sentence, [])
     runs.finish(plan.journal, run.run_id, Ending("rejected", "done", verdict=verdict.as_dict()))
 
 
@@ -273,7 +273,7 @@ def _is_learnt(spec: Spec, features: dict[str, Any], label: str) -> bool:
 
 def _judge(
     spec: Spec, champion: predictor.Predictor, candidate: training.Candidate, best_log_loss: float
-) -> scores.Verdict:
+) -> gate.Verdict:
     dataset = candidate.dataset
     parts = []
     for name, rows in (("dataset", dataset.holdout), ("feedback", dataset.feedback_holdout)):
@@ -281,7 +281,7 @@ def _judge(
             columns, labels = dataset.part(rows)
             answers: Any = candidate.pipeline.predict_proba(spec.frame(columns))
             parts.append(
-                scores.Part(
+                gate.Part(
                     name=name,
                     labels=np.array(labels, object),
                     champion=champion.score(columns),
@@ -290,7 +290,7 @@ def _judge(
                     is_feedback=name == "feedback",
                 )
             )
-    return scores.gate(parts, spec.classes, spec.gate)
+    return gate.judge(parts, spec.classes, spec.gate)
 
 
 def prune_versions(home: Path, journal: Journal, name: str, keep: int) -> list[str]:
