@@ -1,17 +1,20 @@
-"""Change the champion, only to a version that is whole. The ledger itself is `journal.ledger`'s."""
+"""Promotes and rolls back, only to complete versions, and deletes old ones. It does not own the ledger."""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from models_store import staging, store
 from models_store.errors import UnknownVersion
-from prediction.journal import ledger
+from prediction.journal import ledger, workers
 from prediction.journal.database import Journal
 from prediction.journal.ledger import Entry, NewChampion
 
 NAMED = 3
-"""How many versions are named to somebody who has mistyped one."""
+"""How many versions an error names when a version is unknown."""
+
+_log = logging.getLogger("bentoml.prediction")
 
 
 def promote(journal: Journal, home: Path, model: str, version: str, *, by: str, reason: str) -> Entry:
@@ -20,9 +23,9 @@ def promote(journal: Journal, home: Path, model: str, version: str, *, by: str, 
     Raises
     ------
     UnknownVersion, DamagedVersion
-        Before anything is changed.
+        In these cases nothing is changed.
     """
-    with staging.locked(home):  # or it might be pruned between the look and the promotion
+    with staging.locked(home):  # otherwise it could be pruned between the check and the promotion
         found = find(home, model, version)
         store.verify(found, found.digest)
         return ledger.promote(journal, as_champion(found, by, reason))
@@ -34,12 +37,12 @@ def as_champion(version: store.Version, by: str, reason: str) -> NewChampion:
 
 
 def find(home: Path, model: str, version: str) -> store.Version:
-    """Get a version by its name, or by its tag, as BentoML lists it; who mistyped it is told some.
+    """Return a version by its name, or by its tag as BentoML lists it.
 
     Raises
     ------
     UnknownVersion, DamagedVersion
-        When the store has none that can be read.
+        When the store has no such version, or it can't be read; the message names the newest ones.
     """
     try:
         return store.get(home, model, version.removeprefix(f"{model}:"))
@@ -62,7 +65,7 @@ def roll_back(journal: Journal, home: Path, model: str, *, by: str, reason: str)
     Raises
     ------
     NothingToRollBack, UnknownVersion, DamagedVersion
-        Before anything is changed.
+        In these cases nothing is changed.
     """
     with staging.locked(home):
         while True:
@@ -71,3 +74,22 @@ def roll_back(journal: Journal, home: Path, model: str, *, by: str, reason: str)
             entry = ledger.roll_back(journal, before, by, reason)
             if entry is not None:
                 return entry
+
+
+def prune_versions(journal: Journal, home: Path, model: str, keep: int) -> list[str]:
+    """Delete old versions beyond the `keep` newest; return their names.
+
+    The champion, the champion before it, and every version that a worker serves are never deleted.
+    """
+
+    def protected() -> set[str]:
+        served = {report.version for report in workers.reported_since(journal, model, 0)}
+        for entry in ledger.entries(journal, model, limit=1):
+            served |= {entry.to_version, entry.from_version or ""}
+        return served
+
+    try:
+        return store.prune(home, model, keep, protected)
+    except (OSError, UnknownVersion) as error:
+        _log.warning("old versions of %s could not be deleted: %s", model, error)
+        return []

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import uuid_utils
 from pydantic_core import to_json
 
-from models_store import compiled, store
+from models_store import compiled, pipelines, store
 from models_store.errors import DamagedVersion, Detail
 from models_store.spec import Columns, Feature, Features, Spec
 from prediction import metrics
@@ -138,11 +139,7 @@ def _onnx(spec: Spec, version: store.Version) -> Score:
 
 def _pipeline(spec: Spec, version: store.Version, digest: str) -> Score:
     pipeline = store.load_pipeline(version, digest)
-
-    def score(columns: Columns) -> NDArray[np.float64]:
-        return np.asarray(pipeline.predict_proba(spec.frame(columns)), np.float64)
-
-    return score
+    return partial(pipelines.probabilities, pipeline, spec)
 
 
 def _training_ranges(spec: Spec, profile: dict[str, Any]) -> list[tuple[Feature, float, float]]:

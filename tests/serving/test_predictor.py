@@ -20,7 +20,7 @@ from models_store.errors import DamagedVersion, InvalidInput
 from models_store.spec import Features, Spec, category, number
 from models_store.store import Version
 from prediction.journal.predictions import Prediction
-from prediction.retraining import training
+from prediction.retraining import datasets, training
 from prediction.serving import predictor
 from prediction.serving.predictor import Predictor
 from tests.servers import SHIPPED, run
@@ -65,7 +65,7 @@ def loaded(spec: Spec, version: Version) -> Predictor:
 @pytest.fixture(scope="session")
 def rows(spec: Spec) -> list[Features]:
     """Every row of the dataset."""
-    return rows_of(spec, training.load_dataset(spec).columns)
+    return rows_of(spec, datasets.load(spec).columns)
 
 
 def rows_of(spec: Spec, columns: dict[str, list[Any]]) -> list[Features]:
@@ -194,7 +194,7 @@ def test_a_row_may_lack_all_that_is_optional(specs: dict[str, Spec], trained_hom
 
 def test_the_rows_it_was_trained_on_are_no_surprise(loaded: Predictor, spec: Spec) -> None:
     """No row of the training data gets a warning."""
-    dataset = training.load_dataset(spec)
+    dataset = datasets.load(spec)
     columns, _ = dataset.part(dataset.training)
 
     assert [] == [answer for answer in loaded.predict(rows_of(spec, columns)) if answer.warnings]
@@ -410,7 +410,7 @@ def test_without_a_graph_the_pipeline_answers(specs: dict[str, Spec], plain: Ver
     """A version that could not be compiled is served by scikit-learn, with the same answers."""
     spec = specs["iris"]
     loaded = predictor.load(spec, plain, plain.digest)
-    rows = rows_of(spec, training.load_dataset(spec).columns)
+    rows = rows_of(spec, datasets.load(spec).columns)
     pipeline = store.load_pipeline(plain, plain.digest)
 
     expected = pipeline.predict_proba(spec.frame(spec.columns(rows)))
