@@ -28,7 +28,7 @@ from prediction.journal.runs import Ending, Retraining
 from prediction.retraining import training
 from prediction.retraining.datasets import Example
 from prediction.retraining.heart import Heart
-from prediction.serving import champions, predictor
+from prediction.serving import champions, predictor, versions
 
 REJECTED_KEPT = 3
 OVERTAKEN = "rejected: another champion was made meanwhile, and it was not compared with that one"
@@ -92,7 +92,7 @@ def execute(
             runs.finish(journal, run.run_id, Ending("failed", f"{type(error).__name__}: {error}"))
     ended = runs.get(journal, plan.spec.name, run.run_id)
     if ended.status == "promoted":  # after the heart has stopped: it ends the process of an ended run
-        champions.prune_versions(journal, plan.home, plan.spec.name, plan.keep_versions)
+        versions.prune(journal, plan.home, plan.spec.name, plan.keep_versions)
     return ended
 
 

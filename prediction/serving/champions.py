@@ -1,20 +1,17 @@
-"""Promotes and rolls back, only to complete versions, and deletes old ones. It does not own the ledger."""
+"""Promotes a version and rolls back, only to complete versions. `journal.ledger` owns the ledger."""
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 from models_store import staging, store
 from models_store.errors import UnknownVersion
-from prediction.journal import ledger, workers
+from prediction.journal import ledger
 from prediction.journal.database import Journal
 from prediction.journal.ledger import Entry, NewChampion
 
 NAMED = 3
-"""How many versions an error names when a version is unknown."""
-
-_log = logging.getLogger("bentoml.prediction")
+"""How many versions are named to somebody who has mistyped one."""
 
 
 def promote(journal: Journal, home: Path, model: str, version: str, *, by: str, reason: str) -> Entry:
@@ -25,7 +22,7 @@ def promote(journal: Journal, home: Path, model: str, version: str, *, by: str, 
     UnknownVersion, DamagedVersion
         In these cases nothing is changed.
     """
-    with staging.locked(home):  # otherwise it could be pruned between the check and the promotion
+    with staging.locked(home):  # otherwise it could be pruned after the check
         found = find(home, model, version)
         store.verify(found, found.digest)
         return ledger.promote(journal, as_champion(found, by, reason))
@@ -37,12 +34,12 @@ def as_champion(version: store.Version, by: str, reason: str) -> NewChampion:
 
 
 def find(home: Path, model: str, version: str) -> store.Version:
-    """Return a version by its name, or by its tag as BentoML lists it.
+    """Get a version by its name, or by its tag, as BentoML lists it; who mistyped it is told some.
 
     Raises
     ------
     UnknownVersion, DamagedVersion
-        When the store has no such version, or it can't be read; the message names the newest ones.
+        When the store has none that can be read.
     """
     try:
         return store.get(home, model, version.removeprefix(f"{model}:"))
@@ -74,22 +71,3 @@ def roll_back(journal: Journal, home: Path, model: str, *, by: str, reason: str)
             entry = ledger.roll_back(journal, before, by, reason)
             if entry is not None:
                 return entry
-
-
-def prune_versions(journal: Journal, home: Path, model: str, keep: int) -> list[str]:
-    """Delete old versions beyond the `keep` newest; return their names.
-
-    The champion, the champion before it, and every version that a worker serves are never deleted.
-    """
-
-    def protected() -> set[str]:
-        served = {report.version for report in workers.reported_since(journal, model, 0)}
-        for entry in ledger.entries(journal, model, limit=1):
-            served |= {entry.to_version, entry.from_version or ""}
-        return served
-
-    try:
-        return store.prune(home, model, keep, protected)
-    except (OSError, UnknownVersion) as error:
-        _log.warning("old versions of %s could not be deleted: %s", model, error)
-        return []

@@ -430,6 +430,24 @@ def test_the_champions_own_reason_is_told_and_logged_once(
     assert 2 == len(caplog.records)
 
 
+def test_another_reason_is_shown_and_logged_again(
+    served: Runtime, home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A version that fails twice in one way and then in another one is logged twice."""
+    only = store.newest(home, "iris")
+    damage(only)
+
+    with caplog.at_level("ERROR", logger="bentoml.prediction"):
+        served.follow()
+        served.follow()
+        (only.path / store.ONNX).unlink()
+        served.follow()
+
+    with pytest.raises(NotReady, match=r"model\.onnx can't be read"):
+        predict(served)
+    assert [True, True] == [only.version in record.message for record in caplog.records]
+
+
 def test_the_log_names_what_is_not_served_and_what_is(
     served: Runtime, home: Path, journal: Journal, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -442,7 +460,7 @@ def test_the_log_names_what_is_not_served_and_what_is(
     with caplog.at_level("ERROR", logger="bentoml.prediction"):
         served.follow()
 
-    said = f"iris:{champion.version} is not served, and {old} goes on answering: "
+    said = f"iris:{champion.version} is not served, {old} still answers: "
     assert any(said in record.message for record in caplog.records)
 
 
