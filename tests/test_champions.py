@@ -134,7 +134,7 @@ def disown(_: Version) -> str:
         (change_a_byte, "saved_model.pkl is not what was saved"),
         (lose_a_file, "model.onnx"),
         (lose_everything, "is not in the model store"),
-        (change_an_answer, "answers its golden requests otherwise"),
+        (change_an_answer, "gives other answers to its golden requests"),
         (disown, "is not the one that was promoted"),
     ],
 )
