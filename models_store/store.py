@@ -273,10 +273,10 @@ def adopt(home: Path, source: Path) -> None:
         When the folder is not a version.
     """
     target = home / "models" / source.parent.name / source.name
-    if source.resolve() == target.resolve() or target.exists():
+    if target.exists():
         return
     if not (source / MODEL_YAML).is_file():
-        raise UnknownVersion(f"{source} is no version: it has no {MODEL_YAML}")
+        raise UnknownVersion(f"{source} is not a version: it has no {MODEL_YAML}")
     with stage(home) as staged:
         shutil.copytree(source, staged, dirs_exist_ok=True)
         staging.sync_tree(staged)

@@ -273,6 +273,34 @@ def test_an_estimator_that_does_not_agree_is_not_compiled(
     assert "differs by" in result.reason
 
 
+@pytest.mark.parametrize("columns", [1, 2, 4])
+def test_a_graph_with_another_number_of_classes_is_not_compiled(columns: int) -> None:
+    """Each attempt names the shape, also one that NumPy would broadcast."""
+    X, y = IRIS.load()
+    pipeline = IRIS.pipeline(0).fit(X, y)
+    pipeline.predict_proba = lambda frame: np.full((len(frame), columns), 1 / columns)
+
+    result = compiled.build(pipeline, IRIS, IRIS.columns_of(X), seed=0)
+
+    rows = 150 + RANDOM_ROWS
+    layouts = ["float64 matrix", "float32 matrix", "float64 columns", "float32 columns"]
+    assert (None, None) == (result.onnx, result.agreement)
+    assert result.reason == "; ".join(f"{name}: probabilities of shape ({rows}, 3)" for name in layouts)
+
+
+def test_a_graph_is_not_compiled_if_the_pipeline_gives_nan() -> None:
+    """A difference that is no number is infinite, and never within the tolerance."""
+    X, y = IRIS.load()
+    pipeline = IRIS.pipeline(0).fit(X, y)
+    pipeline.predict_proba = lambda frame: np.full((len(frame), 3), np.nan)
+
+    result = compiled.build(pipeline, IRIS, IRIS.columns_of(X), seed=0)
+
+    assert result.onnx is None
+    assert result.agreement is not None
+    assert float("inf") == result.agreement.max_difference
+
+
 @pytest.mark.parametrize(
     ("max_difference", "other_class", "holds"),
     [(0.0, 0, True), (TOLERANCE, 0, True), (1.1e-6, 0, False), (0.0, 1, False), (float("inf"), 0, False)],

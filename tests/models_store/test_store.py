@@ -437,6 +437,27 @@ def test_adopting_what_is_there_changes_nothing(saved: Version, tmp_path: Path) 
     assert [saved] == store.versions(tmp_path, "iris")
 
 
+def test_a_version_that_is_there_is_not_copied_again(saved: Version, tmp_path: Path) -> None:
+    """Its source is not even read: an incomplete one is no error then."""
+    other = shutil.copytree(saved.path, tmp_path / "other" / "iris" / saved.version)
+    (other / store.MODEL_YAML).unlink()
+
+    store.adopt(tmp_path, other)
+
+    store.verify(store.get(tmp_path, "iris", saved.version), saved.digest)
+
+
+def test_a_version_of_the_same_name_is_never_replaced(saved: Version, tmp_path: Path) -> None:
+    """A version does not change: the files that are there stay, and no copy is left behind."""
+    other = shutil.copytree(saved.path, tmp_path / "other" / "iris" / saved.version)
+    (other / store.PIPELINE).write_bytes(b"another one")
+
+    store.adopt(tmp_path, other)
+
+    store.verify(store.get(tmp_path, "iris", saved.version), saved.digest)
+    assert [] == remains(tmp_path)
+
+
 def test_an_older_version_is_adopted_behind_the_newest(tmp_path: Path) -> None:
     """What a Bento brings does not become the latest, if something newer was trained here."""
     old = publish(tmp_path / "bento")
@@ -454,7 +475,7 @@ def test_what_is_no_version_is_not_adopted(tmp_path: Path) -> None:
     source = tmp_path / "bento" / "iris" / "half"
     source.mkdir(parents=True)
     (source / store.PIPELINE).write_bytes(b"x")
-    with suppress(DamagedVersion, UnknownVersion):
+    with pytest.raises(UnknownVersion, match=r"half is not a version: it has no model\.yaml"):
         store.adopt(tmp_path / "home", source)
 
     assert set() == listed(tmp_path / "home")

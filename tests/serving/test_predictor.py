@@ -313,7 +313,7 @@ def test_no_graph_can_be_slipped_in(specs: dict[str, Spec], home: Path) -> None:
 
 
 def test_another_answer_to_a_golden_request_is_refused(specs: dict[str, Spec], home: Path) -> None:
-    """A version that answers otherwise than when it was saved is refused, and by how much."""
+    """A version that gives other answers than when it was saved is refused, with the difference."""
 
     def shift(golden: Any) -> Any:
         golden["probabilities"][3][0] += 2e-6
@@ -321,7 +321,7 @@ def test_another_answer_to_a_golden_request_is_refused(specs: dict[str, Spec], h
 
     version = copy_version(store.newest(home, "iris"), home, change_json(store.GOLDEN, shift))
 
-    with pytest.raises(DamagedVersion, match=r"golden requests.*off by 2\.0e-06"):
+    with pytest.raises(DamagedVersion, match=r"golden requests.*differ by 2\.0e-06"):
         predictor.load(specs["iris"], version, version.digest)
 
 
