@@ -19,7 +19,7 @@ from tests.timing import eventually
 
 
 def test_a_retraining_in_the_foreground_promotes(home: Path, specs: dict[str, Spec]) -> None:
-    """It tells the verdict in a sentence, and its version keeps the verdict and the data's digest."""
+    """It prints the verdict, and its version keeps the verdict and the digest of the data."""
     journal = labels.give(home, specs["iris"], rows=120)
     before = ledger.champions(journal)["iris"].to_version
 
@@ -36,7 +36,7 @@ def test_a_retraining_in_the_foreground_promotes(home: Path, specs: dict[str, Sp
 
 
 def test_without_a_champion_there_is_nothing_to_retrain(home: Path, specs: dict[str, Spec]) -> None:
-    """The run fails with the sentence that says how to train."""
+    """The run fails with a sentence that says how to train."""
     with Journal(f"sqlite:///{home / 'journal.db'}").write() as connection:
         connection.execute(tables.ledger.delete())
 
@@ -48,10 +48,10 @@ def test_without_a_champion_there_is_nothing_to_retrain(home: Path, specs: dict[
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_retraining_that_is_ended_gives_the_terminal_back(
+def test_a_retraining_that_is_interrupted_restores_the_terminal(
     home: Path, number: signal.Signals, code: int
 ) -> None:
-    """It says so, shows the cursor again, and its run is interrupted."""
+    """It prints that it was interrupted and shows the cursor again; its run is interrupted."""
     here, there = os.openpty()
     process = subprocess.Popen(
         ["python", "-m", "prediction", "retrain", "penguins", "--force"],

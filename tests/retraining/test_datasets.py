@@ -49,8 +49,8 @@ def test_every_row_is_either_trained_on_or_held_out(data: list[Row]) -> None:
 
 @settings(deadline=None, max_examples=50)
 @given(rows)
-def test_twins_stay_together(data: list[Row]) -> None:
-    """No holdout row has the features of a row that was trained on, whatever their labels."""
+def test_rows_with_the_same_features_are_in_one_part(data: list[Row]) -> None:
+    """No held-out row has the features of a row that is trained on, even if the labels differ."""
     dataset = datasets.load(spec_of(data))
     held_out = {row[:2] for row in rows_of(dataset, dataset.holdout)}
 
@@ -71,7 +71,7 @@ def test_the_order_of_the_rows_does_not_move_the_split(data: list[Row], random: 
 @settings(deadline=None, max_examples=30)
 @given(st.integers(4, 200))
 def test_each_class_is_held_out_by_its_share(count: int) -> None:
-    """Where no two rows are alike, the holdout has the share of every class, to the row."""
+    """If no two rows have the same features, the holdout has exactly its share of each class."""
     data = leaves(count * 3)
     dataset = datasets.load(spec_of(data))
     distinct = len({row[:2] for row in data}) == len(data)
@@ -83,7 +83,7 @@ def test_each_class_is_held_out_by_its_share(count: int) -> None:
 
 @every_spec
 def test_the_holdout_is_stratified(name: str) -> None:
-    """In the catalog's datasets every class is held out by its share, give or take its twins."""
+    """In the catalog's datasets too; rows with the same features may change the share by two rows."""
     dataset = datasets.load(SPECS[name])
     _, held_out = dataset.part(dataset.holdout)
 
@@ -93,7 +93,7 @@ def test_the_holdout_is_stratified(name: str) -> None:
 
 
 def test_the_split_keeps_its_rows_from_release_to_release() -> None:
-    """The rows held out are fixed: a change here would train on what versions were measured with."""
+    """Otherwise a new version would be trained on rows with which older versions were measured."""
     dataset = datasets.load(SPECS["iris"])
 
     assert [0, 2, 3, 10, 13, 20] == dataset.holdout[:6]
@@ -113,7 +113,7 @@ def test_the_split_keeps_its_rows_from_release_to_release() -> None:
     ids=["a row less", "a row more", "a number", "a label", "a category", "a value missing"],
 )
 def test_the_digest_tells_datasets_apart(change: Callable[[list[Row]], list[Row]]) -> None:
-    """It is a SHA-256 of every value and label; the same data has the same one."""
+    """It is a SHA-256 of all values and labels; the same data has the same digest."""
     data = leaves(30)
     digest = datasets.load(spec_of(data)).digest
 
@@ -172,8 +172,8 @@ def test_the_digest_with_examples_is_the_same_from_release_to_release(name: str,
     assert digest == datasets.load(spec, examples).digest
 
 
-def test_a_flood_weighs_no_more_than_the_dataset(specs: dict[str, Spec]) -> None:
-    """Each outcome weighs min(1, dataset rows / outcomes), so that together they are no majority."""
+def test_many_examples_weigh_no_more_than_the_dataset(specs: dict[str, Spec]) -> None:
+    """Each weighs min(1, dataset rows / examples), so that together they are not a majority."""
     spec = specs["iris"]
     flood = [
         Example(
@@ -193,8 +193,8 @@ def test_a_flood_weighs_no_more_than_the_dataset(specs: dict[str, Spec]) -> None
     assert abs(sum(fed) - sum(own)) < 1e-6
 
 
-def test_held_out_outcomes_are_never_trained_on(specs: dict[str, Spec]) -> None:
-    """Nor is an outcome with the features of a held-out row, whatever its id."""
+def test_examples_with_the_features_of_a_held_out_row_are_never_trained_on(specs: dict[str, Spec]) -> None:
+    """Their ids do not matter."""
     spec = specs["iris"]
     plain = datasets.load(spec)
     held = plain.part(plain.holdout)[0]
@@ -211,8 +211,8 @@ def test_held_out_outcomes_are_never_trained_on(specs: dict[str, Spec]) -> None:
     assert plain.training == dataset.training
 
 
-def test_a_repeated_outcome_counts_once(specs: dict[str, Spec]) -> None:
-    """The same features with the same label, under many ids, are one row."""
+def test_a_repeated_example_counts_once(specs: dict[str, Spec]) -> None:
+    """The same features with the same label are one row, even with many ids."""
     features = {name: item.example + 0.123 for name, item in specs["iris"].inputs.items()}
     same = [Example(f"id-{number}", features, "setosa") for number in range(50)]
 

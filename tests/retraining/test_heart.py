@@ -42,7 +42,7 @@ def test_the_step_and_the_progress_are_written(journal: Journal) -> None:
     assert ("running", 0.25) == (found.status, found.progress)
 
 
-def test_the_heart_stops_with_its_block(journal: Journal) -> None:
+def test_the_thread_ends_with_its_block(journal: Journal) -> None:
     """No later heartbeat changes the run, so that its end is written once."""
     run, _ = runs.request(journal, "iris", force=True)
     before = threading.active_count()
@@ -94,7 +94,7 @@ def endless(journal: Journal, tmp_path: Path, *lock: Path) -> Iterator[tuple[sub
 
 
 def test_a_cancelled_run_ends_its_process(journal: Journal, tmp_path: Path) -> None:
-    """Whatever the main thread does; the reason is given first."""
+    """The main thread can't prevent it; the reason is given first."""
     with endless(journal, tmp_path) as (process, run_id):
         runs.cancel(journal, "iris", run_id)
 

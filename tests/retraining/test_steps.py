@@ -1,4 +1,4 @@
-"""One retraining in the foreground; on servers it is shown by the tests of the loop."""
+"""The steps of one retraining, in this process; `tests/test_loop.py` tests it on servers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def retrain(home: Path, journal: Journal, spec: Spec, min_outcomes: int = 50) ->
 
 
 def test_labels_count_once(home: Path, specs: dict[str, Spec]) -> None:
-    """After a retraining, the labels that it learnt are no longer new."""
+    """After a retraining, the labels that it used are not new any more."""
     journal = labels.give(home, specs["iris"], rows=120)
     assert "promoted" == retrain(home, journal, specs["iris"]).status
 
@@ -39,8 +39,8 @@ def test_labels_count_once(home: Path, specs: dict[str, Spec]) -> None:
     assert "rejected: 0 new labels" in again.verdict["sentence"]
 
 
-def test_labels_of_a_fresh_journal_are_new(home: Path, specs: dict[str, Spec]) -> None:
-    """Its labels are numbered from 1 again, which does not make them those that a version has learnt."""
+def test_labels_of_a_new_journal_are_new(home: Path, specs: dict[str, Spec]) -> None:
+    """A new journal numbers labels from 1 again, so numbers can't say which labels a version has used."""
     journal = labels.give(home, specs["iris"], rows=120)
     assert "promoted" == retrain(home, journal, specs["iris"]).status
     journal.close()
@@ -60,8 +60,8 @@ def test_labels_of_a_fresh_journal_are_new(home: Path, specs: dict[str, Spec]) -
     assert "promoted" == ended.status, ended
 
 
-def test_what_the_spec_no_longer_takes_is_left_out(home: Path, specs: dict[str, Spec]) -> None:
-    """Outcomes of other features or classes, from before the spec was edited, do not stop a retraining."""
+def test_labels_that_do_not_fit_the_spec_are_left_out(home: Path, specs: dict[str, Spec]) -> None:
+    """Predictions of other features or classes, from before an edit of the spec, stop no retraining."""
     journal = labels.give(home, specs["iris"], rows=60)
     ids = [item.prediction.prediction_id for item in feedback_of(journal)]
     with journal.write() as connection:
@@ -83,8 +83,8 @@ def feedback_of(journal: Journal) -> list[feedback.LabelledPrediction]:
     return [item for chunk in feedback.outcomes(journal, "iris") for item in chunk]
 
 
-def test_a_loss_that_grew_over_several_runs_is_noticed(home: Path, specs: dict[str, Spec]) -> None:
-    """A version that was retrained remembers the best log-loss before it; one of `train.py` begins anew."""
+def test_a_retrained_version_keeps_the_best_log_loss_so_far(home: Path, specs: dict[str, Spec]) -> None:
+    """A version that was trained by hand has none: it is a new start."""
     journal = labels.give(home, specs["iris"], rows=120)
     first = store.newest(home, "iris")
     assert "promoted" == retrain(home, journal, specs["iris"]).status
@@ -116,8 +116,8 @@ steps.execute(steps.Plan(catalog.load()["iris"], home, journal, 0, 10), run, wat
 """
 
 
-def test_a_cancel_in_the_last_moment_is_obeyed(home: Path, specs: dict[str, Spec]) -> None:
-    """Acknowledged is acknowledged: the run ends as cancelled, and its version is gone."""
+def test_a_run_can_be_cancelled_until_it_promotes(home: Path, specs: dict[str, Spec]) -> None:
+    """The run ends as cancelled, and its version is deleted."""
     journal = labels.give(home, specs["iris"], 120)
     before, versions = ledger.champions(journal), store.versions(home, "iris")
 
@@ -129,8 +129,8 @@ def test_a_cancel_in_the_last_moment_is_obeyed(home: Path, specs: dict[str, Spec
     assert versions == store.versions(home, "iris")
 
 
-def test_a_champion_made_meanwhile_stays(home: Path, specs: dict[str, Spec]) -> None:
-    """An operator's word counts more than a comparison with a champion that is one no more."""
+def test_a_champion_that_was_promoted_meanwhile_stays(home: Path, specs: dict[str, Spec]) -> None:
+    """The candidate was not compared with it, so the candidate is rejected."""
     journal = labels.give(home, specs["iris"], 120)
     other = training.save(training.train(specs["iris"], seed=1), home)
     asked, _ = runs.request(journal, "iris", force=True)
@@ -151,8 +151,8 @@ def test_a_champion_made_meanwhile_stays(home: Path, specs: dict[str, Spec]) -> 
     assert 2 == len(store.versions(home, "iris"))
 
 
-def test_a_candidate_that_the_journal_does_not_take_is_deleted(home: Path, specs: dict[str, Spec]) -> None:
-    """It would be the newest version, and a server with an empty journal begins with that."""
+def test_a_candidate_is_deleted_if_the_journal_fails(home: Path, specs: dict[str, Spec]) -> None:
+    """Otherwise it would be the newest version, and a server with an empty journal would promote it."""
     journal, versions = labels.give(home, specs["iris"], 120), store.versions(home, "iris")
     asked, _ = runs.request(journal, "iris", force=True)
 
@@ -169,8 +169,8 @@ def test_a_candidate_that_the_journal_does_not_take_is_deleted(home: Path, specs
     assert versions == store.versions(home, "iris")
 
 
-def test_a_retraining_that_promotes_prunes(home: Path, specs: dict[str, Spec]) -> None:
-    """Of all versions there are two left: the champion, which is the newest, and the one before."""
+def test_a_promotion_deletes_old_versions(home: Path, specs: dict[str, Spec]) -> None:
+    """Two versions are left: the champion, which is the newest, and the champion before it."""
     journal = labels.give(home, specs["iris"], 120)
     before = ledger.champions(journal)["iris"].to_version
     for seed in (1, 2):
@@ -215,7 +215,7 @@ for step in steps.STEPS:
 
 @pytest.fixture(scope="module")
 def killed(trained_home: Path, specs: dict[str, Spec], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a home for each step, in which a process that retrained was killed as it began."""
+    """A folder with a home for each step; in each, a retraining process was killed as the step began."""
     homes = tmp_path_factory.mktemp("killed")
     for step in steps.STEPS:
         labels.give(
@@ -230,7 +230,7 @@ def killed(trained_home: Path, specs: dict[str, Spec], tmp_path_factory: pytest.
 def test_a_run_killed_at_any_step_harms_nothing(
     step: str, killed: Path, trained_home: Path, specs: dict[str, Spec]
 ) -> None:
-    """Store and champion are whole, the run is interrupted once it is silent, and the next one runs."""
+    """Store and champion are complete, the silent run is marked as interrupted, and the next run works."""
     home = killed / step
     journal = Journal(f"sqlite:///{home / 'journal.db'}")
 

@@ -1,4 +1,4 @@
-"""From a spec to a version: the split that no seed moves, figures that repeat, and golden requests."""
+"""From a spec to a version: equal figures for equal seeds, and the files of a version."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def trained_leaves() -> Candidate:
 
 @every_spec
 def test_the_split_does_not_depend_on_the_seed(name: str) -> None:
-    """Two seeds train on the same rows and are measured on the same rows."""
+    """Two seeds have the same training rows and the same holdout."""
     one, other = trained(name, 0).dataset, trained(name, 3).dataset
 
     assert (one.training, one.holdout, one.digest) == (other.training, other.holdout, other.digest)
@@ -48,7 +48,7 @@ def test_the_split_does_not_depend_on_the_seed(name: str) -> None:
 
 @every_spec
 def test_the_same_seed_gives_the_same_figures(name: str) -> None:
-    """Data, code and seed decide every metric and every probability, to the last bit."""
+    """All metrics and probabilities are equal to the last bit."""
     one, other = trained(name, 3), training.train(SPECS[name], 3)
     frame = SPECS[name].frame(one.dataset.columns)
 
@@ -58,7 +58,7 @@ def test_the_same_seed_gives_the_same_figures(name: str) -> None:
 
 
 def test_another_seed_gives_another_model() -> None:
-    """The seed reaches the estimator."""
+    """The seed is passed to the estimator."""
     one, other = trained("penguins", 0), trained("penguins", 3)
     frame = SPECS["penguins"].frame(one.dataset.columns)
 
@@ -68,7 +68,7 @@ def test_another_seed_gives_another_model() -> None:
 
 @every_spec
 def test_metrics_are_those_of_the_holdout(name: str) -> None:
-    """They can be computed again from the pipeline and the rows that were held out."""
+    """They can be computed from the pipeline and the held-out rows."""
     candidate = trained(name)
     columns, labels = candidate.dataset.part(candidate.dataset.holdout)
     probabilities = candidate.pipeline.predict_proba(candidate.spec.frame(columns))
@@ -80,7 +80,7 @@ def test_metrics_are_those_of_the_holdout(name: str) -> None:
 
 
 def test_no_holdout_row_is_trained_on() -> None:
-    """What the estimator sees is the training part, and nothing else."""
+    """The estimator is fitted on the training part only."""
     seen: list[Any] = []
 
     class Watched:
@@ -102,7 +102,7 @@ def test_no_holdout_row_is_trained_on() -> None:
 
 
 def test_data_without_the_specs_classes_is_refused() -> None:
-    """A dataset that lacks a class of its spec, or has one more, can't be trained on."""
+    """A dataset that lacks a class of its spec, or has another one, can't be used."""
     without = [row for row in leaves(60) if row[2] != "yew"]
 
     with pytest.raises(Error, match=r"leaf: .*classes.*ash.*oak"):
@@ -110,7 +110,7 @@ def test_data_without_the_specs_classes_is_refused() -> None:
 
 
 def test_each_step_is_reported_as_it_begins() -> None:
-    """Who waits is told what for, with the number of rows."""
+    """The reports name the step and the number of rows."""
     steps: list[str] = []
     training.train(SPECS["iris"], 0, steps.append)
 
@@ -123,8 +123,8 @@ def test_each_step_is_reported_as_it_begins() -> None:
 
 
 @every_spec
-def test_a_saved_version_tells_its_story(name: str, tmp_path: Path) -> None:
-    """Labels and metadata hold what was trained, on what, with what, and how good it is."""
+def test_a_saved_version_describes_its_training(name: str, tmp_path: Path) -> None:
+    """Labels and metadata have the model, the data, the packages and the metrics."""
     candidate = trained(name, 3)
     version = training.save(candidate, tmp_path)
     told = version.metadata
@@ -144,7 +144,7 @@ def test_a_saved_version_tells_its_story(name: str, tmp_path: Path) -> None:
 
 @every_spec
 def test_a_saved_version_holds_its_files(name: str, tmp_path: Path) -> None:
-    """Pipeline, graph if there is one, profile, golden requests, manifest, BentoML's own file; no more."""
+    """They are pipeline, graph (if it compiled), profile, golden requests, manifest and BentoML's file."""
     version = training.save(trained(name), tmp_path)
     graph = {"model.onnx"} if version.runtime == "onnx" else set()
 
@@ -159,7 +159,7 @@ def test_a_saved_version_holds_its_files(name: str, tmp_path: Path) -> None:
 
 @every_spec
 def test_a_saved_pipeline_answers_as_the_trained_one(name: str, tmp_path: Path) -> None:
-    """What is loaded again gives the same probabilities on every row."""
+    """The loaded pipeline gives the same probabilities on each row."""
     candidate = trained(name)
     version = training.save(candidate, tmp_path)
     frame = candidate.spec.frame(candidate.dataset.columns)
@@ -170,7 +170,7 @@ def test_a_saved_pipeline_answers_as_the_trained_one(name: str, tmp_path: Path) 
 
 @every_spec
 def test_golden_requests_are_holdout_rows_of_each_class(name: str, tmp_path: Path) -> None:
-    """A few of each, with the answers that are given."""
+    """There are a few rows of each class, with the answers of the version."""
     candidate = trained(name)
     spec, version = candidate.spec, training.save(candidate, tmp_path)
     golden = version.read_json(store.GOLDEN)
@@ -188,7 +188,7 @@ def test_golden_requests_are_holdout_rows_of_each_class(name: str, tmp_path: Pat
 
 
 def test_the_profile_is_that_of_the_training_rows(tmp_path: Path) -> None:
-    """Held-out rows are not in it: what they would hide is what drift looks for."""
+    """Held-out rows are not part of it."""
     candidate = trained("iris")
     profile = training.save(candidate, tmp_path).read_json(store.PROFILE)
     columns, _ = candidate.dataset.part(candidate.dataset.training)
@@ -198,7 +198,7 @@ def test_the_profile_is_that_of_the_training_rows(tmp_path: Path) -> None:
 
 
 def test_a_model_that_does_not_compile_is_saved_to_be_served_by_scikit_learn(tmp_path: Path) -> None:
-    """Its version has no graph, says why, and replays its golden requests with the pipeline."""
+    """Its version has no graph but a reason, and its golden requests are answered by the pipeline."""
     candidate = trained_leaves()
     version = training.save(candidate, tmp_path)
     golden = version.read_json(store.GOLDEN)
@@ -215,7 +215,7 @@ def test_a_model_that_does_not_compile_is_saved_to_be_served_by_scikit_learn(tmp
 
 
 def test_saving_twice_makes_two_versions_of_the_same_content(tmp_path: Path) -> None:
-    """A version is never overwritten; what is in both is the same."""
+    """A version is never overwritten; both have the same content."""
     one, other = training.save(trained("iris"), tmp_path), training.save(trained("iris"), tmp_path)
 
     assert one.version != other.version
@@ -224,7 +224,7 @@ def test_saving_twice_makes_two_versions_of_the_same_content(tmp_path: Path) -> 
 
 
 def test_saving_reports_its_step(tmp_path: Path) -> None:
-    """Who waits is told."""
+    """Saving has one step."""
     steps: list[str] = []
     training.save(trained("iris"), tmp_path, steps.append)
 
@@ -232,7 +232,7 @@ def test_saving_reports_its_step(tmp_path: Path) -> None:
 
 
 def test_what_is_saved_is_plain_json(tmp_path: Path) -> None:
-    """Any language can read profile and golden requests; a missing value is null."""
+    """Every language can read profile and golden requests; a missing value is null."""
     version = training.save(trained("penguins"), tmp_path)
 
     for name in (store.PROFILE, store.GOLDEN, store.MANIFEST):
