@@ -90,7 +90,7 @@ def stage(home: Path) -> AbstractContextManager[Path]:
 def publish(
     home: Path, staged: Path, name: str, labels: dict[str, str], metadata: dict[str, Any]
 ) -> Version:
-    """Write the manifest and `model.yaml` into a staged folder, and move it into the model store.
+    """Write the manifest and `model.yaml` into a staged folder, and move it into the store, synced to disk.
 
     Parameters
     ----------
@@ -100,11 +100,6 @@ def publish(
         The model's name in the store.
     labels, metadata
         Shown by `bentoml models get`. `metadata` holds plain values; nulls are left out.
-
-    Returns
-    -------
-    Version
-        The version in the store, synced to disk.
     """
     tag = bentoml.Tag(name, staged.name)
     manifest = json.dumps({"files": _hash_files(staged)}, indent=1, sort_keys=True).encode()
@@ -202,14 +197,14 @@ def verify(version: Version, digest: str) -> None:
         raise DamagedVersion(f"{name}: {MANIFEST} is not the one that was promoted")
     files = json.loads(manifest)["files"]
     if {"onnx": ONNX}.get(str(version.metadata.get("runtime")), PIPELINE) not in files:
-        raise DamagedVersion(f"{name}: the file that serves it is not what was saved")
+        raise DamagedVersion(f"{name}: the file that serves it is not in its manifest")
     for file, expected in files.items():
         try:
             actual = _hash_file(version.path / file)
         except OSError as error:
             raise DamagedVersion(f"{name}: {file} can't be read: {error}") from error
         if actual != expected:
-            raise DamagedVersion(f"{name}: {file} is not what was saved")
+            raise DamagedVersion(f"{name}: {file} was changed after it was saved")
 
 
 def load_pipeline(version: Version, digest: str) -> ClassifierMixin:

@@ -324,6 +324,15 @@ def test_every_damage_is_found_and_the_file_named(name: str, damage: str, saved:
         store.load_pipeline(saved, saved.digest)
 
 
+def test_the_file_that_serves_a_version_must_be_in_its_manifest(tmp_path: Path) -> None:
+    """The runtime is named in `model.yaml`, which the digest does not cover; here the graph is missing."""
+    version = publish(tmp_path)
+    assert "onnx" == version.runtime
+
+    with pytest.raises(DamagedVersion, match="the file that serves it is not in its manifest"):
+        store.verify(version, version.digest)
+
+
 def test_another_digest_is_refused(saved: Version) -> None:
     """Even if its files match its manifest, it is not the promoted version."""
     with pytest.raises(DamagedVersion, match=r"manifest\.json is not the one that was promoted"):
@@ -345,7 +354,7 @@ def test_nothing_is_unpickled_before_its_digest_is_right(saved: Version, tmp_pat
     trap = pickle.dumps(Trap(tmp_path / "sprung"))
     (saved.path / store.PIPELINE).write_bytes(trap)
 
-    with pytest.raises(DamagedVersion, match=r"saved_model\.pkl is not what was saved"):
+    with pytest.raises(DamagedVersion, match=r"saved_model\.pkl was changed after it was saved"):
         store.load_pipeline(saved, saved.digest)
     assert not (tmp_path / "sprung").exists()
     pickle.loads(trap)

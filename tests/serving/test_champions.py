@@ -73,7 +73,7 @@ def test_a_damaged_version_is_refused(home: Path, journal: Journal) -> None:
     first, second = champion(journal), another_version(home)
     (store.get(home, "iris", second).path / store.ONNX).write_bytes(b"torn")
 
-    with pytest.raises(DamagedVersion, match="not what was saved"):
+    with pytest.raises(DamagedVersion, match="was changed after it was saved"):
         champions.promote(journal, home, "iris", second, by="me", reason="why not")
 
     assert first == champion(journal)

@@ -308,7 +308,7 @@ def test_a_graph_that_is_not_in_the_manifest_is_refused(specs: dict[str, Spec], 
     shutil.copy(version.path / store.ONNX, plain.path / store.ONNX)
     claimed = replace(plain, metadata={**plain.metadata, "runtime": "onnx"})
 
-    with pytest.raises(DamagedVersion, match="the file that serves it is not what was saved"):
+    with pytest.raises(DamagedVersion, match="the file that serves it is not in its manifest"):
         predictor.load(specs["iris"], claimed, plain.digest)
 
 
