@@ -56,7 +56,7 @@ def take_process(journal: Journal, run: Retraining, leave: Callable[[str], None]
 
     def stop(number: int, _: object) -> None:
         try:
-            runs.finish(journal, run.run_id, Ending("interrupted", "its process was told to stop"))
+            runs.finish(journal, run.run_id, Ending("interrupted", "its process was stopped"))
             leave("interrupted")
         finally:  # also if the journal fails: a run without heartbeats is marked as interrupted
             os._exit(128 + number)

@@ -11,7 +11,7 @@ from prediction.journal.database import Journal
 from prediction.journal.ledger import Entry, NewChampion
 
 NAMED = 3
-"""How many versions are named to somebody who has mistyped one."""
+"""How many versions an error names when a version is unknown."""
 
 
 def promote(journal: Journal, home: Path, model: str, version: str, *, by: str, reason: str) -> Entry:
