@@ -1,10 +1,12 @@
-"""The command `retrain`: one retraining in the foreground."""
+"""`loop retrain`: one retraining in the foreground, and the verdict that it prints."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,47 @@ from models_store.spec import Spec
 from prediction.journal import ledger, runs, tables
 from prediction.journal.database import Journal
 from tests import labels
-from tests.servers import PROJECT, environment, run
+from tests.command_line import command
+from tests.servers import PROJECT, environment
 from tests.timing import eventually
+
+
+@pytest.fixture
+def journal(home: Path) -> Journal:
+    """The journal of a trained home."""
+    with closing(Journal(f"sqlite:///{home / 'journal.db'}")) as journal:
+        return journal
+
+
+def test_the_verdict_names_the_new_version(home: Path, journal: Journal) -> None:
+    """A forced retraining without labels is as good as the champion, and takes its place."""
+    done = command(home, "retrain", "iris", "--force")
+
+    champion = ledger.champions(journal)["iris"].to_version
+    assert 0 == done.returncode, done.stderr
+    assert champion == store.newest(home, "iris").version
+    assert done.stdout.endswith(f"\niris: {champion} is the champion\n")
+
+
+def test_the_verdict_as_json(home: Path, journal: Journal) -> None:
+    """Is the run, as `GET /{model}/runs/{run_id}` answers it; a rejection says which option helps."""
+    done = command(home, "retrain", "iris", "--json")
+
+    run = json.loads(done.stdout)
+    assert (1, "rejected", None) == (done.returncode, run["status"], run["candidate"])
+    assert "--force" in run["verdict"]["sentence"]
+    assert run["run_id"] == runs.latest(journal, "iris", 1)[0].run_id
+
+
+def test_a_second_retraining_is_refused(home: Path, journal: Journal) -> None:
+    """While one is active; the sentence names it and says what helps."""
+    active, _ = runs.request(journal, "iris", force=True)
+
+    done = command(home, "retrain", "iris")
+
+    told = f"loop retrain: a retraining of iris is queued already: {active.run_id}: wait for its end, or"
+    assert (1, "") == (done.returncode, done.stdout)
+    assert done.stderr.startswith(told)
 
 
 def test_a_retraining_in_the_foreground_promotes(home: Path, specs: dict[str, Spec]) -> None:
@@ -23,7 +64,7 @@ def test_a_retraining_in_the_foreground_promotes(home: Path, specs: dict[str, Sp
     journal = labels.give(home, specs["iris"], rows=120)
     before = ledger.champions(journal)["iris"].to_version
 
-    done = run("python", "-m", "prediction", "retrain", "iris", home=home)
+    done = command(home, "retrain", "iris")
 
     assert 0 == done.returncode, done.stdout + done.stderr
     assert done.stdout.startswith("promoted: not worse on any rule")
@@ -35,15 +76,15 @@ def test_a_retraining_in_the_foreground_promotes(home: Path, specs: dict[str, Sp
     assert "promoted" == runs.latest(journal, "iris", 1)[0].status
 
 
-def test_without_a_champion_there_is_nothing_to_retrain(home: Path, specs: dict[str, Spec]) -> None:
-    """The run fails with a sentence that says how to train."""
+def test_without_a_champion_there_is_nothing_to_retrain(home: Path) -> None:
+    """The error says how to train."""
     with Journal(f"sqlite:///{home / 'journal.db'}").write() as connection:
         connection.execute(tables.ledger.delete())
 
-    done = run("python", "-m", "prediction", "retrain", "iris", "--force", home=home)
+    done = command(home, "retrain", "iris", "--force")
 
-    assert 1 == done.returncode
-    assert "failed: no trained version of iris" in done.stdout
+    assert (1, "") == (done.returncode, done.stdout)
+    assert done.stderr.startswith("loop retrain: iris is not trained yet: run `loop train")
     assert "Traceback" not in done.stderr
 
 
@@ -69,5 +110,5 @@ def test_a_retraining_that_is_interrupted_restores_the_terminal(
     shown = os.read(here, 100_000).decode()
     os.close(here)
     assert "\x1b[?25l" not in shown.rpartition("\x1b[?25h")[2]
-    assert shown.rstrip().endswith("prediction retrain: interrupted")
+    assert shown.rstrip().endswith("loop retrain: interrupted")
     assert "interrupted" == runs.latest(journal, "penguins", 1)[0].status
