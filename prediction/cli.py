@@ -143,7 +143,7 @@ def status(options: argparse.Namespace, configured: settings.Settings, journal: 
         champion = champions[spec.name].to_version if spec.name in champions else ""
         versions = store.versions(configured.home, spec.name)
         workers = [row["version"] for row in journal.workers(spec.name, now_us() - WORKER_SILENCE_US)]
-        columns = ("version", "created", "served by", "accuracy", "")
+        columns = ("version", "created (UTC)", "served by", "accuracy", "")
         table = reports.narrow(spec.name, *columns, wrapped=columns[1:])
         for version in versions:
             served = workers.count(version.version)
