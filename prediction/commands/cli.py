@@ -135,7 +135,7 @@ def status(options: argparse.Namespace, configured: settings.Settings, journal: 
         champion = champions[spec.name].to_version if spec.name in champions else ""
         versions = store.versions(configured.home, spec.name)
         serving = [report.version for report in workers.alive(journal, spec.name)]
-        columns = ("version", "created", "served by", "accuracy", "")
+        columns = ("version", "created (UTC)", "served by", "accuracy", "")
         table = reports.narrow(spec.name, *columns, wrapped=columns[1:])
         for version in versions:
             served = serving.count(version.version)

@@ -112,9 +112,12 @@ def take_back(journal: Journal, prediction_ids: Collection[str | None]) -> None:
 
 
 def _take_turn(journal: Journal) -> int | None:
-    """Return when the turn began, None if somebody else had just taken it; forget old minutes."""
+    """Return when the turn began, None if somebody else had just taken it; forget old minutes.
+
+    A turn that began long after now is of a clock that was set back since: it holds nobody up.
+    """
     now = now_us()
-    mine = rollup_state.update().where(rollup_state.c.turn_us < now - TURN_US)
+    mine = rollup_state.update().where(~rollup_state.c.turn_us.between(now - TURN_US, now + MINUTE_US))
     old = rollup_minutes.delete().where(rollup_minutes.c.minute_us < now - MINUTES_KEPT_US - MINUTE_US)
     with journal.write() as connection:
         if not connection.execute(mine.values(turn_us=now)).rowcount:

@@ -316,6 +316,20 @@ def test_one_worker_takes_the_turn(journal: Journal, journal_url: str) -> None:
     assert 1 == known_seq(journal_url)
 
 
+@pytest.mark.parametrize(("ahead_us", "known"), [(30_000_000, 0), (30 * 24 * HOUR_US, 1)])
+def test_a_turn_of_a_clock_that_was_set_back_is_over(
+    journal: Journal, journal_url: str, ahead_us: int, known: int
+) -> None:
+    """Counting goes on at once, and not when the clock is there again; a host may be some seconds ahead."""
+    record(journal, [prediction(1)])
+    with journal.write() as connection:
+        connection.execute(tables.rollup_state.update().values(turn_us=now_us() + ahead_us))
+
+    rollups.roll_up(journal)
+
+    assert known == known_seq(journal_url)
+
+
 def test_a_long_turn_is_cut_and_goes_on(
     journal: Journal, journal_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
