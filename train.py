@@ -16,8 +16,8 @@ from prediction import errors, home, settings
 from prediction.commands import stopping
 from prediction.journal import ledger
 from prediction.journal.database import Journal
-from prediction.retraining import steps, training
-from prediction.serving import champions
+from prediction.retraining import training
+from prediction.serving import champions, versions
 
 
 def main(arguments: list[str]) -> int:
@@ -87,7 +87,7 @@ def _train(console: Console, spec: Spec, seed: int) -> training.Candidate:
 def _promote(configured: settings.Settings, journal: Journal, version: store.Version, seed: int) -> None:
     try:
         ledger.promote(journal, champions.as_champion(version, "train", f"trained, seed {seed}"))
-        steps.prune_versions(configured.home, journal, version.model, configured.keep_versions)
+        versions.prune(journal, configured.home, version.model, configured.keep_versions)
     finally:
         journal.close()
 

@@ -186,7 +186,13 @@ def test_few_modules_know_the_database() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["models_store.spec", "prediction.figures.scores", "prediction.figures.drift"]
+    "module",
+    [
+        "models_store.spec",
+        "prediction.figures.scores",
+        "prediction.figures.gate",
+        "prediction.figures.drift",
+    ],
 )
 def test_formulas_and_specs_do_no_io(module: str) -> None:
     """They import nothing that reaches a file or the network, and open nothing."""

@@ -22,7 +22,7 @@ import pytest
 from models_store import catalog, store
 from models_store.spec import Spec
 from prediction.monitoring import gauges
-from prediction.retraining import training
+from prediction.retraining import datasets
 from tests.servers import SHIPPED, Server, free_port, run
 from tests.timing import eventually
 
@@ -31,7 +31,7 @@ import json, sys
 import bentoml, pandas
 from models_store import catalog
 from prediction.monitoring import gauges
-from prediction.retraining import training
+from prediction.retraining import datasets
 found = {}
 for name, spec in catalog.load().items():
     X, _ = spec.load()
@@ -74,7 +74,7 @@ def reference(server: Server) -> dict[str, list[list[float]]]:
 
 def rows_of(spec: Spec) -> list[dict[str, Any]]:
     """Return every row of a spec's dataset as a client sends it."""
-    columns = training.load_dataset(spec).columns
+    columns = datasets.load(spec).columns
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 

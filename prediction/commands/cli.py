@@ -99,7 +99,6 @@ def _parser() -> argparse.ArgumentParser:
     command = add("retrain", retrain, "train a candidate on dataset and feedback, and judge it")
     command.add_argument("model")
     command.add_argument("--force", action="store_true", help="although there are few new labels")
-    command.add_argument("--run", dest="run_id", metavar="RUN_ID", help=argparse.SUPPRESS)
     command = add("backup", backup, "copy a SQLite journal into a file, while it is in use")
     command.add_argument("file", type=Path)
     command = add("restore", restore, "put a backup in the place of a SQLite journal")
@@ -206,14 +205,9 @@ def rollback(options: argparse.Namespace, configured: settings.Settings, journal
 
 
 def retrain(options: argparse.Namespace, configured: settings.Settings, journal: Journal) -> int:
-    """Retrain in the foreground; with `--run`, as the process of a run that a server asked for."""
+    """Retrain in the foreground."""
     (spec,) = catalog.select([options.model])
     plan = steps.Plan(spec, configured.home, journal, configured.min_outcomes, configured.keep_versions)
-    if options.run_id:
-        run = runs.get(journal, spec.name, options.run_id)
-        process.take_process(journal, run)
-        steps.execute(plan, run, server_lock=configured.home / home.LOCK_FILE)
-        return 0
     run, is_new = runs.request(journal, spec.name, options.force)
     if not is_new:
         raise InvalidInput(f"a retraining of {spec.name} is {run.status} already: {run.run_id}")

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from models_store.spec import Spec
 from models_store.validation import Validator
+from prediction.figures.gate import Verdict
 
 
 class Place(BaseModel):
@@ -125,25 +126,6 @@ class Rollback(Request):
     """Go back to the champion before."""
 
     reason: Reason
-
-
-class Rule(BaseModel):
-    """One comparison of champion and candidate; `passed` is null where too few rows say it, or just one."""
-
-    name: str
-    passed: bool | None
-    champion: float
-    candidate: float
-    n: int
-    p: float | None
-
-
-class Verdict(BaseModel):
-    """Promote or not, in a sentence and in figures."""
-
-    promote: bool
-    sentence: str
-    rules: list[Rule]
 
 
 class Run(BaseModel):

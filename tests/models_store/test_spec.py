@@ -199,7 +199,7 @@ def test_integers_are_numbers() -> None:
         (b'{"mass_g": 750, "flour": "rye", "crumb": 2}', "crumb: must be a number from 0 to 1 or null"),
     ],
 )
-def test_a_bad_row_is_told_what_is_wrong_in_words(raw: bytes, message: str) -> None:
+def test_the_error_of_a_wrong_row_is_in_plain_words(raw: bytes, message: str) -> None:
     """The message names the model, the field and what is expected, and no class of any library."""
     with pytest.raises(InvalidInput) as refused:
         BREAD.rows.row(raw)
