@@ -14,7 +14,7 @@ from rich.markup import escape
 from models_store import catalog, store
 from models_store.errors import Error, InvalidInput
 from prediction import errors, home, settings
-from prediction.batch import tabular
+from prediction.batch import files
 from prediction.commands import progress, stopping, transfers
 from prediction.http import bodies
 from prediction.journal import backups, ledger, retention, runs, workers
@@ -66,14 +66,14 @@ def _parser() -> argparse.ArgumentParser:
     add("prune", prune, "delete predictions older than PREDICTION_JOURNAL_DAYS")
     command = add("export", transfers.export, "write a model's labelled predictions into a file")
     command.add_argument("model")
-    command.add_argument("file", type=Path, help=f"ends with {', '.join(tabular.KINDS)}")
+    command.add_argument("file", type=Path, help=f"ends with {', '.join(files.KINDS)}")
     command.add_argument("--since", metavar="SPAN", help="labels of the last 30m, 24h or 7d")
     command = add("import-feedback", transfers.import_feedback, "give the labels that a file holds")
     command.add_argument("model")
     command.add_argument("file", type=Path, help="columns prediction_id, label and, if wanted, correct")
     command = add("score", transfers.score, "score the rows of a file into another file")
     command.add_argument("model")
-    command.add_argument("file", type=Path, help=f"ends with {', '.join(tabular.KINDS)}")
+    command.add_argument("file", type=Path, help=f"ends with {', '.join(files.KINDS)}")
     command.add_argument("target", type=Path, help="the same")
     command.add_argument("--version", help="that answers, in the place of the champion")
     command.add_argument("--server", metavar="URL", help="a server answers, not this process")
