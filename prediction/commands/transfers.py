@@ -66,7 +66,7 @@ def _outcome_columns(spec: Spec) -> dict[str, type]:
     return {**head, **features, **probabilities, **tail}
 
 
-def _outcome_row(outcome: feedback.LabelledPrediction) -> Row:
+def _outcome_row(outcome: feedback.Outcome) -> Row:
     prediction = outcome.prediction
     return {
         "prediction_id": prediction.prediction_id,

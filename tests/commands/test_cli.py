@@ -15,9 +15,8 @@ from prediction.http import bodies
 from prediction.journal import ledger, predictions, workers
 from prediction.journal.database import Journal
 from prediction.journal.ledger import NewChampion
-from prediction.journal.retention import DAY_US
 from prediction.pages import reports
-from prediction.times import now_us
+from prediction.times import DAY_US, now_us
 from tests import command_line, databases
 from tests.command_line import IRIS_FEATURES, Main, command, iris
 from tests.databases import PASSWORD, Postgres, record

@@ -19,8 +19,7 @@ from prediction.batch.sinks import Writer
 from prediction.journal import feedback, tables
 from prediction.journal.database import Journal
 from prediction.journal.feedback import Label
-from prediction.journal.retention import DAY_US
-from prediction.times import now_us
+from prediction.times import DAY_US, now_us
 from tests import command_line, databases
 from tests.command_line import IRIS_FEATURES, Main, command, iris, label_all, read
 from tests.databases import record

@@ -17,8 +17,8 @@ from models_store.errors import Error
 from prediction.journal import database, feedback, retention, rollups, tables
 from prediction.journal.database import Journal
 from prediction.journal.feedback import Label
-from prediction.journal.rollups import HOUR_US, MINUTE_US, take_back
-from prediction.times import now_us
+from prediction.journal.rollups import take_back
+from prediction.times import DAY_US, HOUR_US, MINUTE_US, now_us
 from tests import databases
 from tests.databases import Postgres, insist, prediction, query, record
 
@@ -260,7 +260,7 @@ def test_predictions_are_taken_back_and_counted_at_once(journal: Journal) -> Non
 
 def test_what_was_deleted_stays_counted(journal: Journal) -> None:
     """Predictions go before their counts do, and a late label does not shrink these."""
-    at_us = now_us() - 40 * retention.DAY_US
+    at_us = now_us() - 40 * DAY_US
     ids = record(journal, [prediction(number, at_us=at_us) for number in range(10)])
     feedback.give(journal, "iris", [Label(ids[0], "setosa")])
     roll_up(journal)
