@@ -22,7 +22,7 @@ from models_store import catalog
 from prediction import errors, home
 from prediction.http import entrance
 from prediction.http.entrance import Entrance
-from tests.http.test_entrance import Answer, ask
+from tests.http.asgi import Answer, ask
 from tests.servers import PROJECT
 
 with warnings.catch_warnings():  # BentoML 1.4.39 uses what pydantic deprecates
