@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import yaml
 from annotated_types import Ge, Le
 from pydantic.fields import FieldInfo
 
@@ -389,3 +390,18 @@ def test_the_table_of_settings_is_exact() -> None:
     ]
     for info, (_, _, allowed) in zip(fields.values(), rows, strict=True):
         assert bounds(info) in (None, allowed.strip())
+
+
+def test_pre_commit_runs_what_make_lint_runs() -> None:
+    """Each hook is a command of `make lint` from the same environment, so nothing is downloaded."""
+    repos = yaml.safe_load((PROJECT / ".pre-commit-config.yaml").read_text())["repos"]
+    hooks = [hook for repo in repos for hook in repo["hooks"]]
+    recipe = (PROJECT / "Makefile").read_text().partition("\nlint:")[2].partition("\n\n")[0]
+    linted = re.findall(r"@\$\(BIN\)/(.+)", recipe)
+    done = run("pre-commit", "validate-config", home=PROJECT)
+
+    assert 0 == done.returncode, done.stdout
+    assert ["local"] * len(repos) == [repo["repo"] for repo in repos]
+    assert {"system"} == {hook["language"] for hook in hooks}
+    entries = [hook["entry"].removeprefix(".venv/bin/").removesuffix(" --force-exclude") for hook in hooks]
+    assert [command.removesuffix(" .") for command in linted] == entries

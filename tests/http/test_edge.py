@@ -139,11 +139,11 @@ def test_a_service_may_be_of_a_class_of_ours() -> None:
 def test_bentoml_has_no_route_that_we_forgot(whole: Whole) -> None:
     """Every path of BentoML's application is a system path or its static files."""
     paths = {route.path for route in whole.entrance.app.routes}  # type: ignore[attr-defined]
-    statics = {path for path in paths if path == "/static_content"}
+    files = {path for path in paths if path == "/static_content"}
 
     assert entrance.SYSTEM_PATHS <= paths
-    assert set() == paths - entrance.SYSTEM_PATHS - statics
-    assert 1 == len(statics)
+    assert set() == paths - entrance.SYSTEM_PATHS - files
+    assert 1 == len(files)
 
 
 def test_the_docs_page_finds_its_files(whole: Whole) -> None:
