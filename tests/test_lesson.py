@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.documents import blocks, copy_project, started, wait_ready
 from tests.servers import PROJECT, free_port, run
-from tests.test_readme import blocks, copy_project, started, wait_ready
 
 PAGE = PROJECT / "docs" / "lesson.md"
 FLOWERS = re.compile(r"^450 flowers, (\d+)% of them as labelled, by version (\w+)$", re.MULTILINE)
