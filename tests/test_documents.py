@@ -12,12 +12,20 @@ import pytest
 
 from models_store.spec import Spec
 from prediction.http import entrance
-from tests.documents import DOCS, PAGES, README, blocks, copy_project, started, wait_ready
+from tests.documents import DOCS, PAGES, README, blocks, copy_project, parsed, started, wait_ready
 from tests.servers import PROJECT, Server, free_port, run
 
 MAX_README_LINES = 250
 FIRST_SCREEN_LINES = 60
 HTTP, OPERATE, PENGUINS = DOCS / "http.md", DOCS / "operate.md", DOCS / "penguins.md"
+MONITORING = DOCS / "monitoring.md"
+PRINTED_URL = "http://127.0.0.1:3000"
+NAMES = {"model", "version", "champion", "window", "until"}
+"""Fields that need no explanation."""
+
+RUN = {"README.md", "http.md", "operate.md"}  # by test_readme.py
+RUN |= {"add-a-model.md", "clients.md", "lesson.md"}  # by the test of the same name
+RUN |= {"monitoring.md", "penguins.md", "settings.md"}  # here
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -118,6 +126,19 @@ def test_the_penguins_tables_are_what_the_code_prints(tmp_path: Path) -> None:
         assert figures(actual) == pytest.approx(figures(expected), rel=0.1, abs=0.01)
 
 
+def test_all_figures_of_monitoring_are_explained(server: Server, specs: dict[str, Spec]) -> None:
+    """The block runs, and the table names every field of the answer and of its versions."""
+    (block,) = blocks(MONITORING, "sh")
+    server.post("/iris/predict", specs["iris"].example)
+    done = run("bash", "-euc", block.replace(PRINTED_URL, server.url), home=server.home)
+    assert done.returncode == 0, done.stderr
+    answer = parsed(done.stdout)
+    told = set(re.findall(r"`(\w+)`", MONITORING.read_text()))
+
+    assert answer["versions"]
+    assert set() == {*answer, *(name for each in answer["versions"] for name in each)} - told - NAMES
+
+
 def words(row: str) -> list[str]:
     """Return the words of a table's row."""
     return re.findall(r"[a-zA-Z][a-zA-Z -]+", re.sub(r"\d\S*", "", row))
@@ -126,6 +147,18 @@ def words(row: str) -> list[str]:
 def figures(row: str) -> list[float]:
     """Return the figures of a table's row."""
     return [float(figure) for figure in re.findall(r"\d+\.?\d*(?:e-\d+)?", row)]
+
+
+def test_no_page_has_blocks_that_no_test_runs() -> None:
+    """A new page with commands needs a test; `make` alone is checked below."""
+    pages = {
+        page.name
+        for page in PAGES
+        for block in blocks(page, "sh", "python")
+        if not all(line.startswith("make ") for line in block.splitlines())
+    }
+
+    assert pages == RUN
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
