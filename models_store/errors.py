@@ -56,8 +56,8 @@ class NothingTrained(Error):
     """The store holds no version of a spec."""
 
 
-def none_trained(model: str) -> NothingTrained:
-    """Tell that `model` was never trained, and how to train it."""
-    return NothingTrained(
-        f"no trained version of {model} is in the model store: run `python train.py --missing` first"
-    )
+def none_trained(model: str | None = None) -> NothingTrained:
+    """Make the error for a model, or for all models, without a version in the model store."""
+    if model is None:
+        return NothingTrained("nothing is trained yet: run `loop train`")
+    return NothingTrained(f"{model} is not trained yet: run `loop train --missing`")

@@ -158,7 +158,7 @@ def test_packages_are_imported_module_by_module() -> None:
 def test_few_modules_know_bentoml() -> None:
     """BentoML is met at its edge, in the service and in the model store."""
     assert {
-        "service",
+        "prediction.service",
         "prediction.http.edge",
         "prediction.batch.scorers",
         "models_store.store",
@@ -257,6 +257,7 @@ def test_importing_does_no_io(tmp_path: Path) -> None:
 
 
 TWINS = {
+    "train": "commands/test_train",
     "prediction.__main__": "commands/test_cli",
     "prediction.journal.tables": "journal/test_migrations",
     "models_store.staging": "models_store/test_store",

@@ -631,7 +631,7 @@ def refuse(home: Path, port: int = 0) -> str:
 
 def test_without_a_trained_model_the_start_says_what_to_do(tmp_path: Path) -> None:
     """An empty home ends the start with one sentence that names the command, and no traceback."""
-    assert "python train.py" in refuse(tmp_path)
+    assert "run `loop train" in refuse(tmp_path)
 
 
 def test_a_bad_setting_ends_the_start_with_its_name(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ import httpx
 import numpy as np
 from bentoml.exceptions import BentoMLException
 
-from models_store import store
-from models_store.errors import InvalidInput
+from models_store import catalog, store
+from models_store.errors import InvalidInput, none_trained
 from models_store.spec import Spec
 from models_store.validation import SPLIT_IT
 from prediction import home, settings
@@ -93,7 +93,9 @@ def load(spec: Spec, version: str | None, record: bool) -> Scorer:
         journal.migrate()
         champion = ledger.champions(journal).get(spec.name)
         if version is None and champion is None:
-            raise InvalidInput(f"{spec.name} has no champion: run `python train.py {spec.name}`")
+            if not any(store.versions(configured.home, name) for name in catalog.load()):
+                raise none_trained()
+            raise InvalidInput(f"{spec.name} has no champion: run `loop train {spec.name}`")
         if version is None and champion is not None:
             found = store.get(configured.home, spec.name, champion.to_version)
             loaded = predictor.load(spec, found, champion.digest)

@@ -1,4 +1,4 @@
-"""The operator's commands that move rows in and out of files: export, import-feedback, score."""
+"""`loop export` and `loop import-feedback`: labelled predictions into a file, labels out of one."""
 
 from __future__ import annotations
 
@@ -7,16 +7,12 @@ from collections.abc import Iterable
 from operator import itemgetter
 from pathlib import Path
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
 from models_store import catalog
 from models_store.errors import Error, InvalidInput
 from models_store.spec import Spec
 from prediction import times
-from prediction.batch import scoring, tabular
-from prediction.commands import progress
+from prediction.batch import tabular
+from prediction.commands import progress, subcommands
 from prediction.errors import JournalUnavailable
 from prediction.http import bodies
 from prediction.journal import feedback
@@ -25,6 +21,29 @@ from prediction.settings import Settings
 from prediction.times import iso, now_us
 
 LABELS_CHUNK = 1_000
+
+
+def declare(commands: subcommands.Commands) -> None:
+    """Declare the commands."""
+    kinds = ", ".join(tabular.KINDS)
+    run = subcommands.on_journal(export, exists=True)
+    text = "write a model's labelled predictions into a file"
+    example = "loop export iris outcomes.parquet --since 7d"
+    command = subcommands.add(commands, "export", run, text, example=example)
+    subcommands.add_model(command)
+    command.add_argument(
+        "file", type=Path, metavar="FILE", help=f"the file to write; its name ends with {kinds}"
+    )
+    text = "only labels given in this time up to now: 30m, 24h or 7d; default: all"
+    command.add_argument("--since", metavar="SPAN", help=text)
+
+    run = subcommands.on_journal(import_feedback, exists=True)
+    text = "record the labels in a file as feedback"
+    example = "loop import-feedback iris labels.csv"
+    command = subcommands.add(commands, "import-feedback", run, text, example=example)
+    subcommands.add_model(command)
+    text = f"columns prediction_id, label and optionally correct (true replaces a label); {kinds}"
+    command.add_argument("file", type=Path, metavar="FILE", help=text)
 
 
 def export(options: argparse.Namespace, _: Settings, journal: Journal) -> int:
@@ -167,44 +186,3 @@ def _typed(row: tabular.Row) -> tabular.Row:
     if isinstance(correct := typed.get("correct"), str):
         typed["correct"] = words.get(correct.lower(), correct)
     return typed
-
-
-def score(options: argparse.Namespace) -> int:
-    """Score a file; rows that are refused stand with their reason in a file beside the target."""
-    with progress.remaining() as shown:
-        task = shown.add_task("scoring", total=1.0)
-
-        def watch(done: scoring.Summary, fraction: float) -> None:
-            told = f"{done.rows:,} rows, {done.rows / done.seconds:,.0f} rows/s"
-            shown.update(task, completed=fraction, description=told)
-
-        summary = scoring.score(
-            options.model,
-            options.file,
-            options.target,
-            version=options.version,
-            server=options.server,
-            journal=options.journal,
-            strict=options.strict,
-            watch=watch,
-        )
-    Console().print(_score_table(summary, options.target))
-    if summary.refused:
-        told = "1 row is" if summary.refused == 1 else f"{summary.refused:,} rows are"
-        print(f"{told} refused: see {summary.refused_file}")
-    return 1 if summary.refused else 0
-
-
-def _score_table(summary: scoring.Summary, target: Path) -> Table:
-    table = Table(title=escape(f"{summary.model}: {target}"), title_justify="left", show_header=False)
-    rate = summary.rows / summary.seconds
-    table.add_row("rows", f"{summary.rows:,} in {summary.seconds:.1f} s, {rate:,.0f} rows/s")
-    table.add_row("scored", f"{summary.scored:,}")
-    table.add_row("refused", f"{summary.refused:,}")
-    if summary.absent:  # perhaps a name is misspelt
-        table.add_row("no column for", ", ".join(summary.absent))
-    for name, rows in summary.classes.items():
-        table.add_row(escape(name), f"{rows:,}")
-    for version, rows in summary.versions.items():
-        table.add_row(escape(f"by {version}"), f"{rows:,}")
-    return table

@@ -30,7 +30,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from prediction import home
-from prediction.errors import AlreadyServing, InvalidSettings, NotReady
+from prediction.errors import AlreadyServing, InvalidSettings, NotReady, PortTaken
 from prediction.http import calls, entrance
 from prediction.http.calls import Call
 from prediction.http.entrance import Entrance
@@ -154,9 +154,11 @@ class Loop(Service[Any]):
         if command() == "serve":  # `build` comes here too
             try:
                 self._lock = home.lock(self.settings.home)
-            except (AlreadyServing, InvalidSettings) as error:
+                options = click.get_current_context().params
+                host = options.get("host") or BentoMLContainer.http.host.get()
+                demand_port(host, options.get("port") or BentoMLContainer.http.port.get())
+            except (AlreadyServing, InvalidSettings, PortTaken) as error:
                 raise start_error(str(error)) from None
-            _demand_port()
         super().inject_config()
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
@@ -193,18 +195,21 @@ class Loop(Service[Any]):
         )
 
 
-def _demand_port() -> None:
-    """End a start on a port that is taken in one sentence: BentoML would end it in a traceback."""
-    options = click.get_current_context().params
-    host = options.get("host") or BentoMLContainer.http.host.get()
-    port = options.get("port") or BentoMLContainer.http.port.get()
+def demand_port(host: str, port: int) -> None:
+    """Check that a server can listen on a port: BentoML would end the start with a traceback.
+
+    Raises
+    ------
+    PortTaken
+        Naming the port and the option that chooses another one.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         socket.create_server((host, port), family=family).close()
     except OSError as error:
         reason = (error.strerror or "").partition(" (")[0]
         message = f"can't listen on port {port} of {host}: {reason}: give another one by --port"
-        raise start_error(message) from None
+        raise PortTaken(message) from None
 
 
 class AppFactory(ServiceAppFactory):

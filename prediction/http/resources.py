@@ -126,12 +126,12 @@ class Resources:
     def models(self, request: Request) -> Any:
         """`GET /models`."""
         limit = _limit(request)
-        return {"models": [self._describe(name, limit, None) for name in self.specs]}
+        return {"models": [self.describe(name, limit) for name in self.specs]}
 
     def model(self, request: Request) -> Any:
         """`GET /models/{model}`."""
         before = _integer(request, "before", 0, MAX_POSITION) or None
-        return self._describe(self._known(request), _limit(request), before)
+        return self.describe(self._known(request), _limit(request), before)
 
     def runs(self, request: Request) -> Any:
         """`GET /{model}/runs`."""
@@ -194,7 +194,8 @@ class Resources:
             raise UnknownModel(f"there is no such model: the models are {', '.join(self.specs)}")
         return name
 
-    def _describe(self, name: str, limit: int, before: int | None) -> dict[str, Any]:
+    def describe(self, name: str, limit: int, before: int | None = None) -> dict[str, Any]:
+        """Show a model: champion, versions, ledger, and what each worker serves."""
         champion = ledger.champion(self.journal, name)
         entries = ledger.entries(self.journal, name, limit, before)
         reports = workers.alive(self.journal, name)

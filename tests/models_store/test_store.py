@@ -154,7 +154,7 @@ def test_an_empty_store_has_no_versions(folder: str, tmp_path: Path) -> None:
     (tmp_path / folder).mkdir(parents=True, exist_ok=True)
 
     assert [] == store.versions(tmp_path, "iris")
-    with pytest.raises(NothingTrained, match=r"run `python train\.py --missing` first"):
+    with pytest.raises(NothingTrained, match=r"run `loop train --missing`"):
         store.newest(tmp_path, "iris")
 
 
@@ -583,13 +583,13 @@ def serve(homes: Sequence[Path]) -> None:
 
 
 def train_again(homes: Sequence[Path], pickled: Path) -> None:
-    """Run `train.py` in each home; what it would train is saved, being trained already."""
-    import train
+    """Run `loop train` in each home; what it would train is saved, being trained already."""
+    from prediction.commands import cli
 
     for home in homes:
         os.environ["BENTOML_HOME"] = str(home)
         if store.versions(home, "iris"):
-            assert 0 == train.main(["iris", "--missing"]), home
+            assert 0 == cli.main(["train", "iris", "--missing"]), home
         else:
             store.recover(home, ["iris"])
         version = training.save(load_candidate(pickled), home)

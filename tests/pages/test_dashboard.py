@@ -98,7 +98,7 @@ def test_nothing_yet_says_what_to_do_next(world: World) -> None:
         "Empty until somebody says what was true",
         "None yet. A retraining takes",
         "Nothing was promoted yet",
-        "train one: python train.py iris",
+        "train one: loop train iris",
         "No request was refused since 20",
     ):
         assert sentence in page, sentence
