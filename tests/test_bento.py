@@ -81,7 +81,6 @@ def test_it_holds_nothing_else(built: Built) -> None:
         "train.py",
         "models_store",
         "prediction",
-        "requirements.in",
         "requirements.txt",
         "bentofile.yaml",
     }

@@ -15,7 +15,7 @@ from tests.servers import PROJECT, run
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A folder with what make reads, where no environment was made yet."""
-    for name in ("Makefile", "requirements.txt", "requirements-dev.txt"):
+    for name in ("Makefile", "pyproject.toml", "requirements.txt", "requirements-dev.txt"):
         shutil.copy(PROJECT / name, tmp_path)
     return tmp_path
 
@@ -48,7 +48,7 @@ def test_a_python_that_is_not_there_is_told_in_a_sentence(copy: Path) -> None:
     done = make_by("no-such-python", copy)
 
     assert 0 != done.returncode
-    assert "make: no-such-python is too old or missing: install Python 3.11" in done.stdout
+    assert "make: no-such-python is missing, or not Python 3.11, 3.12 or 3.13: run make" in done.stdout
     assert "Traceback" not in done.stderr
 
 
