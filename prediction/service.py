@@ -136,7 +136,7 @@ GETS, SCHEMAS = RESOURCES.operations()
 prediction = edge.make_service(
     Base,
     MODELS,
-    edge.Settings(
+    edge.Parts(
         calls=[call for posts in POSTS for call in posts.calls()],
         resources=[*RESOURCES.routes(), *DASHBOARD.routes()],
         protected=RESOURCES.protected(),

@@ -14,8 +14,8 @@ import pytest
 
 from models_store.spec import Columns, Spec
 from prediction.retraining import datasets
+from tests.documents import copy_project
 from tests.servers import PROJECT, Server, run
-from tests.test_readme import copy_project
 
 
 @dataclass(frozen=True)

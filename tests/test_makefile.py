@@ -59,7 +59,7 @@ def test_the_engine_of_the_image_is_chosen(tmp_path: Path, engine: str) -> None:
 
     assert 0 == done.returncode
     assert f"--backend {engine} " in done.stdout
-    assert "ENGINE=docker" in (PROJECT / "README.md").read_text()
+    assert "ENGINE=docker" in (PROJECT / "docs" / "operate.md").read_text()
     assert "make image ENGINE=docker" in (PROJECT / "docs" / "container.md").read_text()
 
 

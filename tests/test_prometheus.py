@@ -147,14 +147,14 @@ def test_an_alert_comes_once_for_a_journal() -> None:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
 def test_an_alert_says_what_to_do(rule: dict[str, Any]) -> None:
     """In a sentence; routes, commands and settings in it exist."""
-    readme = (PROJECT / "README.md").read_text()
+    routes = (PROJECT / "docs" / "http.md").read_text()
     text = rule["annotations"]["do"].replace("{{ $labels.model }}", "{model}")
 
     assert rule["labels"]["severity"] in ("page", "ticket")
     assert rule["annotations"]["summary"].endswith(".")
     assert len(text.split()) >= 8
     for method, path in re.findall(r"(GET|POST) (/[\w/{}]+)", text):
-        assert f"`{method} {path}`" in readme, path
+        assert f"`{method} {path}`" in routes, path
     for command in re.findall(r"`loop ([^`]+)`", text):
         assert cli.parser().parse_args(shlex.split(command)).act, command
     assert "python" not in text

@@ -22,10 +22,10 @@ from models_store.spec import Spec
 from models_store.validation import SPLIT_IT
 from prediction import home, settings
 from prediction.batch.frames import Rows
-from prediction.errors import JournalBusy, ServerFailed
+from prediction.errors import ServerFailed
 from prediction.journal import ledger
 from prediction.journal.database import Journal
-from prediction.journal.predictions import Inserter, Prediction
+from prediction.journal.recorder import FileRecorder
 from prediction.serving import champions, predictor
 from prediction.serving.predictor import Predictor
 
@@ -44,8 +44,6 @@ READY_SECONDS = 10.0
 
 RETRY_SECONDS = 30.0
 """How long a server that is busy or not ready is asked again."""
-
-JOURNAL_CHUNK_ROWS = 250
 
 
 @dataclass(frozen=True)
@@ -144,32 +142,19 @@ class RecordingScorer:
     def __init__(self, loaded: Predictor, journal: Journal) -> None:
         self._predictor = loaded
         self._journal = journal
-        self._writer = Inserter(journal)
+        self._recorder = FileRecorder(journal)
 
     def answer(self, rows: Rows) -> Answers:
         """Answer rows, and return once they are committed."""
         spec = self._predictor.spec
         valid = [spec.features.model_construct(**row) for row in _plain_rows(spec, rows)]
         predictions = self._predictor.predict(valid)
-        for start in range(0, len(predictions), JOURNAL_CHUNK_ROWS):
-            self._insert(predictions[start : start + JOURNAL_CHUNK_ROWS])
+        self._recorder.record(predictions)
         return _answers(spec, [prediction._asdict() for prediction in predictions])
-
-    def _insert(self, predictions: Sequence[Prediction]) -> None:
-        deadline = time.monotonic() + RETRY_SECONDS
-        while True:
-            try:
-                self._writer.insert(predictions)
-            except JournalBusy:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.005)
-            else:
-                return
 
     def close(self) -> None:
         """Close the journal."""
-        self._writer.close()
+        self._recorder.close()
         self._journal.close()
 
 

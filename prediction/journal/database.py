@@ -114,7 +114,7 @@ class Journal:
             yield connection
 
     def add(self, connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-        """Insert rows, or where there is one of the same key already, add the last column to its own."""
+        """Insert rows; where the primary key is there already, add to the last column, a counter."""
         if not rows:
             return
         insert: Any  # each dialect has its own; the other one need not be loaded

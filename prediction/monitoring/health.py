@@ -29,6 +29,12 @@ BUCKETS_US = [
 """A window is cut into pieces of one of these lengths; those of minutes reach a few hours back."""
 
 MAX_BUCKETS = 50
+"""A window gets the shortest bucket that fits into it at most so often, else the longest there is.
+
+Buckets are counted from 1970, and a window may begin and end within one: a window of length L touches at
+most ceil(L / bucket) + 1 of them. That is up to 51, and up to 54 where buckets are weeks (366 days).
+"""
+
 PROMOTIONS = 50
 VERSION_ROWS = 250
 """Rows of a version in the window's sample below which some are drawn for it alone."""
@@ -47,8 +53,8 @@ class Window:
     bucket_us: int
 
 
-def window(text: str = DEFAULT_WINDOW) -> Window:
-    """Read a window such as 30m, 24h or 7d.
+def window(text: str = DEFAULT_WINDOW, until_us: int | None = None) -> Window:
+    """Read a window such as 30m, 24h or 7d, which ends now or at another time.
 
     Raises
     ------
@@ -62,11 +68,12 @@ def window(text: str = DEFAULT_WINDOW) -> Window:
     if length_us > MAX_WINDOW_US:
         message = "give at most 366d"
         raise InvalidInput(f"window: {message}", [{"loc": ["window"], "msg": message}])
-    now = now_us()
+    until_us = now_us() if until_us is None else until_us
     bucket_us = next(
         size for size in BUCKETS_US if length_us <= size * MAX_BUCKETS or size == BUCKETS_US[-1]
     )
-    return Window(text.strip().lstrip("0"), (now - length_us) // bucket_us * bucket_us, now, bucket_us)
+    since_us = (until_us - length_us) // bucket_us * bucket_us
+    return Window(text.strip().lstrip("0"), since_us, until_us, bucket_us)
 
 
 def describe(spec: Spec, home: Path, journal: Journal, span: Window) -> dict[str, Any]:

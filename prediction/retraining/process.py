@@ -1,4 +1,4 @@
-"""The process of one retraining, `python -m prediction.retraining.process MODEL RUN_ID`.
+"""The process of one retraining: this module started as a script, with the arguments MODEL RUN_ID.
 
 A server starts one for each run. It has a low priority, so that serving goes first.
 """

@@ -15,7 +15,7 @@ from pyarrow import parquet
 from models_store.errors import InvalidInput
 from models_store.spec import Features, Spec, category
 from prediction.batch import frames
-from prediction.batch.frames import Chunk
+from prediction.batch.chunks import Chunk
 from tests.scoring import IRIS, PENGUIN, read, write
 
 
@@ -31,7 +31,7 @@ def test_the_same_values_are_refused_as_over_http(
 
     found = read(write(tmp_path / f"rows{kind}", rows), specs["iris"])
 
-    problems = [problem for part in found for problem in part.problems]
+    problems = [problem for part in found for problem in part.bad_values]
     assert [(1, "petal_width_cm"), (151, "sepal_width_cm"), (151, "petal_length_cm")] == [
         (problem.row, problem.field) for problem in problems
     ]
@@ -58,8 +58,8 @@ def test_a_reason_tells_what_is_missing_from_what_is_wrong(
         f'{number} "wide"',
         f'{number} "1,234"',
         f'{number} "{"x" * 40}"',
-    ] == [problem.reason for problem in found.problems]
-    assert found.problems[0].reason.startswith("is required: a number")
+    ] == [problem.reason for problem in found.bad_values]
+    assert found.bad_values[0].reason.startswith("is required: a number")
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_a_parquet_column_of_another_type_is_refused(
     (found,) = read(tmp_path / "rows.parquet", specs["iris"])
 
     assert 0 == len(found)
-    assert [1, 2] == [problem.row for problem in found.problems]
-    assert {"sepal_length_cm"} == {problem.field for problem in found.problems}
+    assert [1, 2] == [problem.row for problem in found.bad_values]
+    assert {"sepal_length_cm"} == {problem.field for problem in found.bad_values}
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_dictionaries_are_texts(tmp_path: Path, specs: dict[str, Spec]) -> None:
     (found,) = read(tmp_path / "rows.parquet", specs["penguins"])
 
     assert ["Biscoe"] == found.columns["island"].tolist()
-    (problem,) = found.problems
+    (problem,) = found.bad_values
     assert (2, "island") == (problem.row, problem.field)
     assert "Torgersen" in problem.reason
 
@@ -137,7 +137,7 @@ def test_a_frame_of_mixed_values_is_read_row_by_row(specs: dict[str, Spec]) -> N
 
     assert [True, False, True] == found.kept.tolist()
     assert [3.5, 3.5] == found.columns["sepal_width_cm"].tolist()
-    assert (2, "sepal_width_cm") == (found.problems[0].row, found.problems[0].field)
+    assert (2, "sepal_width_cm") == (found.bad_values[0].row, found.bad_values[0].field)
 
 
 @pytest.mark.parametrize(
@@ -182,9 +182,9 @@ def test_a_number_is_no_category(specs: dict[str, Spec]) -> None:
     spec = Spec("rated", "Rated", Rated, ("a", "b"), specs["iris"].load, specs["iris"].pipeline)
 
     for column in (pyarrow.array([1, 2]), pyarrow.array([1, 2]).dictionary_encode()):
-        assert 0 == len(frames.validate(spec, Chunk({"stars": column}), 1))
+        assert 0 == len(frames.validate(spec, Chunk({"stars": column}, 2), 1))
     for column in (pyarrow.array(["1", "2"]), pyarrow.array(["1", "2"]).dictionary_encode()):
-        assert 2 == len(frames.validate(spec, Chunk({"stars": column}), 1))
+        assert 2 == len(frames.validate(spec, Chunk({"stars": column}, 2), 1))
 
 
 def test_columns_that_are_missing_or_twice_are_told(specs: dict[str, Spec]) -> None:

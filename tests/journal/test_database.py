@@ -36,10 +36,10 @@ from prediction.journal import (
 from prediction.journal.database import LOCK_PATIENCE_MS, Journal
 from prediction.journal.feedback import Label
 from prediction.journal.ledger import NewChampion
-from prediction.journal.predictions import Inserter
 from prediction.journal.tables import tables
 from tests import databases
 from tests.databases import Postgres, prediction, query, record
+from tests.journal.test_unusable import connect
 
 journal_url = databases.journal_url
 journal = databases.journal
@@ -335,7 +335,7 @@ def test_a_stopped_postgresql_is_told_at_once(postgres: Postgres) -> None:
     """While it is down each call is the error for that, soon; afterwards all works as before."""
     with postgres.database() as url, databases.opened(url) as journal:
         with postgres.stopped():
-            for use in (ledger.champions, Journal.migrate, Inserter):
+            for use in (ledger.champions, Journal.migrate, connect):
                 started = time.monotonic()
                 with pytest.raises(JournalUnavailable):
                     use(journal)

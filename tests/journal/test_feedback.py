@@ -364,7 +364,7 @@ def test_batches_in_opposite_orders_do_not_wait_for_each_other(journal: Journal)
 # -------------------------------------------------------------------------------------- outcomes
 
 
-def numbers(chunks: Sequence[Sequence[feedback.LabelledPrediction]]) -> list[list[int]]:
+def numbers(chunks: Sequence[Sequence[feedback.Outcome]]) -> list[list[int]]:
     """Return the numbers of the predictions in each chunk."""
     return [[int(str(item.prediction.prediction_id)[-12:], 16) for item in chunk] for chunk in chunks]
 

@@ -140,12 +140,16 @@ def test_the_writer_never_waits_for_a_lock(opened: Journal, path: Path) -> None:
 def test_a_writer_can_be_opened_while_another_process_writes(opened: Journal, path: Path) -> None:
     """Opening the writer needs no lock, so a worker may start while a backup or a save holds it."""
     with locked(f"sqlite:///{path}"):
-        Inserter(opened).close()
+        writer = Inserter(opened)
+        writer.connect()
+        writer.close()
 
 
 def test_a_closed_writer_leaves_the_pool_as_patient_as_before(opened: Journal, path: Path) -> None:
     """The writer's impatience is its own: other calls still wait for a lock that is soon released."""
-    Inserter(opened).close()
+    writer = Inserter(opened)
+    writer.connect()
+    writer.close()
 
     with ThreadPoolExecutor(1) as pool:
         with locked(f"sqlite:///{path}"):

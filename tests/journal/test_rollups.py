@@ -17,8 +17,8 @@ from models_store.errors import Error
 from prediction.journal import database, feedback, retention, rollups, tables
 from prediction.journal.database import Journal
 from prediction.journal.feedback import Label
-from prediction.journal.rollups import HOUR_US, MINUTE_US, take_back
-from prediction.times import now_us
+from prediction.journal.rollups import take_back
+from prediction.times import DAY_US, HOUR_US, MINUTE_US, now_us
 from tests import databases
 from tests.databases import Postgres, insist, prediction, query, record
 
@@ -260,7 +260,7 @@ def test_predictions_are_taken_back_and_counted_at_once(journal: Journal) -> Non
 
 def test_what_was_deleted_stays_counted(journal: Journal) -> None:
     """Predictions go before their counts do, and a late label does not shrink these."""
-    at_us = now_us() - 40 * retention.DAY_US
+    at_us = now_us() - 40 * DAY_US
     ids = record(journal, [prediction(number, at_us=at_us) for number in range(10)])
     feedback.give(journal, "iris", [Label(ids[0], "setosa")])
     roll_up(journal)
@@ -314,6 +314,20 @@ def test_one_worker_takes_the_turn(journal: Journal, journal_url: str) -> None:
     assert 0 == known_seq(journal_url)
     roll_up(journal)
     assert 1 == known_seq(journal_url)
+
+
+@pytest.mark.parametrize(("ahead_us", "known"), [(30_000_000, 0), (30 * 24 * HOUR_US, 1)])
+def test_a_turn_of_a_clock_that_was_set_back_is_over(
+    journal: Journal, journal_url: str, ahead_us: int, known: int
+) -> None:
+    """Counting goes on at once, and not when the clock is there again; a host may be some seconds ahead."""
+    record(journal, [prediction(1)])
+    with journal.write() as connection:
+        connection.execute(tables.rollup_state.update().values(turn_us=now_us() + ahead_us))
+
+    rollups.roll_up(journal)
+
+    assert known == known_seq(journal_url)
 
 
 def test_a_long_turn_is_cut_and_goes_on(

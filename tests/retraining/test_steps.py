@@ -78,7 +78,7 @@ def test_labels_that_do_not_fit_the_spec_are_left_out(home: Path, specs: dict[st
     assert 2 == ended.rows["of_another_schema"]
 
 
-def feedback_of(journal: Journal) -> list[feedback.LabelledPrediction]:
+def feedback_of(journal: Journal) -> list[feedback.Outcome]:
     """Return all outcomes of iris."""
     return [item for chunk in feedback.outcomes(journal, "iris") for item in chunk]
 

@@ -25,8 +25,7 @@ from prediction.errors import JournalUnavailable, NotReady
 from prediction.journal import ledger, predictions, workers
 from prediction.journal.database import Journal
 from prediction.journal.ledger import NewChampion
-from prediction.journal.predictions import Prediction
-from prediction.journal.recorder import CHUNK_ROWS
+from prediction.journal.predictions import CHUNK_ROWS, Prediction
 from prediction.serving import runtime
 from prediction.serving.runtime import Runtime, Task
 from tests.serving.test_predictor import MorePenguinFeatures, change_json, copy_version
