@@ -35,6 +35,7 @@ sets the niceness of the process's session."""
 def spawn(run: Retraining) -> None:
     """Start a run's process in a session of its own, so that it survives the worker that started it."""
     kept = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+    kept |= {catalog.VARIABLE: str(catalog.FOLDER)}  # the working folder is another one
     process = subprocess.Popen(  # noqa: S603 -- this module, with a model's name and our own id
         [sys.executable, "-m", __name__, run.model, run.run_id],
         cwd=PROJECT,
