@@ -306,8 +306,52 @@ def test_minutes_are_forgotten(journal: Journal, journal_url: str) -> None:
     assert 3 == counted(journal, "iris", 0, HOUR_US).total()
 
 
+@pytest.mark.parametrize(
+    ("ago_us", "expected"), [(rollups.TURN_US, 0), (rollups.TURN_US + 1, 1)], ids=["too early", "due"]
+)
+def test_a_turn_is_due_after_an_interval(
+    journal: Journal, journal_url: str, monkeypatch: pytest.MonkeyPatch, ago_us: int, expected: int
+) -> None:
+    """The next turn may begin when the last one began more than `TURN_US` ago, to the microsecond."""
+    now = now_us()
+    monkeypatch.setattr(rollups, "now_us", lambda: now)
+    record(journal, [prediction(1)])
+    with journal.write() as connection:
+        connection.execute(tables.rollup_state.update().values(turn_us=now - ago_us))
+
+    rollups.roll_up(journal)
+
+    assert expected == known_seq(journal_url)
+
+
+def test_a_turn_that_ends_leaves_the_interval_to_the_next(journal: Journal, journal_url: str) -> None:
+    """A turn that has counted everything is not repeated at once."""
+    record(journal, [prediction(1)])
+    roll_up(journal)
+
+    (turn_us,) = query(journal_url, "SELECT turn_us FROM rollup_state")[0]
+    assert now_us() - 60_000_000 < turn_us <= now_us()
+
+
+def test_minutes_are_kept_for_a_day(
+    journal: Journal, journal_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the microsecond when a row is counted; a turn deletes minutes that ended more than a day ago."""
+    now = (now_us() // MINUTE_US + 1) * MINUTE_US
+    monkeypatch.setattr(rollups, "now_us", lambda: now)
+    oldest = now - rollups.MINUTES_KEPT_US
+    record(journal, [prediction(1, at_us=oldest - 1), prediction(2, at_us=oldest)])
+    roll_up(journal)
+    assert [(oldest,)] == query(journal_url, "SELECT minute_us FROM rollup_minutes")
+
+    for passed_us, expected in [(MINUTE_US, [(oldest,)]), (MINUTE_US + 1, [])]:
+        monkeypatch.setattr(rollups, "now_us", lambda passed_us=passed_us: now + passed_us)
+        roll_up(journal)
+        assert expected == query(journal_url, "SELECT minute_us FROM rollup_minutes")
+
+
 def test_one_worker_takes_the_turn(journal: Journal, journal_url: str) -> None:
-    """Who comes a moment later leaves the counts as they are; what it would have counted comes next."""
+    """A worker that comes a moment later counts nothing; the next turn counts the new rows."""
     rollups.roll_up(journal)
     record(journal, [prediction(1)])
     rollups.roll_up(journal)
