@@ -278,7 +278,7 @@ def test_a_home_without_models_is_told(tmp_path: Path, monkeypatch: pytest.Monke
     """With the command that trains."""
     monkeypatch.setenv("BENTOML_HOME", str(tmp_path))
 
-    with pytest.raises(InvalidInput, match=r"python train\.py iris"):
+    with pytest.raises(InvalidInput, match="run `loop train iris`"):
         batch.score("iris", pd.DataFrame())
 
 
