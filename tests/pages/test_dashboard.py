@@ -95,10 +95,10 @@ def test_nothing_yet_says_what_to_do_next(world: World) -> None:
     for sentence in (
         "No predictions in the last 24h",
         "Distributions and what the tests say of them appear from 50 rows on",
-        "Empty until somebody says what was true",
-        "None yet. A retraining takes",
-        "Nothing was promoted yet",
-        "train one: python train.py iris",
+        "No labels yet: give the true class",
+        "No retrainings yet. A retraining learns",
+        "No promotions yet",
+        "train one: loop train iris",
         "No request was refused since 20",
     ):
         assert sentence in page, sentence
@@ -251,7 +251,7 @@ def test_a_file_that_is_not_there_is_told(world: World, path: str, status: int) 
         ("model=nope", 404, "There is no such model"),
         ("model=", 404, "There is no such model"),
         ("window=long", 400, "write 30m, 24h or 7d"),
-        ("window=9999d", 400, "give at most 366d"),
+        ("window=9999d", 400, "must be at most 366d"),
         ("window=<b>", 400, "&lt;b&gt;"),
     ],
 )
