@@ -36,7 +36,7 @@ from prediction.http.calls import Call
 from prediction.http.entrance import Entrance
 
 STATIC_FILES = Path(server.__file__).parent / "static_content"
-IMAGE_FOLDER = Path(__file__).parents[2] / "deploy" / "image"
+IMAGE_FOLDER = Path(__file__).parent / "image"
 DOCS_PAGE = Path(__file__).parent / "docs.html"
 
 
@@ -129,7 +129,7 @@ def make_service(base: type, models: dict[str, Any], settings: Settings, **confi
 
 
 class Image(images.Image):
-    """BentoML's image, ended by `deploy/image/`: small, with one volume, and its workers come back.
+    """BentoML's image, ended by `image/`: small, with one volume, and its workers come back.
 
     `bentoml containerize` makes the Dockerfile anew from what a Bento notes, so ours is noted as a command.
     """

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from models_store import catalog
 from prediction.journal import runs
 from prediction.journal.database import Journal
 from prediction.journal.runs import Ending, Retraining
@@ -28,6 +29,7 @@ AUTOGROUP = Path("/proc/self/autogroup")
 def spawn(run: Retraining) -> None:
     """Start a run's process: its own session, so that it survives the worker that asked for it."""
     kept = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+    kept |= {catalog.VARIABLE: str(catalog.FOLDER)}  # where an installed package lies, there is none
     process = subprocess.Popen(  # noqa: S603 -- our own module, and ids that are ours
         [sys.executable, "-m", "prediction", "retrain", run.model, "--run", run.run_id],
         cwd=PROJECT,
