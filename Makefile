@@ -1,49 +1,51 @@
-# `make serve` and `make test` need Python 3.11 or newer with pip and venv (on Debian: python3-venv), and make.
+# `make serve` and `make test` need Python 3.11, 3.12 or 3.13 with pip and venv (on Debian: python3-venv), and make.
 PYTHON ?= python3
 HOST = 127.0.0.1
 PORT = 3000
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
-# Or every process would compile what it imports, where PYTHONDONTWRITEBYTECODE is set as it is in many images.
+# Compiled once here: with PYTHONDONTWRITEBYTECODE, as many images set it, every process would compile its imports.
 export UV_COMPILE_BYTECODE := 1
 ENGINE ?= $(firstword $(foreach name,podman docker buildah,$(if $(shell command -v $(name)),$(name))))
-URL := http://$(HOST):$(PORT)
+MUTANTS := .cache/mutants
+# uv is the build backend of this project too, so that its installation downloads nothing more.
+INSTALL_PROJECT = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade --custom-compile-command "make lock" pyproject.toml
 
-.PHONY: help install serve train image test lint check bench lock clean
+.PHONY: help install serve train image test lint check mutants bench lock clean
 
 help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
 $(BIN)/uv:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "make: $(PYTHON) is too old or missing: install Python 3.11, or run make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	  || { echo "make: $(PYTHON) is missing, or not Python 3.11, 3.12 or 3.13: run make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2> /dev/null \
 	  || { echo "make: $(PYTHON) can't make $(VENV): install its venv module, on Debian the package python3-venv"; exit 1; }
 	@echo "making $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-$(VENV)/serving: requirements.txt | $(BIN)/uv
+$(VENV)/serving: requirements.txt pyproject.toml | $(BIN)/uv
 	@echo "installing requirements.txt"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.txt
+	@$(INSTALL_PROJECT)
 	@touch $@
 
-$(VENV)/testing: requirements-dev.txt | $(BIN)/uv
+$(VENV)/testing: requirements-dev.txt pyproject.toml | $(BIN)/uv
 	@echo "installing requirements-dev.txt"
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.txt
+	@$(INSTALL_PROJECT)
 	@touch $@ $(VENV)/serving
 
-install: $(VENV)/testing ## make the environment from the lock files
+install: $(VENV)/testing ## make .venv with all that tests and checks need, and with the command loop
 
-train: $(VENV)/serving ## train every model that the store lacks
-	@$(BIN)/python train.py --missing
+train: $(VENV)/serving ## train every model without a version in the model store
+	@$(BIN)/loop train --missing
 
 serve: train ## train what is missing, then serve on 127.0.0.1:3000
-	@echo "Docs page:  $(URL)/"
-	@echo "Dashboard:  $(URL)/dashboard"
-	@echo "Try:        curl $(URL)/iris/predict -H 'Content-Type: application/json' -d '{\"sepal_length_cm\": 5.1, \"sepal_width_cm\": 3.5, \"petal_length_cm\": 1.4, \"petal_width_cm\": 0.2}'"
-	@exec $(BIN)/bentoml serve --host $(HOST) --port $(PORT)
+	@exec $(BIN)/loop serve --host $(HOST) --port $(PORT)
 
 image: train ## build the container image localhost/prediction of the champions, by ENGINE: podman, docker or buildah
 	@test -n "$(ENGINE)" || { echo "make: no podman, docker or buildah is here: install one of them"; exit 1; }
@@ -55,13 +57,21 @@ image: train ## build the container image localhost/prediction of the champions,
 test: $(VENV)/testing ## run every test that pip alone can bring
 	@$(BIN)/python -m pytest
 
-lint: $(VENV)/testing ## ruff, mypy and import-linter
+lint: $(VENV)/testing ## ruff, mypy, import-linter and codespell
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/codespell
 
-check: lint test ## all that must pass before a commit
+check: lint ## all that must pass before a commit: lint, and every test with its coverage
+	@$(BIN)/python -m pytest --cov --cov-report=term
+
+mutants: $(VENV)/testing ## change chosen modules one small thing at a time, and list the changes that no test notices
+	@rm -rf $(MUTANTS) && mkdir -p $(MUTANTS)
+	@cp -r pyproject.toml prediction models_store tests $(MUTANTS)
+	@cd $(MUTANTS) && $(abspath $(BIN))/mutmut run $(ONLY)
+	@cd $(MUTANTS) && $(abspath $(BIN))/mutmut results
 
 bench: $(VENV)/testing ## measure against the peers, and write benchmarks/results/
 	@$(BIN)/python -m benchmarks
@@ -69,9 +79,9 @@ bench: $(VENV)/testing ## measure against the peers, and write benchmarks/result
 	@$(BIN)/python -m benchmarks.loop
 	@$(BIN)/python -m benchmarks.monitoring
 
-lock: $(BIN)/uv ## pin requirements*.in anew
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade --custom-compile-command "make lock" requirements.in -o requirements.txt
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade --custom-compile-command "make lock" requirements-dev.in -o requirements-dev.txt
+lock: $(BIN)/uv ## pin the dependencies of pyproject.toml anew
+	@$(LOCK) -o requirements.txt
+	@$(LOCK) --constraint requirements.txt --group dev -o requirements-dev.txt
 
 clean: ## remove the environment and all caches; versions and journal stay in BENTOML_HOME
 	@rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
-"""Flowers for `docs/lesson.md`: a server predicts them, and is told what they were."""
+"""Flowers for `docs/lesson.md`: a server predicts them, and gets their true species as labels."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ FEATURES = ("sepal_length_cm", "sepal_width_cm", "petal_length_cm", "petal_width
 
 
 def main() -> None:
-    """Draw flowers of the dataset, each a little different, and have them predicted and labelled."""
+    """Draw flowers of the dataset, change each a little, and send them and their labels to the server."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("rows", type=int, help="how many flowers, up to 10,000")
+    parser.add_argument("rows", type=int, help="number of flowers, up to 10,000")
     parser.add_argument("--moved-cm", type=float, default=0.0, help="added to each measure of virginica")
-    parser.add_argument("--wrong", type=float, default=0.0, help="share of labels that are drawn by lot")
+    parser.add_argument("--wrong", type=float, default=0.0, help="share of labels that are random")
     parser.add_argument("--url", default="http://127.0.0.1:3000")
     options = parser.parse_args()
     if not (0 < options.rows <= 10_000 and 0 <= options.wrong <= 1):
@@ -29,8 +29,8 @@ def main() -> None:
     species = data.target_names[data.target[rows]]
     moved = np.where(species == "virginica", options.moved_cm, 0.0)[:, None]
     measures = (data.data[rows] + moved + draw.normal(0, 0.08, (len(rows), 4))).clip(0.1).round(2)
-    by_lot = draw.random(len(rows)) < options.wrong
-    labels = np.where(by_lot, draw.choice(data.target_names, len(rows)), species).tolist()
+    is_random = draw.random(len(rows)) < options.wrong
+    labels = np.where(is_random, draw.choice(data.target_names, len(rows)), species).tolist()
 
     with bentoml.SyncHTTPClient(options.url, server_ready_timeout=2) as client:
         answers = client.iris_predict_batch(
@@ -49,4 +49,4 @@ if __name__ == "__main__":
     try:
         main()
     except BentoMLException as error:
-        sys.exit(f"flowers.py: {error}: does `make serve` run?")
+        sys.exit(f"flowers.py: {error}: is `make serve` running?")

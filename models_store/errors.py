@@ -1,4 +1,4 @@
-"""The base of the error tree. It knows no HTTP: one table in `prediction.http.entrance` maps it."""
+"""The base of the error tree. It knows no HTTP: `prediction.http.entrance` has the table of statuses."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,14 +7,14 @@ Detail = dict[str, Any]
 
 
 class Error(Exception):
-    """What went wrong and what to do about it, in one sentence.
+    """One sentence that says what is wrong and what to do.
 
     Parameters
     ----------
     message
-        Names the thing and the next step; it is shown to users as it is.
+        Names the thing and the next step; users see it unchanged.
     detail
-        Pairs `{"loc": [...], "msg": "..."}`, one for each place that is wrong.
+        One `{"loc": [...], "msg": "..."}` for each wrong place.
     """
 
     def __init__(self, message: str, detail: Sequence[Detail] = ()) -> None:
@@ -26,13 +26,17 @@ class InvalidSpec(Error):
     """A file of the catalog does not describe a model."""
 
 
+class NoCatalog(Error):
+    """There is no folder of specs, or it is empty."""
+
+
 class InvalidInput(Error):
     """Values sent by a client do not fit the spec's feature schema.
 
     Parameters
     ----------
     features
-        The features of the spec that are wrong, once a wrong value.
+        The wrong features, once for each wrong value.
     """
 
     def __init__(self, message: str, detail: Sequence[Detail] = (), features: Sequence[str] = ()) -> None:
@@ -41,23 +45,23 @@ class InvalidInput(Error):
 
 
 class UnknownModel(Error):
-    """No spec of that name."""
+    """The catalog has no spec of that name."""
 
 
 class UnknownVersion(Error):
-    """No such version in the store."""
+    """The store has no such version."""
 
 
 class DamagedVersion(Error):
-    """A version whose files are not those that were saved."""
+    """A version with missing or changed files."""
 
 
 class NothingTrained(Error):
     """The store holds no version of a spec."""
 
 
-def none_trained(model: str) -> NothingTrained:
-    """Tell that `model` was never trained, and how to train it."""
-    return NothingTrained(
-        f"no trained version of {model} is in the model store: run `python train.py --missing` first"
-    )
+def none_trained(model: str | None = None) -> NothingTrained:
+    """Make the error for a model, or for all models, without a version in the model store."""
+    if model is None:
+        return NothingTrained("nothing is trained yet: run `loop train`")
+    return NothingTrained(f"{model} is not trained yet: run `loop train --missing`")

@@ -1,8 +1,8 @@
-"""`python -m prediction`."""
+"""`python -m prediction` does what `loop` does."""
 
 import sys
 
 from prediction.commands import cli
 
 if __name__ == "__main__":
-    sys.exit(cli.main(sys.argv[1:]))
+    sys.exit(cli.main())

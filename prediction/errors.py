@@ -11,6 +11,10 @@ class AlreadyServing(Error):
     """Another server uses the same home."""
 
 
+class PortTaken(Error):
+    """The server can't listen on its port."""
+
+
 class UnknownPrediction(Error):
     """No prediction has that id."""
 
@@ -45,6 +49,10 @@ class JournalBusy(JournalUnavailable):
 
 class JournalTooNew(Error):
     """The journal was written by a newer release."""
+
+
+class JournalMissing(Error):
+    """A command needs rows of a journal that does not exist yet."""
 
 
 class ServerFailed(Error):

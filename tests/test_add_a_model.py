@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from models_store.spec import Spec
+from tests.documents import blocks, copy_project, parsed
 from tests.servers import PROJECT, Server, run
-from tests.test_readme import blocks, copy_project, parsed
 
 PROBABILITIES = """
 import json, bentoml

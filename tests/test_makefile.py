@@ -15,7 +15,7 @@ from tests.servers import PROJECT, run
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A folder with what make reads, where no environment was made yet."""
-    for name in ("Makefile", "requirements.txt", "requirements-dev.txt"):
+    for name in ("Makefile", "pyproject.toml", "requirements.txt", "requirements-dev.txt"):
         shutil.copy(PROJECT / name, tmp_path)
     return tmp_path
 
@@ -48,7 +48,7 @@ def test_a_python_that_is_not_there_is_told_in_a_sentence(copy: Path) -> None:
     done = make_by("no-such-python", copy)
 
     assert 0 != done.returncode
-    assert "make: no-such-python is too old or missing: install Python 3.11" in done.stdout
+    assert "make: no-such-python is missing, or not Python 3.11, 3.12 or 3.13: run make" in done.stdout
     assert "Traceback" not in done.stderr
 
 
@@ -59,7 +59,7 @@ def test_the_engine_of_the_image_is_chosen(tmp_path: Path, engine: str) -> None:
 
     assert 0 == done.returncode
     assert f"--backend {engine} " in done.stdout
-    assert "ENGINE=docker" in (PROJECT / "README.md").read_text()
+    assert "ENGINE=docker" in (PROJECT / "docs" / "operate.md").read_text()
     assert "make image ENGINE=docker" in (PROJECT / "docs" / "container.md").read_text()
 
 

@@ -147,17 +147,17 @@ def test_an_alert_comes_once_for_a_journal() -> None:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
 def test_an_alert_says_what_to_do(rule: dict[str, Any]) -> None:
     """In a sentence; routes, commands and settings in it exist."""
-    readme = (PROJECT / "README.md").read_text()
+    routes = (PROJECT / "docs" / "http.md").read_text()
     text = rule["annotations"]["do"].replace("{{ $labels.model }}", "{model}")
 
     assert rule["labels"]["severity"] in ("page", "ticket")
     assert rule["annotations"]["summary"].endswith(".")
     assert len(text.split()) >= 8
     for method, path in re.findall(r"(GET|POST) (/[\w/{}]+)", text):
-        assert f"`{method} {path}`" in readme, path
-    for command in re.findall(r"`python -m prediction ([^`]+)`", text):
-        assert cli._parser().parse_args(shlex.split(command)).act, command
-    assert text.count("python -m") == text.count("`python -m prediction ")
+        assert f"`{method} {path}`" in routes, path
+    for command in re.findall(r"`loop ([^`]+)`", text):
+        assert cli.parser().parse_args(shlex.split(command)).act, command
+    assert "python" not in text
     for setting in re.findall(r"PREDICTION_(\w+)", text):
         assert setting.lower() in Settings.model_fields, setting
     assert not [name for name in catalog.load() if re.search(rf"\b{name}\b", text)]
@@ -184,4 +184,4 @@ def test_tasks_that_alerts_name_exist() -> None:
     """As the service calls them."""
     (named,) = {task for query in queries() for task in re.findall(r'task!?="([^"]+)"', query)}
 
-    assert f'runtime.Task("{named}"' in (PROJECT / "service.py").read_text()
+    assert f'runtime.Task("{named}"' in (PROJECT / "prediction" / "service.py").read_text()

@@ -182,6 +182,6 @@ def test_a_command_ends_with_one_sentence_about_a_bad_setting(tmp_path: Path) ->
     done = run("python", "train.py", home=tmp_path, workers="none")
 
     assert 1 == done.returncode
-    assert "train.py: PREDICTION_WORKERS: " in done.stderr
+    assert "loop train: PREDICTION_WORKERS: " in done.stderr
     assert "Traceback" not in done.stderr
     assert 1 == len(done.stderr.strip().splitlines())

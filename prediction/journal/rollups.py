@@ -114,10 +114,10 @@ def take_back(journal: Journal, prediction_ids: Collection[str | None]) -> None:
 def _take_turn(journal: Journal) -> int | None:
     """Begin a turn and return its time; None if another worker began one less than `TURN_US` ago.
 
-    Old counts by minute are deleted.
+    Old counts by minute are deleted. A turn far in the future is of a clock that was set back: it is over.
     """
     now = now_us()
-    mine = rollup_state.update().where(rollup_state.c.turn_us < now - TURN_US)
+    mine = rollup_state.update().where(~rollup_state.c.turn_us.between(now - TURN_US, now + MINUTE_US))
     old = rollup_minutes.delete().where(rollup_minutes.c.minute_us < now - MINUTES_KEPT_US - MINUTE_US)
     with journal.write() as connection:
         if not connection.execute(mine.values(turn_us=now)).rowcount:

@@ -1,17 +1,20 @@
-"""Change the champion, only to a version that is whole. The ledger itself is `journal.ledger`'s."""
+"""Promotes a version and rolls back, only to complete versions. `journal.ledger` owns the ledger."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from models_store import staging, store
-from models_store.errors import UnknownVersion
+from models_store.errors import NothingTrained, UnknownVersion, none_trained
 from prediction.journal import ledger
 from prediction.journal.database import Journal
 from prediction.journal.ledger import Entry, NewChampion
 
+LATEST = "latest"
+"""Names the newest version, as in BentoML."""
+
 NAMED = 3
-"""How many versions are named to somebody who has mistyped one."""
+"""How many versions an error names when a version is unknown."""
 
 
 def promote(journal: Journal, home: Path, model: str, version: str, *, by: str, reason: str) -> Entry:
@@ -20,9 +23,9 @@ def promote(journal: Journal, home: Path, model: str, version: str, *, by: str, 
     Raises
     ------
     UnknownVersion, DamagedVersion
-        Before anything is changed.
+        In these cases nothing is changed.
     """
-    with staging.locked(home):  # or it might be pruned between the look and the promotion
+    with staging.locked(home):  # otherwise it could be pruned after the check
         found = find(home, model, version)
         store.verify(found, found.digest)
         return ledger.promote(journal, as_champion(found, by, reason))
@@ -34,18 +37,21 @@ def as_champion(version: store.Version, by: str, reason: str) -> NewChampion:
 
 
 def find(home: Path, model: str, version: str) -> store.Version:
-    """Get a version by its name, or by its tag, as BentoML lists it; who mistyped it is told some.
+    """Get a version by its name, by `latest`, or by a tag such as `iris:latest`.
 
     Raises
     ------
     UnknownVersion, DamagedVersion
-        When the store has none that can be read.
+        When the store has no such version that can be read; some names that it has are in the message.
     """
+    name = version.removeprefix(f"{model}:")
     try:
-        return store.get(home, model, version.removeprefix(f"{model}:"))
+        return store.newest(home, model) if name == LATEST else store.get(home, model, name)
+    except NothingTrained as error:
+        raise UnknownVersion(str(error)) from error
     except UnknownVersion as error:
         newest = [item.version for item in store.versions(home, model)[:NAMED]]
-        known = f"the newest versions are {', '.join(newest)}" if newest else "it holds none"
+        known = f"the newest versions are {', '.join(newest)}" if newest else str(none_trained(model))
         raise UnknownVersion(f"{error}: {known}") from error
 
 
@@ -62,7 +68,7 @@ def roll_back(journal: Journal, home: Path, model: str, *, by: str, reason: str)
     Raises
     ------
     NothingToRollBack, UnknownVersion, DamagedVersion
-        Before anything is changed.
+        In these cases nothing is changed.
     """
     with staging.locked(home):
         while True:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import os
-import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from models_store.spec import Spec
-from prediction.batch import tabular
+from prediction.batch import sinks
+from prediction.batch.sinks import Writer
 from prediction.journal import feedback, tables
 from prediction.journal.database import Journal
 from prediction.journal.feedback import Label
@@ -22,8 +20,7 @@ from prediction.times import DAY_US, now_us
 from tests import command_line, databases
 from tests.command_line import IRIS_FEATURES, Main, command, iris, label_all, read
 from tests.databases import record
-from tests.scoring import random_frame
-from tests.servers import PROJECT, Server, environment, interruptible, run
+from tests.servers import PROJECT, environment
 
 postgres = databases.postgres
 journal_url = databases.journal_url
@@ -180,8 +177,10 @@ def test_import_feedback_reads_every_kind(main: Main, journal: Journal, tmp_path
     ids = record(journal, [iris(number) for number in range(3)])
     label_all(journal, ids[2:], "setosa")
     path = tmp_path / f"labels{kind}"
-    with tabular.writer(path, {"prediction_id": str, "label": str, "correct": str}) as file:
-        file.write([{"prediction_id": each, "label": "virginica", "correct": "true"} for each in ids])
+    columns = {"prediction_id": str, "label": str, "correct": str}
+    rows = [{"prediction_id": each, "label": "virginica", "correct": "true"} for each in ids]
+    with Writer(path) as file:
+        file.write(sinks.batch_of(rows, columns))
 
     first, second = main("import-feedback", "iris", str(path)), main("import-feedback", "iris", str(path))
 
@@ -227,7 +226,7 @@ def test_refused_rows_are_numbered_through_all_chunks(main: Main, journal: Journ
 )
 @pytest.mark.parametrize("journal_url", ["sqlite"], indirect=True)
 def test_any_row_is_refused_with_its_reason(
-    main: Main, tmp_path: Path, line: dict[str, Any], reason: str
+    main: Main, journal: Journal, tmp_path: Path, line: dict[str, Any], reason: str
 ) -> None:
     """Whatever stands in a row, the reason is in the side file and the command goes on to its end."""
     (tmp_path / "labels.jsonl").write_text(json.dumps(line) + "\n")
@@ -252,7 +251,7 @@ def test_a_malformed_file_ends_in_one_sentence(main: Main, journal: Journal, tmp
         before = set(tmp_path.iterdir())
         code, output, errors = main("import-feedback", "iris", str(tmp_path / name))
         assert (1, "") == (code, output)
-        assert errors.startswith("prediction import-feedback: ")
+        assert errors.startswith("loop import-feedback: ")
         assert str(tmp_path / name) in errors
         assert 1 == errors.count("\n")
         assert before == set(tmp_path.iterdir())
@@ -294,71 +293,3 @@ def test_a_ragged_row_is_refused_alone(main: Main, journal: Journal, tmp_path: P
     ends = "where the header has 2"
     assert [("2", f"has 1 cell {ends}"), ("3", f"has 3 cells {ends}")] == told
     assert None not in [feedback.find(journal, each) for each in ids]
-
-
-def test_the_command_scores_and_its_exit_code_tells_of_refused_rows(
-    home: Path, tmp_path: Path, specs: dict[str, Spec]
-) -> None:
-    """0 when all are scored; 1 with a table that says where the others are; 1 and a sentence otherwise."""
-    frame = specs["iris"].load()[0]
-    frame.to_csv(tmp_path / "rows.csv", index=False)
-    command = ("python", "-m", "prediction", "score", "iris", str(tmp_path / "rows.csv"))
-
-    done = run(*command, str(tmp_path / "out[final].jsonl"), home=home)
-
-    assert (0, "") == (done.returncode, done.stderr)
-    assert "150 in" in done.stdout
-    assert "out[final].jsonl" in "".join(line.strip() for line in done.stdout.splitlines())
-    first = json.loads((tmp_path / "out[final].jsonl").read_text().splitlines()[0])
-    assert "setosa" == first["predicted_class"]
-
-    frame.loc[9, "petal_width_cm"] = 99.0
-    frame.to_csv(tmp_path / "rows.csv", index=False)
-    done = run(*command, str(tmp_path / "out.csv"), home=home)
-    assert (1, "") == (done.returncode, done.stderr)
-    assert f"1 row is refused: see {tmp_path / 'out.csv.refused.csv'}\n" in done.stdout
-
-    done = run(*command, str(tmp_path / "strict.csv"), "--strict", home=home)
-    assert (1, "") == (done.returncode, done.stdout)
-    assert done.stderr.startswith("prediction score: row 10: petal_width_cm: must be")
-    assert 1 == len(done.stderr.splitlines())
-
-
-def test_a_server_needs_no_home_here(server: Server, tmp_path: Path) -> None:
-    """Neither a folder nor a journal, not even one that answers."""
-    (tmp_path / "rows.csv").write_text("island,flipper_length_mm\nBiscoe,217\n")
-    home = tmp_path / "home"
-    arguments = ("score", "penguins", str(tmp_path / "rows.csv"), str(tmp_path / "out.csv"))
-
-    done = command(
-        home, *arguments, "--server", f"{server.url}/", database_url="postgresql://nobody@127.0.0.1:1/none"
-    )
-
-    assert (0, "") == (done.returncode, done.stderr)
-    assert ["Gentoo"] == [row["predicted_class"] for row in read(tmp_path / "out.csv")]
-    (told,) = (line for line in done.stdout.splitlines() if "no column for" in line)
-    assert all(name in told for name in ("bill_length_mm", "bill_depth_mm", "body_mass_g", "sex"))
-    assert not home.exists()
-
-
-@pytest.mark.parametrize(
-    ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "told to end")]
-)
-def test_an_interrupted_command_leaves_no_file(
-    number: signal.Signals, code: int, word: str, home: Path, tmp_path: Path, specs: dict[str, Spec]
-) -> None:
-    """One sentence, the exit code that shells know, and nothing half-written."""
-    random_frame(specs["penguins"], 200_000).to_json(tmp_path / "rows.jsonl", orient="records", lines=True)
-    folder = tmp_path / "out"
-    folder.mkdir()
-    files = tmp_path / "rows.jsonl", folder / "out.jsonl"
-    process = interruptible("python", "-m", "prediction", "score", "penguins", *files, home=home)
-    while not any(path.stat().st_size for path in folder.glob(".out.jsonl.*")):
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(number)
-
-    output, errors = process.communicate(timeout=60)
-
-    assert (code, "", f"prediction score: {word}\n") == (process.returncode, output, errors)
-    assert [] == list(folder.iterdir())

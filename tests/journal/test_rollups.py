@@ -360,6 +360,20 @@ def test_one_worker_takes_the_turn(journal: Journal, journal_url: str) -> None:
     assert 1 == known_seq(journal_url)
 
 
+@pytest.mark.parametrize(("ahead_us", "known"), [(30_000_000, 0), (30 * 24 * HOUR_US, 1)])
+def test_a_turn_of_a_clock_that_was_set_back_is_over(
+    journal: Journal, journal_url: str, ahead_us: int, known: int
+) -> None:
+    """A turn far in the future does not stop counting; a turn some seconds ahead, of another host, does."""
+    record(journal, [prediction(1)])
+    with journal.write() as connection:
+        connection.execute(tables.rollup_state.update().values(turn_us=now_us() + ahead_us))
+
+    rollups.roll_up(journal)
+
+    assert known == known_seq(journal_url)
+
+
 def test_a_turn_counts_in_several_steps(
     journal: Journal, journal_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""`python train.py`, as its users run it."""
+"""`loop train`, as its users run it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ SPEC = replace(iris.SPEC, name="boosted", pipeline=pipeline)
 
 def train(*arguments: str, home: Path, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run the command."""
-    return run("python", "train.py", *arguments, home=home, **options)
+    return run("python", "-m", "prediction", "train", *arguments, home=home, **options)
 
 
 def promotions(home: Path, name: str) -> list[Entry]:
@@ -79,7 +79,7 @@ def assert_one_sentence(done: subprocess.CompletedProcess[str], *words: str) -> 
     """Check that a command failed with a sentence that holds these words."""
     assert 1 == done.returncode
     assert "" == done.stdout
-    assert done.stderr.startswith("train.py: ")
+    assert done.stderr.startswith("loop train: ")
     assert 1 == len(done.stderr.splitlines()), done.stderr
     assert not [word for word in words if word not in done.stderr], done.stderr
 
@@ -239,14 +239,14 @@ def test_a_seed_that_is_none_is_refused(seed: str, tmp_path: Path) -> None:
 
 def test_an_interrupted_training_leaves_nothing(tmp_path: Path) -> None:
     """One sentence, the exit code that shells know, and no version."""
-    process = interruptible("python", "-u", "train.py", "penguins", home=tmp_path)
+    process = interruptible("python", "-u", "-m", "prediction", "train", "penguins", home=tmp_path)
     assert process.stdout is not None
     while "fit on" not in process.stdout.readline():
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
 
-    assert (130, "train.py: interrupted\n") == (process.returncode, errors)
+    assert (130, "loop train: interrupted\n") == (process.returncode, errors)
     assert [] == store.versions(tmp_path, "penguins")
 
 
@@ -265,3 +265,15 @@ def test_old_versions_go(home: Path, specs: dict[str, Spec]) -> None:
 def test_a_home_that_can_t_be_written_to_is_told() -> None:
     """One sentence, and no traceback."""
     assert_one_sentence(train("iris", home=Path("/proc/nowhere")), "BENTOML_HOME", "/proc/nowhere")
+
+
+def test_what_was_trained_as_json(home: Path) -> None:
+    """The steps go to the errors' stream, so that the output is one document."""
+    done = train("iris", "--seed", "5", "--no-promote", "--json", home=home)
+
+    (found,) = json.loads(done.stdout)
+    version = store.newest(home, "iris")
+    assert 0 == done.returncode
+    assert "iris: fit on" in done.stderr
+    assert ("iris", version.version, False) == (found["model"], found["version"], found["champion"])
+    assert version.metrics == found["metrics"]

@@ -1,0 +1,59 @@
+"""`loop backup`, `loop restore` and `loop prune`: the journal's file, and the age of its rows."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import closing
+from pathlib import Path
+
+from prediction import home, settings
+from prediction.commands import progress, subcommands
+from prediction.journal import backups, retention
+from prediction.journal.database import Journal
+from prediction.settings import Settings
+
+
+def declare(commands: subcommands.Commands) -> None:
+    """Declare the commands."""
+    run = subcommands.on_journal(backup, exists=True)
+    text = "copy a SQLite journal into a file, also while servers use it"
+    command = subcommands.add(commands, "backup", run, text, example="loop backup journal-copy.db")
+    command.add_argument("file", type=Path, metavar="FILE", help="the copy to write")
+
+    text = "replace a SQLite journal by a backup, while no server runs"
+    command = subcommands.add(commands, "restore", restore, text, example="loop restore journal-copy.db")
+    command.add_argument("file", type=Path, metavar="FILE", help="a copy that `loop backup` wrote")
+
+    run = subcommands.on_journal(prune, exists=True)
+    text = "delete predictions older than PREDICTION_JOURNAL_DAYS; servers do it every hour"
+    subcommands.add(commands, "prune", run, text, example="PREDICTION_JOURNAL_DAYS=90 loop prune")
+
+
+def backup(options: argparse.Namespace, _: Settings, journal: Journal) -> int:
+    """Copy the journal."""
+    backups.backup(journal, options.file)
+    print(f"the journal is copied to {options.file}: {options.file.stat().st_size} bytes")
+    return 0
+
+
+def restore(options: argparse.Namespace) -> int:
+    """Replace the journal, unless a server uses it."""
+    configured = settings.load()
+    with closing(Journal(configured.journal_url)) as journal:
+        with home.lock(configured.home):
+            backups.restore(journal, options.file)
+        journal.migrate()
+    print(f"the journal is what {options.file} holds")
+    return 0
+
+
+def prune(_: argparse.Namespace, configured: Settings, journal: Journal) -> int:
+    """Delete what is older than it is kept."""
+    with progress.bar() as shown:
+        task = shown.add_task("pruning", total=None)
+        rows = 0
+        for deleted in retention.prune(journal, configured.journal_days):
+            rows += deleted
+            shown.update(task, completed=rows)
+    print(f"{rows} predictions deleted; {configured.journal_days} days are kept")
+    return 0

@@ -1,0 +1,202 @@
+"""The pages beside the code: tables are exact, links lead to files, the README is short, examples work."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from models_store.spec import Spec
+from prediction.http import entrance
+from tests.documents import DOCS, PAGES, README, blocks, copy_project, parsed, started, wait_ready
+from tests.servers import PROJECT, Server, free_port, run
+
+MAX_README_LINES = 250
+FIRST_SCREEN_LINES = 60
+HTTP, OPERATE, PENGUINS = DOCS / "http.md", DOCS / "operate.md", DOCS / "penguins.md"
+MONITORING = DOCS / "monitoring.md"
+PRINTED_URL = "http://127.0.0.1:3000"
+NAMES = {"model", "version", "champion", "window", "until"}
+"""Fields that need no explanation."""
+
+RUN = {"README.md", "http.md", "operate.md"}  # by test_readme.py
+RUN |= {"add-a-model.md", "clients.md", "lesson.md"}  # by the test of the same name
+RUN |= {"monitoring.md", "penguins.md", "settings.md"}  # here
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def test_the_readme_is_short() -> None:
+    """Details are on the other pages."""
+    assert len(README.read_text().splitlines()) <= MAX_README_LINES
+
+
+def test_the_readme_first_compares_and_gives_two_commands() -> None:
+    """The reader sees early why not to use another tool, and how to start."""
+    top = "\n".join(README.read_text().splitlines()[:FIRST_SCREEN_LINES])
+
+    assert not [name for name in ("MLflow", "BentoML", "MLServer", "Evidently") if name not in top]
+    assert "make serve" in top
+    assert "make test" in top
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    """No page of docs/ is hidden."""
+    links = re.findall(r"\]\(([^)#]+)", README.read_text())
+
+    assert [] == [page.name for page in DOCS.glob("*.md") if f"docs/{page.name}" not in links]
+
+
+def test_the_figures_of_the_readme_are_in_the_benchmarks() -> None:
+    """Requests and rows per second of the peers are in the tables of benchmarks/."""
+    (told,) = re.findall(r"^Measured on one core.*?store\s+nothing\.", README.read_text(), re.M | re.S)
+    single, batches = (
+        table(PROJECT / "benchmarks" / "README.md", heading)
+        for heading in ("iris: single rows", "Batches of 1,000 rows")
+    )
+    expected = [single[peer][4] for peer in ("ours", "mlflow", "mlserver", "quickstart")]
+    expected += ["1,000", batches["mlserver"][1], batches["ours"][1]]
+
+    assert expected == re.findall(r"\d[\d,]*\d(?! connections)", told)
+
+
+def table(page: Path, heading: str) -> dict[str, list[str]]:
+    """Return the rows of the table below a heading, by their first cell."""
+    below = page.read_text().split(f"\n### {heading}")[1].split("\n### ")[0]
+    rows = [line.strip("|").split("|") for line in below.splitlines() if line.startswith("|")]
+    return {row[0].strip(): [cell.strip() for cell in row] for row in rows[2:]}
+
+
+def test_all_routes_are_listed(server: Server, specs: dict[str, Spec]) -> None:
+    """The routes are those of docs.json, and the pages for people."""
+    printed = set(re.findall(r"`(GET|POST) (/\S*)`", HTTP.read_text()))
+    described = {
+        (method.upper(), re.sub(rf"^/({'|'.join(specs)})/", "/{model}/", path))
+        for path, operations in server.get("/docs.json").json()["paths"].items()
+        for method in operations
+    }
+
+    pages = {("GET", "/"), ("GET", "/docs.json"), ("GET", "/dashboard")}
+    assert described | pages == printed
+
+
+def test_all_errors_are_listed() -> None:
+    """The table has every status that the server answers, in order."""
+    printed = [int(status) for status in re.findall(r"^\| (\d{3}) \|", HTTP.read_text(), re.MULTILINE)]
+    answered = (
+        {status for status, _ in entrance.STATUSES.values()} | set(entrance.REFUSALS.values()) | {500}
+    )
+
+    assert sorted(answered) == printed
+
+
+def test_all_make_targets_are_listed() -> None:
+    """The table has every target of `make help`."""
+    printed = re.findall(r"^\| `make (\w+)` \|", OPERATE.read_text(), re.MULTILINE)
+    targets = re.findall(r"^(\w+):.*## ", (PROJECT / "Makefile").read_text(), re.MULTILINE)
+
+    assert sorted(targets) == sorted(printed)
+
+
+def test_all_commands_are_listed(tmp_path: Path) -> None:
+    """The table has every command of `loop --help`."""
+    printed = re.findall(r"^\| `loop ([\w-]+)` \|", OPERATE.read_text(), re.MULTILINE)
+    shown = run("python", "-m", "prediction", "--help", home=tmp_path).stdout
+    commands = re.findall(r"^    ([a-z][\w-]*)(?:  |$)", shown, re.MULTILINE)
+
+    assert sorted(commands) == sorted(printed)
+
+
+def test_the_penguins_tables_are_what_the_code_prints(tmp_path: Path) -> None:
+    """The cross-validation gives the same rows, and figures to two digits."""
+    (block,) = blocks(PENGUINS, "python")
+    done = run(sys.executable, "-c", block, home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    without_code = re.sub(r"```.*?```", "", PENGUINS.read_text(), flags=re.DOTALL)
+    printed, measured = (
+        [line for line in text.splitlines() if line.startswith("|")] for text in (without_code, done.stdout)
+    )
+
+    for expected, actual in zip(printed, measured, strict=True):
+        assert words(expected) == words(actual)
+        assert figures(actual) == pytest.approx(figures(expected), rel=0.1, abs=0.01)
+
+
+def test_all_figures_of_monitoring_are_explained(server: Server, specs: dict[str, Spec]) -> None:
+    """The block runs, and the table names every field of the answer and of its versions."""
+    (block,) = blocks(MONITORING, "sh")
+    server.post("/iris/predict", specs["iris"].example)
+    done = run("bash", "-euc", block.replace(PRINTED_URL, server.url), home=server.home)
+    assert done.returncode == 0, done.stderr
+    answer = parsed(done.stdout)
+    told = set(re.findall(r"`(\w+)`", MONITORING.read_text()))
+
+    assert answer["versions"]
+    assert set() == {*answer, *(name for each in answer["versions"] for name in each)} - told - NAMES
+
+
+def words(row: str) -> list[str]:
+    """Return the words of a table's row."""
+    return re.findall(r"[a-zA-Z][a-zA-Z -]+", re.sub(r"\d\S*", "", row))
+
+
+def figures(row: str) -> list[float]:
+    """Return the figures of a table's row."""
+    return [float(figure) for figure in re.findall(r"\d+\.?\d*(?:e-\d+)?", row)]
+
+
+def test_no_page_has_blocks_that_no_test_runs() -> None:
+    """A new page with commands needs a test; `make` alone is checked below."""
+    pages = {
+        page.name
+        for page in PAGES
+        for block in blocks(page, "sh", "python")
+        if not all(line.startswith("make ") for line in block.splitlines())
+    }
+
+    assert pages == RUN
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_make_blocks_name_targets(page: Path) -> None:
+    """The tests can't run `make test` inside themselves; but each target must exist."""
+    for block in blocks(page, "sh"):
+        for target in re.findall(r"^make (\w+)", block, re.MULTILINE):
+            done = run("make", "--dry-run", target, home=PROJECT / "none")
+            assert done.returncode == 0, done.stderr
+
+
+def test_the_example_of_settings_works(trained_home: Path, tmp_path: Path) -> None:
+    """The example starts a server with these settings."""
+    (block,) = blocks(DOCS / "settings.md", "sh")
+    home = Path(shutil.copytree(trained_home, tmp_path / "home", symlinks=True))
+    port, log = free_port(), tmp_path / "log"
+    url = f"http://127.0.0.1:{port}"
+    with started(f"{block.strip()} PORT={port}", copy_project(tmp_path / "copy"), home, log) as server:
+        wait_ready(url, server, log)
+        answer = httpx.post(f"{url}/iris/predict_batch", json=[{}] * 101)
+
+    assert answer.status_code == 400
+    assert answer.json()["detail"][0]["msg"] == "at most 100 rows in a batch: split it"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    """A link to a file of the project leads to one, and its anchor to a heading there."""
+    broken = []
+    for path, anchor in re.findall(r"\]\((?!https?://)([^)#]*)#?([^)]*)\)", page.read_text()):
+        target = page.parent / path if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(f"{path}#{anchor}")
+
+    assert [] == broken
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
