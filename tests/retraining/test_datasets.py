@@ -239,6 +239,16 @@ def test_few_examples_weigh_as_much_as_rows_of_the_dataset(specs: dict[str, Spec
     assert {1.0} == set(dataset.weights)
 
 
+def test_the_rows_of_each_part_are_counted(specs: dict[str, Spec]) -> None:
+    """Examples are counted as training rows too, from the first one on."""
+    features = {name: item.example + 0.123 for name, item in specs["iris"].inputs.items()}
+
+    dataset = datasets.load(specs["iris"], [Example("id-0", features, "setosa")])
+
+    counts = {"training": 115, "of_feedback": 1, "holdout": 36, "feedback_holdout": 0}
+    assert counts == dataset.count()
+
+
 def test_a_repeated_example_counts_once(specs: dict[str, Spec]) -> None:
     """The same features with the same label are one row, even with many ids."""
     features = {name: item.example + 0.123 for name, item in specs["iris"].inputs.items()}
