@@ -1,4 +1,4 @@
-"""Rows by column: what is refused, and in the validator's words."""
+"""Validation by column: which rows are refused, in the validator's words."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def test_the_same_values_are_refused_as_over_http(
 
 
 @pytest.mark.parametrize("kind", [".csv", ".jsonl", ".parquet"])
-def test_a_reason_tells_what_is_missing_from_what_is_wrong(
+def test_a_missing_value_and_a_wrong_one_have_different_reasons(
     kind: str, tmp_path: Path, specs: dict[str, Spec]
 ) -> None:
-    """As over HTTP, where nothing is sent for what is missing; a text is shown."""
+    """As over HTTP, where a missing value is not sent; a wrong text is shown."""
     rows = [IRIS | {"petal_width_cm": value} for value in (None, "wide", "1,234", "x" * 99)]
 
     (found,) = read(write(tmp_path / f"rows{kind}", rows), specs["iris"])
@@ -144,7 +144,7 @@ def test_a_frame_of_mixed_values_is_read_row_by_row(specs: dict[str, Spec]) -> N
     "kinds", [{"flipper_length_mm": "Int64", "island": "string"}, {"island": "category"}]
 )
 def test_a_frame_of_nullable_types_is_read(kinds: dict[str, Any], specs: dict[str, Spec]) -> None:
-    """Whichever of its types pandas has chosen, a missing value is one."""
+    """Whatever type pandas has chosen, a missing value stays missing."""
     frame = pd.DataFrame({"island": ["Dream", "Biscoe", None], "flipper_length_mm": [190, None, 217]})
 
     found = frames.validate(
@@ -158,10 +158,8 @@ def test_a_frame_of_nullable_types_is_read(kinds: dict[str, Any], specs: dict[st
 
 @pytest.mark.parametrize("good", [217, 217.0, np.int64(217), np.float32(217), Decimal(217)])
 @pytest.mark.parametrize("bad", ["wide", 2**70, np.array([1, 2]), True, "half \ud800"], ids=str)
-def test_beside_a_value_that_is_none_a_number_stays_one(
-    good: Any, bad: Any, specs: dict[str, Spec]
-) -> None:
-    """Numbers of any kind, and what is missing, in a column that holds anything else too."""
+def test_a_bad_value_costs_no_other_row_of_a_frame(good: Any, bad: Any, specs: dict[str, Spec]) -> None:
+    """Numbers of any type and missing values in a column that holds anything else too."""
     values = pd.Series([good, bad, None, pd.NA, float("nan")], dtype=object)
     frame = pd.DataFrame({"island": ["Dream"] * 5, "flipper_length_mm": values})
 
@@ -178,7 +176,7 @@ class Rated(Features):
 
 
 def test_a_number_is_no_category(specs: dict[str, Spec]) -> None:
-    """As over HTTP, where 1 is refused in the place of "1"."""
+    """As over HTTP, where 1 is refused instead of "1"."""
     spec = Spec("rated", "Rated", Rated, ("a", "b"), specs["iris"].load, specs["iris"].pipeline)
 
     for column in (pyarrow.array([1, 2]), pyarrow.array([1, 2]).dictionary_encode()):
@@ -187,8 +185,8 @@ def test_a_number_is_no_category(specs: dict[str, Spec]) -> None:
         assert 2 == len(frames.validate(spec, Chunk({"stars": column}, 2), 1))
 
 
-def test_columns_that_are_missing_or_twice_are_told(specs: dict[str, Spec]) -> None:
-    """By name, and with those that are there."""
+def test_missing_and_repeated_columns_are_named(specs: dict[str, Spec]) -> None:
+    """With the columns that are there."""
     with pytest.raises(
         InvalidInput, match=r"the frame: a column is missing: iris needs .*, and there is a, 0"
     ):
