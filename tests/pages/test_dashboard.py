@@ -11,10 +11,10 @@ import httpx
 import pytest
 from prometheus_client import REGISTRY
 
-from models_store import catalog
+from models_store import catalog, store
 from models_store.spec import Spec
 from prediction.http.entrance import Entrance
-from prediction.journal import ledger, refusals, runs, tables
+from prediction.journal import ledger, refusals, runs, tables, workers
 from prediction.journal.database import Journal
 from prediction.journal.ledger import NewChampion
 from prediction.journal.runs import Ending
@@ -138,6 +138,23 @@ def test_it_shows_what_is_served_and_how_it_does(world: World) -> None:
     assert "&lt;b&gt;a test&lt;/b&gt;" in page
     assert "<b>a test</b>" not in page
     assert "not of the champion" not in page
+
+
+def test_the_champion_s_card_says_whether_workers_agree(world: World) -> None:
+    """No worker, one that serves the champion, and a second one that serves another version."""
+    version = store.newest(world.home, "iris").version
+    ledger.promote(world.journal, NewChampion("iris", version, "d" * 64, by="test", reason="better"))
+    assert "no worker is running" in world.get("/dashboard").text
+
+    workers.report(world.journal, "host", 1, {"iris": (version, 0)})
+    page = world.get("/dashboard").text
+    assert 'class="pill agree"' in page
+    assert "1 worker<" in page
+
+    workers.report(world.journal, "host", 2, {"iris": ("another", 0)})
+    page = world.get("/dashboard").text
+    assert 'class="pill disagree"' in page
+    assert "2 workers<" in page
 
 
 def test_figures_of_another_version_are_not_the_champions(world: World) -> None:
