@@ -8,11 +8,12 @@ UV_VERSION := 0.13.9
 # Compiled once here: with PYTHONDONTWRITEBYTECODE, as many images set it, every process would compile its imports.
 export UV_COMPILE_BYTECODE := 1
 ENGINE ?= $(firstword $(foreach name,podman docker buildah,$(if $(shell command -v $(name)),$(name))))
+MUTANTS := .cache/mutants
 # uv is the build backend of this project too, so that its installation downloads nothing more.
 INSTALL_PROJECT = $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade --custom-compile-command "make lock" pyproject.toml
 
-.PHONY: help install serve train image test lint check bench lock clean
+.PHONY: help install serve train image test lint check mutants bench lock clean
 
 help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -56,13 +57,21 @@ image: train ## build the container image localhost/prediction of the champions,
 test: $(VENV)/testing ## run every test that pip alone can bring
 	@$(BIN)/python -m pytest
 
-lint: $(VENV)/testing ## ruff, mypy and import-linter
+lint: $(VENV)/testing ## ruff, mypy, import-linter and codespell
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/codespell
 
-check: lint test ## all that must pass before a commit
+check: lint ## all that must pass before a commit: lint, and every test with its coverage
+	@$(BIN)/python -m pytest --cov --cov-report=term
+
+mutants: $(VENV)/testing ## change chosen modules one small thing at a time, and list the changes that no test notices
+	@rm -rf $(MUTANTS) && mkdir -p $(MUTANTS)
+	@cp -r pyproject.toml prediction models_store tests $(MUTANTS)
+	@cd $(MUTANTS) && $(abspath $(BIN))/mutmut run $(ONLY)
+	@cd $(MUTANTS) && $(abspath $(BIN))/mutmut results
 
 bench: $(VENV)/testing ## measure against the peers, and write benchmarks/results/
 	@$(BIN)/python -m benchmarks

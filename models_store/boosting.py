@@ -1,8 +1,8 @@
-"""Boosted trees of depth two as tables: the same sums, looked up and not walked.
+"""Boosted trees of depth two as lookup tables.
 
-No path of such a tree asks for more than two features, so all trees together are a sum of functions of
-one or two features, each constant between thresholds. A row of 600 trees is then 15 look-ups. Whether
-the result answers as the trees do is not assumed: `compiled` compares it.
+Each path of such a tree uses at most two features, so all trees together are a sum of functions of one
+or two features, each constant between thresholds. 600 trees become 15 lookups. `compiled` checks that
+the result gives the same answers as the trees.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
 MAX_CELLS = 1_000_000
-"""More than this, in all tables together, are not worth their memory."""
+"""The limit for all tables together: larger tables are not worth their memory."""
 
-Path = list[tuple[int, float, bool]]
-"""The questions that lead to a leaf: feature, threshold, and whether the value is at most that."""
+Conditions = list[tuple[int, float, bool]]
+"""The conditions that lead to a leaf: feature, threshold, and whether the value is at most that."""
 
 Thresholds = dict[int, "NDArray[np.float32]"]
-"""Those of each feature, ascending."""
+"""The thresholds of each feature, ascending."""
 
 Tables = dict[tuple[int, ...], "NDArray[np.float64]"]
-"""By the features that it depends on: a score for each class at each place between their thresholds."""
+"""By features: a score for each class in each interval between the thresholds of these features."""
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """Where a tree ends, and what it adds to the score of each class."""
+    """A leaf of a tree: the path to it, and its contribution to the score of each class."""
 
-    path: Path
+    path: Conditions
     scores: NDArray[np.float64]
 
 
@@ -49,7 +49,7 @@ class Trees:
 
     @property
     def thresholds(self) -> Thresholds:
-        """All that the trees compare with."""
+        """All thresholds of the trees."""
         found = defaultdict(set)
         for leaf in self.leaves:
             for feature, threshold, _ in leaf.path:
@@ -58,7 +58,7 @@ class Trees:
 
 
 def tabulate(model: ModelProto) -> ModelProto | None:
-    """Put tables in the place of a graph's trees; None where it has none that can be tables."""
+    """Replace the trees of a graph by tables; return None if it has no trees, or they can't be tables."""
     import onnx
 
     nodes = [node for node in model.graph.node if node.op_type == "TreeEnsembleClassifier"]
@@ -79,7 +79,7 @@ def tabulate(model: ModelProto) -> ModelProto | None:
 
 
 def _read(node: NodeProto) -> Trees | None:
-    """Read the leaves of an ensemble; None where it does more than compare and add up."""
+    """Read the leaves of an ensemble; None if it does more than compare and add."""
     import onnx
 
     values: dict[str, Any] = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
@@ -98,7 +98,7 @@ def _read(node: NodeProto) -> Trees | None:
     given = values.get("base_values", [])
     base[len(base) - len(given) :] = given
 
-    def walk(tree: int, number: int, path: Path) -> Iterator[Leaf]:
+    def walk(tree: int, number: int, path: Conditions) -> Iterator[Leaf]:
         row = rows[tree, number]
         if values["nodes_modes"][row] == b"LEAF":
             yield Leaf(path, scores[tree, number])
@@ -112,10 +112,10 @@ def _read(node: NodeProto) -> Trees | None:
 
 
 def _tables(trees: Trees) -> Tables | None:
-    """Add up what all leaves give; None where a path asks for three features, or tables would be huge.
+    """Add up the scores of all leaves; None if a path uses three features, or tables would be too large.
 
-    A feature's place in a table is the number of its thresholds that the value is at most: the highest
-    for the smallest values, and 0 for a missing one, which no tree finds at most anything.
+    The index of a value is the number of thresholds of its feature that it does not exceed: the highest
+    index is for the smallest values. A missing value has index 0, because all comparisons with it fail.
     """
     thresholds = trees.thresholds
     keys = sorted({tuple(sorted({feature for feature, _, _ in leaf.path})) for leaf in trees.leaves})
@@ -127,7 +127,7 @@ def _tables(trees: Trees) -> Tables | None:
         places = {feature: (0, len(thresholds[feature]) + 1) for feature, _, _ in leaf.path}
         for feature, threshold, is_low in leaf.path:
             known, (low, high) = thresholds[feature], places[feature]
-            # A value is at most this threshold if it is at most so many of them.
+            # A value does not exceed this threshold if its index is at least `first`.
             first = len(known) - int(np.searchsorted(known, np.float32(threshold)))
             places[feature] = (max(low, first), high) if is_low else (low, min(high, first))
         tables[tuple(sorted(places))][tuple(slice(*places[key]) for key in sorted(places))] += leaf.scores
@@ -138,7 +138,7 @@ def _tables(trees: Trees) -> Tables | None:
 def _look_ups(
     model: ModelProto, replaced: NodeProto, thresholds: Thresholds, tables: Tables
 ) -> list[NodeProto]:
-    """Make the nodes that compare all thresholds at once and add up one cell of each table."""
+    """Make the nodes: compare with all thresholds at once, and add one cell of each table."""
     from onnx import TensorProto, helper, numpy_helper
 
     every = [(feature, value) for feature, of_feature in thresholds.items() for value in of_feature]

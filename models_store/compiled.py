@@ -1,9 +1,8 @@
-"""scikit-learn to ONNX, and the proof that both agree.
+"""scikit-learn pipelines compiled to ONNX, and the proof that both give the same answers.
 
 A graph takes all numbers as one matrix, or each feature as an input of its own, in float64 or in
-float32. Which of them repeats scikit-learn's arithmetic depends on the estimator (trees read float32
-themselves, some operators of ONNX compute in nothing else), so `build` tries them in turn and keeps
-the first that agrees everywhere it looked. Nothing is assumed.
+float32. Which layout repeats scikit-learn's arithmetic depends on the estimator: trees compare in
+float32, and some ONNX operators only know one type. `build` keeps the first layout that agrees on all rows.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models_store import boosting
+from models_store import boosting, pipelines
 from models_store.spec import Columns, Spec
 
 if TYPE_CHECKING:
@@ -29,10 +28,10 @@ TOLERANCE = 1e-6
 RANDOM_ROWS = 10_000
 
 SLICE_ROWS = 1024
-"""Rows computed at a time: what lies between two steps of a graph then stays in the cache."""
+"""Rows computed at a time, so few that the intermediate results of a graph stay in the CPU cache."""
 
 MATRIX = "_rows"
-"""The input of a graph that takes all features at once, shape (n, features). No feature begins with _."""
+"""The input with all features at once, shape (n, features). No feature's name begins with _."""
 
 MISSING = np.array(None, object)
 NUMPY_TYPES: dict[str, Any] = {"tensor(float)": np.float32, "tensor(double)": np.float64}
@@ -40,7 +39,7 @@ NUMPY_TYPES: dict[str, Any] = {"tensor(float)": np.float32, "tensor(double)": np
 
 @dataclass(frozen=True)
 class Agreement:
-    """How a compiled model compared with its pipeline."""
+    """The result of comparing a compiled model with its pipeline."""
 
     rows: int
     max_difference: float
@@ -48,7 +47,7 @@ class Agreement:
 
     @property
     def holds(self) -> bool:
-        """Same class everywhere, and no probability off by more than `TOLERANCE`."""
+        """Whether each row has the same class, and no probability differs by more than `TOLERANCE`."""
         return self.other_class == 0 and self.max_difference <= TOLERANCE
 
     def as_dict(self) -> dict[str, float]:
@@ -66,14 +65,14 @@ class Compiled:
 
 
 class Session:
-    """A compiled model, ready to answer, on one thread.
+    """A loaded compiled model. It computes in one thread.
 
     Parameters
     ----------
     onnx
         The graph: its bytes or its file.
     spec
-        Names the inputs and says which are categories.
+        Gives the names of the inputs and which of them are categories.
     """
 
     def __init__(self, onnx: bytes | Path, spec: Spec) -> None:
@@ -108,34 +107,58 @@ class Session:
 
 
 def _strings(values: Sequence[Any] | NDArray[np.object_]) -> NDArray[np.object_]:
-    # A string tensor holds no null: "" is no category, so a one-hot that ignores unknown ones leaves
-    # its columns at zero, as scikit-learn's does for a missing value.
-    if isinstance(values, np.ndarray):  # of a whole chunk, whose threads share Python's lock
+    # A string tensor can't hold null. "" is no category, so a one-hot encoder that ignores unknown
+    # categories leaves its columns at zero, as scikit-learn's does for a missing value.
+    if isinstance(values, np.ndarray):  # NumPy holds Python's global lock for less time than a loop
         return np.where(values == MISSING, "", values)[:, None]
     return np.array(["" if value is None else value for value in values], object)[:, None]
 
 
 def build(pipeline: ClassifierMixin, spec: Spec, columns: Columns, seed: int) -> Compiled:
-    """Compile a fitted pipeline and prove the result on every row of `columns` and on random rows.
+    """Compile a fitted pipeline, and compare both on all rows of `columns` and on random rows.
 
     Parameters
     ----------
     columns
         All rows of the dataset.
     seed
-        Draws the `RANDOM_ROWS` rows from the physical ranges, missing values among them.
+        Of the `RANDOM_ROWS` random rows; they cover the physical ranges and have missing values.
     """
     random = spec.random_columns(RANDOM_ROWS, np.random.default_rng(seed))
     rows = {name: columns[name] + random[name] for name in spec.inputs}
-    expected = np.asarray(pipeline.predict_proba(spec.frame(rows)), np.float64)
+    proof = _Proof(spec, rows, pipelines.probabilities(pipeline, spec, rows))
     tried: list[Compiled] = []
     for inputs in _layouts(spec):
-        for attempt in _attempts(pipeline, spec, inputs, rows, expected):
+        for attempt in _attempts(pipeline, inputs, proof):
             if attempt.onnx is not None:
                 return attempt
             tried.append(attempt)
     closest = next((attempt.agreement for attempt in tried if attempt.agreement), None)
     return Compiled(None, closest, "; ".join(attempt.reason for attempt in tried))
+
+
+@dataclass(frozen=True)
+class _Proof:
+    """Rows to compare on, and the pipeline's probabilities for them."""
+
+    spec: Spec
+    rows: Columns
+    expected: NDArray[np.float64]
+
+    def compare(self, name: str, onnx: bytes) -> Compiled:
+        """Run a graph on all rows; it is kept only if it agrees."""
+        found = Session(onnx, self.spec).probabilities(self.rows)
+        if found.shape != self.expected.shape:
+            return Compiled(None, None, f"{name}: probabilities of shape {found.shape}")
+        agreement = Agreement(
+            rows=len(self.expected),
+            max_difference=float(np.nan_to_num(np.abs(found - self.expected), nan=np.inf).max()),
+            other_class=int((found.argmax(axis=1) != self.expected.argmax(axis=1)).sum()),
+        )
+        if not agreement.holds:
+            reason = f"{name}: differs by {agreement.max_difference:.1e}, {agreement.other_class} classes"
+            return Compiled(None, agreement, reason)
+        return Compiled(onnx, agreement, f"{name}: agrees on {agreement.rows} rows")
 
 
 @dataclass(frozen=True)
@@ -153,39 +176,18 @@ def _layouts(spec: Spec) -> list[_Inputs]:
     return [_Inputs(matrix, dtype) for matrix in shapes for dtype in ("float64", "float32")]
 
 
-def _attempts(
-    pipeline: ClassifierMixin,
-    spec: Spec,
-    inputs: _Inputs,
-    rows: Columns,
-    expected: NDArray[np.float64],
-) -> Iterator[Compiled]:
-    # Converters and the runtime each have many ways to refuse an estimator, and none has a common
-    # base: whichever it is, the pipeline is served instead and the reason is shown.
+def _attempts(pipeline: ClassifierMixin, inputs: _Inputs, proof: _Proof) -> Iterator[Compiled]:
+    # Converters and the runtime refuse an estimator with many kinds of exceptions, without a common
+    # base. In each case the pipeline is served instead, and the reason is shown.
     try:
-        graph = _convert(pipeline, spec, inputs)
+        graph = _convert(pipeline, proof.spec, inputs)
         tables = boosting.tabulate(graph)
-        for words, found in ((f"{inputs}, trees as tables", tables), (str(inputs), graph)):
+        for name, found in ((f"{inputs}, trees as tables", tables), (str(inputs), graph)):
             if found is not None:
-                yield _compare(words, found.SerializeToString(), spec, rows, expected)
+                yield proof.compare(name, found.SerializeToString())
     except Exception as error:
         first_line = (str(error).strip() or repr(error)).splitlines()[0]
         yield Compiled(None, None, f"{inputs}: {type(error).__name__}: {first_line[:200]}")
-
-
-def _compare(words: str, onnx: bytes, spec: Spec, rows: Columns, expected: NDArray[np.float64]) -> Compiled:
-    found = Session(onnx, spec).probabilities(rows)
-    if found.shape != expected.shape:
-        return Compiled(None, None, f"{words}: probabilities of shape {found.shape}")
-    agreement = Agreement(
-        rows=len(expected),
-        max_difference=float(np.nan_to_num(np.abs(found - expected), nan=np.inf).max()),
-        other_class=int((found.argmax(axis=1) != expected.argmax(axis=1)).sum()),
-    )
-    if not agreement.holds:
-        reason = f"{words}: differs by {agreement.max_difference:.1e}, {agreement.other_class} classes"
-        return Compiled(None, agreement, reason)
-    return Compiled(onnx, agreement, f"{words}: agrees on {agreement.rows} rows")
 
 
 def _convert(pipeline: ClassifierMixin, spec: Spec, inputs: _Inputs) -> ModelProto:

@@ -1,4 +1,4 @@
-"""The base of the error tree. It knows no HTTP: one table in `prediction.http.entrance` maps it."""
+"""The base of the error tree. It knows no HTTP: `prediction.http.entrance` has the table of statuses."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,14 +7,14 @@ Detail = dict[str, Any]
 
 
 class Error(Exception):
-    """What went wrong and what to do about it, in one sentence.
+    """One sentence that says what is wrong and what to do.
 
     Parameters
     ----------
     message
-        Names the thing and the next step; it is shown to users as it is.
+        Names the thing and the next step; users see it unchanged.
     detail
-        Pairs `{"loc": [...], "msg": "..."}`, one for each place that is wrong.
+        One `{"loc": [...], "msg": "..."}` for each wrong place.
     """
 
     def __init__(self, message: str, detail: Sequence[Detail] = ()) -> None:
@@ -36,7 +36,7 @@ class InvalidInput(Error):
     Parameters
     ----------
     features
-        The features of the spec that are wrong, once a wrong value.
+        The wrong features, once for each wrong value.
     """
 
     def __init__(self, message: str, detail: Sequence[Detail] = (), features: Sequence[str] = ()) -> None:
@@ -45,15 +45,15 @@ class InvalidInput(Error):
 
 
 class UnknownModel(Error):
-    """No spec of that name."""
+    """The catalog has no spec of that name."""
 
 
 class UnknownVersion(Error):
-    """No such version in the store."""
+    """The store has no such version."""
 
 
 class DamagedVersion(Error):
-    """A version whose files are not those that were saved."""
+    """A version with missing or changed files."""
 
 
 class NothingTrained(Error):

@@ -1,6 +1,6 @@
-"""What a model is: its features, classes, dataset, estimator and gate rules.
+"""The description of a model: its features, classes, dataset, estimator and gate rules.
 
-Does no I/O, and imports neither scikit-learn nor pandas: the serving path goes through here.
+It does no I/O, and imports neither scikit-learn nor pandas, because servers use it for each request.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sklearn.base import ClassifierMixin
 
 Columns = dict[str, list[Any]]
-"""Rows by feature: one list of values a feature, `None` where a value is missing."""
+"""Rows by feature: a list of values for each feature; a missing value is `None`."""
 
 RESERVED_NAMES = frozenset(
     {
@@ -45,7 +45,7 @@ RESERVED_NAMES = frozenset(
 RESERVED_FEATURES = re.compile(
     "at|label|labelled_at|model|predicted_class|prediction_id|probabilities|probability_.*|refused|version"
 )
-"""Columns that files of predictions have beside the features."""
+"""Names of other columns in files of predictions."""
 
 
 class Features(BaseModel):
@@ -62,11 +62,11 @@ def number(
     Parameters
     ----------
     unit
-        Written after every figure; `""` for a count or a ratio.
+        Shown after each value; `""` for a count or a ratio.
     low, high
-        The physical range, both ends included: a value outside is an error of the sender.
+        The physical range, both ends included. Values outside it are refused.
     optional
-        Whether the value may be missing (`null` or absent). Only where the dataset has such rows.
+        Whether the value may be missing (`null` or absent). The dataset must have such rows.
     """
     return Field(
         default=None if optional else ...,
@@ -79,7 +79,7 @@ def number(
 
 
 def category(description: str, *, example: str, optional: bool = False) -> Any:
-    """Declare a categorical feature; its annotation, a `Literal`, lists the allowed values."""
+    """Declare a categorical feature. Its annotation, a `Literal`, lists the allowed values."""
     return Field(
         default=None if optional else ...,
         description=_describe(description, "", optional),
@@ -93,22 +93,22 @@ def _describe(description: str, unit: str, optional: bool) -> str:
 
 @dataclass(frozen=True)
 class GateRules:
-    """When a candidate may take the champion's place: not worse on every rule.
+    """The limits for a candidate: it may replace the champion if it is not worse by any rule.
 
     Parameters
     ----------
     metric
-        What the model is judged by, beside log-loss.
+        The metric to compare, in addition to log-loss.
     metric_tolerance
-        How far it may fall, absolute.
+        How far the metric may fall, absolute.
     log_loss_tolerance
-        How far log-loss may rise, absolute, nats.
+        How far log-loss may rise, absolute, in nats.
     recall_floor
-        The least recall that each class must keep.
+        The least recall of each class.
     significance
-        The p-value of McNemar's exact test below which "worse" is no accident.
+        A candidate is worse if the p-value of McNemar's exact test is below this level.
     min_rows
-        Rows below which a rule does not vote.
+        A rule with fewer rows does not vote.
     """
 
     metric: Literal["macro_f1", "accuracy"] = "macro_f1"
@@ -121,7 +121,7 @@ class GateRules:
 
 @dataclass(frozen=True)
 class Feature:
-    """One input of a model, as its schema declares it. Numbers have a range, categories do not."""
+    """One input of a model, as its schema declares it. A number has a range, a category has none."""
 
     name: str
     description: str
@@ -134,7 +134,7 @@ class Feature:
 
     @property
     def expected(self) -> str:
-        """What a valid value looks like, in words."""
+        """Describes a valid value in words."""
         if self.categories:
             words = f"one of {', '.join(self.categories)}"
         else:
@@ -144,7 +144,7 @@ class Feature:
 
 @dataclass(frozen=True)
 class Spec:
-    """What a model is, in one object: a file of `models_store/catalog/` holds one.
+    """The description of a model. Each file of `models_store/catalog/` has one.
 
     Parameters
     ----------
@@ -153,20 +153,20 @@ class Spec:
     title
         One line for people.
     features
-        The schema of one row.
+        The schema of a row.
     classes
         The labels, sorted, as scikit-learn orders the columns of `predict_proba`.
     load
-        Returns `X` (n rows, one column a feature, missing values as NaN or None) and `y`
-        (n labels). Reads what a package ships; touches no network.
+        Returns `X` (n rows, one column for each feature, missing values as NaN or None) and `y`
+        (n labels). It does not use the network.
     pipeline
-        Returns an unfitted classifier with `predict_proba` for a random seed. It must take `X`
-        as `load` returns it.
+        Returns an unfitted classifier with `predict_proba` for a random seed. It is fitted on a frame
+        with the columns of `X`: numbers are float64, categories object.
 
     Raises
     ------
     InvalidSpec
-        With a sentence that says which part is wrong.
+        The message says which part is wrong.
     """
 
     name: str
@@ -200,7 +200,7 @@ class Spec:
 
     @property
     def example(self) -> dict[str, Any]:
-        """One valid row, made from the features' examples."""
+        """One valid row, made of the examples of the features."""
         return {name: feature.example for name, feature in self.inputs.items()}
 
     @cached_property
@@ -214,7 +214,7 @@ class Spec:
         return {name: [getattr(row, name) for row in rows] for name in self.inputs}
 
     def columns_of(self, frame: pd.DataFrame) -> Columns:
-        """Turn a frame into columns: every missing value, however written, becomes `None`."""
+        """Turn a frame into columns. Every kind of missing value becomes `None`."""
         return {
             name: [
                 None if missing else value
@@ -235,7 +235,7 @@ class Spec:
         )
 
     def random_columns(self, rows: int, rng: np.random.Generator) -> Columns:
-        """Draw rows uniformly from the physical ranges; optional values are missing in one of ten."""
+        """Draw rows uniformly from the physical ranges. One of ten optional values is missing."""
         columns: Columns = {}
         for name, feature in self.inputs.items():
             if feature.categories:

@@ -1,4 +1,4 @@
-"""The folder in which versions are built: lent, locked, synced, and cleaned up after killed saves."""
+"""The folder in which versions are built, its lock, and its cleaning after killed saves."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ LOCK_FILE = ".lock"
 
 @contextmanager
 def lend(home: Path, name: str) -> Iterator[Path]:
-    """Lend an empty folder; it is gone afterwards, unless it was renamed.
+    """Lend an empty folder; it is removed afterwards, unless it was renamed.
 
-    It is locked while its process lives, so that `clean` can tell a killed save's remains.
+    It is locked while its process lives, so that `clean` recognises the remains of a killed save.
     """
     folder = home / "staging" / name
     with locked(home):
@@ -31,9 +31,9 @@ def lend(home: Path, name: str) -> Iterator[Path]:
 
 
 def clean(home: Path) -> None:
-    """Remove what killed saves left behind. The caller holds the lock."""
+    """Remove the remains of killed saves. The caller holds the lock."""
     for path in (home / "staging").iterdir():
-        if path.is_file() and path.name != LOCK_FILE:  # written under the lock: by nobody now
+        if path.is_file() and path.name != LOCK_FILE:  # files are only written under the lock
             path.unlink()
         elif path.is_dir() and _is_abandoned(path):
             shutil.rmtree(path, ignore_errors=True)
@@ -41,7 +41,7 @@ def clean(home: Path) -> None:
 
 @contextmanager
 def locked(home: Path) -> Iterator[None]:
-    """Hold the store's lock, which serialises writers of all processes; readers need none."""
+    """Hold the store's lock, for one writer at a time in all processes; readers don't need it."""
     (home / "staging").mkdir(parents=True, exist_ok=True)
     with (home / "staging" / LOCK_FILE).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -51,7 +51,7 @@ def locked(home: Path) -> Iterator[None]:
 def _is_abandoned(folder: Path) -> bool:
     try:
         descriptor = os.open(folder, os.O_RDONLY)
-    except FileNotFoundError:  # given back in this moment
+    except FileNotFoundError:  # its process removed it just now
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -63,7 +63,7 @@ def _is_abandoned(folder: Path) -> bool:
 
 
 def sync_tree(folder: Path) -> None:
-    """Bring a folder and all its files to disk."""
+    """Sync a folder and all its files to disk."""
     for path in folder.rglob("*"):
         if path.is_file():
             sync(path)
@@ -71,7 +71,7 @@ def sync_tree(folder: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Bring a file, or the list of a folder's files, to disk."""
+    """Sync a file, or the list of a folder's files, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,8 +1,8 @@
-"""The life of versions in the BentoML model store: save, list, read, verify, adopt.
+"""Versions in the BentoML model store: save, list, read, verify, adopt, delete.
 
-A version is written once, into a folder of `$BENTOML_HOME/staging/` on the same file system, synced,
-and renamed into `$BENTOML_HOME/models/`: it is there whole or not at all. Nothing here trains,
-promotes or unpickles without a digest.
+A version is written into a folder of `$BENTOML_HOME/staging/`, synced, and renamed into
+`$BENTOML_HOME/models/`, so no reader sees an incomplete one. This module never trains or promotes, and
+it unpickles only after checking a digest.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from models_store.errors import DamagedVersion, UnknownVersion, none_trained
 if TYPE_CHECKING:
     from sklearn.base import ClassifierMixin
 
-PIPELINE = "saved_model.pkl"  # the name that `bentoml.sklearn.load_model` looks for
+PIPELINE = "saved_model.pkl"  # the name that `bentoml.sklearn.load_model` reads
 ONNX = "model.onnx"
 PROFILE = "profile.json"
 GOLDEN = "golden.json"
@@ -39,12 +39,12 @@ MODEL_YAML = "model.yaml"
 
 @dataclass(frozen=True)
 class Version:
-    """One trained, immutable artefact of a spec.
+    """One trained version of a spec. It never changes.
 
     Parameters
     ----------
     digest
-        SHA-256 of the manifest, which holds the SHA-256 of every other file of the version.
+        SHA-256 of the manifest, which contains the SHA-256 of the other files.
     """
 
     model: str
@@ -55,18 +55,23 @@ class Version:
     digest: str
 
     @property
+    def tag(self) -> str:
+        """Its name in messages and in BentoML's commands: `iris:k3x...`."""
+        return f"{self.model}:{self.version}"
+
+    @property
     def runtime(self) -> str:
-        """What serves it: `onnx` or `scikit-learn`."""
+        """The runtime that serves it: `onnx` or `scikit-learn`."""
         return str(self.metadata["runtime"])
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """Its figures on the holdout, as they were when it was saved."""
+        """Its figures on the holdout, from its training."""
         return dict(self.metadata["metrics"])
 
     @property
     def data_digest(self) -> str:
-        """The SHA-256 of the rows and labels that it was made of."""
+        """The SHA-256 of the rows and labels of its training."""
         return str(self.metadata["data_digest"])
 
     def read_json(self, name: str) -> Any:
@@ -74,32 +79,27 @@ class Version:
         try:
             return json.loads((self.path / name).read_bytes())
         except (OSError, ValueError) as error:
-            raise DamagedVersion(f"{self.model}:{self.version}: {name} can't be read: {error}") from error
+            raise DamagedVersion(f"{self.tag}: {name} can't be read: {error}") from error
 
 
 def stage(home: Path) -> AbstractContextManager[Path]:
-    """Lend an empty folder, named as a new version, to build that in."""
+    """Lend an empty folder to build a new version in; its name will be that of the version."""
     return staging.lend(home, str(bentoml.Tag("staged").make_new_version().version))
 
 
 def publish(
     home: Path, staged: Path, name: str, labels: dict[str, str], metadata: dict[str, Any]
 ) -> Version:
-    """Give a staged folder its manifest and its `model.yaml`, and rename it into the model store.
+    """Write the manifest and `model.yaml` into a staged folder, and move it into the store, synced to disk.
 
     Parameters
     ----------
     staged
-        A folder lent by `stage`, all files of the version in it.
+        A folder lent by `stage`, with all other files of the version.
     name
         The model's name in the store.
     labels, metadata
-        Shown by `bentoml models get`; `metadata` must hold plain values, and loses its nulls.
-
-    Returns
-    -------
-    Version
-        As it is in the store, synced to disk.
+        Shown by `bentoml models get`. `metadata` holds plain values; nulls are left out.
     """
     tag = bentoml.Tag(name, staged.name)
     manifest = json.dumps({"files": _hash_files(staged)}, indent=1, sort_keys=True).encode()
@@ -107,17 +107,22 @@ def publish(
     digest = hashlib.sha256(manifest).hexdigest()
     _write_model_yaml(staged, tag, labels, {**_without_nulls(metadata), "digest": digest})
     staging.sync_tree(staged)
-    target = home / "models" / name / staged.name
     with staging.locked(home):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        staged.rename(target)
-        staging.sync(target.parent)
-        _point_latest(home, name)
+        _move_into_store(home, staged, name, staged.name)
     return get(home, name, staged.name)
 
 
+def _move_into_store(home: Path, staged: Path, name: str, version: str) -> None:
+    """Rename a synced folder into the model store. The caller holds the lock."""
+    target = home / "models" / name / version
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staged.rename(target)
+    staging.sync(target.parent)
+    _point_latest(home, name)
+
+
 def recover(home: Path, names: Sequence[str]) -> None:
-    """Remove what killed saves left behind, and make each `latest` name the newest version."""
+    """Remove the remains of killed saves, and make each `latest` file name the newest version."""
     with staging.locked(home):
         staging.clean(home)
         for name in names:
@@ -125,7 +130,7 @@ def recover(home: Path, names: Sequence[str]) -> None:
 
 
 def versions(home: Path, name: str) -> list[Version]:
-    """List the versions of a model, newest first; folders that are no version are passed over."""
+    """List the versions of a model, newest first; folders that are not versions are ignored."""
     try:
         folders = [folder for folder in (home / "models" / name).iterdir() if folder.is_dir()]
     except OSError:
@@ -148,7 +153,7 @@ def get(home: Path, name: str, version: str) -> Version:
         When it is not in the store.
     """
     folder = home / "models" / name / version
-    # The name may come from a client: it is one of a folder here, and no path to elsewhere.
+    # The name may come from a client: it must name a folder here, and not be a path to another place.
     try:
         is_here = bool(re.fullmatch(r"\w[\w.-]{0,62}", version)) and (folder / MODEL_YAML).is_file()
     except OSError as error:
@@ -164,7 +169,7 @@ def newest(home: Path, name: str) -> Version:
     Raises
     ------
     NothingTrained
-        When there is none; the message names the command that trains.
+        When the model has no version; the message names the command that trains one.
     """
     found = versions(home, name)
     if not found:
@@ -175,14 +180,15 @@ def newest(home: Path, name: str) -> Version:
 def verify(version: Version, digest: str) -> None:
     """Check every file of a version against its manifest, and the manifest against `digest`.
 
-    What serves it must be one of them: its name stands in `model.yaml`, which is not.
+    The manifest must list the file that serves the version: `model.yaml`, which names the runtime, is
+    not in the manifest.
 
     Raises
     ------
     DamagedVersion
-        Naming the first file that is missing or is not what was saved.
+        The message names the first file that is missing or changed.
     """
-    name = f"{version.model}:{version.version}"
+    name = version.tag
     try:
         manifest = (version.path / MANIFEST).read_bytes()
     except OSError as error:
@@ -191,23 +197,23 @@ def verify(version: Version, digest: str) -> None:
         raise DamagedVersion(f"{name}: {MANIFEST} is not the one that was promoted")
     files = json.loads(manifest)["files"]
     if {"onnx": ONNX}.get(str(version.metadata.get("runtime")), PIPELINE) not in files:
-        raise DamagedVersion(f"{name}: the file that serves it is not what was saved")
+        raise DamagedVersion(f"{name}: the file that serves it is not in its manifest")
     for file, expected in files.items():
         try:
             actual = _hash_file(version.path / file)
         except OSError as error:
             raise DamagedVersion(f"{name}: {file} can't be read: {error}") from error
         if actual != expected:
-            raise DamagedVersion(f"{name}: {file} is not what was saved")
+            raise DamagedVersion(f"{name}: {file} was changed after it was saved")
 
 
 def load_pipeline(version: Version, digest: str) -> ClassifierMixin:
-    """Unpickle a version's scikit-learn pipeline, once its files match `digest`.
+    """Check a version's files against `digest`, then unpickle its scikit-learn pipeline.
 
     Raises
     ------
     DamagedVersion
-        Before anything is unpickled.
+        When a file is missing or changed; then nothing is unpickled.
     """
     import joblib
 
@@ -216,12 +222,12 @@ def load_pipeline(version: Version, digest: str) -> ClassifierMixin:
 
 
 def prune(home: Path, name: str, keep: int, protected: Callable[[], set[str]]) -> list[str]:
-    """Delete the oldest versions of a model beyond the `keep` newest; return which.
+    """Delete the versions of a model beyond the `keep` newest; return their names.
 
     Parameters
     ----------
     protected
-        Tells which versions stay, however old; asked while nothing can be promoted.
+        Returns the versions that must stay. It is called while nothing can be promoted.
     """
     with staging.locked(home):
         old = versions(home, name)[keep:]
@@ -241,7 +247,7 @@ def delete(home: Path, name: str, version: str) -> None:
 
 
 def _bury(home: Path, name: str, version: str) -> Path:
-    """Take a version out of every list, by rename; what is left is to be deleted without the lock."""
+    """Move a version out of the store, so that the caller can delete its files without the lock."""
     grave = home / "staging" / f"{name}-{version}"
     (home / "models" / name / version).rename(grave)
     _point_latest(home, name)
@@ -249,7 +255,7 @@ def _bury(home: Path, name: str, version: str) -> Path:
 
 
 def adopt(home: Path, source: Path) -> None:
-    """Copy a version from another store (the one inside a Bento) unless this store has it.
+    """Copy a version from another store (the one inside a Bento), unless this store has it already.
 
     Parameters
     ----------
@@ -259,23 +265,19 @@ def adopt(home: Path, source: Path) -> None:
     Raises
     ------
     UnknownVersion
-        When the folder is no version.
+        When the folder is not a version.
     """
     target = home / "models" / source.parent.name / source.name
-    if source.resolve() == target.resolve() or target.exists():
+    if target.exists():
         return
     if not (source / MODEL_YAML).is_file():
-        raise UnknownVersion(f"{source} is no version: it has no {MODEL_YAML}")
+        raise UnknownVersion(f"{source} is not a version: it has no {MODEL_YAML}")
     with stage(home) as staged:
         shutil.copytree(source, staged, dirs_exist_ok=True)
         staging.sync_tree(staged)
         with staging.locked(home):
-            if target.exists():  # another process was faster
-                return
-            target.parent.mkdir(parents=True, exist_ok=True)
-            staged.rename(target)
-            staging.sync(target.parent)
-            _point_latest(home, source.parent.name)
+            if not target.exists():  # unless another process was faster
+                _move_into_store(home, staged, source.parent.name, source.name)
 
 
 @lru_cache(maxsize=1024)
@@ -287,7 +289,7 @@ def _read(folder: Path) -> Version:
         digest = str(metadata.pop("digest"))
         if (model.tag.name, model.tag.version) != (folder.parent.name, folder.name):
             raise ValueError(f"it is a copy of {model.tag}")
-    except Exception as error:  # a torn model.yaml fails in as many ways as YAML has
+    except Exception as error:  # a damaged model.yaml raises many kinds of errors
         raise UnknownVersion(f"{folder.parent.name}:{folder.name} is not in the model store") from error
     return Version(
         model=model.tag.name,
@@ -300,7 +302,7 @@ def _read(folder: Path) -> Version:
 
 
 def _without_nulls(content: Any) -> Any:
-    """Leave out what BentoML's metadata can't hold."""
+    """Leave out nulls: BentoML's metadata can't contain them."""
     if isinstance(content, dict):
         return {name: _without_nulls(value) for name, value in content.items() if value is not None}
     return [_without_nulls(value) for value in content] if isinstance(content, list) else content
@@ -325,7 +327,7 @@ def _write_model_yaml(
 
 
 def _point_latest(home: Path, name: str) -> None:
-    """Replace `latest` by rename, so that no reader meets half a name."""
+    """Replace the file `latest` by a rename, so that no reader sees a part of a name."""
     found = versions(home, name)
     if not found:
         return

@@ -1,4 +1,4 @@
-"""Bodies against their pydantic models, and what is wrong with them in words for people."""
+"""Validation of bodies against pydantic models, with errors in plain words."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 MAX_ERRORS = 100_000
-"""Errors in one body beyond which they are counted, not listed: it would stall a worker."""
+"""A body with more errors gets only their number: a list of them would block a worker."""
 
 MAX_ERRORS_A_ROW = 10
 
 SPLIT_IT = "rows in a batch: split it"
-"""What is said of an array that is too long, and understood by who sends the next one."""
+"""The error of an array that is too long. A client of ours recognises it by these words."""
 
 Row = TypeVar("Row", bound=BaseModel)
 
@@ -32,16 +32,16 @@ def _row_of(item: ErrorDetails) -> int | None:
 class Validator(Generic[Row]):
     """Validates one row, or an array of rows, given as JSON or as Python objects.
 
-    Every method raises `InvalidInput`, with a detail for each place that is wrong.
+    Every method raises `InvalidInput`, with a detail for each wrong place.
 
     Parameters
     ----------
     model
         The pydantic model of a row.
     subject
-        What the rows are for; begins each message.
+        What the rows are for; messages name it.
     expected
-        What a valid value of each field looks like, in words: "a number from 1 to 9 cm".
+        Describes a valid value of each field: "a number from 1 to 9 cm".
     """
 
     def __init__(self, model: type[Row], subject: str, expected: Mapping[str, str]) -> None:
@@ -58,7 +58,7 @@ class Validator(Generic[Row]):
             raise self._explain(error) from None
 
     def rows(self, raw: bytes, max_rows: int) -> list[Row]:
-        """Validate the JSON of an array of at most `max_rows`; a bad row is named by its index."""
+        """Validate the JSON of an array of at most `max_rows`; errors name the index of a wrong row."""
         if max_rows not in self._arrays:
             kind = Annotated[list[self.model], Field(max_length=max_rows)]  # type: ignore[name-defined]
             self._arrays[max_rows] = TypeAdapter(kind)

@@ -89,7 +89,7 @@ class TrainedModel(bentoml.models.BentoModel):
             raise edge.start_error(str(none_trained(self.tag.name)))
 
 
-class Image(edge.Image):
+class CatalogImage(edge.Image):
     """The image of a Bento, which holds the specs that it was built with and no others."""
 
     def freeze(self, bento_fs: Path, *args: Any, **kwargs: Any) -> Any:
@@ -98,7 +98,7 @@ class Image(edge.Image):
         return super().freeze(bento_fs, *args, **kwargs)
 
 
-IMAGE = Image(
+IMAGE = CatalogImage(
     base_image="python:3.11-slim",
     distro="none",  # no compiler, no git: every package is a wheel
     lock_python_packages=False,  # requirements.txt is the lock
@@ -145,7 +145,7 @@ GETS, SCHEMAS = RESOURCES.operations()
 prediction = edge.make_service(
     Base,
     MODELS,
-    edge.Settings(
+    edge.Parts(
         calls=[call for posts in POSTS for call in posts.calls()],
         resources=[*RESOURCES.routes(), *DASHBOARD.routes()],
         protected=RESOURCES.protected(),

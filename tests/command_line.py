@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from prediction.batch import tabular
+from prediction.batch.chunks import Row
+from prediction.batch.sources import Source
 from prediction.commands import cli
 from prediction.journal import feedback
 from prediction.journal.database import Journal
@@ -58,6 +59,6 @@ def label_all(journal: Journal, ids: Sequence[str], label: str) -> None:
     assert ["recorded"] * len(ids) == feedback.give(journal, "iris", [Label(each, label) for each in ids])
 
 
-def read(path: Path) -> list[tabular.Row]:
+def read(path: Path) -> list[Row]:
     """Return all rows of a file."""
-    return [row for chunk in tabular.read(path) for row in chunk]
+    return [row for chunk in Source(path, 1_000) for row in chunk.by_row()]

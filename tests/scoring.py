@@ -12,8 +12,8 @@ import pytest
 
 from models_store.spec import Spec
 from prediction.batch import frames
-from prediction.batch.files import Source
 from prediction.batch.frames import Rows
+from prediction.batch.sources import Source
 
 IRIS = {"sepal_length_cm": 5.1, "sepal_width_cm": 3.5, "petal_length_cm": 1.4, "petal_width_cm": 0.2}
 PENGUIN = {"island": "Biscoe", "flipper_length_mm": 217.0}
@@ -47,10 +47,17 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
+def source(path: Path, spec: Spec, chunk_rows: int = 100) -> Source:
+    """Open a file as a batch does."""
+    opened = Source(path, chunk_rows, frames.column_types(spec))
+    frames.demand(spec, opened.names, str(path))
+    return opened
+
+
 def read(path: Path, spec: Spec, chunk_rows: int = 100) -> list[Rows]:
     """Read and validate a file."""
     found, first = [], 1
-    for chunk in Source(path, spec, chunk_rows):
+    for chunk in source(path, spec, chunk_rows):
         found.append(frames.validate(spec, chunk, first))
-        first += frames.length(chunk)
+        first += chunk.rows
     return found

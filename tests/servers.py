@@ -160,3 +160,28 @@ class Server:
             if child.is_running():
                 child.kill()
         self.process.wait(timeout=30)
+
+
+def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
+    """Return an error's body, which must be in the common shape, without names of classes and links."""
+    assert status == answer.status_code, answer.text
+    assert "application/json" == answer.headers["content-type"]
+    body = answer.json()
+    assert {"error", "detail"} == set(body)
+    assert body["error"]
+    assert "Features" not in answer.text
+    assert "pydantic" not in answer.text
+    assert "://" not in answer.text
+    for item in body["detail"]:
+        assert {"loc", "msg"} == set(item)
+        assert all(isinstance(part, str | int) for part in item["loc"])
+    return dict(body)
+
+
+def series(server: Server) -> dict[str, float]:
+    """Return every series of `/metrics` with its value."""
+    lines = server.get("/metrics").text.splitlines()
+    return {
+        name: float(value)
+        for name, _, value in (line.rpartition(" ") for line in lines if not line.startswith("#"))
+    }

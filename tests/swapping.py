@@ -1,4 +1,4 @@
-"""Many swaps under load, with everything that must hold told and nothing asserted."""
+"""Many swaps under load. It reports everything that tests assert."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from models_store import catalog, store
 from models_store.spec import Spec
 from prediction.retraining import training
+from prediction.retraining.datasets import Example
 from prediction.serving import predictor
 from tests.servers import Server
 
@@ -63,7 +64,7 @@ def swap_under_load(home: Path, swaps: int, workers: int = 4, pause_seconds: flo
     spec = catalog.load()["iris"]
     versions = [store.newest(home, "iris")]
     versions += [
-        training.save(training.train(spec, seed, outcomes=noise(spec, seed)), home) for seed in (1, 2)
+        training.save(training.train(spec, seed, examples=noise(spec, seed)), home) for seed in (1, 2)
     ]
     rows = [spec.rows.object(row) for row in example_rows(spec)]
     columns = spec.columns(rows)
@@ -137,11 +138,11 @@ def example_rows(spec: Spec) -> list[dict[str, float]]:
     return [dict(row) for row in X.iloc[::15].to_dict("records")]
 
 
-def noise(spec: Spec, seed: int) -> list[training.Labelled]:
-    """Make outcomes that make a candidate of its own."""
+def noise(spec: Spec, seed: int) -> list[Example]:
+    """Make examples that lead to another candidate for each seed."""
     draw = random.Random(seed)
     found = []
     for number in range(30):
         features = {name: round(item.example + draw.random(), 3) for name, item in spec.inputs.items()}
-        found.append(training.Labelled(f"{seed}-{number}", features, spec.classes[0]))
+        found.append(Example(f"{seed}-{number}", features, spec.classes[0]))
     return found

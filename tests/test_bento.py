@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from models_store.spec import Columns, Spec
-from prediction.retraining import training
+from prediction.retraining import datasets
 from tests.documents import copy_project
 from tests.servers import PROJECT, Server, run
 from tests.timing import eventually
@@ -164,7 +164,7 @@ def test_served_elsewhere_it_answers_the_same(
 
     with Server(home, target=built.tag, cwd=empty, workers=1) as elsewhere:
         for spec in specs.values():
-            rows = rows_of(training.load_dataset(spec).columns)
+            rows = rows_of(datasets.load(spec).columns)
             here, there = (
                 answers(side.post(f"/{spec.name}/predict_batch", rows).json())
                 for side in (server, elsewhere)

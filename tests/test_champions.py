@@ -130,11 +130,11 @@ def disown(_: Version) -> str:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (truncate, "model.onnx is not what was saved"),
-        (change_a_byte, "saved_model.pkl is not what was saved"),
+        (truncate, "model.onnx was changed after it was saved"),
+        (change_a_byte, "saved_model.pkl was changed after it was saved"),
         (lose_a_file, "model.onnx"),
         (lose_everything, "is not in the model store"),
-        (change_an_answer, "answers its golden requests otherwise"),
+        (change_an_answer, "gives other answers to its golden requests"),
         (disown, "is not the one that was promoted"),
     ],
 )
@@ -180,7 +180,7 @@ def test_a_start_without_a_champion_that_loads_is_503_with_the_reason(
         ready = started.get("/readyz")
 
         assert 503 == broken.status_code
-        assert "model.onnx is not what was saved" in broken.json()["error"]
+        assert "model.onnx was changed after it was saved" in broken.json()["error"]
         assert (200, 200) == (whole.status_code, started.get("/livez").status_code)
         assert (503, "1") == (ready.status_code, ready.headers["Retry-After"])
         assert {"error", "detail"} == set(ready.json())
@@ -209,7 +209,7 @@ def test_a_rotten_champion_is_passed_over_until_it_is_mended(home: Path, specs: 
     assert (200, good.version) == (answer.status_code, answer.json()["version"])
     assert (bad.version, False) == (model["champion"], model["agree"])
     assert {good.version} == {worker["version"] for worker in model["workers"]}
-    assert f"iris:{bad.version}: {store.ONNX} is not what was saved" in log
+    assert f"iris:{bad.version}: {store.ONNX} was changed after it was saved" in log
     assert "Traceback" not in log
     assert (200, bad.version) == (mended.status_code, mended.json()["version"])
 

@@ -1,4 +1,4 @@
-"""The house: who may import what, sizes, a twin a module, lock files. Read from the code itself."""
+"""Rules of the house that import-linter can't express: names, sizes, twins, lock files, late imports."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import ast
 import json
 import re
 import tomllib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import yaml
 from annotated_types import Ge, Le
 from pydantic.fields import FieldInfo
 
@@ -35,12 +37,10 @@ MAX_MODULES = 14
 MAX_POSITIONAL = 5
 MAX_ARGUMENTS = 8
 
-BENTOML = {"bentoml", "_bentoml_impl", "_bentoml_sdk"}
 LATE = {
     *("sklearn", "pandas", "scipy", "skl2onnx", "onnx", "onnxruntime", "joblib", "palmerpenguins"),
     *("pyarrow", "alembic"),
 }
-OUTSIDE = {"os", "io", "pathlib", "shutil", "tempfile", "socket", "subprocess", "http", "urllib", "httpx"}
 
 
 @dataclass(frozen=True)
@@ -110,13 +110,8 @@ def _walk(tree: ast.AST, deferred: bool) -> Iterator[tuple[ast.AST, bool]]:
         yield from _walk(node, later)
 
 
-def importers(packages: set[str]) -> set[str]:
-    """Return the units that import any of these packages."""
-    return {unit(name) for name in MODULES if packages & {item.package for item in imports(name)}}
-
-
 def test_nothing_imports_the_root_scripts() -> None:
-    """import-linter holds the packages, as pyproject.toml declares their floors; these two are modules."""
+    """import-linter checks the packages; these two scripts are above all of them."""
     reached = {item.name for name in MODULES for item in imports(name)}
 
     assert set() == reached & {"service", "train"}
@@ -156,47 +151,77 @@ def test_packages_are_imported_module_by_module() -> None:
     assert set() == reached & PACKAGES
 
 
-def test_few_modules_know_bentoml() -> None:
-    """BentoML is met at its edge, in the service and in the model store."""
-    assert {
-        "prediction.service",
-        "prediction.http.edge",
-        "prediction.batch.scorers",
-        "models_store.store",
-    } == importers(BENTOML)
-
-
 def test_only_the_edge_knows_bentomls_private_names() -> None:
-    """What a release of BentoML may change without a word is used in one module."""
-    private = re.compile(r"(_bentoml_impl|_bentoml_sdk|bentoml\._)")
+    """A release of BentoML may change its private names; import-linter sees packages only."""
+    private = re.compile(r"bentoml\._")
     users = {name for name in MODULES if any(private.match(item.name) for item in imports(name))}
 
     assert {"prediction.http.edge"} == users
 
 
-def test_few_modules_know_the_database() -> None:
-    """SQL is written in a few modules; migrations and drivers are the database's."""
-    names = {"tables", "predictions", "ledger", "workers", "feedback", "runs", "retention"}
-    names |= {"rollups", "samples", "refusals"}
-    queries = {f"prediction.journal.{name}" for name in names}
-
-    assert queries | {"prediction.journal.database"} == importers({"sqlalchemy"})
-    assert {"prediction.journal.database", "prediction.journal.backups"} == importers(
-        {"alembic", "sqlite3", "psycopg"}
-    )
-
-
 @pytest.mark.parametrize(
-    "module", ["models_store.spec", "prediction.figures.scores", "prediction.figures.drift"]
+    "module",
+    [
+        "models_store.spec",
+        "prediction.figures.scores",
+        "prediction.figures.gate",
+        "prediction.figures.drift",
+    ],
 )
-def test_formulas_and_specs_do_no_io(module: str) -> None:
-    """They import nothing that reaches a file or the network, and open nothing."""
+def test_formulas_and_specs_open_nothing(module: str) -> None:
+    """They call no builtin that reads a file or runs code; import-linter checks what they import."""
     calls = [
         node for node in ast.walk(ast.parse(MODULES[module].read_text())) if isinstance(node, ast.Call)
     ]
 
-    assert set() == OUTSIDE & {item.package for item in imports(module)}
-    assert set() == {"open", "exec", "__import__"} & {ast.unparse(call.func) for call in calls}
+    assert set() == {"open", "exec", "eval", "__import__"} & {ast.unparse(call.func) for call in calls}
+
+
+def test_a_public_class_has_a_name_of_its_own() -> None:
+    """One name is one class in all of prediction/ and models_store/."""
+    homes: defaultdict[str, list[str]] = defaultdict(list)
+    for module, path in MODULES.items():
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes[node.name].append(module)
+
+    assert {} == {name: modules for name, modules in homes.items() if len(modules) > 1}
+
+
+def started_by_name(text: str) -> list[str]:
+    """Return the modules of ours that a file starts by `-m`, and the scripts that it gives to `-c`."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.List | ast.Tuple):
+            for option, value in pairwise(map(ast.unparse, node.elts)):
+                is_foreign = re.match(rf"'(?!{'|'.join(ROOTS)})", value)
+                if option in ("'-m'", "'-c'") and value != "__name__" and not is_foreign:
+                    found.append(value)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found += re.findall(r"-m ?(?:prediction|models_store)\.[a-z_.]+", node.value)
+    return found
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - {"service", "train"}))
+def test_a_module_starts_no_module_but_itself(module: str) -> None:
+    """A name in a string is an import that import-linter can't see; `-m __name__` goes nowhere up."""
+    assert [] == started_by_name(MODULES[module].read_text())
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("run([sys.executable, '-m', __name__, 'x'])", []),
+        ("run([sys.executable, '-m', 'pip', 'check'])", []),
+        ("run([sys.executable, '-m', 'prediction', 'retrain'])", ["'prediction'"]),
+        ("command = (sys.executable, '-m', f'prediction.{name}')", ["f'prediction.{name}'"]),
+        ("run([sys.executable, '-c', SCRIPT])", ["SCRIPT"]),
+        ("run('python -m prediction.commands.cli', shell=True)", ["-m prediction.commands.cli"]),
+    ],
+)
+def test_modules_started_by_name_are_found(code: str, expected: list[str]) -> None:
+    """The check above reads commands as lists and as texts."""
+    assert expected == started_by_name(code)
 
 
 def test_heavy_packages_are_imported_where_they_are_used() -> None:
@@ -262,8 +287,8 @@ TWINS = {
     "prediction.__main__": "commands/test_cli",
     "prediction.journal.tables": "journal/test_migrations",
     "models_store.staging": "models_store/test_store",
-    "models_store.errors": "http/test_entrance",
-    "prediction.errors": "http/test_entrance",
+    "models_store.errors": "http/test_error_answers",
+    "prediction.errors": "http/test_error_answers",
 }
 """Modules that are tested with the one that they are part of."""
 
@@ -365,3 +390,18 @@ def test_the_table_of_settings_is_exact() -> None:
     ]
     for info, (_, _, allowed) in zip(fields.values(), rows, strict=True):
         assert bounds(info) in (None, allowed.strip())
+
+
+def test_pre_commit_runs_what_make_lint_runs() -> None:
+    """Each hook is a command of `make lint` from the same environment, so nothing is downloaded."""
+    repos = yaml.safe_load((PROJECT / ".pre-commit-config.yaml").read_text())["repos"]
+    hooks = [hook for repo in repos for hook in repo["hooks"]]
+    recipe = (PROJECT / "Makefile").read_text().partition("\nlint:")[2].partition("\n\n")[0]
+    linted = re.findall(r"@\$\(BIN\)/(.+)", recipe)
+    done = run("pre-commit", "validate-config", home=PROJECT)
+
+    assert 0 == done.returncode, done.stdout
+    assert ["local"] * len(repos) == [repo["repo"] for repo in repos]
+    assert {"system"} == {hook["language"] for hook in hooks}
+    entries = [hook["entry"].removeprefix(".venv/bin/").removesuffix(" --force-exclude") for hook in hooks]
+    assert [command.removesuffix(" .") for command in linted] == entries

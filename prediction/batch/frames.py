@@ -1,18 +1,18 @@
-"""Rows by column, in chunks of Arrow arrays: validated a whole column at a time."""
+"""Validation of chunks against a spec, a whole column at a time; pandas frames as chunks."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from models_store.errors import Detail, InvalidInput
 from models_store.spec import Feature, Spec
+from prediction.batch.chunks import Chunk, Row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,19 +21,23 @@ if TYPE_CHECKING:
 SHOWN = 40
 """Characters of a text that are shown."""
 
-
-class Chunk(dict[str, Any]):
-    """Some rows: by column an Arrow array, or a list where the values are of no one type.
-
-    `broken` says by position why a row is none; its values are missing.
-    """
-
-    broken: Mapping[int, str] = MappingProxyType({})
+MAX_NAMES = 20
+"""Names of columns that are shown."""
 
 
 @dataclass(frozen=True)
-class Problem:
-    """A value that the spec refuses; `row` counts from 1, `field` is empty where the row is none."""
+class BadValue:
+    """A value that the spec refuses.
+
+    Parameters
+    ----------
+    row
+        Counted from 1.
+    field
+        The name of the feature; empty if the whole row is refused.
+    reason
+        In the words of the spec's validator.
+    """
 
     row: int
     field: str
@@ -45,164 +49,107 @@ class Problem:
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a chunk that are valid.
+    """The valid rows of a chunk.
 
     Parameters
     ----------
     kept
-        Which rows of the chunk they are, shape (rows of the chunk,).
+        Which rows of the chunk are valid, shape (rows of the chunk,).
     columns
-        Their features, each of shape (valid rows,): float64 with NaN, or texts with None, for what is
-        missing.
-    problems
-        Why the others are not.
+        Their features, each of shape (valid rows,): float64 with NaN for missing values, or texts with
+        None.
+    bad_values
+        Why the other rows are refused.
     """
 
     kept: NDArray[np.bool_]
     columns: dict[str, NDArray[Any]]
-    problems: list[Problem]
+    bad_values: list[BadValue]
 
     def __len__(self) -> int:
         return int(self.kept.sum())
 
 
-def length(chunk: Mapping[str, Any]) -> int:
-    """Return how many rows a chunk has."""
-    return len(next(iter(chunk.values())))
-
-
 def demand(spec: Spec, names: Sequence[str], where: str) -> None:
-    """Check that no feature's column is missing, but for those whose values may be, and none is twice.
+    """Check that each feature that is not optional has a column, and that no name is used twice.
 
     Raises
     ------
     InvalidInput
-        Naming the columns, and `where` they were looked for.
+        Naming the columns, and `where` they are missing.
     """
     twice = [name for name, columns in Counter(names).items() if columns > 1]
     if twice:
         raise InvalidInput(f"{where}: two columns are named '{twice[0]}': rename one of them")
     absent = [name for name, item in spec.inputs.items() if name not in names and not item.optional]
     if absent or not set(names) & set(spec.inputs):
-        wanted, found = ", ".join(absent or spec.inputs), ", ".join(map(str, names[:20]))
+        wanted, found = ", ".join(absent or spec.inputs), ", ".join(map(str, names[:MAX_NAMES]))
         raise InvalidInput(
             f"{where}: a column is missing: {spec.name} needs {wanted}, and there is {found or 'none'}"
         )
 
 
+def column_types(spec: Spec) -> dict[str, type]:
+    """Return for each feature whether its column holds numbers or texts."""
+    return {name: str if feature.categories else float for name, feature in spec.inputs.items()}
+
+
 def from_pandas(frame: pd.DataFrame, spec: Spec) -> Chunk:
     """Take a frame's columns of features."""
+    names = [name for name in spec.inputs if name in frame]
+    return Chunk({name: _from_series(frame[name]) for name in names}, len(frame))
+
+
+def _from_series(series: pd.Series) -> Any:
     import pyarrow
 
-    chunk = Chunk()
-    for name in spec.inputs:
-        if name in frame:
-            try:
-                chunk[name] = pyarrow.array(frame[name], from_pandas=True)
-            except (pyarrow.lib.ArrowException, OverflowError, ValueError):
-                missing = frame[name].isna()
-                pairs = zip(frame[name].tolist(), missing, strict=True)
-                chunk[name] = [None if gone else value for value, gone in pairs]
-    return chunk
+    try:
+        return pyarrow.array(series, from_pandas=True)
+    except (pyarrow.lib.ArrowException, OverflowError, ValueError):
+        pairs = zip(series.tolist(), series.isna(), strict=True)
+        return [None if missing else value for value, missing in pairs]
 
 
 def validate(spec: Spec, chunk: Chunk, first_row: int) -> Rows:
-    """Split a chunk into rows that the spec accepts, and problems.
+    """Split a chunk into rows that the spec accepts, and values that it refuses.
 
-    Whole columns are looked at first; only a row in which something looks wrong is given to the spec's
-    own validator, which has the last word and the words.
+    Whole columns are checked first. Only a suspect row, in which something looks wrong, is given to the
+    spec's own validator, which decides and gives the reason.
 
     Parameters
     ----------
     first_row
         The number of the chunk's first row.
     """
-    rows = length(chunk)
-    suspect = np.zeros(rows, bool)
-    columns: dict[str, NDArray[Any]] = {}
-    for name, feature in spec.inputs.items():
-        columns[name], wrong = _column(feature, chunk.get(name), rows)
-        suspect |= wrong
+    columns, suspect = check_columns(spec, chunk)
     suspect[list(chunk.broken)] = True
-    kept, problems = ~suspect, []
+    kept = ~suspect
+    bad_values: list[BadValue] = []
     for position in np.flatnonzero(suspect).tolist():
+        number = first_row + position
         if position in chunk.broken:
-            problems.append(Problem(first_row + position, "", chunk.broken[position]))
+            bad_values.append(BadValue(number, "", chunk.broken[position].reason))
             continue
-        values = {name: _value(chunk[name], position) for name in spec.inputs if name in chunk}
-        row = {name: value for name, value in values.items() if value is not None}  # what is missing is not
+        row = _row(spec, chunk, position)
         try:
             valid = spec.rows.object(row)
         except InvalidInput as error:
-            places = error.detail or [{"loc": [], "msg": str(error)}]
-            problems += [
-                Problem(first_row + position, ".".join(map(str, place["loc"])), _reason(spec, row, place))
-                for place in places
-            ]
+            bad_values += _bad_values(spec, number, row, error)
         else:
             kept[position] = True
             for name, column in columns.items():
-                value = getattr(valid, name)
-                is_number = not spec.inputs[name].categories
-                column[position] = np.nan if value is None and is_number else value
-    return Rows(kept, {name: column[kept] for name, column in columns.items()}, problems)
+                column[position] = getattr(valid, name)  # in a column of numbers None becomes NaN
+    return Rows(kept, {name: column[kept] for name, column in columns.items()}, bad_values)
 
 
-def _reason(spec: Spec, row: Mapping[str, Any], place: Detail) -> str:
-    """Say what is wrong; of a text in a number's place, that it is one, for files hide it."""
-    feature = spec.inputs.get(str(place["loc"][-1])) if place["loc"] else None
-    value = row.get(feature.name) if feature is not None and not feature.categories else None
-    if not isinstance(value, str):
-        return str(place["msg"])
-    shown = value[:SHOWN].encode("utf-8", "backslashreplace").decode()  # it may have half a character
-    return f'{place["msg"]}, and is the text "{shown}"'
+# ------------------------------------------------------------------------------- one row by itself
 
 
-def _column(feature: Feature, raw: Any, rows: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Return a feature's values, and which of them must be looked at."""
-    import pyarrow
-
-    empty: Any = None if feature.categories else np.nan
-    nothing = np.full(rows, empty, object if feature.categories else np.float64)
-    if raw is None:
-        return nothing, np.full(rows, not feature.optional)
-    if isinstance(raw, list):
-        return nothing, np.ones(rows, bool)
-    try:
-        return _categories(feature, raw) if feature.categories else _measures(feature, raw)
-    except pyarrow.lib.ArrowException:
-        return nothing, np.ones(rows, bool)
-
-
-def _measures(feature: Feature, raw: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    import pyarrow
-    from pyarrow import compute, types
-
-    numeric = (types.is_floating, types.is_integer, types.is_decimal, types.is_null)
-    if not any(is_kind(raw.type) for is_kind in numeric):  # texts and booleans could be cast too
-        return np.full(len(raw), np.nan), np.ones(len(raw), bool)
-    numbers = compute.cast(raw, pyarrow.float64())
-    values = np.array(numbers.to_numpy(zero_copy_only=False), np.float64)  # a copy that can be written
-    missing = np.isnan(values)
-    inside = (values >= feature.low) & (values <= feature.high)
-    return values, ~inside & ~missing if feature.optional else ~inside
-
-
-def _categories(feature: Feature, raw: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    import pyarrow
-    from pyarrow import compute, types
-
-    kind = raw.type.value_type if types.is_dictionary(raw.type) else raw.type
-    textual = (types.is_string, types.is_large_string, types.is_string_view, types.is_binary, types.is_null)
-    if not any(is_kind(kind) for is_kind in textual):  # numbers could be cast too
-        return np.full(len(raw), None, object), np.ones(len(raw), bool)
-    texts = compute.cast(raw, pyarrow.string())
-    found = compute.index_in(texts, value_set=pyarrow.array(feature.categories))
-    codes = compute.fill_null(found, len(feature.categories)).to_numpy(zero_copy_only=False)
-    values = np.array([*feature.categories, None], object)[codes]
-    missing = texts.is_null().to_numpy(zero_copy_only=False)
-    unknown = codes == len(feature.categories)
-    return values, unknown & ~missing if feature.optional else unknown
+def _row(spec: Spec, chunk: Chunk, position: int) -> Row:
+    """Return the features of a row as HTTP would send them: a missing value is left out."""
+    columns = {name: chunk.columns[name] for name in spec.inputs if name in chunk.columns}
+    values = {name: _value(column, position) for name, column in columns.items()}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _value(column: Any, position: int) -> Any:
@@ -211,6 +158,86 @@ def _value(column: Any, position: int) -> Any:
         value = value.item()
     if isinstance(value, Decimal):
         value = float(value)
-    return (
-        None if isinstance(value, float) and np.isnan(value) else value
-    )  # how frames write what is missing
+    is_missing = isinstance(value, float) and np.isnan(value)  # frames write NaN for a missing value
+    return None if is_missing else value
+
+
+def _bad_values(spec: Spec, number: int, row: Row, error: InvalidInput) -> list[BadValue]:
+    places = error.detail or [{"loc": [], "msg": str(error)}]
+    return [
+        BadValue(number, ".".join(map(str, place["loc"])), _reason(spec, row, place)) for place in places
+    ]
+
+
+def _reason(spec: Spec, row: Row, place: Detail) -> str:
+    """Return the reason, with the text that stands in a number's place: a file does not show types."""
+    feature = spec.inputs.get(str(place["loc"][-1])) if place["loc"] else None
+    value = row.get(feature.name) if feature is not None and not feature.categories else None
+    if not isinstance(value, str):
+        return str(place["msg"])
+    shown = value[:SHOWN].encode("utf-8", "backslashreplace").decode()  # may hold half a character
+    return f'{place["msg"]}, and is the text "{shown}"'
+
+
+# ----------------------------------------------------------------------------------- whole columns
+
+Column = tuple["NDArray[Any]", "NDArray[np.bool_]"]
+"""The values of a feature, and which of them look wrong."""
+
+
+def check_columns(spec: Spec, chunk: Chunk) -> tuple[dict[str, NDArray[Any]], NDArray[np.bool_]]:
+    """Check whole columns; return the values of each feature, and which rows look wrong."""
+    suspect = np.zeros(chunk.rows, bool)
+    columns: dict[str, NDArray[Any]] = {}
+    for name, feature in spec.inputs.items():
+        columns[name], wrong = _column(feature, chunk.columns.get(name), chunk.rows)
+        suspect |= wrong
+    return columns, suspect
+
+
+def _column(feature: Feature, raw: Any, rows: int) -> Column:
+    import pyarrow
+
+    if raw is None:
+        return _missing(feature, rows), np.full(rows, not feature.optional)
+    if isinstance(raw, list):
+        return _missing(feature, rows), np.ones(rows, bool)
+    try:
+        return _categories(feature, raw) if feature.categories else _measures(feature, raw)
+    except pyarrow.lib.ArrowException:
+        return _missing(feature, rows), np.ones(rows, bool)
+
+
+def _missing(feature: Feature, rows: int) -> NDArray[Any]:
+    return np.full(rows, None, object) if feature.categories else np.full(rows, np.nan)
+
+
+def _measures(feature: Feature, raw: Any) -> Column:
+    import pyarrow
+    from pyarrow import compute, types
+
+    numeric = (types.is_floating, types.is_integer, types.is_decimal, types.is_null)
+    if not any(is_kind(raw.type) for is_kind in numeric):  # Arrow could cast texts and booleans too
+        return _missing(feature, len(raw)), np.ones(len(raw), bool)
+    numbers = compute.cast(raw, pyarrow.float64())
+    values = np.array(numbers.to_numpy(zero_copy_only=False), np.float64)  # a copy that can be written
+    is_outside = ~((values >= feature.low) & (values <= feature.high))  # NaN is outside too
+    return values, is_outside & ~np.isnan(values) if feature.optional else is_outside
+
+
+def _categories(feature: Feature, raw: Any) -> Column:
+    import pyarrow
+    from pyarrow import compute, types
+
+    kind = raw.type.value_type if types.is_dictionary(raw.type) else raw.type
+    textual = (types.is_string, types.is_large_string, types.is_string_view, types.is_binary, types.is_null)
+    if not any(is_kind(kind) for is_kind in textual):  # Arrow could cast numbers too
+        return _missing(feature, len(raw)), np.ones(len(raw), bool)
+    texts = compute.cast(raw, pyarrow.string())
+    unknown = len(feature.categories)
+    found = compute.index_in(texts, value_set=pyarrow.array(feature.categories))
+    codes = compute.fill_null(found, unknown).to_numpy(zero_copy_only=False)
+    values = np.array([*feature.categories, None], object)[codes]
+    is_missing = texts.is_null().to_numpy(zero_copy_only=False)
+    is_unknown = codes == unknown
+    return values, is_unknown & ~is_missing if feature.optional else is_unknown

@@ -1,14 +1,14 @@
-"""Scoring of whole files and frames, in this process or by a server; the same rows are refused.
+"""Scoring of whole files and frames, in this process or by a server, which refuse the same rows.
 
-Streams: chunks of rows are read, scored side by side on all cores, and written in their order, so that
-memory does not grow with the file.
+Chunks of rows are read, scored in parallel on all cores, and written in their order, so that memory
+does not grow with the file.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -20,21 +20,25 @@ import numpy as np
 from models_store import catalog
 from models_store.errors import InvalidInput
 from models_store.spec import Spec
-from prediction.batch import frames, scorers, tabular, targets
-from prediction.batch.files import Source
-from prediction.batch.frames import Chunk, Problem, Rows
+from prediction.batch import frames, scorers, sinks
+from prediction.batch.chunks import Chunk
+from prediction.batch.frames import BadValue, Rows
 from prediction.batch.scorers import Answers, Scorer
+from prediction.batch.sinks import Writer
+from prediction.batch.sources import Source
 
 if TYPE_CHECKING:
     import pandas as pd
 
+REFUSED_COLUMNS = {"row": int, "field": str, "reason": str}
+
 
 @dataclass
 class Summary:
-    """What was done.
+    """The result of scoring a file.
 
-    `versions` counts the rows that each version answered; `absent` names the features, all of which may
-    be missing, that the file has no column for.
+    `versions` counts the rows that each version answered. `absent` names the optional features that the
+    file has no column for.
     """
 
     model: str
@@ -48,12 +52,12 @@ class Summary:
 
     @property
     def scored(self) -> int:
-        """Rows that were answered."""
+        """Rows that have a prediction."""
         return self.rows - self.refused
 
 
 Watch = Callable[[Summary, float], None]
-"""Told after each chunk: what is done, and the fraction of the file that was read."""
+"""Called after each chunk, with the result so far and the fraction of the file that has been read."""
 
 
 def score(  # the way in for people: one call, its choices named
@@ -69,73 +73,132 @@ def score(  # the way in for people: one call, its choices named
 ) -> Any:
     """Score the rows of a file into another file, or those of a frame.
 
-    A column for each feature is needed, but for features that may be missing; all other columns are
-    carried along. Added are `predicted_class`, a `probability_...` for each class, `model` and
-    `version`, and `prediction_id` where the rows were recorded.
+    Each feature needs a column, except optional ones; all other columns are copied. Columns are added:
+    `predicted_class`, a `probability_...` for each class, `model` and `version`, and `prediction_id` if
+    the rows are recorded.
 
     Parameters
     ----------
     rows
         A pandas frame, or a file: CSV, JSON Lines (.jsonl) or Parquet.
     target
-        The file to write, of any of these kinds: whole or not at all. Rows that are refused are left
-        out and listed in `<target's name>.refused.csv` beside it. Not for frames.
+        The file to write, whole or not at all; not for frames. Refused rows are left out, and listed
+        in `<target's name>.refused.csv` beside it.
     version
-        Answers, in the place of the champion.
+        The version that answers, by default the champion.
     server
-        URL of a server that answers, in place of this process; it records every row.
+        URL of a server that answers, instead of this process; it records every row.
     journal
-        Whether rows that this process answers are recorded, so that feedback can follow.
+        Whether to record the rows that this process answers, so that they can be labelled later.
     strict
-        Whether the first refused row ends it all, before any row is recorded.
+        Whether to stop at the first refused row, before any row is recorded.
     watch
         Called after each chunk.
 
     Returns
     -------
     Summary or pandas.DataFrame
-        For files what was done; for a frame a copy of it with the added columns, where `refused` says
-        why a row has no prediction.
+        For a file the summary; for a frame a copy of it with the added columns, and `refused`, the
+        reason why a row has no prediction.
 
     Raises
     ------
     InvalidInput
         When a file can't be read or written, a column is missing, or a row is refused and `strict`.
     UnknownModel, UnknownVersion, DamagedVersion, ServerFailed, JournalUnavailable
-        When nobody can answer.
+        When rows can't be answered.
     """
     (spec,) = catalog.select([model])
-    if server and (version or journal):
-        raise InvalidInput("a server answers with its champion and records: leave version and journal out")
-    scorer = scorers.ServerScorer(spec, server) if server else scorers.load(spec, version, journal)
+    scorer = _scorer(spec, version, server, journal)
+    job = _Job(spec, scorer, strict)
     with closing(scorer):
-        if isinstance(rows, str | Path):
-            if target is None:
-                raise InvalidInput("name the file to write")
-            return _score_file(spec, scorer, Path(rows), Path(target), strict=strict, watch=watch)
-        if target is not None:
-            raise InvalidInput("a frame is returned, not written: leave the target out")
-        return _score_frame(spec, scorer, rows, strict)
+        if not isinstance(rows, str | Path):
+            if target is not None:
+                raise InvalidInput("a frame is returned, not written: leave the target out")
+            return _score_frame(job, rows)
+        if target is None:
+            raise InvalidInput("name the file to write")
+        return _score_file(job, Path(rows), Path(target), watch)
 
 
-def _score_file(
-    spec: Spec, scorer: Scorer, path: Path, target: Path, *, strict: bool, watch: Watch | None
-) -> Summary:
-    writer = targets.Writer(target)
+def _scorer(spec: Spec, version: str | None, server: str | None, journal: bool) -> Scorer:
+    if not server:
+        return scorers.load(spec, version, journal)
+    if version or journal:
+        raise InvalidInput(
+            "a server answers with its champion and records every row: leave version and journal out"
+        )
+    return scorers.ServerScorer(spec, server)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """How rows are scored, wherever they come from and go to."""
+
+    spec: Spec
+    scorer: Scorer
+    strict: bool
+
+    def added(self, answers: Answers) -> dict[str, Any]:
+        """Return the columns that answers add to their rows."""
+        import pyarrow
+
+        classes = pyarrow.array(self.spec.classes)
+        columns = {"predicted_class": classes.take(pyarrow.array(answers.best))}
+        for number, name in enumerate(self.spec.classes):
+            columns[f"probability_{name}"] = pyarrow.array(answers.probabilities[:, number])
+        if answers.prediction_ids is not None:
+            columns["prediction_id"] = pyarrow.array(answers.prediction_ids, pyarrow.string())
+        columns["model"] = pyarrow.repeat(self.spec.name, len(answers.best))
+        columns["version"] = answers.versions
+        return columns
+
+    def refuse_clash(self, where: str, names: Iterable[str], *others: str) -> None:
+        """Check that no column has a name that is added."""
+        clash = sorted(set(names) & {*self.added(self._nothing()), *others})
+        if clash:
+            raise InvalidInput(f"{where}: there is a column {clash[0]} already: rename it, or leave it out")
+
+    def run(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Rows, Answers]]:
+        """Validate and score chunks in parallel, and yield them in their order."""
+        if self.strict and self.scorer.records:  # then no row may be recorded if one is refused
+            _refuse_any(self.spec, chunks)
+        waiting: deque[Future[tuple[Chunk, Rows, Answers]]] = deque()
+        first_row = 1
+        with ThreadPoolExecutor(self.scorer.threads) as pool:
+            for chunk in chunks:
+                waiting.append(pool.submit(self._score, chunk, first_row))
+                first_row += chunk.rows
+                if len(waiting) > self.scorer.threads:  # no more chunks in memory than threads need
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+    def _score(self, chunk: Chunk, first_row: int) -> tuple[Chunk, Rows, Answers]:
+        rows = frames.validate(self.spec, chunk, first_row)
+        if self.strict:
+            _refuse(rows.bad_values)
+        return chunk, rows, self.scorer.answer(rows) if len(rows) else self._nothing()
+
+    def _nothing(self) -> Answers:
+        return scorers.nothing(self.spec, self.scorer.records)
+
+
+def _score_file(job: _Job, path: Path, target: Path, watch: Watch | None) -> Summary:
+    spec = job.spec
+    writer = Writer(target)
     refused_path = target.with_name(f"{target.name}.refused.csv")
-    _keep(path, target, refused_path)
+    _refuse_overwriting(path, target, refused_path)
     summary, started = Summary(spec.name), time.perf_counter()
-    source = Source(path, spec, scorer.chunk_rows)
+    source = Source(path, job.scorer.chunk_rows, frames.column_types(spec))
+    frames.demand(spec, source.names, str(path))
+    job.refuse_clash(str(path), source.names)
     summary.absent = [name for name in spec.inputs if name not in source.names]
-    _refuse_clash(str(path), source.names, _added(spec, scorers.nothing(spec, scorer.records)))
-    if strict and scorer.records:
-        _check_all(spec, source)
-    columns = {"row": int, "field": str, "reason": str}
-    with writer as written, tabular.writer(refused_path, columns) as refused:
-        for chunk, rows, answers in _scored(spec, scorer, source):
-            _check(rows.problems, strict)
-            written.write(_batch(spec, chunk, rows, answers))
-            refused.write([vars(problem) for problem in rows.problems])
+    with writer as scored, Writer(refused_path, REFUSED_COLUMNS) as refused:
+        for chunk, rows, answers in job.run(source):
+            scored.write(_batch(chunk, rows, job.added(answers)))
+            if rows.bad_values:
+                refused.write(sinks.batch_of([vars(item) for item in rows.bad_values], REFUSED_COLUMNS))
             _add(summary, spec, rows, answers)
             summary.seconds = time.perf_counter() - started
             if watch is not None:
@@ -147,63 +210,67 @@ def _score_file(
     return summary
 
 
-def _score_frame(spec: Spec, scorer: Scorer, frame: pd.DataFrame, strict: bool) -> pd.DataFrame:
+def _score_frame(job: _Job, frame: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     if not isinstance(frame, pd.DataFrame):
-        raise InvalidInput(f"rows are a pandas frame or the name of a file, and no {type(frame).__name__}")
+        raise InvalidInput(f"rows must be a pandas frame or the name of a file, not {type(frame).__name__}")
     names = list(frame.columns)
-    frames.demand(spec, names, "the frame")
-    added = _added(spec, scorers.nothing(spec, scorer.records))
-    _refuse_clash("the frame", names, [*added, "refused"])
-
-    def chunks() -> Iterator[Chunk]:
-        for at in range(0, max(1, len(frame)), scorer.chunk_rows):
-            yield frames.from_pandas(frame.iloc[at : at + scorer.chunk_rows], spec)
-
-    if strict and scorer.records:
-        _check_all(spec, chunks())
-    parts: list[pd.DataFrame] = []
-    for chunk, rows, answers in _scored(spec, scorer, chunks()):
-        _check(rows.problems, strict)
-        reasons: dict[int, str] = {}
-        for problem in rows.problems:
-            reasons.setdefault(problem.row - 1, str(problem))
-        first = sum(map(len, parts))
-        part = pd.DataFrame({name: item.to_pandas() for name, item in _added(spec, answers).items()})
-        part.index = pd.Index(np.flatnonzero(rows.kept))
-        part = part.reindex(range(frames.length(chunk)))
-        part["refused"] = [reasons.get(first + position) for position in part.index]
-        parts.append(part)
+    frames.demand(job.spec, names, "the frame")
+    job.refuse_clash("the frame", names, "refused")
+    parts, first_row = [], 1
+    for chunk, rows, answers in job.run(_FrameChunks(frame, job.spec, job.scorer.chunk_rows)):
+        parts.append(_part(rows, job.added(answers), first_row))
+        first_row += chunk.rows
     found = pd.concat(parts, ignore_index=True)
     found.index = frame.index
     return pd.concat([frame, found], axis=1)
 
 
-def _keep(source: Path, target: Path, refused: Path) -> None:
-    """Refuse to write over what is read, for rows that are refused would then be nowhere."""
-    for written, what in ((target, "the scored rows"), (refused, "the rows that are refused")):
+@dataclass(frozen=True)
+class _FrameChunks:
+    """The rows of a frame in chunks, at least one; may be gone through more than once."""
+
+    frame: pd.DataFrame
+    spec: Spec
+    chunk_rows: int
+
+    def __iter__(self) -> Iterator[Chunk]:
+        for start in range(0, max(1, len(self.frame)), self.chunk_rows):
+            yield frames.from_pandas(self.frame.iloc[start : start + self.chunk_rows], self.spec)
+
+
+def _part(rows: Rows, added: Mapping[str, Any], first_row: int) -> pd.DataFrame:
+    """Make the added columns of a chunk of a frame, with a row for each of its rows."""
+    import pandas as pd
+
+    reasons: dict[int, str] = {}
+    for item in rows.bad_values:
+        reasons.setdefault(item.row - first_row, str(item))
+    part = pd.DataFrame({name: column.to_pandas() for name, column in added.items()})
+    part.index = pd.Index(np.flatnonzero(rows.kept))
+    part = part.reindex(range(len(rows.kept)))
+    part["refused"] = [reasons.get(position) for position in part.index]
+    return part
+
+
+def _refuse_overwriting(source: Path, target: Path, refused: Path) -> None:
+    """Check that the source is not written over: its refused rows would be lost."""
+    for written, what in ((target, "the scored rows"), (refused, "the refused rows")):
         if written.exists() and source.exists() and written.samefile(source):
-            raise InvalidInput(f"{what} would be written over {source} itself: name another file to write")
+            raise InvalidInput(f"{what} would overwrite {source} itself: name another file to write")
 
 
-def _refuse_clash(where: str, names: Iterable[str], added: Iterable[str]) -> None:
-    clash = sorted(set(names) & set(added))
-    if clash:
-        raise InvalidInput(f"{where}: there is a column {clash[0]} already: rename it, or leave it out")
-
-
-def _check_all(spec: Spec, chunks: Iterable[Chunk]) -> None:
-    """Check all rows first, so that none is recorded if one is refused."""
+def _refuse_any(spec: Spec, chunks: Iterable[Chunk]) -> None:
     first_row = 1
     for chunk in chunks:
-        _check(frames.validate(spec, chunk, first_row).problems, strict=True)
-        first_row += frames.length(chunk)
+        _refuse(frames.validate(spec, chunk, first_row).bad_values)
+        first_row += chunk.rows
 
 
-def _check(problems: list[Problem], strict: bool) -> None:
-    if strict and problems:
-        raise InvalidInput(f"row {problems[0].row}: {problems[0]}")
+def _refuse(bad_values: list[BadValue]) -> None:
+    if bad_values:
+        raise InvalidInput(f"row {bad_values[0].row}: {bad_values[0]}")
 
 
 def _add(summary: Summary, spec: Spec, rows: Rows, answers: Answers) -> None:
@@ -217,51 +284,18 @@ def _add(summary: Summary, spec: Spec, rows: Rows, answers: Answers) -> None:
         summary.versions[found["values"]] += found["counts"]
 
 
-def _scored(spec: Spec, scorer: Scorer, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Rows, Answers]]:
-    """Validate and score chunks side by side, and yield them in their order."""
-
-    def work(chunk: Chunk, first_row: int) -> tuple[Chunk, Rows, Answers]:
-        rows = frames.validate(spec, chunk, first_row)
-        answers = scorer.answer(rows) if len(rows) else scorers.nothing(spec, scorer.records)
-        return chunk, rows, answers
-
-    waiting: deque[Future[tuple[Chunk, Rows, Answers]]] = deque()
-    first_row = 1
-    with ThreadPoolExecutor(scorer.threads) as pool:
-        for chunk in chunks:
-            waiting.append(pool.submit(work, chunk, first_row))
-            first_row += frames.length(chunk)
-            if len(waiting) > scorer.threads:  # as many as are worked on, and no more in memory
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
-def _added(spec: Spec, answers: Answers) -> dict[str, Any]:
-    """Make the columns that a prediction adds."""
-    import pyarrow
-
-    classes = pyarrow.array(spec.classes)
-    columns = {"predicted_class": classes.take(pyarrow.array(answers.best))}
-    for number, name in enumerate(spec.classes):
-        columns[f"probability_{name}"] = pyarrow.array(answers.probabilities[:, number])
-    if answers.prediction_ids is not None:
-        columns["prediction_id"] = pyarrow.array(answers.prediction_ids, pyarrow.string())
-    columns["model"] = pyarrow.repeat(spec.name, len(answers.best))
-    columns["version"] = answers.versions
-    return columns
-
-
-def _batch(spec: Spec, chunk: Chunk, rows: Rows, answers: Answers) -> Any:
-    """Make the rows to write: features as they were understood, the rest as it came."""
+def _batch(chunk: Chunk, rows: Rows, added: Mapping[str, Any]) -> Any:
+    """Make the batch to write: features as they were read, other columns as they came, answers."""
     import pyarrow
 
     kept = pyarrow.array(rows.kept)
     columns = {}
-    for name, column in chunk.items():
+    for name, column in chunk.columns.items():
         if name in rows.columns:
-            kind = pyarrow.string() if spec.inputs[name].categories else pyarrow.float64()
-            columns[name] = pyarrow.array(rows.columns[name], kind, from_pandas=True)
+            values = rows.columns[name]
+            kind = pyarrow.float64() if values.dtype == np.float64 else pyarrow.string()
+            columns[name] = pyarrow.array(values, kind, from_pandas=True)
         else:
-            columns[name] = column if len(rows) == len(rows.kept) else column.filter(kept)
-    return pyarrow.RecordBatch.from_pydict({**columns, **_added(spec, answers)})
+            array = sinks.as_json(column) if isinstance(column, list) else column
+            columns[name] = array if len(rows) == len(rows.kept) else array.filter(kept)
+    return pyarrow.RecordBatch.from_pydict({**columns, **added})

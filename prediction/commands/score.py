@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from prediction.batch import scoring, tabular
+from prediction.batch import files, scoring
 from prediction.commands import progress, subcommands
 
 EXAMPLE = """\
@@ -23,7 +23,7 @@ def declare(commands: subcommands.Commands) -> None:
     text = "score the rows of a file into another file"
     command = subcommands.add(commands, "score", score, text, example=EXAMPLE)
     subcommands.add_model(command)
-    kinds = ", ".join(tabular.KINDS)
+    kinds = ", ".join(files.KINDS)
     command.add_argument("file", type=Path, metavar="FILE", help=f"the rows; the name ends with {kinds}")
     text = f"the file to write; the name ends with {kinds}"
     command.add_argument("target", type=Path, metavar="TARGET", help=text)

@@ -18,8 +18,8 @@ from prediction.commands import subcommands
 from prediction.errors import InvalidSettings
 from prediction.journal import ledger
 from prediction.journal.database import Journal
-from prediction.retraining import steps, training
-from prediction.serving import champions
+from prediction.retraining import training
+from prediction.serving import champions, versions
 from prediction.settings import Settings
 
 EXAMPLE = """\
@@ -97,7 +97,7 @@ def _train(console: Console, spec: Spec, seed: int) -> training.Candidate:
 
 def _promote(configured: Settings, journal: Journal, version: store.Version, seed: int) -> None:
     ledger.promote(journal, champions.as_champion(version, "train", f"trained, seed {seed}"))
-    steps.prune_versions(configured.home, journal, version.model, configured.keep_versions)
+    versions.prune(journal, configured.home, version.model, configured.keep_versions)
 
 
 def _describe(candidate: training.Candidate, version: store.Version, promoted: bool) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
 from operator import itemgetter
 from pathlib import Path
 
@@ -11,7 +10,10 @@ from models_store import catalog
 from models_store.errors import Error, InvalidInput
 from models_store.spec import Spec
 from prediction import times
-from prediction.batch import tabular
+from prediction.batch import files, sinks
+from prediction.batch.chunks import Chunk, Row
+from prediction.batch.sinks import Writer
+from prediction.batch.sources import Source
 from prediction.commands import progress, subcommands
 from prediction.errors import JournalUnavailable
 from prediction.http import bodies
@@ -21,11 +23,12 @@ from prediction.settings import Settings
 from prediction.times import iso, now_us
 
 LABELS_CHUNK = 1_000
+REFUSED_COLUMNS = {"row": int, "prediction_id": str, "label": str, "reason": str}
 
 
 def declare(commands: subcommands.Commands) -> None:
     """Declare the commands."""
-    kinds = ", ".join(tabular.KINDS)
+    kinds = ", ".join(files.KINDS)
     run = subcommands.on_journal(export, exists=True)
     text = "write a model's labelled predictions into a file"
     example = "loop export iris outcomes.parquet --since 7d"
@@ -51,13 +54,13 @@ def export(options: argparse.Namespace, _: Settings, journal: Journal) -> int:
     (spec,) = catalog.select([options.model])
     since_us = now_us() - times.parse_span(options.since) if options.since is not None else 0
     columns, unfit = _outcome_columns(spec), 0
-    with tabular.writer(options.file, columns) as file, progress.bar() as shown:
+    with Writer(options.file, columns) as file, progress.bar() as shown:
         task = shown.add_task("exporting", total=None)
         for chunk in feedback.outcomes(journal, spec.name, since_us):
             rows = [_outcome_row(outcome) for outcome in chunk]
             fitting = [_fit(columns, row) for row in rows]
             unfit += sum(len(row) < len(whole) for row, whole in zip(fitting, rows, strict=True))
-            file.write(fitting)
+            file.write(sinks.batch_of(fitting, columns))
             shown.update(task, completed=file.rows)
     print(f"{file.rows} labelled predictions of {spec.name} in {options.file}")
     if unfit:
@@ -65,7 +68,7 @@ def export(options: argparse.Namespace, _: Settings, journal: Journal) -> int:
     return 0
 
 
-def _fit(columns: dict[str, type], row: tabular.Row) -> tabular.Row:
+def _fit(columns: dict[str, type], row: Row) -> Row:
     """Keep of a row what the columns can hold: its prediction may be older than the spec is now."""
     return {
         name: value
@@ -82,7 +85,7 @@ def _outcome_columns(spec: Spec) -> dict[str, type]:
     return {**head, **features, **probabilities, **tail}
 
 
-def _outcome_row(outcome: feedback.LabelledPrediction) -> tabular.Row:
+def _outcome_row(outcome: feedback.Outcome) -> Row:
     prediction = outcome.prediction
     return {
         "prediction_id": prediction.prediction_id,
@@ -99,14 +102,14 @@ def _outcome_row(outcome: feedback.LabelledPrediction) -> tabular.Row:
 def import_feedback(options: argparse.Namespace, _: Settings, journal: Journal) -> int:
     """Give labels; those that are refused stand with their reason in a file beside."""
     (spec,) = catalog.select([options.model])
-    source: Path = options.file
-    total = _check(source)
-    refused_path = source.with_name(f"{source.name}.refused.csv")
-    columns = dict.fromkeys(("row", "prediction_id", "label", "reason"), str)
+    source = Source(options.file, LABELS_CHUNK)
+    total = _check(source, options.file)
+    refused_path = options.file.with_name(f"{options.file.name}.refused.csv")
     totals = dict.fromkeys(("recorded", "unchanged", "corrected"), 0)
-    with tabular.writer(refused_path, columns) as refused, progress.bar() as shown:
+    with Writer(refused_path, REFUSED_COLUMNS) as refused, progress.bar() as shown:
         task = shown.add_task("importing", total=total)
-        for number, chunk in _numbered(tabular.read(source)):
+        number = 1
+        for chunk in source:
             try:
                 taken, bad = _give(journal, spec, number, chunk)
             except JournalUnavailable:
@@ -114,8 +117,9 @@ def import_feedback(options: argparse.Namespace, _: Settings, journal: Journal) 
                 raise
             for status in taken:
                 totals[status] += 1
-            refused.write(bad)
-            shown.advance(task, len(chunk))
+            refused.write(sinks.batch_of(bad, REFUSED_COLUMNS))
+            number += chunk.rows
+            shown.advance(task, chunk.rows)
     if not refused.rows:
         refused_path.unlink()
     print(f"{_told(totals)}, {refused.rows} refused" + (f": see {refused_path}" if refused.rows else ""))
@@ -126,37 +130,25 @@ def _told(totals: dict[str, int]) -> str:
     return ", ".join(f"{count} {status}" for status, count in totals.items())
 
 
-def _check(source: Path) -> int:
+def _check(source: Source, path: Path) -> int:
     """Read a file of labels to its end, before any of them is given, and return how many rows it has."""
-    names, rows = set[str](), 0
-    for chunk in tabular.read(source):
-        names.update(*chunk)
-        rows += len(chunk)
-    lacking = [name for name in ("prediction_id", "label") if name not in names]
-    if rows and lacking and tabular.kind(source) != ".jsonl":  # there each row has its own names
+    rows = sum(chunk.rows for chunk in source)
+    lacking = [name for name in ("prediction_id", "label") if name not in source.names]
+    if rows and lacking and files.kind(path) != ".jsonl":  # there each row has its own names
         wanted = "prediction_id, label and, if wanted, correct"
-        raise InvalidInput(f"{source} has no column {lacking[0]}: the columns are {wanted}")
+        raise InvalidInput(f"{path} has no column {lacking[0]}: the columns are {wanted}")
     return rows
 
 
-def _numbered(chunks: Iterable[list[tabular.Row]]) -> Iterable[tuple[int, list[tabular.Row]]]:
-    number = 1
-    for chunk in chunks:
-        for start in range(0, len(chunk), LABELS_CHUNK):
-            part = chunk[start : start + LABELS_CHUNK]
-            yield number, part
-            number += len(part)
-
-
-def _give(
-    journal: Journal, spec: Spec, number: int, rows: list[tabular.Row]
-) -> tuple[list[str], list[tabular.Row]]:
+def _give(journal: Journal, spec: Spec, number: int, chunk: Chunk) -> tuple[list[str], list[Row]]:
     validator = bodies.feedback_validator(spec)
     taken, refused, labels, origins = [], [], [], []
-    for position, row in enumerate(rows):
-        origin = {"row": number + position} | {name: row.get(name) for name in ("prediction_id", "label")}
-        if isinstance(row, tabular.RaggedRow):
-            refused.append({**origin, "reason": row.reason})
+    for position, row in enumerate(chunk.by_row()):
+        broken = chunk.broken.get(position)
+        given = row if broken is None else dict(zip(row, broken.values(), strict=False))
+        origin = {"row": number + position} | _shown(given)
+        if broken is not None:
+            refused.append({**origin, "reason": broken.reason})
             continue
         try:
             item = validator.object(_typed(row))
@@ -173,13 +165,19 @@ def _give(
     return taken, sorted(refused, key=itemgetter("row"))
 
 
+def _shown(row: Row) -> Row:
+    """Return a refused row as texts, whatever its values are."""
+    values = {name: row.get(name) for name in ("prediction_id", "label")}
+    return {name: None if value is None else str(value) for name, value in values.items()}
+
+
 def _reason(error: InvalidInput) -> str:
     """Say all that is wrong with a row: nobody can "see detail" in a file."""
     told = (": ".join([*map(str, item["loc"]), item["msg"]]) for item in error.detail)
     return "; ".join(told)
 
 
-def _typed(row: tabular.Row) -> tabular.Row:
+def _typed(row: Row) -> Row:
     """Read `correct` as a CSV writes it; an empty cell is no value."""
     words = {"true": True, "1": True, "false": False, "0": False}
     typed = {name: value for name, value in row.items() if value is not None}

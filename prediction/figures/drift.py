@@ -1,4 +1,4 @@
-"""What the training data looked like, and whether live data is like it. Pure functions, no I/O."""
+"""The profile of training data, and tests of live data against it. Pure functions, no I/O."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from models_store.spec import Columns, Feature, Spec
 
 SAMPLE_SIZE = 1000
-"""Values kept of each numeric feature, evenly spaced in rank, so that quantiles survive."""
+"""Values kept of each numeric feature. They are evenly spaced in rank, which keeps the quantiles."""
 
 MIN_ROWS = 50
-"""Live values below which nothing is said. A shift by one standard deviation shows from here on."""
+"""The least number of live values for a test. It is enough to detect a shift by one standard deviation."""
 
 SIGNIFICANCE = 0.05
 MIN_PSI = 0.1
-"""The usual bound below which a difference, however significant, is too small to matter."""
+"""The usual threshold: a smaller difference does not matter, even if it is significant."""
 
 PSI_BINS = 10
 HISTOGRAM_BINS = 20
@@ -29,10 +29,10 @@ PREDICTED_CLASS = "predicted class"
 
 @dataclass(frozen=True)
 class Histogram:
-    """Shares of training and live data, by bin of a number (one edge more than bins) or by category.
+    """Shares of training and live data, by category or by bin of a number (one edge more than bins).
 
-    Bins of a number cut the range of the training data; `below` and `above` are the shares of live data
-    beyond them. One value far away leaves the others where they can be told apart.
+    The bins of a number divide the range of the training data. `below` and `above` are the shares of live
+    data outside it, so one value far away does not widen the bins.
     """
 
     bins: list[Any]
@@ -44,20 +44,20 @@ class Histogram:
 
 @dataclass(frozen=True)
 class Drift:
-    """Whether live values of a feature, or predicted classes, are like those of the training data.
+    """The comparison of live values of a feature, or of predicted classes, with the training data.
 
     Parameters
     ----------
     state
         `drifted`, `stable` or `not enough data`.
     rows, rows_needed
-        Live values that there are, and how many more it takes to say anything.
+        The number of live values, and how many more are needed for a test.
     statistic
         The Kolmogorov-Smirnov distance of two distributions, or chi-squared.
     p
-        Of the test, corrected for the number of tests by Holm's method.
+        The p-value, corrected for the number of tests by Holm's method.
     psi
-        The size of the difference: population stability index.
+        The population stability index: the size of the difference.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Drift:
 
 
 def profile(spec: Spec, columns: Columns, labels: Sequence[str]) -> dict[str, Any]:
-    """Summarise training data: rows, class counts, and each feature's distribution.
+    """Summarise training data: rows, class counts, and the distribution of each feature.
 
     Returns
     -------
@@ -110,15 +110,16 @@ def _evenly_spaced(ordered: list[float], size: int) -> list[float]:
 
 
 def compare(spec: Spec, profile: dict[str, Any], columns: Columns, predicted: Sequence[str]) -> list[Drift]:
-    """Hold live data against a profile: each feature, then the predicted classes.
+    """Compare live data with a profile: each feature, then the predicted classes.
 
-    Drifted is what a test finds (p below 0.05 after Holm's correction, so that all of them together
-    raise a false alarm in at most 5 of 100 windows) and what is large enough to matter (PSI of 0.1).
+    A feature has drifted if the test is significant (p below 0.05 after Holm's correction, so that all
+    tests together give a false alarm in at most 5 of 100 windows) and the difference is large (PSI of
+    at least 0.1).
 
     Parameters
     ----------
     columns, predicted
-        n live rows: one list of values a feature, and the predicted classes.
+        n live rows: a list of values for each feature, and the predicted classes.
     """
     found = []
     for name, feature in spec.inputs.items():
@@ -137,9 +138,9 @@ def compare(spec: Spec, profile: dict[str, Any], columns: Columns, predicted: Se
 def psi(trained: Sequence[float], live: Sequence[float]) -> float:
     """Return the population stability index of two histograms (counts): sum (a - e) ln(a / e).
 
-    e and a are the shares of training and live data in each bin; half a row is added to every bin,
-    so that an empty one costs no infinity (Siddiqi, Credit Risk Scorecards, 2006, has the index and
-    its bounds of 0.1 and 0.25).
+    e and a are the shares of training and live data in each bin. Half a row is added to every bin, so
+    that an empty bin does not make the index infinite (Siddiqi, Credit Risk Scorecards, 2006, has the
+    index and its thresholds of 0.1 and 0.25).
     """
     e, a = (np.asarray(counts, np.float64) + 0.5 for counts in (trained, live))
     e, a = e / e.sum(), a / a.sum()
@@ -147,7 +148,7 @@ def psi(trained: Sequence[float], live: Sequence[float]) -> float:
 
 
 def _kolmogorov_smirnov(name: str, trained: Sequence[float], live: Sequence[float]) -> Drift:
-    """Two-sample test with the asymptotic distribution, which with ties or few rows is too careful."""
+    """Two-sample test with the asymptotic distribution; with ties or few rows it is conservative."""
     test = "Kolmogorov-Smirnov"
     if len(live) < MIN_ROWS or not trained:
         return Drift(name, "not enough data", test, len(live), max(0, MIN_ROWS - len(live)))
@@ -168,9 +169,9 @@ def _cumulative(ordered: NDArray[np.float64], at: NDArray[np.float64]) -> NDArra
 
 
 def _edges(old: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the upper edges of the bins: ten that hold as many training values each.
+    """Return the upper edges of the bins: ten bins with equally many training values.
 
-    A value that alone would fill one has a bin of its own, or what falls below it would be in its bin.
+    A value as frequent as a whole bin gets a bin of its own, so that smaller values are not in its bin.
     """
     values, counts = np.unique(old, return_counts=True)
     often = values[counts >= len(old) / PSI_BINS]
@@ -209,7 +210,7 @@ def _chi_squared(name: str, trained: dict[str, int], live: dict[str, int]) -> Dr
 
 
 def _judge(found: list[Drift]) -> list[Drift]:
-    """Correct the p-values (Holm, Scand. J. Statist. 6, 1979), and say what they mean."""
+    """Correct the p-values (Holm, Scand. J. Statist. 6, 1979), and set the states."""
     tested = sorted((item for item in found if item.p is not None), key=lambda item: item.p or 0.0)
     judged, largest = {}, 0.0
     for rank, item in enumerate(tested):

@@ -1,6 +1,6 @@
-"""What is changed in BentoML, all of it: only this module knows its private names.
+"""All changes to BentoML: only this module uses its private names.
 
-`tests/http/test_edge.py` holds them against the pinned version.
+`tests/http/test_edge.py` compares them with the pinned version.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from bentoml._internal import server
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.service.openapi.specification import Info, OpenAPISpecification, PathItem
 from pydantic import SecretStr
-from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -41,19 +40,19 @@ DOCS_PAGE = Path(__file__).parent / "docs.html"
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What a service answers beside its declared APIs, and its limits.
+class Parts:
+    """The parts of a service: its routes, its limits, its home.
 
     Parameters
     ----------
     calls
-        The POSTs; each is a declared API too.
+        The POST routes; each is declared to BentoML too.
     resources
-        Our GET routes; in `gets` their OpenAPI operations by path, and in `schemas` what these refer to.
+        The GET routes. `gets` has their OpenAPI operations by path, and `schemas` the schemas of these.
     protected, admin_token
-        GET routes that need the token once there is one; it opens the admin calls.
+        The GET routes that need the admin token, if there is one. Admin calls always need it.
     home
-        Locked for the life of a server: a second one on the same home would delete its metrics.
+        Locked while a server runs: a second one on the same home would delete its metrics.
     """
 
     calls: Sequence[Call]
@@ -68,47 +67,37 @@ class Settings:
 
 
 def start_error(message: str) -> bentoml.exceptions.BentoMLException:
-    """Make the error that ends a start with one sentence in BentoML's command line."""
+    """Make an error that BentoML's command line prints as one sentence before it exits."""
     return bentoml.exceptions.BentoMLException(message)
 
 
 def command() -> str:
-    """Return which of BentoML's commands runs: `serve`, `build`, or nothing."""
+    """Return the name of BentoML's running command, such as `serve` or `build`, or an empty text."""
     context = click.get_current_context(silent=True)
     return str(context.info_name) if context is not None else ""
 
 
 def declare(call: Call) -> Any:
-    """Make the BentoML API of a call, which reads and writes the same bytes.
+    """Make the BentoML API of a call: BentoML's clients make a method of it. The entrance answers the call.
 
     In a client, fields are keywords and an array is the one positional argument.
     """
 
     async def object_method(_: object, **fields: Any) -> Any:
-        return await call.run(call.validator.object(fields))
+        raise NotImplementedError
 
     async def array_method(_: object, rows: Any, /) -> Any:
-        return await call.run(rows)
+        raise NotImplementedError
 
     array_method.__annotations__ = {"rows": call.body, "return": call.answer}
     is_array = call.max_rows is not None
     method: Any = array_method if is_array else object_method
     method.__name__, method.__doc__ = call.method, call.summary
     specs = {} if is_array else {"input_spec": call.body, "output_spec": call.answer}
-    api: Any = bentoml.api(route=call.path, **specs)(method)
-
-    async def from_http_request(_: type, request: Request, _serde: Any) -> Any:
-        return call.parse(await request.body())
-
-    async def to_http_response(_: type, answer: Any, _serde: Any) -> Response:
-        return Response(to_json(answer), media_type="application/json")
-
-    api.input_spec.from_http_request = classmethod(from_http_request)
-    api.output_spec.to_http_response = classmethod(to_http_response)
-    return api
+    return bentoml.api(route=call.path, **specs)(method)
 
 
-def make_service(base: type, models: dict[str, Any], settings: Settings, **config: Any) -> Loop:
+def make_service(base: type, models: dict[str, Any], parts: Parts, **config: Any) -> Loop:
     """Make a BentoML service.
 
     Parameters
@@ -120,22 +109,22 @@ def make_service(base: type, models: dict[str, Any], settings: Settings, **confi
     config
         That of `bentoml.service`.
     """
-    apis = {call.method: declare(call) for call in settings.calls}
+    apis = {call.method: declare(call) for call in parts.calls}
     description = inspect.cleandoc(base.__doc__ or "")  # it is Markdown, where indented lines are code
     inner = type(base.__name__, (base,), {"__doc__": description, **models, **apis})
     service: Loop = bentoml.service(service_class=Loop, **config)(inner)
-    service.settings = settings
+    service.parts = parts
     return service
 
 
 class Image(images.Image):
-    """BentoML's image, ended by `image/`: small, with one volume, and its workers come back.
+    """BentoML's image with `image/` as its last stage: small, with one volume.
 
-    `bentoml containerize` makes the Dockerfile anew from what a Bento notes, so ours is noted as a command.
+    `bentoml containerize` makes the Dockerfile from the Bento, so our stage is stored there as a command.
     """
 
     def freeze(self, bento_fs: Path, *args: Any, **kwargs: Any) -> Any:
-        """Note in a Bento what its image is made of."""
+        """Store in the Bento how its image is made."""
         ending = (IMAGE_FOLDER / "Dockerfile").read_text(encoding="utf-8")
         self.post_commands.append(f"true\n{ending}")
         info = super().freeze(bento_fs, *args, **kwargs)
@@ -146,14 +135,14 @@ class Image(images.Image):
 class Loop(Service[Any]):
     """BentoML's service with our entrance in front of it."""
 
-    settings: Settings
+    parts: Parts
     _lock: IO[str]
 
     def inject_config(self) -> None:
-        """Take the home's lock where a server starts, before BentoML deletes another's metrics."""
+        """Lock the home when a server starts, before BentoML deletes the metrics of another server."""
         if command() == "serve":  # `build` comes here too
             try:
-                self._lock = home.lock(self.settings.home)
+                self._lock = home.lock(self.parts.home)
                 options = click.get_current_context().params
                 host = options.get("host") or BentoMLContainer.http.host.get()
                 demand_port(host, options.get("port") or BentoMLContainer.http.port.get())
@@ -164,27 +153,27 @@ class Loop(Service[Any]):
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """Make a worker's application."""
         super().inject_config()
-        token = self.settings.admin_token
+        token = self.parts.admin_token
         return Entrance(
             app=AppFactory(self, is_main=is_main)(),
-            calls={call.path: call for call in self.settings.calls},
-            resources=self.settings.resources,
-            max_body_bytes=self.settings.max_body_bytes,
-            max_in_flight=self.settings.max_in_flight,
-            protected=self.settings.protected,
+            calls={call.path: call for call in self.parts.calls},
+            resources=self.parts.resources,
+            max_body_bytes=self.parts.max_body_bytes,
+            max_in_flight=self.parts.max_in_flight,
+            protected=self.parts.protected,
             admin_token=token.get_secret_value() if token else None,
             static=frozenset(f"/static_content/{file.name}" for file in STATIC_FILES.iterdir()),
         )
 
     @property
     def openapi_spec(self) -> OpenAPISpecification:
-        """BentoML's description, with our POSTs and GETs as we describe them."""
+        """BentoML's description with our own description of our routes."""
         spec = super().openapi_spec
         version = self.bento.tag.version if self.bento else "not built"
-        posts, schemas = calls.operations(self.settings.calls)
-        schemas |= self.settings.schemas
+        posts, schemas = calls.operations(self.parts.calls)
+        schemas |= self.parts.schemas
         paths = {path: PathItem(post=operation) for path, operation in posts.items()}
-        paths |= {path: PathItem(get=operation) for path, operation in self.settings.gets.items()}
+        paths |= {path: PathItem(get=operation) for path, operation in self.parts.gets.items()}
         paths |= {path: item for path, item in spec.paths.items() if path not in posts}
         return OpenAPISpecification(
             openapi="3.1.0",
@@ -196,7 +185,7 @@ class Loop(Service[Any]):
 
 
 def demand_port(host: str, port: int) -> None:
-    """Check that a server can listen on a port: BentoML would end the start with a traceback.
+    """Refuse a port that is in use with one sentence: BentoML would print a traceback.
 
     Raises
     ------
@@ -208,28 +197,29 @@ def demand_port(host: str, port: int) -> None:
         socket.create_server((host, port), family=family).close()
     except OSError as error:
         reason = (error.strerror or "").partition(" (")[0]
-        message = f"can't listen on port {port} of {host}: {reason}: give another one by --port"
+        message = f"can't listen on port {port} of {host}: {reason}: choose another one with --port"
         raise PortTaken(message) from None
 
 
 class AppFactory(ServiceAppFactory):
-    """BentoML's application, with our errors, and a docs page that loads nothing from outside."""
+    """BentoML's application without its API routes; the docs page loads nothing from outside."""
 
-    async def api_endpoint(self, name: str, request: Request) -> Response:
-        """Answer one declared API."""
-        try:
-            return await super().api_endpoint(name, request)
-        except Exception as error:
-            status, reason, body, headers = entrance.explain(error)
-            entrance.tell(request.scope, status, reason, error)
-            return Response(body, status, headers, media_type="application/json")
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """Return BentoML's probes and metrics only.
+
+        Without its routes to the declared APIs, no path leads to code that would unpickle a body.
+        """
+        return list(self.get_system_routes(self.service.path_prefix))
 
     async def readyz(self, _: Request) -> Response:
-        """Tell whether this worker can answer predict, and if not, in the shape of all errors."""
+        """Answer whether this worker can predict; if not, in the common shape of errors."""
         try:
             return await super().readyz(_)
         except HTTPException:
-            error = NotReady("this worker can't answer every model yet: /models tells what is served")
+            error = NotReady(
+                "this worker can't answer every model yet: GET /models shows what each worker serves"
+            )
             status, _reason, body, headers = entrance.explain(error)
             return Response(body, status, headers, media_type="application/json")
 

@@ -1,6 +1,6 @@
-"""The true labels of predictions, by their ids: given once, repeated at will, corrected on request.
+"""The true labels of predictions: recorded once by the prediction's id, corrected on request.
 
-A label counts for the version that predicted, however late it comes.
+A label counts for the version that made the prediction, even if it comes after a promotion.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from prediction.journal.tables import corrections, feedback, predictions
 from prediction.times import now_us
 
 CHUNK_LABELS = 500
-"""Labels of one transaction: about 0.1 s in which no prediction is recorded."""
+"""Labels of one transaction. It takes about 0.1 s, in which no prediction is recorded."""
 
 PAUSE_SECONDS = 0.005
-"""Between them, at least: longer than others wait before they ask for the lock again."""
+"""Shortest pause between two transactions: longer than the retry interval of others that need the lock."""
 
 PAUSE_SHARE = 0.1
-"""Of what a transaction took: where that is slow, so are those who wait for their turn."""
+"""Pause after a transaction as a share of its time: on a slow machine others need longer too."""
 
 QUERY_IDS = 500
-"""Ids in one query: SQLite limits the parameters of a statement."""
+"""Ids of one query: SQLite limits the parameters of a statement."""
 
 COUNTED = ("prediction_id", "model", "at_us", "version", "predicted_class")
-"""What a label must know of its prediction, to be counted with it."""
+"""The columns of a prediction that are needed to count its label."""
 
 
 class Label(NamedTuple):
-    """What a client says of one prediction. `correct` allows replacing another label."""
+    """A label that a client sends for one prediction. `correct` allows it to replace another label."""
 
     prediction_id: str
     label: str
@@ -47,30 +47,30 @@ class Label(NamedTuple):
 
 
 class Current(NamedTuple):
-    """The label of a prediction now, and since when."""
+    """The present label of a prediction, and the time it was given."""
 
     label: str
     at_us: int
 
 
 class Replaced(NamedTuple):
-    """A label that a prediction had before it was corrected."""
+    """A former label of a prediction, with the time of its correction."""
 
     label: str
     at_us: int
     replaced_us: int
 
 
-class LabelledPrediction(NamedTuple):
-    """A prediction joined with its label, given at `labelled_us`."""
+class Outcome(NamedTuple):
+    """A prediction with its label, which was given at `labelled_us`."""
 
     prediction: Prediction
     label: str
     labelled_us: int
 
 
-class Outcome(NamedTuple):
-    """The feedback of one prediction: its label now, since when, and the ones before."""
+class LabelHistory(NamedTuple):
+    """The present label of a prediction, the time it was given, and the former labels, newest first."""
 
     label: str
     at_us: int
@@ -78,21 +78,21 @@ class Outcome(NamedTuple):
 
 
 def give(journal: Journal, model: str, labels: Sequence[Label]) -> list[str | Error]:
-    """Record labels in order, in transactions that survive the loss of power.
+    """Record labels in order, in transactions that survive a loss of power.
 
-    Many take several short ones, between which predictions are recorded.
+    Many labels take several short transactions. Predictions are recorded between them.
 
     Returns
     -------
     list
-        For each label `recorded`, `unchanged` or `corrected`; or why it was not taken:
-        `UnknownPrediction` (or another model's), `ConflictingLabel`; `JournalUnavailable` for all that
-        are left, where the journal fails when some were taken already.
+        For each label `recorded`, `unchanged` or `corrected`, or the error of a refused label:
+        `UnknownPrediction` (no such id, or a prediction of another model) or `ConflictingLabel`. If the
+        journal fails after the first transaction, each remaining label has `JournalUnavailable`.
 
     Raises
     ------
     JournalUnavailable
-        When none was taken.
+        When the journal fails in the first transaction: no label is recorded.
     """
     answers: list[str | Error] = []
     took = 0.0
@@ -101,7 +101,7 @@ def give(journal: Journal, model: str, labels: Sequence[Label]) -> list[str | Er
             time.sleep(max(PAUSE_SECONDS, PAUSE_SHARE * took))
         began = time.monotonic()
         try:
-            answers += _give(journal, model, labels[start : start + CHUNK_LABELS])
+            answers += _give_chunk(journal, model, labels[start : start + CHUNK_LABELS])
         except JournalUnavailable as error:
             if not start:
                 raise
@@ -111,18 +111,18 @@ def give(journal: Journal, model: str, labels: Sequence[Label]) -> list[str | Er
     return answers
 
 
-def _give(journal: Journal, model: str, labels: Sequence[Label]) -> list[str | Error]:
+def _give_chunk(journal: Journal, model: str, labels: Sequence[Label]) -> list[str | Error]:
     answers: list[str | Error] = []
     with journal.write(durable=True, patience_ms=LOCK_PATIENCE_MS) as connection:
         known = _lock_predictions(connection, model, labels)
         current = _current(connection, known)
-        changes = _Changes(now_us(), {}, {}, [], [])  # now, not before: others may have been waited for
+        changes = _Changes(now_us(), {}, {}, [], [])  # the time after waiting for the lock
         for item in labels:
-            had = current.get(item.prediction_id)
-            answer = _judge(item, model, item.prediction_id in known, had)
+            old = current.get(item.prediction_id)
+            answer = _decide(item, model, item.prediction_id in known, old)
             answers.append(answer)
             if answer in ("recorded", "corrected"):
-                current[item.prediction_id] = changes.add(item, known[item.prediction_id], had)
+                current[item.prediction_id] = changes.add(item, known[item.prediction_id], old)
         if changes:
             journal.order(connection)
             changes.write(connection)
@@ -130,23 +130,24 @@ def _give(journal: Journal, model: str, labels: Sequence[Label]) -> list[str | E
     return answers
 
 
-def _judge(item: Label, model: str, is_known: bool, had: Current | None) -> str | Error:
+def _decide(item: Label, model: str, is_known: bool, old: Current | None) -> str | Error:
+    """Return `recorded`, `unchanged` or `corrected`, or the error of a refused label."""
     if not is_known:
         return UnknownPrediction(f"no prediction of {model} has that id")
-    if had is None:
+    if old is None:
         return "recorded"
-    if had.label == item.label:
+    if old.label == item.label:
         return "unchanged"
     if item.correct:
         return "corrected"
     return ConflictingLabel(
-        f"the prediction is labelled {had.label} already: send correct: true to replace that"
+        f"the prediction is labelled {old.label} already: send correct: true to replace that"
     )
 
 
 @dataclass
 class _Changes:
-    """What one transaction writes; a batch may name the same prediction several times."""
+    """The rows that one transaction writes. A batch may have several labels for one prediction."""
 
     at_us: int
     added: dict[str, dict[str, Any]]
@@ -154,16 +155,16 @@ class _Changes:
     replaced: list[dict[str, Any]]
     counts: list[Count]
 
-    def add(self, item: Label, of: Any, had: Current | None) -> Current:
-        """Give a label to the prediction `of`."""
+    def add(self, item: Label, of: Any, old: Current | None) -> Current:
+        """Add a label of the prediction `of`, whose present label is `old`; return the new one."""
         prediction_id = item.prediction_id
         row = {"prediction_id": prediction_id, "label": item.label, "at_us": self.at_us, "model": of.model}
-        for label, rows in ((had.label if had else "", -1), (item.label, 1)):
+        for label, rows in ((old.label if old else "", -1), (item.label, 1)):
             self.counts.append(Count(of.model, of.at_us, of.version, of.predicted_class, label, rows))
-        if had is not None:
-            old = {"prediction_id": prediction_id, "label": had.label, "at_us": had.at_us}
-            self.replaced.append(old | {"replaced_us": self.at_us})
-        is_new = had is None or prediction_id in self.added
+        if old is not None:
+            replaced = {"prediction_id": prediction_id, "label": old.label, "at_us": old.at_us}
+            self.replaced.append(replaced | {"replaced_us": self.at_us})
+        is_new = old is None or prediction_id in self.added
         (self.added if is_new else self.changed)[prediction_id] = row
         return Current(item.label, self.at_us)
 
@@ -173,14 +174,14 @@ class _Changes:
     def write(self, connection: sa.Connection) -> None:
         if self.replaced:
             connection.execute(corrections.insert(), self.replaced)
-        if self.changed:  # a new seq, so that who reads on from the last one seen meets the new label
+        if self.changed:  # a new row has a new seq: readers that continue after the last seq find it
             for ids in _chunks(sorted(self.changed)):
                 connection.execute(feedback.delete().where(feedback.c.prediction_id.in_(ids)))
         connection.execute(feedback.insert(), [*self.added.values(), *self.changed.values()])
 
 
-def find(journal: Journal, prediction_id: str) -> Outcome | None:
-    """Return the feedback of a prediction, if it has any."""
+def find(journal: Journal, prediction_id: str) -> LabelHistory | None:
+    """Return the label of a prediction with its history; None if it has no label."""
     with journal.read() as connection:
         query = sa.select(feedback).where(feedback.c.prediction_id == prediction_id)
         row = connection.execute(query).one_or_none()
@@ -189,23 +190,24 @@ def find(journal: Journal, prediction_id: str) -> Outcome | None:
         before = sa.select(corrections.c.label, corrections.c.at_us, corrections.c.replaced_us)
         before = before.where(corrections.c.prediction_id == prediction_id)
         rows = connection.execute(before.order_by(corrections.c.seq.desc()))
-        return Outcome(row.label, row.at_us, [Replaced(*old) for old in rows])
+        return LabelHistory(row.label, row.at_us, [Replaced(*old) for old in rows])
 
 
 def outcomes(
     journal: Journal, model: str, since_us: int = 0, chunk_rows: int = 5_000
-) -> Iterator[list[LabelledPrediction]]:
-    """Yield the predictions of a model that have labels, in the order of their labels, in chunks.
+) -> Iterator[list[Outcome]]:
+    """Yield the outcomes of a model in chunks, in the order in which the labels were given.
 
-    All are of one moment: none comes twice, or not at all, because it is corrected meanwhile.
+    All chunks are of one snapshot: a label that is corrected during the reading appears exactly once.
 
     Parameters
     ----------
     since_us
-        Leave out labels that were given before.
+        Earlier labels are left out.
     """
     joined = (
-        sa.select(feedback.c.seq, feedback.c.label, feedback.c.at_us, predictions)
+        sa.select(feedback.c.seq.label("label_seq"), feedback.c.label)
+        .add_columns(feedback.c.at_us.label("labelled_us"), predictions)
         .join(predictions, predictions.c.prediction_id == feedback.c.prediction_id)
         .where(feedback.c.model == model, feedback.c.at_us >= since_us)
         .order_by(feedback.c.seq)
@@ -213,12 +215,12 @@ def outcomes(
     last_seq = 0
     with journal.snapshot() as connection:
         while rows := list(connection.execute(joined.where(feedback.c.seq > last_seq).limit(chunk_rows))):
-            last_seq = rows[-1][0]
-            yield [LabelledPrediction(as_prediction(row), row[1], row[2]) for row in rows]
+            last_seq = rows[-1].label_seq
+            yield [Outcome(as_prediction(row), row.label, row.labelled_us) for row in rows]
 
 
 def waiting_since_us(journal: Journal, model: str) -> int | None:
-    """Return when the first prediction was made after the newest label came; None if there is none."""
+    """Return the time of the first prediction that is younger than the newest label; None if none is."""
     newest = sa.select(feedback.c.at_us).where(feedback.c.model == model)
     newest = newest.order_by(feedback.c.seq.desc()).limit(1)
     query = sa.select(predictions.c.at_us).where(
@@ -233,17 +235,17 @@ def waiting_since_us(journal: Journal, model: str) -> int | None:
 def latest(
     journal: Journal, model: str, limit: int, before: str | None = None
 ) -> list[tuple[Prediction, str | None]]:
-    """Return a model's newest predictions, each with its label if it has one.
+    """Return a model's newest predictions, each with its label or None.
 
     Parameters
     ----------
     before
-        The id of a prediction: only those that are older than it.
+        The id of a prediction: return only older ones.
 
     Raises
     ------
     UnknownPrediction
-        When there is none of that id.
+        When no prediction has the id `before`.
     """
     query = (
         sa.select(feedback.c.label, predictions)
@@ -258,22 +260,22 @@ def latest(
             < sa.tuple_(sa.literal(last.at_us), sa.literal(last.prediction_id))
         )
     with journal.read() as connection:
-        return [(as_prediction(row), row[0]) for row in connection.execute(query.limit(limit))]
+        return [(as_prediction(row), row.label) for row in connection.execute(query.limit(limit))]
 
 
 def _lock_predictions(
     connection: sa.Connection, model: str, labels: Sequence[Label]
 ) -> dict[str, sa.Row[Any]]:
-    """Return by their ids which are predictions of the model, and let no other feedback at them.
+    """Return the model's predictions by their ids, locked against the feedback of others.
 
-    They are locked in one order, so that two batches can't wait for each other. SQLite has one
-    writer at a time anyway.
+    They are locked in the order of their ids, so that two batches can't deadlock. SQLite needs no such
+    lock: it has one writer at a time.
     """
     known: dict[str, sa.Row[Any]] = {}
     columns = [predictions.c[name] for name in COUNTED]
     given = {label.prediction_id for label in labels}
     for ids in _chunks(sorted(filter(is_id, given))):
-        # The model is compared below: with it, a database without statistics may take its index.
+        # The model is compared below: in the query, a database without statistics may use its index.
         query = sa.select(*columns).where(predictions.c.prediction_id.in_(ids))
         rows = connection.execute(query.order_by(predictions.c.prediction_id).with_for_update())
         known.update((row.prediction_id, row) for row in rows if row.model == model)

@@ -1,9 +1,7 @@
-"""Writes predictions to the journal before they are answered, in groups.
+"""Records predictions before they are answered: in chunks, each of them one commit.
 
-On SQLite, requests that come in at consecutive turns of the event loop share one commit, made on the
-loop itself at the first turn that brings no more: handing the rows to a thread would cost more than
-the commit does.
-On PostgreSQL a thread commits, because a loop must not wait for a network.
+One rule for requests and files: a list of predictions is recorded whole or not at all. When a chunk
+fails, the chunks of the same list that were committed before it are deleted.
 """
 
 from __future__ import annotations
@@ -13,72 +11,63 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Awaitable, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from threading import Condition, Lock, Thread
+from threading import Condition, Thread
+from typing import NamedTuple
 
 from prediction import errors, metrics
 from prediction.errors import JournalBusy, JournalUnavailable
-from prediction.journal import rollups
 from prediction.journal.database import NO_ANSWER, Journal
-from prediction.journal.predictions import Inserter, Prediction
-
-CHUNK_ROWS = 250
-"""Rows of one commit: about 5 ms in which the loop does nothing else, or nobody else's rows are written."""
+from prediction.journal.predictions import CHUNK_ROWS, Inserter, Prediction
+from prediction.journal.retention import Deletions
 
 RETRY_SECONDS = 0.003
-DELETE_SECONDS = 0.5
-"""Between attempts to delete what should not be in the journal."""
+"""Pause before the next attempt when the journal is locked."""
 
 PATIENCE_SECONDS = 0.8
-"""How long a request waits for a locked journal before it is answered 503."""
+"""Timeout of a request that waits for a locked journal; then it is answered 503."""
+
+FILE_PATIENCE_SECONDS = 30.0
+"""The same for a chunk of a file's rows: no client waits for it."""
+
+CLOSE_SECONDS = 1.0
+"""Timeout for deletions that are not finished when a recorder is closed."""
 
 _log = logging.getLogger("bentoml.prediction")
 
 
 class Recorder(ABC):
-    """Records predictions from one event loop; not for threads."""
+    """Records the predictions of requests from one event loop; not for threads."""
 
     def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-        self._writer: Inserter | None = None
-        self._deletions = _Deletions(journal)
+        self._inserter = Inserter(journal)
+        self._deletions = Deletions(journal)
 
     async def record(self, predictions: Sequence[Prediction]) -> None:
-        """Return once all predictions are committed, in chunks between which others have their turn.
-
-        What is not committed whole is deleted again, as soon as the journal allows.
+        """Return once all predictions are committed. Other requests are recorded between two chunks.
 
         Raises
         ------
         JournalUnavailable
             When the journal does not answer, or stays locked for `PATIENCE_SECONDS`.
         """
-        start = 0
+        committed = 0
         try:
-            for start in range(0, len(predictions), CHUNK_ROWS):
-                await self._commit(predictions[start : start + CHUNK_ROWS])
-        except Exception:
-            self._deletions.add(predictions[:start])
+            for chunk in _chunks(predictions):
+                await self._commit(chunk)
+                committed += len(chunk)
+        except BaseException:  # a cancelled request too has no answer
+            self._deletions.add(predictions[:committed])
             raise
 
     def close(self) -> None:
-        """Give the journal's connections back. Whatever was awaited is committed by then."""
-        self._deletions.finish()
+        """Close the journal's connections. Everything that was awaited is committed by then."""
+        self._deletions.wait(CLOSE_SECONDS)
 
     @abstractmethod
-    def _commit(self, chunk: Sequence[Prediction]) -> Awaitable[None]:
-        """Commit a chunk: all of it or nothing."""
-
-    def _open(self) -> Inserter:
-        if self._writer is None:
-            self._writer = Inserter(self._journal)
-        return self._writer
-
-    def _disconnect(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+    async def _commit(self, chunk: Sequence[Prediction]) -> None:
+        """Commit a chunk, all of it or nothing; after an error or a cancellation none of it stays."""
 
 
 def make(journal: Journal) -> Recorder:
@@ -86,120 +75,146 @@ def make(journal: Journal) -> Recorder:
     return LoopRecorder(journal) if journal.is_sqlite else ThreadRecorder(journal)
 
 
-LoopEntry = tuple[Sequence[Prediction], "asyncio.Future[None]", float]
-"""What is to be written, who waits for it, and since when by the loop's clock."""
+class LoopChunk(NamedTuple):
+    """Rows that wait for a commit on the event loop.
+
+    `done` is the future that the request awaits; `since` is the loop's time at which it began to wait.
+    """
+
+    rows: Sequence[Prediction]
+    done: asyncio.Future[None]
+    since: float
 
 
 class LoopRecorder(Recorder):
-    """Commits on the event loop."""
+    """Commits on the event loop, for SQLite.
+
+    A commit takes less time than handing its rows to a thread. Requests that arrive in consecutive turns
+    of the event loop share one commit, at the first turn in which no other request arrives.
+    """
 
     def __init__(self, journal: Journal) -> None:
         super().__init__(journal)
-        self._waiting: deque[LoopEntry] = deque()
+        self._waiting: deque[LoopChunk] = deque()
         self._scheduled = False
         self._seen = 0
 
     def close(self) -> None:
-        """Give the journal's connections back."""
-        self._disconnect()
+        """Close the journal's connections."""
+        self._inserter.close()
         super().close()
 
-    def _commit(self, chunk: Sequence[Prediction]) -> asyncio.Future[None]:
+    async def _commit(self, chunk: Sequence[Prediction]) -> None:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
-        self._waiting.append((chunk, done, loop.time()))
+        self._waiting.append(LoopChunk(chunk, done, loop.time()))
         if not self._scheduled:
             self._scheduled = True
             loop.call_soon(self._flush)
-        return done
+        try:
+            await done
+        except asyncio.CancelledError:
+            if not done.cancelled() and done.exception() is None:  # committed before it was cancelled
+                self._deletions.add(chunk)
+            raise
 
     def _flush(self) -> None:
         loop = asyncio.get_running_loop()
-        if self._seen < len(self._waiting) < CHUNK_ROWS:  # as long as more come in, wait for them
+        if self._seen < len(self._waiting) < CHUNK_ROWS:  # more have arrived: wait one turn for others
             self._seen = len(self._waiting)
             loop.call_soon(self._flush)
             return
         self._seen = 0
         group = self._next_group()
         try:
-            _insert(self._open(), [prediction for chunk, _, _ in group for prediction in chunk])
+            self._inserter.insert([prediction for chunk in group for prediction in chunk.rows])
         except JournalBusy as error:
             metrics.JOURNAL_RETRIES.inc()
-            self._put_back(group, error, loop.time() - PATIENCE_SECONDS)
+            self._put_back(group, error)
             loop.call_later(RETRY_SECONDS, self._flush)
             return
         except JournalUnavailable as error:
-            self._disconnect()  # the next flush opens a new connection
-            for entry in group:
-                self._fail(entry, error)
-        except Exception as error:  # a row that the database refuses is no other request's fault
+            self._inserter.close()
+            for chunk in group:
+                self._fail(chunk, error)
+        except Exception as error:  # the database refuses a row: the other requests must not fail
             if len(group) == 1:
                 self._fail(group[0], error)
             else:
                 self._flush_one_by_one(group)
         else:
-            for _, done, _ in group:
-                if not done.done():
-                    done.set_result(None)
+            for chunk in group:
+                self._succeed(chunk)
         if self._waiting:
             loop.call_soon(self._flush)
         else:
             self._scheduled = False
 
-    def _flush_one_by_one(self, group: list[LoopEntry]) -> None:
-        for entry in group:
+    def _flush_one_by_one(self, group: list[LoopChunk]) -> None:
+        for chunk in group:
             try:
-                _insert(self._open(), entry[0])
+                self._inserter.insert(chunk.rows)
             except JournalBusy as error:
-                loop_time = asyncio.get_running_loop().time()
-                self._put_back([entry], error, loop_time - PATIENCE_SECONDS)
+                self._put_back([chunk], error)
             except Exception as error:
-                self._fail(entry, error)
+                self._fail(chunk, error)
             else:
-                if not entry[1].done():
-                    entry[1].set_result(None)
+                self._succeed(chunk)
 
-    def _next_group(self) -> list[LoopEntry]:
-        group: list[LoopEntry] = []
+    def _next_group(self) -> list[LoopChunk]:
+        """Take the chunks of the next commit: together at most `CHUNK_ROWS` rows."""
+        group: list[LoopChunk] = []
         rows = 0
-        while self._waiting and (not group or rows + len(self._waiting[0][0]) <= CHUNK_ROWS):
-            entry = self._waiting.popleft()
-            group.append(entry)
-            rows += len(entry[0])
+        while self._waiting and rows + len(self._waiting[0].rows) <= CHUNK_ROWS:
+            chunk = self._waiting.popleft()
+            if not chunk.done.cancelled():
+                group.append(chunk)
+                rows += len(chunk.rows)
         return group
 
-    def _put_back(self, group: list[LoopEntry], error: JournalBusy, too_old: float) -> None:
-        for entry in reversed(group):
-            if entry[2] < too_old:
-                self._fail(entry, error)
-            elif not entry[1].done():  # a client that left needs no answer
-                self._waiting.appendleft(entry)
+    def _put_back(self, group: list[LoopChunk], error: JournalBusy) -> None:
+        """Let chunks wait for the next attempt; those that have waited too long fail."""
+        oldest = asyncio.get_running_loop().time() - PATIENCE_SECONDS
+        for chunk in reversed(group):
+            if chunk.since < oldest:
+                self._fail(chunk, error)
+            else:
+                self._waiting.appendleft(chunk)
 
-    def _fail(self, entry: LoopEntry, error: Exception) -> None:
-        _count_failure(entry[0], error)
-        if not entry[1].done():
-            entry[1].set_exception(error)
+    def _succeed(self, chunk: LoopChunk) -> None:
+        if not chunk.done.done():
+            chunk.done.set_result(None)
+
+    def _fail(self, chunk: LoopChunk, error: Exception) -> None:
+        _count_failure(chunk.rows, error)
+        if not chunk.done.done():
+            chunk.done.set_exception(error)
 
 
-ThreadEntry = tuple[Sequence[Prediction], Future[None]]
+class ThreadChunk(NamedTuple):
+    """Rows that wait for a commit in the thread; `done` is the future that the request awaits."""
+
+    rows: Sequence[Prediction]
+    done: Future[None]
 
 
 class ThreadRecorder(Recorder):
-    """Commits in a thread, which takes what waits each time it is free: of whole chunks only one.
+    """Commits in a thread, for PostgreSQL: an event loop must not wait for a network.
 
-    So a single row waits for no crowd of batches, and batches are not held up by single rows.
+    One commit takes all short chunks that wait, up to `CHUNK_ROWS` rows, and one full chunk. So single
+    rows do not wait for many batches, and batches do not wait for many single rows.
     """
 
     def __init__(self, journal: Journal) -> None:
         super().__init__(journal)
         self._arrived = Condition()
-        self._short: deque[ThreadEntry] = deque()
-        self._whole: deque[ThreadEntry] = deque()
+        self._short: deque[ThreadChunk] = deque()
+        self._full: deque[ThreadChunk] = deque()
         self._closing = False
         self._thread: Thread | None = None
 
     def close(self) -> None:
-        """End the thread too."""
+        """End the thread, and close the journal's connections."""
         if self._thread is not None:
             with self._arrived:
                 self._closing = True
@@ -215,11 +230,16 @@ class ThreadRecorder(Recorder):
             self._thread.start()
         done: Future[None] = Future()
         with self._arrived:
-            (self._short if len(chunk) < CHUNK_ROWS else self._whole).append((chunk, done))
+            (self._short if len(chunk) < CHUNK_ROWS else self._full).append(ThreadChunk(chunk, done))
             self._arrived.notify()
         try:
-            await asyncio.wait_for(asyncio.wrap_future(done), PATIENCE_SECONDS)
-        except TimeoutError:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await asyncio.wrap_future(done)
+        except (TimeoutError, asyncio.CancelledError) as stopped:
+            if not done.cancel() and done.exception() is None:  # committed at the same moment
+                self._deletions.add(chunk)
+            if isinstance(stopped, asyncio.CancelledError):
+                raise
             error = JournalUnavailable(NO_ANSWER)
             _count_failure(chunk, error)
             raise error from None
@@ -227,98 +247,88 @@ class ThreadRecorder(Recorder):
     def _work(self) -> None:
         while group := self._next_group():
             self._commit_group(group)
-        self._disconnect()
+        self._inserter.close()
 
-    def _next_group(self) -> list[ThreadEntry]:
-        """Wait until there is something to commit, and return it; nothing at the end."""
+    def _next_group(self) -> list[ThreadChunk]:
+        """Wait for chunks, and take those of the next commit; none when the recorder is closed."""
         with self._arrived:
-            self._arrived.wait_for(lambda: self._short or self._whole or self._closing)
-            group: list[ThreadEntry] = []
+            self._arrived.wait_for(lambda: self._short or self._full or self._closing)
+            group: list[ThreadChunk] = []
             rows = 0
             while self._short and rows < CHUNK_ROWS:
                 group.append(self._short.popleft())
-                rows += len(group[-1][0])
-            if self._whole:
-                group.append(self._whole.popleft())
+                rows += len(group[-1].rows)
+            if self._full:
+                group.append(self._full.popleft())
             return group
 
-    def _commit_group(self, group: list[ThreadEntry]) -> None:
-        wanted = [entry for entry in group if not entry[1].cancelled()]  # others were given up
-        rows = [prediction for predictions, _ in wanted for prediction in predictions]
+    def _commit_group(self, group: list[ThreadChunk]) -> None:
+        wanted = [chunk for chunk in group if not chunk.done.cancelled()]  # the others have timed out
         try:
-            self._insert(rows)
+            self._inserter.insert_or_reconnect([row for chunk in wanted for row in chunk.rows])
         except Exception as error:
             if len(wanted) > 1 and not isinstance(error, JournalUnavailable):
-                for entry in wanted:  # a row that the database refuses is no other request's fault
-                    self._commit_group([entry])
+                for chunk in wanted:  # the database refuses a row: the other requests must not fail
+                    self._commit_group([chunk])
                 return
-            for predictions, done in wanted:
-                if _tell(done, error):
-                    _count_failure(predictions, error)
+            for chunk in wanted:
+                if _resolve(chunk.done, error):
+                    _count_failure(chunk.rows, error)
         else:
-            self._deletions.add([item for items, done in wanted if not _tell(done) for item in items])
-
-    def _insert(self, rows: list[Prediction]) -> None:
-        """Insert rows; a connection that was lost, maybe with the answer to a commit, is replaced once."""
-        for is_last in (False, True):
-            try:
-                _insert(self._open(), rows, again=is_last)
-                return
-            except JournalUnavailable:
-                had_one = self._writer is not None
-                self._disconnect()
-                if is_last or not had_one:
-                    raise
+            self._deletions.add([row for chunk in wanted if not _resolve(chunk.done) for row in chunk.rows])
 
 
-class _Deletions:
-    """Deletes what was committed and nobody was given, in a thread, as soon as the journal allows."""
+class FileRecorder:
+    """Records the predictions of a file or frame, where blocking is allowed."""
 
     def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-        self._lock = Lock()
-        self._unwanted: list[str | None] = []
-        self._thread: Thread | None = None
+        self._inserter = Inserter(journal)
+        self._deletions = Deletions(journal)
 
-    def add(self, committed: Sequence[Prediction]) -> None:
-        """Delete some more; returns at once."""
-        if committed:
-            with self._lock:
-                self._unwanted += [prediction.prediction_id for prediction in committed]
-                if self._thread is None:
-                    self._thread = Thread(target=self._work, daemon=True)
-                    self._thread.start()
+    def record(self, predictions: Sequence[Prediction]) -> None:
+        """Return once all predictions are committed.
 
-    def finish(self) -> None:
-        """Wait for what can be deleted soon."""
-        thread = self._thread
-        if thread is not None:
-            thread.join(timeout=2 * DELETE_SECONDS)
+        Raises
+        ------
+        JournalUnavailable
+            When the journal does not answer, or stays locked for `FILE_PATIENCE_SECONDS`. What was
+            committed is deleted by then, unless the journal stays locked for as long again.
+        """
+        committed = 0
+        try:
+            for chunk in _chunks(predictions):
+                self._commit(chunk)
+                committed += len(chunk)
+        except BaseException:
+            self._deletions.add(predictions[:committed])
+            self._deletions.wait(FILE_PATIENCE_SECONDS)
+            raise
 
-    def _work(self) -> None:
-        is_told = False
-        while chunk := self._next_chunk():
+    def _commit(self, chunk: Sequence[Prediction]) -> None:
+        deadline = time.monotonic() + FILE_PATIENCE_SECONDS
+        while True:
             try:
-                rollups.take_back(self._journal, chunk)
-            except Exception as error:  # nobody waits for it: what can't be deleted now may be later
-                if not is_told:
-                    words = "%d predictions that nobody was given are still in the journal: %s"
-                    _log.warning(words, len(self._unwanted), errors.cause(error))
-                is_told = True
-                time.sleep(DELETE_SECONDS)
+                self._inserter.insert_or_reconnect(chunk)
+            except JournalBusy:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(RETRY_SECONDS)
             else:
-                with self._lock:
-                    del self._unwanted[: len(chunk)]
+                return
 
-    def _next_chunk(self) -> list[str | None]:
-        with self._lock:
-            if not self._unwanted:
-                self._thread = None
-            return self._unwanted[:CHUNK_ROWS]
+    def close(self) -> None:
+        """Close the journal's connections."""
+        self._inserter.close()
+        self._deletions.wait(CLOSE_SECONDS)
 
 
-def _tell(done: Future[None], error: Exception | None = None) -> bool:
-    """Tell how a commit ended; return whether anybody still wants to know."""
+def _chunks(predictions: Sequence[Prediction]) -> Iterator[Sequence[Prediction]]:
+    for start in range(0, len(predictions), CHUNK_ROWS):
+        yield predictions[start : start + CHUNK_ROWS]
+
+
+def _resolve(done: Future[None], error: Exception | None = None) -> bool:
+    """Set the result of a commit; return False when its request has timed out or was cancelled."""
     if not done.set_running_or_notify_cancel():
         return False
     if error is None:
@@ -326,13 +336,6 @@ def _tell(done: Future[None], error: Exception | None = None) -> bool:
     else:
         done.set_exception(error)
     return True
-
-
-def _insert(writer: Inserter, rows: Sequence[Prediction], again: bool = False) -> None:
-    if rows:
-        started = time.perf_counter()
-        writer.insert(rows, again)
-        metrics.JOURNAL_COMMIT_SECONDS.observe(time.perf_counter() - started)
 
 
 def _count_failure(predictions: Sequence[Prediction], error: Exception) -> None:

@@ -1,9 +1,9 @@
-"""Predictions counted by hour, version, class and label, so that a window need not read them all.
+"""Counts of predictions by hour, version, class and label, so that monitoring need not read every row.
 
-A label counts in the transaction that gives it: one prediction more with it, one less without it or
-with the label that it replaces. Predictions are recorded without a thought of counts, which follow
-them at some distance by their numbers; a question adds those that are still missing. Both are sums
-of differences, so the order in which they come is of no matter and a sum is exact at any time.
+A label is counted in the transaction that records it: plus one for the new label, minus one for the old
+label or for "no label". New predictions are not counted when they are recorded, but some seconds later,
+in the order of `seq`; a query adds those that are not counted yet. All changes are differences, so their
+order does not matter, and every query is exact.
 """
 
 from __future__ import annotations
@@ -17,20 +17,19 @@ import sqlalchemy as sa
 
 from prediction.journal.database import Journal
 from prediction.journal.tables import predictions, rollup_minutes, rollup_state, rollups
-from prediction.times import now_us
+from prediction.times import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
 
-MINUTE_US = 60_000_000
-HOUR_US = 60 * MINUTE_US
-MINUTES_KEPT_US = 24 * HOUR_US
-"""How long counts by minute are kept; the longest window that is cut into minutes is of four hours."""
+MINUTES_KEPT_US = DAY_US
+"""Counts by minute are kept for a day. The longest window that needs them is four hours."""
 
-TURN_US = 8_000_000
-"""How often the counts are brought up to date, by whichever worker comes first."""
+TURN_US = 8 * SECOND_US
+"""Interval between two turns: one worker, whichever is first, counts the new predictions."""
 
 TURN_SECONDS = 1.0
-"""A turn ends after that, and the next goes on: the thread that counts has other work too."""
+"""A turn ends after this time, because its thread has other work. The next turn continues."""
 
 STEP_ROWS = 50_000
+"""Predictions of one transaction of a turn."""
 
 INSERTING = sa.text(
     "SELECT virtualtransaction FROM pg_locks WHERE relation = 'predictions'::regclass"
@@ -40,9 +39,9 @@ INSERTING = sa.text(
 
 
 class Count(NamedTuple):
-    """So many predictions of a version said a class, in the bucket of time that begins at `at_us`.
+    """The number of predictions with these properties, in the bucket of time that begins at `at_us`.
 
-    `label` is what was true, or empty where nobody has said it yet.
+    `label` is the true label, or empty for predictions without one.
     """
 
     model: str
@@ -54,16 +53,15 @@ class Count(NamedTuple):
 
 
 def add(journal: Journal, connection: sa.Connection, changes: Iterable[Count]) -> None:
-    """Add differences to the counts, in a transaction that has called `order`; times may be of any bucket.
+    """Add differences to the counts, in a transaction that has called `order`.
 
-    That some are negative is no harm: a label may come before its prediction is counted.
+    A stored count may be negative for some seconds: a label can be counted before its prediction.
     """
     recent_us = now_us() - MINUTES_KEPT_US
     changes = list(changes)
-    for table, size_us, since_us in ((rollups, HOUR_US, 0), (rollup_minutes, MINUTE_US, recent_us)):
-        sums = _sum((change for change in changes if change.at_us >= since_us), size_us)
-        rows = [dict(zip(table.c.keys(), count, strict=True)) for count in sums]
-        journal.add(connection, table, rows)
+    recent = [change for change in changes if change.at_us >= recent_us]
+    journal.add(connection, rollups, _as_rows("hour_us", _sum(changes, HOUR_US)))
+    journal.add(connection, rollup_minutes, _as_rows("minute_us", _sum(recent, MINUTE_US)))
 
 
 def counts(journal: Journal, model: str, since_us: int, until_us: int, bucket_us: int) -> list[Count]:
@@ -72,11 +70,13 @@ def counts(journal: Journal, model: str, since_us: int, until_us: int, bucket_us
     Parameters
     ----------
     bucket_us
-        Whole hours; or whole minutes, if `since_us` is not a day ago.
+        Whole hours; or whole minutes, if `since_us` is less than a day ago.
     """
-    table = rollup_minutes if bucket_us % HOUR_US else rollups
-    at = table.c[1]
-    counted = sa.select(table).where(table.c.model == model, at >= since_us, at < until_us)
+    by_minute = bool(bucket_us % HOUR_US)
+    table = rollup_minutes if by_minute else rollups
+    at = rollup_minutes.c.minute_us if by_minute else rollups.c.hour_us
+    columns = (table.c.model, at, table.c.version, table.c.predicted_class, table.c.label, table.c.rows)
+    counted = sa.select(*columns).where(table.c.model == model, at >= since_us, at < until_us)
     with journal.snapshot() as connection:
         found = [Count(*row) for row in connection.execute(counted)]
         missing = _aggregate(connection, predictions.c.seq > _known_seq(connection))
@@ -85,7 +85,7 @@ def counts(journal: Journal, model: str, since_us: int, until_us: int, bucket_us
 
 
 def roll_up(journal: Journal) -> None:
-    """Count the predictions that have come since the last turn, unless another worker has just done so."""
+    """Count the predictions since the last turn, unless another worker has done so in the last seconds."""
     turn_us = _take_turn(journal)
     last_seq = _last_seq(journal) if turn_us else None
     until = time.monotonic() + TURN_SECONDS
@@ -96,10 +96,10 @@ def roll_up(journal: Journal) -> None:
 
 
 def take_back(journal: Journal, prediction_ids: Collection[str | None]) -> None:
-    """Delete predictions whose clients got no answer, and count them no longer."""
+    """Delete predictions whose clients got an error, and subtract them from the counts."""
     unwanted = predictions.c.prediction_id.in_(prediction_ids)
     with journal.write() as connection:
-        # Whoever counts right now may have read what is deleted here: that turn is over.
+        # A worker may have read these rows and not counted them yet: this ends its turn.
         connection.execute(rollup_state.update().values(turn_us=0))
         journal.order(connection)
         known_seq = _known_seq(connection)
@@ -107,14 +107,17 @@ def take_back(journal: Journal, prediction_ids: Collection[str | None]) -> None:
         connection.execute(predictions.delete().where(unwanted))
         add(journal, connection, (item._replace(rows=-item.rows) for item in counted))
         last_seq = connection.scalar(sa.select(sa.func.max(predictions.c.seq))) or 0
-        # SQLite will give the numbers after the last one again.
+        # SQLite gives new rows the numbers after the last one that is left.
         connection.execute(rollup_state.update().values(prediction_seq=min(known_seq, last_seq)))
 
 
 def _take_turn(journal: Journal) -> int | None:
-    """Return when the turn began, None if somebody else had just taken it; forget old minutes."""
+    """Begin a turn and return its time; None if another worker began one less than `TURN_US` ago.
+
+    Old counts by minute are deleted. A turn far in the future is of a clock that was set back: it is over.
+    """
     now = now_us()
-    mine = rollup_state.update().where(rollup_state.c.turn_us < now - TURN_US)
+    mine = rollup_state.update().where(~rollup_state.c.turn_us.between(now - TURN_US, now + MINUTE_US))
     old = rollup_minutes.delete().where(rollup_minutes.c.minute_us < now - MINUTES_KEPT_US - MINUTE_US)
     with journal.write() as connection:
         if not connection.execute(mine.values(turn_us=now)).rowcount:
@@ -125,16 +128,16 @@ def _take_turn(journal: Journal) -> int | None:
 
 
 def _give_turn(journal: Journal) -> None:
-    """Let whoever comes next go on at once."""
+    """Let the next worker begin a turn at once."""
     with journal.write() as connection:
         connection.execute(rollup_state.update().values(turn_us=0))
 
 
 def _last_seq(journal: Journal) -> int | None:
-    """Return the newest prediction's number, when no smaller one can appear any more; None if it might.
+    """Return the newest prediction's `seq`, once no smaller one can appear; None after a timeout.
 
-    PostgreSQL numbers a row when it is inserted, and shows it when it is committed. Whoever has a
-    smaller number and has not committed yet holds a lock now. SQLite has one writer at a time.
+    PostgreSQL numbers a row when it is inserted, and shows it when it is committed. A transaction that has
+    inserted a smaller number and has not committed yet holds a lock. SQLite has one writer at a time.
     """
     with journal.read() as connection:
         last_seq = connection.scalar(sa.select(sa.func.max(predictions.c.seq))) or 0
@@ -149,11 +152,11 @@ def _last_seq(journal: Journal) -> int | None:
 
 
 def _step(journal: Journal, turn_us: int, last_seq: int) -> bool:
-    """Count some of the predictions up to a number; return whether there are more.
+    """Count the next predictions up to `last_seq`; return whether there are more.
 
-    They are read before anything is locked, and added only if the turn is still this one, and nobody
-    has come further meanwhile. Where `last_seq` is less than what is known, somebody has deleted the
-    newest predictions, and SQLite will give their numbers again.
+    They are read without a lock, and added only if the turn has not ended and nobody else has counted
+    them meanwhile. If `last_seq` is less than the last counted number, the newest predictions were
+    deleted, and SQLite will use their numbers again.
     """
     with journal.read() as connection:
         known_seq = _known_seq(connection)
@@ -177,14 +180,18 @@ def _known_seq(connection: sa.Connection) -> int:
 def _aggregate(connection: sa.Connection, wanted: sa.ColumnElement[bool]) -> list[Count]:
     """Count predictions of all models by minute, as if none had a label.
 
-    Of all models, and by number alone: with a model or a time, a database without statistics may take
-    their index, and walk through all that are counted already.
+    The query is by `seq` alone: with a model or a time in it, a database without statistics may use
+    their index, and read all rows that are counted already.
     """
-    at = (predictions.c.at_us // MINUTE_US * MINUTE_US).label("at_us")
-    keys = (predictions.c.model, at, predictions.c.version, predictions.c.predicted_class)
-    query = sa.select(*keys, sa.func.count()).where(wanted)
-    grouped = query.group_by(*(sa.text(number) for number in "1234"))
-    return [Count._make((*keys, "", rows)) for *keys, rows in connection.execute(grouped)]
+    minute = (predictions.c.at_us // MINUTE_US).label("minute")
+    keys = (predictions.c.model, minute, predictions.c.version, predictions.c.predicted_class)
+    query = sa.select(*keys, sa.func.count().label("rows")).where(wanted)
+    # The minute by its name: PostgreSQL takes an expression with parameters for another one.
+    grouped = query.group_by(predictions.c.model, sa.text("minute"), *keys[2:])
+    return [
+        Count(row.model, row.minute * MINUTE_US, row.version, row.predicted_class, "", row.rows)
+        for row in connection.execute(grouped)
+    ]
 
 
 def _sum(found: Iterable[Count], bucket_us: int) -> Iterator[Count]:
@@ -193,3 +200,12 @@ def _sum(found: Iterable[Count], bucket_us: int) -> Iterator[Count]:
         at_us = item.at_us // bucket_us * bucket_us
         sums[item.model, at_us, item.version, item.predicted_class, item.label] += item.rows
     return (Count._make((*key, rows)) for key, rows in sums.items() if rows)
+
+
+def _as_rows(time_column: str, found: Iterable[Count]) -> list[dict[str, Any]]:
+    """Make rows of a table whose time is in the column of that name."""
+    rows = []
+    for item in found:
+        row = item._asdict()
+        rows.append({time_column: row.pop("at_us")} | row)
+    return rows

@@ -1,4 +1,7 @@
-"""The process of one retraining: its own, at low priority, so that serving goes first."""
+"""The process of one retraining: this module started as a script, with the arguments MODEL RUN_ID.
+
+A server starts one for each run. It has a low priority, so that serving goes first.
+"""
 
 from __future__ import annotations
 
@@ -8,57 +11,83 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 from models_store import catalog
+from models_store.errors import Error
+from prediction import errors, home, settings
 from prediction.journal import runs
 from prediction.journal.database import Journal
 from prediction.journal.runs import Ending, Retraining
-from prediction.retraining.steps import in_silence
+from prediction.retraining import steps, training
 
 PROJECT = Path(__file__).parents[2]
 NOT_INHERITED = ("PREDICTION_ADMIN_TOKEN", "PROMETHEUS_MULTIPROC_DIR")
-"""The token is none of its business, and its counts are not the server's."""
+"""A run does not need the token, and its metrics must not be counted as the server's."""
 
 NICENESS = 10
 AUTOGROUP = Path("/proc/self/autogroup")
-"""Linux shares out processors by session first: niceness counts within one, and this is that of its own."""
+"""Linux schedules sessions against each other first, and niceness only counts within one. This file
+sets the niceness of the process's session."""
 
 
 def spawn(run: Retraining) -> None:
-    """Start a run's process: its own session, so that it survives the worker that asked for it."""
+    """Start a run's process in a session of its own, so that it survives the worker that started it."""
     kept = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
-    kept |= {catalog.VARIABLE: str(catalog.FOLDER)}  # where an installed package lies, there is none
-    process = subprocess.Popen(  # noqa: S603 -- our own module, and ids that are ours
-        [sys.executable, "-m", "prediction", "retrain", run.model, "--run", run.run_id],
+    kept |= {catalog.VARIABLE: str(catalog.FOLDER)}  # the working folder is another one
+    process = subprocess.Popen(  # noqa: S603 -- this module, with a model's name and our own id
+        [sys.executable, "-m", __name__, run.model, run.run_id],
         cwd=PROJECT,
         env=kept,
         stdin=subprocess.DEVNULL,
         start_new_session=True,
     )
-    threading.Thread(target=process.wait, daemon=True).start()  # or it would stay a zombie
+    threading.Thread(target=process.wait, daemon=True).start()  # otherwise it would stay a zombie
 
 
-def take_process(journal: Journal, run: Retraining, leave: Callable[[str], None] = in_silence) -> None:
-    """Make this process the run's: serving goes first, and told to stop it says so in the journal.
+def take_process(journal: Journal, run: Retraining, leave: Callable[[str], None] = training.ignore) -> None:
+    """Make this process the process of a run: lower its priority; end the run on SIGTERM and SIGINT.
 
     Parameters
     ----------
     leave
-        Told why the process ends at once.
+        Called with the reason before the process ends.
     """
 
     def stop(number: int, _: object) -> None:
         try:
-            runs.finish(journal, run.run_id, Ending("interrupted", "its process was told to stop"))
+            runs.finish(journal, run.run_id, Ending("interrupted", "its process was stopped"))
             leave("interrupted")
-        finally:  # also if the journal fails: whoever finds no beat marks the run
+        finally:  # also if the journal fails: a run without heartbeats is marked as interrupted
             os._exit(128 + number)
 
     os.nice(NICENESS)
-    if os.getsid(0) == os.getpid():  # the group is its own, and nobody's terminal
-        with suppress(OSError):  # where the kernel knows no such groups
+    if os.getsid(0) == os.getpid():  # a session of its own, and not that of an operator's terminal
+        with suppress(OSError):  # a kernel without autogroups
             AUTOGROUP.write_text(str(NICENESS), encoding="utf-8")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+
+
+def main(arguments: list[str]) -> int:
+    """Execute the run that a server asked for, and return the exit code."""
+    model, run_id = arguments
+    try:
+        configured = settings.load()
+        (spec,) = catalog.select([model])
+        with closing(Journal(configured.journal_url)) as journal:
+            run = runs.get(journal, model, run_id)
+            take_process(journal, run)
+            plan = steps.Plan(
+                spec, configured.home, journal, configured.min_outcomes, configured.keep_versions
+            )
+            steps.execute(plan, run, server_lock=configured.home / home.LOCK_FILE)
+    except (Error, OSError) as error:
+        print(f"retraining of {model}: {errors.in_full(error)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

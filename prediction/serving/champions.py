@@ -1,4 +1,4 @@
-"""Change the champion, only to a version that is whole. The ledger itself is `journal.ledger`'s."""
+"""Promotes a version and rolls back, only to complete versions. `journal.ledger` owns the ledger."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LATEST = "latest"
 """Names the newest version, as in BentoML."""
 
 NAMED = 3
-"""How many versions are named to somebody who has mistyped one."""
+"""How many versions an error names when a version is unknown."""
 
 
 def promote(journal: Journal, home: Path, model: str, version: str, *, by: str, reason: str) -> Entry:
@@ -23,9 +23,9 @@ def promote(journal: Journal, home: Path, model: str, version: str, *, by: str, 
     Raises
     ------
     UnknownVersion, DamagedVersion
-        Before anything is changed.
+        In these cases nothing is changed.
     """
-    with staging.locked(home):  # or it might be pruned between the look and the promotion
+    with staging.locked(home):  # otherwise it could be pruned after the check
         found = find(home, model, version)
         store.verify(found, found.digest)
         return ledger.promote(journal, as_champion(found, by, reason))
@@ -68,7 +68,7 @@ def roll_back(journal: Journal, home: Path, model: str, *, by: str, reason: str)
     Raises
     ------
     NothingToRollBack, UnknownVersion, DamagedVersion
-        Before anything is changed.
+        In these cases nothing is changed.
     """
     with staging.locked(home):
         while True:

@@ -1,16 +1,17 @@
-"""One loaded version: validated rows in, predictions out. Records nothing, swaps nothing."""
+"""One loaded version: validated rows in, predictions out. It does not record or swap."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import uuid_utils
 from pydantic_core import to_json
 
-from models_store import compiled, store
+from models_store import compiled, pipelines, store
 from models_store.errors import DamagedVersion, Detail
 from models_store.spec import Columns, Feature, Features, Spec
 from prediction import metrics
@@ -29,9 +30,9 @@ class Predictor:
     Parameters
     ----------
     score
-        Columns of n rows to probabilities of shape (n, classes).
+        Takes the columns of n rows, returns probabilities of shape (n, classes).
     profile
-        The version's training data, as `drift.profile` wrote it.
+        The profile of the version's training data, as `drift.profile` returns it.
     """
 
     def __init__(self, spec: Spec, version: store.Version, score: Score, profile: dict[str, Any]) -> None:
@@ -45,7 +46,7 @@ class Predictor:
         }
 
     def predict(self, rows: Sequence[Features]) -> list[Prediction]:
-        """Answer rows, in order, in one vectorised call."""
+        """Answer rows in one vectorised call; the answers have the order of the rows."""
         if not rows:
             return []
         columns = self.spec.columns(rows)
@@ -70,7 +71,7 @@ class Predictor:
         ]
 
     def count(self, predictions: Sequence[Prediction]) -> None:
-        """Count predictions that were answered."""
+        """Count answered predictions."""
         for name, rows in Counter(item.predicted_class for item in predictions).items():
             self._answered[name].inc(rows)
         warned = Counter(warning["loc"][0] for item in predictions for warning in item.warnings)
@@ -78,7 +79,7 @@ class Predictor:
             metrics.OUT_OF_RANGE.labels(self.spec.name, feature).inc(values)
 
     def _warnings(self, columns: Columns, rows: int) -> list[list[Detail]]:
-        """Name each value that is possible but unlike any that the version was trained on."""
+        """Warn of each value that is possible but outside the training data of the version."""
         warnings: list[list[Detail]] = [[] for _ in range(rows)]
         for feature, low, high in self._ranges:
             for row, value in enumerate(columns[feature.name]):
@@ -93,14 +94,14 @@ class Predictor:
 
 
 def load(spec: Spec, version: store.Version, digest: str) -> Predictor:
-    """Load a version, once its files match `digest`, and replay its golden requests.
+    """Check a version's files against `digest`, load it, and repeat its golden requests.
 
-    A compiled version loads neither scikit-learn nor pandas.
+    A compiled version needs neither scikit-learn nor pandas.
 
     Raises
     ------
     DamagedVersion
-        When a file is missing or changed, or a golden request gets another answer.
+        When a file is missing or changed, or a golden request has another answer.
     """
     store.verify(version, digest)
     profile, golden = version.read_json(store.PROFILE), version.read_json(store.GOLDEN)
@@ -108,21 +109,19 @@ def load(spec: Spec, version: store.Version, digest: str) -> Predictor:
     try:
         score = _onnx(spec, version) if version.runtime == "onnx" else _pipeline(spec, version, digest)
         answers = score(golden["columns"])
-    except Exception as error:  # the runtime's errors have no common base
-        raise DamagedVersion(
-            f"{version.model}:{version.version} can't be loaded: {type(error).__name__}: {error}"
-        ) from error
+    except Exception as error:  # the errors of the runtimes have no common base
+        raise DamagedVersion(f"{version.tag} can't be loaded: {type(error).__name__}: {error}") from error
     difference = float(np.abs(answers - np.array(golden["probabilities"])).max())
     if not difference <= compiled.TOLERANCE:
         raise DamagedVersion(
-            f"{version.model}:{version.version} answers its golden requests otherwise than when it"
-            f" was saved: off by {difference:.1e}"
+            f"{version.tag} gives other answers to its golden requests than when it was saved:"
+            f" they differ by {difference:.1e}"
         )
     return Predictor(spec, version, score, profile)
 
 
 def _check_schema(spec: Spec, version: store.Version, profile: dict[str, Any]) -> None:
-    """Refuse a version that was trained for other features or classes than the spec has now."""
+    """Refuse a version that was trained for other features or classes than those of the spec."""
     trained = {name: set(seen.get("counts", ())) for name, seen in profile["features"].items()}
     wanted = {name: set(feature.categories) for name, feature in spec.inputs.items()}
     if trained != wanted or version.metadata["classes"] != list(spec.classes):
@@ -138,11 +137,7 @@ def _onnx(spec: Spec, version: store.Version) -> Score:
 
 def _pipeline(spec: Spec, version: store.Version, digest: str) -> Score:
     pipeline = store.load_pipeline(version, digest)
-
-    def score(columns: Columns) -> NDArray[np.float64]:
-        return np.asarray(pipeline.predict_proba(spec.frame(columns)), np.float64)
-
-    return score
+    return partial(pipelines.probabilities, pipeline, spec)
 
 
 def _training_ranges(spec: Spec, profile: dict[str, Any]) -> list[tuple[Feature, float, float]]:

@@ -1,6 +1,6 @@
-"""What one worker runs: the predictors it answers with, and its periodic work.
+"""One worker: the predictors that answer its requests, and its periodic work.
 
-Owns which version is served. Follows the ledger; does not write it, but for the very first start.
+It owns which version is served. It follows the ledger, and writes it only at a first start.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from prediction.times import now_us
 FOLLOW_SECONDS = 1.0
 REPORT_SECONDS = 5.0
 INLINE_ROWS = 64
-"""Batches up to this size are scored on the event loop; larger ones would hold it too long."""
+"""Larger batches are scored in a thread: they would block the event loop for too long."""
 
 _log = logging.getLogger("bentoml.prediction")
 
@@ -48,8 +48,15 @@ class Task:
 
 
 @dataclass(frozen=True)
+class _Unloadable:
+    """The reason why a version can't be loaded."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Serving:
-    """A predictor and since when (us) this worker answers with it."""
+    """A predictor, and the time (us) since when this worker answers with it."""
 
     predictor: Predictor
     since_us: int
@@ -62,19 +69,19 @@ def prepare(
     baked: Sequence[Path],
     promote_baked: bool = False,
 ) -> None:
-    """Make home and journal ready, once, before the workers start.
+    """Prepare home and journal, once, before the workers start.
 
     Parameters
     ----------
     baked
-        Folders of versions, of which those that came with a Bento are copied into the store.
+        Folders of versions. Those that are not in the home's store came with a Bento: they are copied.
     promote_baked
-        Whether those that the ledger does not know yet become the champions.
+        Whether copied versions that are new to the ledger become champions.
 
     Raises
     ------
     NothingTrained
-        When a model has no version at all.
+        When a model has no version.
     """
     baked = [folder for folder in baked if folder.resolve().parents[1] != (home / "models").resolve()]
     _adopt(home, baked)
@@ -100,7 +107,7 @@ def _adopt(home: Path, baked: Sequence[Path]) -> None:
 
 
 def _promote_new(journal: Journal, version: store.Version) -> None:
-    """Promote a version unless it was champion before: going back from it must last."""
+    """Promote a version unless it was champion before: a rollback from it must last."""
     known = {entry.to_version for entry in ledger.entries(journal, version.model, limit=1_000_000)}
     if version.version not in known:
         ledger.promote(journal, champions.as_champion(version, "server", "came with the image"))
@@ -108,12 +115,12 @@ def _promote_new(journal: Journal, version: store.Version) -> None:
 
 
 class Runtime:
-    """Answers for every spec of the catalog in this process. Making one does no I/O.
+    """Answers requests for every spec of the catalog in this process. The constructor does no I/O.
 
     Parameters
     ----------
     journal_required
-        Whether what can't be recorded is not answered. Otherwise it is answered without an id.
+        Whether a request fails if its answers can't be recorded. If not, they are sent without ids.
     """
 
     def __init__(
@@ -126,15 +133,17 @@ class Runtime:
         self._recorder = recorder.make(journal)
         self._serving: dict[str, Serving] = {}
         self._unserved: dict[str, str] = {}
-        self._told: dict[str, str] = {}
+        """By model: why its champion can't be loaded."""
+        self._logged: dict[str, str] = {}
+        """By version: the reason that was logged last, so that it is logged once."""
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._started_us = now_us()
 
     def start(self, tasks: Sequence[Task] = ()) -> None:
-        """Load the champions, and follow the ledger in one thread; do these tasks in another.
+        """Load the champions. One thread follows the ledger, another one does these tasks.
 
-        A journal that does not answer leaves the worker unready until it does.
+        While the journal does not answer, the worker is not ready.
         """
         try:
             self.follow()
@@ -144,38 +153,38 @@ class Runtime:
             Task("follow", FOLLOW_SECONDS, self.follow),
             Task("report", REPORT_SECONDS, self.report),
         ]
-        for work in (own, tasks):  # apart, because the ledger must not wait for a long task
+        for work in (own, tasks):  # two threads: a long task must not delay a promotion
             thread = threading.Thread(target=self._work, args=(work,), daemon=True)
             thread.start()
             self._threads.append(thread)
 
     def stop(self) -> None:
-        """End the periodic work and close the journal."""
+        """Stop the periodic work, and close the journal."""
         self._stopping.set()
         for thread in self._threads:
             thread.join(timeout=5)
         try:
             sign_off = partial(workers.report, self._journal, socket.gethostname(), os.getpid(), {})
             threads.FEEDBACK.call(threads.FEEDBACK_SECONDS, sign_off)
-        except Exception as error:  # whatever ails the journal, the server ends
+        except Exception as error:  # the server must end, whatever the error is
             _log.warning("the worker could not sign off: %s", errors.cause(error))
         self._recorder.close()
         self._journal.close()
 
     @property
     def ready(self) -> bool:
-        """Whether every model can be answered."""
+        """Whether every model has a version that answers."""
         return all(name in self._serving for name in self.specs)
 
     async def predict(self, name: str, rows: Sequence[Features]) -> list[Prediction]:
-        """Answer validated rows of one model, all with one version, and record the answers.
+        """Answer validated rows of one model, all with the same version, and record the answers.
 
         Raises
         ------
         NotReady
             When no version of the model could be loaded.
         JournalUnavailable
-            When the answers could not be recorded.
+            When the answers can't be recorded.
         """
         serving = self._serving.get(name)
         if serving is None:
@@ -195,7 +204,7 @@ class Runtime:
         return predictions
 
     def follow(self) -> None:
-        """Serve the champions of the ledger; whatever can't be loaded leaves the old one serving."""
+        """Load new champions of the ledger. If one can't be loaded, the old version stays in use."""
         swapped = False
         for name, champion in ledger.champions(self._journal).items():
             serving = self._serving.get(name)
@@ -205,23 +214,25 @@ class Runtime:
                 swapped |= self._swap(name, champion)
         if swapped:
             self.report()
-            # A full collection walks BentoML's large heap and stops the worker for a tenth of a
-            # second; what is loaded by now stays, so the collector need not look at it again.
+            # A full collection of BentoML's large heap stops the worker for a tenth of a second.
+            # Objects that exist now stay in use: frozen, later collections skip them.
             gc.collect()
             gc.freeze()
 
     def report(self) -> None:
-        """Tell the journal what this worker serves."""
+        """Write into the journal which versions this worker serves."""
         serving = dict.fromkeys(self.specs, ("", self._started_us)) | {
             name: (item.predictor.version.version, item.since_us) for name, item in self._serving.items()
         }
         workers.report(self._journal, socket.gethostname(), os.getpid(), serving)
 
     def _swap(self, name: str, champion: Entry) -> bool:
-        loaded = self._load(name, champion)
-        if loaded is None:
-            self._unserved[name] = self._told[f"{name}:{champion.to_version}"]
-        if loaded is None and name not in self._serving:
+        """Load a new champion, or, if nothing is served yet, the newest champion that can be loaded."""
+        loaded: Predictor | _Unloadable | None = self._load(name, champion)
+        if isinstance(loaded, _Unloadable):
+            if name in self._serving:
+                return False
+            self._unserved[name] = loaded.reason
             loaded = self._load_last_good(name, champion)
         if loaded is None:
             return False
@@ -231,35 +242,39 @@ class Runtime:
         _log.info("%s: serving %s", name, loaded.version.version)
         return True
 
-    def _load(self, name: str, promotion: Entry) -> Predictor | None:
-        tag = f"{name}:{promotion.to_version}"
+    def _load(self, name: str, entry: Entry) -> Predictor | _Unloadable:
+        tag = f"{name}:{entry.to_version}"
         try:
-            version = store.get(self._home, name, promotion.to_version)
-            loaded = predictor.load(self.specs[name], version, promotion.digest)
-        except Exception as error:  # whatever ails one version, the others are served
+            version = store.get(self._home, name, entry.to_version)
+            loaded = predictor.load(self.specs[name], version, entry.digest)
+        except Exception as error:  # other models must be served, whatever the error is
             metrics.LOAD_FAILURES.labels(name).inc()
-            words = str(error) if isinstance(error, Error) else f"{type(error).__name__}: {error}"
-            if self._told.get(tag) != words:
-                _log.error("%s is not served, %s: %s", tag, self._instead(name), words)
-            self._told[tag] = words
-            return None
-        self._told.pop(tag, None)
+            reason = str(error) if isinstance(error, Error) else f"{type(error).__name__}: {error}"
+            self._log_once(tag, f"{tag} is not served, {self._instead(name)}: {reason}", reason)
+            return _Unloadable(reason)
+        self._logged.pop(tag, None)
         return loaded
 
+    def _log_once(self, tag: str, line: str, reason: str) -> None:
+        """Log why a version is not served, unless this reason was logged last: it is tried each second."""
+        if self._logged.get(tag) != reason:
+            _log.error("%s", line)
+        self._logged[tag] = reason
+
     def _instead(self, name: str) -> str:
-        """Say what answers in the place of a version that can't be loaded."""
+        """Say which version answers instead of one that can't be loaded."""
         serving = self._serving.get(name)
         if serving is None:
-            return "and the champions before it are tried"
-        return f"and {serving.predictor.version.version} goes on answering"
+            return "trying the champions before it"
+        return f"{serving.predictor.version.version} still answers"
 
     def _load_last_good(self, name: str, champion: Entry) -> Predictor | None:
         tried = {champion.to_version}
-        for promotion in ledger.entries(self._journal, name, limit=100, before=champion.position):
-            if promotion.to_version not in tried:
-                tried.add(promotion.to_version)
-                loaded = self._load(name, promotion)
-                if loaded is not None:
+        for entry in ledger.entries(self._journal, name, limit=100, before=champion.position):
+            if entry.to_version not in tried:
+                tried.add(entry.to_version)
+                loaded = self._load(name, entry)
+                if isinstance(loaded, Predictor):
                     return loaded
         return None
 
@@ -281,7 +296,7 @@ class Runtime:
     def _run(self, task: Task) -> None:
         try:
             task.run()
-        except Exception as error:  # the next turn may do better, and the thread must live
+        except Exception as error:  # the thread must go on: the next try may succeed
             metrics.TASK_FAILURES.labels(task.name).inc()
             words = errors.cause(error)
             _log.warning("periodic work %s failed: %s: %s", task.name, type(error).__name__, words)

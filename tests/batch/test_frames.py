@@ -13,9 +13,9 @@ import pytest
 from pyarrow import parquet
 
 from models_store.errors import InvalidInput
-from models_store.spec import Features, Spec, category
+from models_store.spec import Features, Spec, category, number
 from prediction.batch import frames
-from prediction.batch.frames import Chunk
+from prediction.batch.chunks import BrokenRow, Chunk
 from tests.scoring import IRIS, PENGUIN, read, write
 
 
@@ -31,7 +31,7 @@ def test_the_same_values_are_refused_as_over_http(
 
     found = read(write(tmp_path / f"rows{kind}", rows), specs["iris"])
 
-    problems = [problem for part in found for problem in part.problems]
+    problems = [problem for part in found for problem in part.bad_values]
     assert [(1, "petal_width_cm"), (151, "sepal_width_cm"), (151, "petal_length_cm")] == [
         (problem.row, problem.field) for problem in problems
     ]
@@ -58,8 +58,8 @@ def test_a_reason_tells_what_is_missing_from_what_is_wrong(
         f'{number} "wide"',
         f'{number} "1,234"',
         f'{number} "{"x" * 40}"',
-    ] == [problem.reason for problem in found.problems]
-    assert found.problems[0].reason.startswith("is required: a number")
+    ] == [problem.reason for problem in found.bad_values]
+    assert found.bad_values[0].reason.startswith("is required: a number")
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_a_parquet_column_of_another_type_is_refused(
     (found,) = read(tmp_path / "rows.parquet", specs["iris"])
 
     assert 0 == len(found)
-    assert [1, 2] == [problem.row for problem in found.problems]
-    assert {"sepal_length_cm"} == {problem.field for problem in found.problems}
+    assert [1, 2] == [problem.row for problem in found.bad_values]
+    assert {"sepal_length_cm"} == {problem.field for problem in found.bad_values}
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_dictionaries_are_texts(tmp_path: Path, specs: dict[str, Spec]) -> None:
     (found,) = read(tmp_path / "rows.parquet", specs["penguins"])
 
     assert ["Biscoe"] == found.columns["island"].tolist()
-    (problem,) = found.problems
+    (problem,) = found.bad_values
     assert (2, "island") == (problem.row, problem.field)
     assert "Torgersen" in problem.reason
 
@@ -137,7 +137,7 @@ def test_a_frame_of_mixed_values_is_read_row_by_row(specs: dict[str, Spec]) -> N
 
     assert [True, False, True] == found.kept.tolist()
     assert [3.5, 3.5] == found.columns["sepal_width_cm"].tolist()
-    assert (2, "sepal_width_cm") == (found.problems[0].row, found.problems[0].field)
+    assert (2, "sepal_width_cm") == (found.bad_values[0].row, found.bad_values[0].field)
 
 
 @pytest.mark.parametrize(
@@ -182,9 +182,9 @@ def test_a_number_is_no_category(specs: dict[str, Spec]) -> None:
     spec = Spec("rated", "Rated", Rated, ("a", "b"), specs["iris"].load, specs["iris"].pipeline)
 
     for column in (pyarrow.array([1, 2]), pyarrow.array([1, 2]).dictionary_encode()):
-        assert 0 == len(frames.validate(spec, Chunk({"stars": column}), 1))
+        assert 0 == len(frames.validate(spec, Chunk({"stars": column}, 2), 1))
     for column in (pyarrow.array(["1", "2"]), pyarrow.array(["1", "2"]).dictionary_encode()):
-        assert 2 == len(frames.validate(spec, Chunk({"stars": column}), 1))
+        assert 2 == len(frames.validate(spec, Chunk({"stars": column}, 2), 1))
 
 
 def test_columns_that_are_missing_or_twice_are_told(specs: dict[str, Spec]) -> None:
@@ -195,3 +195,107 @@ def test_columns_that_are_missing_or_twice_are_told(specs: dict[str, Spec]) -> N
         frames.demand(specs["iris"], ["a", 0], "the frame")  # type: ignore[list-item]
     with pytest.raises(InvalidInput, match="the frame: two columns are named 'who': rename one"):
         frames.demand(specs["iris"], [*IRIS, "who", "who"], "the frame")
+
+
+class Sized(Features):
+    """A number and a category that are needed, and one of each that is optional."""
+
+    size: float = number("Size", unit="cm", low=1, high=2, example=1)
+    width: float | None = number("Width", unit="cm", low=1, high=2, example=1, optional=True)
+    kind: Literal["a", "b"] = category("Kind", example="a")
+    hue: Literal["a", "b"] | None = category("Hue", example="a", optional=True)
+
+
+@pytest.fixture
+def sized(specs: dict[str, Spec]) -> Spec:
+    """A spec of every sort of feature."""
+    return Spec("sized", "Sized", Sized, ("a", "b"), specs["iris"].load, specs["iris"].pipeline)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "suspect"),
+    [
+        ("size", [1.0, 2.0, 0.999, 2.001, None, float("nan")], [2, 3, 4, 5]),
+        ("width", [1.0, 2.0, 0.999, 2.001, None, float("nan")], [2, 3]),
+        ("width", [None] * 6, []),
+        ("size", [None] * 6, [0, 1, 2, 3, 4, 5]),
+        ("size", [1, 2, 0, 3, None, 1], [2, 3, 4]),
+        ("size", ["1"] * 6, [0, 1, 2, 3, 4, 5]),
+        ("kind", ["a", "b", "c", "", None, "a"], [2, 3, 4]),
+        ("hue", ["a", "b", "c", "", None, "a"], [2, 3]),
+        ("hue", [None] * 6, []),
+        ("hue", [b"a", b"b", b"c", b"\xff", None, b"a"], [0, 1, 2, 3, 4, 5]),
+    ],
+)
+def test_only_rows_that_look_wrong_are_suspect(
+    name: str, values: list[Any], suspect: list[int], sized: Spec
+) -> None:
+    """All other rows skip the validator, which is slow; bounds are inside."""
+    good = {"size": [1.5] * 6, "width": [1.5] * 6, "kind": ["a"] * 6, "hue": ["a"] * 6}
+    chunk = Chunk({key: pyarrow.array(each) for key, each in {**good, name: values}.items()}, 6)
+
+    _, found = frames.check_columns(sized, chunk)
+
+    assert suspect == np.flatnonzero(found).tolist()
+
+
+def test_a_column_that_is_absent_counts_as_missing_values(sized: Spec) -> None:
+    """Each row is refused if the feature is not optional."""
+    columns = {"size": pyarrow.array([1.5, 1.5]), "kind": pyarrow.array(["a", "b"])}
+
+    found = frames.validate(sized, Chunk(columns, 2), 1)
+
+    assert [True, True] == found.kept.tolist()
+    assert np.isnan(found.columns["width"]).all()
+    assert [None, None] == found.columns["hue"].tolist()
+    assert [False, False] == frames.check_columns(sized, Chunk(columns, 2))[1].tolist()
+    del columns["size"]
+    refused = frames.validate(sized, Chunk(columns, 2), 7)
+    assert [(7, "size"), (8, "size")] == [(item.row, item.field) for item in refused.bad_values]
+
+
+def test_a_missing_value_alone_is_refused_if_it_is_needed(sized: Spec) -> None:
+    """In a column of numbers or of texts, with nothing else wrong in the row."""
+    columns = {"size": pyarrow.array([1.5, None, 1.5]), "kind": pyarrow.array(["a", "a", None])}
+
+    found = frames.validate(sized, Chunk(columns, 3), 1)
+
+    assert [(2, "size"), (3, "kind")] == [(item.row, item.field) for item in found.bad_values]
+    assert all(item.reason.startswith("is required") for item in found.bad_values)
+
+
+def test_a_broken_row_is_refused_whatever_its_columns_hold(sized: Spec) -> None:
+    """Once, with the reason of the whole row and its number."""
+    columns = {"size": pyarrow.array([1.5, 1.5]), "kind": pyarrow.array(["a", "b"])}
+    broken = BrokenRow(12, 1, 2, "x")
+
+    found = frames.validate(sized, Chunk(columns, 2, {1: broken}), 11)
+
+    assert [frames.BadValue(12, "", "has 1 cell where the header has 2")] == found.bad_values
+    assert [True, False] == found.kept.tolist()
+    assert "has 1 cell where the header has 2" == str(found.bad_values[0])
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), np.float32("nan"), Decimal("nan")], ids=repr)
+def test_nan_is_a_missing_value_of_any_type(missing: Any, sized: Spec) -> None:
+    """In a list of values of several types, and in a column beside one."""
+    columns = {"size": [1, "wide"], "width": [missing, 1.5], "kind": pyarrow.array(["a", "b"])}
+
+    found = frames.validate(sized, Chunk(columns, 2), 1)
+
+    assert [True, False] == found.kept.tolist()
+    assert np.isnan(found.columns["width"][0])
+    beside = Chunk({**columns, "width": pyarrow.array([float("nan"), 1.5])}, 2)
+    assert [True, False] == frames.validate(sized, beside, 1).kept.tolist()
+
+
+def test_a_table_of_no_feature_is_refused(sized: Spec) -> None:
+    """Though all features are optional."""
+
+    class Optional(Features):
+        width: float | None = number("Width", unit="cm", low=1, high=2, example=1, optional=True)
+
+    spec = Spec("optional", "Optional", Optional, ("a", "b"), sized.load, sized.pipeline)
+    frames.demand(spec, ["width", "other"], "the frame")
+    with pytest.raises(InvalidInput, match="optional needs width, and there is other"):
+        frames.demand(spec, ["other"], "the frame")

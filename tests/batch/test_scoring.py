@@ -17,7 +17,8 @@ from models_store import store
 from models_store.errors import InvalidInput, UnknownModel
 from models_store.spec import Spec
 from prediction import batch
-from prediction.batch import tabular
+from prediction.batch.files import KINDS
+from prediction.batch.sources import Source
 from tests import scoring
 from tests.scoring import probabilities, random_frame
 from tests.servers import PROJECT, environment, free_port
@@ -34,7 +35,7 @@ def answered(spec: Spec, home: Path, frame: pd.DataFrame) -> Any:
     return store.load_pipeline(version, version.digest).predict_proba(frame)
 
 
-@pytest.mark.parametrize("kind", tabular.KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_file_is_scored_as_scikit_learn_scores_it(
     kind: str, home: Path, tmp_path: Path, specs: dict[str, Spec]
 ) -> None:
@@ -51,7 +52,7 @@ def test_a_file_is_scored_as_scikit_learn_scores_it(
 
         summary = batch.score(spec.name, source, target)
 
-        found = pd.DataFrame([row for chunk in tabular.read(target) for row in chunk])
+        found = pd.DataFrame([row for chunk in Source(target, 1_000) for row in chunk.by_row()])
         assert (3_000, 0, None) == (summary.scored, summary.refused, summary.refused_file)
         assert frame["who"].tolist() == found["who"].tolist()
         expected = answered(spec, home, frame[list(spec.inputs)])
@@ -123,7 +124,7 @@ def test_a_row_that_is_none_is_refused_like_others(home: Path, tmp_path: Path) -
 
     assert (3, 2, 1) == (summary.rows, summary.scored, summary.refused)
     assert summary.refused_file is not None
-    (refused,) = (row for chunk in tabular.read(summary.refused_file) for row in chunk)
+    (refused,) = (row for chunk in Source(summary.refused_file, 1_000) for row in chunk.by_row())
     assert {"row": "2", "field": None, "reason": "has 3 cells where the header has 4"} == refused
     with pytest.raises(InvalidInput, match=r"^row 2: has 3 cells"):
         batch.score("iris", tmp_path / "rows.csv", tmp_path / "out.csv", strict=True)
@@ -145,7 +146,7 @@ def test_strict_writes_nothing_when_a_row_is_refused(
     assert {"home", "out.parquet", "rows.parquet"} == {path.name for path in tmp_path.iterdir()}
 
 
-@pytest.mark.parametrize("kind", tabular.KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_file_without_rows_makes_one_without_rows(
     kind: str, home: Path, tmp_path: Path, specs: dict[str, Spec]
 ) -> None:
@@ -165,7 +166,7 @@ def test_a_file_without_rows_makes_one_without_rows(
     assert (0, [*empty.columns, "predicted_class"]) == (len(found), list(found.columns)[:5])
 
 
-@pytest.mark.parametrize("target", tabular.KINDS)
+@pytest.mark.parametrize("target", KINDS)
 def test_no_value_of_json_lines_is_lost(target: str, home: Path, tmp_path: Path) -> None:
     """Neither what comes after thousands of rows, nor what changes its type, whatever is written."""
     source, out = tmp_path / "rows.jsonl", tmp_path / f"out{target}"
@@ -179,7 +180,7 @@ def test_no_value_of_json_lines_is_lost(target: str, home: Path, tmp_path: Path)
 
     summary = batch.score("penguins", source, out)
 
-    found = [row for chunk in tabular.read(out) for row in chunk]
+    found = [row for chunk in Source(out, 1_000) for row in chunk.by_row()]
     assert (11_999, 1) == (summary.scored, summary.refused)
     assert [str(row["id"]) for row in rows[:-1]] == [str(row["id"]) for row in found]
     assert [None, 2.0, None] == [row["new"] and float(row["new"]) for row in found[-3:]]
@@ -204,7 +205,7 @@ def test_what_is_read_is_not_written_over(source: str, target: str, home: Path, 
     (tmp_path / "link.csv").symlink_to("rows.csv")
     before = {path.name: path.read_bytes() for path in tmp_path.glob("*.csv")}
 
-    with pytest.raises(InvalidInput, match=r"would be written over .*\.csv itself: name another file"):
+    with pytest.raises(InvalidInput, match=r"would overwrite .*\.csv itself: name another file"):
         batch.score("penguins", tmp_path / source, f"{tmp_path}/{target}")
 
     assert before == {path.name: path.read_bytes() for path in tmp_path.glob("*.csv")}
@@ -260,7 +261,7 @@ def test_what_cannot_be_done_is_told(home: Path, tmp_path: Path, specs: dict[str
         batch.score("iris", frame, server=nobody, version="x")
     with pytest.raises(InvalidInput, match="name the file"):
         batch.score("iris", tmp_path / "rows.csv")
-    with pytest.raises(InvalidInput, match="no list"):
+    with pytest.raises(InvalidInput, match="not list"):
         batch.score("iris", [{"sepal_length_cm": 5.1}])
     with pytest.raises(InvalidInput, match="leave the target out"):
         batch.score("iris", frame, tmp_path / "out.csv")
@@ -277,7 +278,7 @@ def test_a_home_without_models_is_told(tmp_path: Path, monkeypatch: pytest.Monke
     """With the command that trains."""
     monkeypatch.setenv("BENTOML_HOME", str(tmp_path))
 
-    with pytest.raises(InvalidInput, match=r"python train\.py iris"):
+    with pytest.raises(InvalidInput, match="run `loop train iris`"):
         batch.score("iris", pd.DataFrame())
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from prediction import home
 from prediction.journal import predictions
 from prediction.journal.database import Journal
-from prediction.journal.retention import DAY_US
-from prediction.times import now_us
+from prediction.times import DAY_US, now_us
 from tests import command_line, databases
 from tests.command_line import IRIS_FEATURES, Main, command, iris
 from tests.databases import Postgres, record

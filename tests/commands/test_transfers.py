@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from prediction.batch import tabular
+from prediction.batch import sinks
+from prediction.batch.sinks import Writer
 from prediction.journal import feedback, tables
 from prediction.journal.database import Journal
 from prediction.journal.feedback import Label
-from prediction.journal.retention import DAY_US
-from prediction.times import now_us
+from prediction.times import DAY_US, now_us
 from tests import command_line, databases
 from tests.command_line import IRIS_FEATURES, Main, command, iris, label_all, read
 from tests.databases import record
@@ -177,8 +177,10 @@ def test_import_feedback_reads_every_kind(main: Main, journal: Journal, tmp_path
     ids = record(journal, [iris(number) for number in range(3)])
     label_all(journal, ids[2:], "setosa")
     path = tmp_path / f"labels{kind}"
-    with tabular.writer(path, {"prediction_id": str, "label": str, "correct": str}) as file:
-        file.write([{"prediction_id": each, "label": "virginica", "correct": "true"} for each in ids])
+    columns = {"prediction_id": str, "label": str, "correct": str}
+    rows = [{"prediction_id": each, "label": "virginica", "correct": "true"} for each in ids]
+    with Writer(path) as file:
+        file.write(sinks.batch_of(rows, columns))
 
     first, second = main("import-feedback", "iris", str(path)), main("import-feedback", "iris", str(path))
 

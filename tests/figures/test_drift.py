@@ -44,7 +44,7 @@ def profile_of(volumes: list[float | None], sorts: list[str | None] | None = Non
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=list(SPECS))
 def test_the_profile_of_a_dataset(spec: Spec) -> None:
-    """Rows, classes and each feature are summarised, and survive JSON."""
+    """It has rows, classes and each feature, and can be written as JSON."""
     X, y = spec.load()
     columns, labels = spec.columns_of(X), y.tolist()
     profile = drift.profile(spec, columns, labels)
@@ -64,8 +64,8 @@ def test_the_profile_of_a_dataset(spec: Spec) -> None:
             assert sorted(X[name].dropna()) == seen["sample"]
 
 
-def test_counts_list_what_does_not_occur() -> None:
-    """Classes and categories of the spec have a count of 0 where there are no rows of them."""
+def test_counts_include_zeros() -> None:
+    """Classes and categories without rows have a count of 0."""
     profile = profile_of([1.0, 2.0, 3.0], ["green", None, "green"])
 
     assert {"bitter": 0, "sweet": 3} == profile["classes"]
@@ -73,7 +73,7 @@ def test_counts_list_what_does_not_occur() -> None:
 
 
 def test_missing_values_are_counted_and_not_sampled() -> None:
-    """What is missing lies in no range."""
+    """They do not change the range."""
     assert {"missing": 2, "min": 1.0, "max": 3.0, "sample": [1.0, 2.0, 3.0]} == profile_of(
         [3.0, None, 1.0, 2.0, None]
     )["features"]["volume_ml"]
@@ -87,7 +87,7 @@ def test_a_feature_that_is_always_missing() -> None:
 
 
 def test_no_rows_at_all() -> None:
-    """The profile of nothing counts nothing."""
+    """All counts are 0."""
     profile = profile_of([])
 
     assert (0, {"bitter": 0, "sweet": 0}) == (profile["rows"], profile["classes"])
@@ -106,7 +106,7 @@ def test_the_data_is_left_as_it_was() -> None:
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.one_of(st.none(), st.floats(0, 1000)), max_size=200))
 def test_a_small_sample_is_the_data(volumes: list[float | None]) -> None:
-    """Up to the sample's size nothing is lost but the order."""
+    """Data up to the size of the sample is kept completely; only its order changes."""
     seen = profile_of(volumes)["features"]["volume_ml"]
 
     assert sorted(value for value in volumes if value is not None) == seen["sample"]
@@ -116,7 +116,7 @@ def test_a_small_sample_is_the_data(volumes: list[float | None]) -> None:
 @settings(deadline=None, max_examples=30)
 @given(st.integers(drift.SAMPLE_SIZE - 2, 20_000), st.integers(0, 2**32 - 1))
 def test_a_large_sample_keeps_the_quantiles(rows: int, seed: int) -> None:
-    """A thousand values remain, both ends among them, and no quantile moves by more than 2 in 999."""
+    """It keeps a thousand values and both ends; no quantile moves by more than 2 in 999."""
     volumes = np.random.default_rng(seed).exponential(50, rows).round(1).clip(0, 1000).tolist()
     seen = profile_of(volumes)["features"]["volume_ml"]
     sample, ordered = seen["sample"], sorted(volumes)
@@ -153,7 +153,7 @@ def resampled(columns: Columns, labels: list[str], n: int, rng: Any) -> tuple[Co
 @pytest.mark.parametrize("n", [drift.MIN_ROWS, 500, 5_000])
 @pytest.mark.parametrize("spec", SPECS.values(), ids=list(SPECS))
 def test_false_alarms_are_rare(spec: Spec, n: int) -> None:
-    """Of 200 windows of the training data itself, at most 5 of 100 raise any alarm at all."""
+    """Of 200 windows drawn from the training data, at most 5 of 100 give an alarm."""
     profile, columns, labels = trained(spec)
     rng = np.random.default_rng(n)
     alarms = 0
@@ -166,8 +166,8 @@ def test_false_alarms_are_rare(spec: Spec, n: int) -> None:
 
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=list(SPECS))
-def test_a_shift_by_one_standard_deviation_is_seen(spec: Spec) -> None:
-    """At the least n at which anything is said, in more than 9 of 10 windows, whatever the feature."""
+def test_a_shift_by_one_standard_deviation_is_detected(spec: Spec) -> None:
+    """With the least number of rows, in more than 9 of 10 windows, for each feature."""
     profile, columns, labels = trained(spec)
     rng = np.random.default_rng(3)
     for name, feature in spec.inputs.items():
@@ -204,8 +204,8 @@ RARE_OF_TEN = ([5.0] * 90 + [3.0] * 10, [5.0] * 10 + [3.0] * 90)
     ],
     ids=["down", "up", "to the rare", "from the rare", "zeros", "ones", "the lowest", "the highest"],
 )
-def test_a_change_beside_a_frequent_value_is_seen(before: list[float], now: list[float]) -> None:
-    """Where much of the training data is one value, to either side of it."""
+def test_a_change_next_to_a_frequent_value_is_detected(before: list[float], now: list[float]) -> None:
+    """Much of the training data has one value; the live data changes below or above it."""
     live: Columns = {"volume_ml": list(now), "sort": ["black"] * len(now)}
     found = {
         item.name: item for item in drift.compare(CUP, profile_of(list(before)), live, ["sweet"] * len(now))
@@ -215,8 +215,8 @@ def test_a_change_beside_a_frequent_value_is_seen(before: list[float], now: list
     assert 0.25 < (found["volume_ml"].psi or 0)
 
 
-def test_too_few_rows_say_how_many_more_it_takes() -> None:
-    """Nothing is claimed then, neither drift nor that all is well."""
+def test_too_few_rows_say_how_many_more_are_needed() -> None:
+    """The state is neither drifted nor stable."""
     spec = SPECS["iris"]
     profile, columns, labels = trained(spec)
     live = {name: values[:20] for name, values in columns.items()}
@@ -226,8 +226,8 @@ def test_too_few_rows_say_how_many_more_it_takes() -> None:
         assert (None, None, None) == (item.p, item.psi, item.histogram)
 
 
-def test_a_change_of_categories_and_classes_is_seen() -> None:
-    """Categories and predicted classes are counted, missing values left out."""
+def test_a_change_of_categories_and_classes_is_detected() -> None:
+    """Missing values are not counted."""
     profile = drift.profile(
         CUP,
         {"volume_ml": [1.0] * 100, "sort": ["black"] * 50 + ["green"] * 50},
@@ -246,7 +246,7 @@ def test_a_change_of_categories_and_classes_is_seen() -> None:
 
 
 def test_the_tests_are_those_of_scipy() -> None:
-    """Statistics are SciPy's; p-values before correction too, Kolmogorov's asymptotically."""
+    """Statistics and uncorrected p-values are equal; Kolmogorov's are asymptotic."""
     rng = np.random.default_rng(4)
     spec = SPECS["iris"]
     profile, columns, labels = trained(spec)
@@ -280,7 +280,7 @@ def multipletests(p: list[float]) -> list[float]:
 
 
 def test_the_stability_index() -> None:
-    """Nothing for the same shares, the textbook's sum for others, and finite where a bin is empty."""
+    """It is 0 for the same shares, the sum of the formula for others, and finite for an empty bin."""
     assert 0.0 == drift.psi([10, 20, 30], [10, 20, 30])
     e, a = np.array([0.5, 0.3, 0.2]), np.array([0.2, 0.3, 0.5])
     by_hand = float(((a - e) * np.log(a / e)).sum())
@@ -289,7 +289,7 @@ def test_the_stability_index() -> None:
 
 
 def test_a_constant_feature_is_no_trouble() -> None:
-    """One value only, in training and now: stable, and its histogram has a width."""
+    """It is stable, and its histogram has a width."""
     profile = profile_of([5.0] * 100)
     live: Columns = {"volume_ml": [5.0] * 80, "sort": ["black"] * 80}
     found = {item.name: item for item in drift.compare(CUP, profile, live, ["sweet"] * 80)}
@@ -302,7 +302,7 @@ def test_a_constant_feature_is_no_trouble() -> None:
 
 
 def test_an_outlier_leaves_the_histogram_readable() -> None:
-    """Bins cut the range of the training data; what is beyond them is a share at either side."""
+    """Bins divide the range of the training data; values outside are one share at each side."""
     profile = profile_of([float(n) for n in range(1, 101)])
     volumes = [float(n) for n in range(1, 97)] + [0.5, 0.7, 0.9, 900.0]
     live: Columns = {"volume_ml": list(volumes), "sort": ["black"] * 100}
@@ -315,8 +315,8 @@ def test_an_outlier_leaves_the_histogram_readable() -> None:
     assert max(histogram.live) < 0.1
 
 
-def test_a_profile_of_other_features_is_passed_over() -> None:
-    """A version that was trained before a feature came says nothing of that feature."""
+def test_features_that_are_not_in_the_profile_are_ignored() -> None:
+    """The version was trained before the spec had the feature."""
     profile = profile_of([5.0] * 100)
     del profile["features"]["sort"]
     live: Columns = {"volume_ml": [5.0] * 80, "sort": ["black"] * 80}

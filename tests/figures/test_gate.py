@@ -1,4 +1,4 @@
-"""The gate: figures in, verdict out."""
+"""The gate: answers of champion and candidate in, verdict out."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from models_store.spec import GateRules
-from prediction.figures.scores import Part, Rule, Verdict, gate
+from prediction.figures.gate import Part, Rule, Verdict, judge
 
 CLASSES = ("a", "b", "c")
 RULES = GateRules()
 
 
 def answers(labels: list[str], wrong: int = 0, confidence: float = 0.9) -> np.ndarray:
-    """Make probabilities that are right with that confidence, but for the first `wrong` rows."""
+    """Make probabilities: the first `wrong` rows are wrong, the others right, all with this confidence."""
     index = [CLASSES.index(label) for label in labels]
     found = np.full((len(labels), 3), (1 - confidence) / 2)
     for row, right in enumerate(index):
@@ -37,71 +37,86 @@ def rule(verdict: Verdict, name: str) -> Rule:
     return found
 
 
-def test_a_tie_goes_to_the_fresher_data() -> None:
-    """A candidate that answers as the champion does is promoted."""
-    assert gate([part(2, 2)], CLASSES, RULES).promote
+def test_a_candidate_that_is_as_good_is_promoted() -> None:
+    """A candidate that gives the same answers as the champion is promoted."""
+    assert judge([part(2, 2)], CLASSES, RULES).promote
 
 
 def test_a_better_candidate_is_promoted() -> None:
-    """The sentence tells what was compared."""
-    verdict = gate([part(10, 1)], CLASSES, RULES)
+    """The sentence says what was compared."""
+    verdict = judge([part(10, 1)], CLASSES, RULES)
 
     assert verdict.promote
     assert verdict.sentence.startswith("promoted: not worse on any rule (dataset log-loss")
 
 
 def test_a_worse_candidate_is_rejected_with_the_figures() -> None:
-    """Each rule that it breaks is named with both figures and the number of rows."""
-    verdict = gate([part(0, 20)], CLASSES, RULES)
+    """Each failed rule is named, with both figures and the number of rows."""
+    verdict = judge([part(0, 20)], CLASSES, RULES)
 
     assert not verdict.promote
     assert "dataset macro-F1 fell from 1.00 to 0.67 on 60 rows" in verdict.sentence
     assert rule(verdict, "dataset accuracy by McNemar's test").passed is False
 
 
-def test_one_part_is_enough_to_reject() -> None:
-    """Better on feedback does not buy worse on the dataset."""
-    verdict = gate([part(0, 20), part(20, 0, name="feedback")], CLASSES, RULES)
+def test_a_candidate_that_is_worse_on_one_part_is_rejected() -> None:
+    """Better figures on feedback do not make up for worse ones on the dataset."""
+    verdict = judge([part(0, 20), part(20, 0, name="feedback")], CLASSES, RULES)
 
     assert not verdict.promote
     assert "feedback" not in verdict.sentence
 
 
 def test_recall_of_each_class_has_a_floor() -> None:
-    """A class that is given up is named, though the others hide it in the average."""
+    """A class that is never predicted any more is named, even if the average hardly falls."""
     labels = ["a"] * 100 + ["b"] * 100 + ["c"] * 20
     old, new = answers(labels), answers(labels)
     new[200:] = [0.9, 0.05, 0.05]
 
-    verdict = gate([Part("dataset", np.array(labels, object), old, new)], CLASSES, RULES)
+    verdict = judge([Part("dataset", np.array(labels, object), old, new)], CLASSES, RULES)
 
     assert not verdict.promote
     assert "recall of c fell from 1.00 to 0.00 on 20 rows" in verdict.sentence
     assert rule(verdict, "dataset recall of a").passed is True
 
 
-def test_overconfidence_is_seen_in_the_log_loss() -> None:
-    """Same classes, worse probabilities: rejected by log-loss alone."""
+def test_worse_probabilities_are_rejected_by_log_loss() -> None:
+    """The predicted classes are the same, so no other rule fails."""
     labels = [CLASSES[row % 3] for row in range(60)]
     old, new = answers(labels, confidence=0.99), answers(labels, confidence=0.6)
 
-    verdict = gate([Part("dataset", np.array(labels, object), old, new)], CLASSES, RULES)
+    verdict = judge([Part("dataset", np.array(labels, object), old, new)], CLASSES, RULES)
 
     assert [rule.name for rule in verdict.rules if rule.passed is False] == ["dataset log-loss"]
 
 
+def test_a_tie_passes_without_any_tolerance() -> None:
+    """The tolerances are included: at zero, the same figures are still not worse."""
+    limits = GateRules(metric_tolerance=0.0, log_loss_tolerance=0.0)
+
+    assert judge([part(2, 2)], CLASSES, limits).promote
+
+
+def test_a_recall_below_the_floor_passes_if_the_champion_has_no_better_one() -> None:
+    """Both are right on half of the rows of each class, and the floor is 0.7."""
+    verdict = judge([part(30, 30)], CLASSES, RULES)
+
+    assert {0.5} == {rule(verdict, f"dataset recall of {name}").candidate for name in CLASSES}
+    assert verdict.promote
+
+
 def test_too_few_rows_do_not_vote() -> None:
-    """Nine rows decide nothing, and nothing that may not vote promotes."""
-    verdict = gate([part(0, 9, n=9)], CLASSES, RULES)
+    """Nine rows decide nothing, and without a vote nothing is promoted."""
+    verdict = judge([part(0, 9, n=9)], CLASSES, RULES)
 
     assert not verdict.promote
     assert "too few held-out rows" in verdict.sentence
     assert {None} == {rule.passed for rule in verdict.rules}
 
 
-def test_the_dataset_must_have_a_say() -> None:
-    """However good it is on feedback: where the dataset's part has too few rows, nothing is promoted."""
-    verdict = gate([part(0, 9, n=9), part(30, 0, name="feedback")], CLASSES, RULES)
+def test_without_a_vote_of_the_dataset_nothing_is_promoted() -> None:
+    """Good figures on feedback do not help if the part of the dataset has too few rows."""
+    verdict = judge([part(0, 9, n=9), part(30, 0, name="feedback")], CLASSES, RULES)
 
     assert not verdict.promote
     assert "too few held-out rows of the dataset" in verdict.sentence
@@ -112,10 +127,10 @@ def of_feedback(champion_wrong: int, candidate_wrong: int, n: int = 12) -> Part:
     return replace(part(champion_wrong, candidate_wrong, n, "feedback"), is_feedback=True)
 
 
-def test_no_single_label_of_a_client_decides() -> None:
-    """It may be wrong: on few rows it would fail every rule but the test that reckons with chance."""
-    one = gate([part(2, 2), of_feedback(0, 1)], CLASSES, RULES)
-    vouched_for = gate([part(2, 2), part(0, 1, 12, "feedback")], CLASSES, RULES)
+def test_a_single_label_of_a_client_does_not_decide() -> None:
+    """It may be wrong. On few rows it would fail every rule except McNemar's test."""
+    one = judge([part(2, 2), of_feedback(0, 1)], CLASSES, RULES)
+    of_dataset = judge([part(2, 2), part(0, 1, 12, "feedback")], CLASSES, RULES)
 
     silent = [rule.name for rule in one.rules if rule.passed is None]
     expected = ["macro-F1", "log-loss", *(f"recall of {name}" for name in CLASSES)]
@@ -123,20 +138,20 @@ def test_no_single_label_of_a_client_decides() -> None:
     assert one.promote
     assert "a single row against feedback macro-F1 (12), feedback log-loss (12)" in one.sentence
     assert "too few rows for feedback recall of a (4)" in one.sentence
-    assert not vouched_for.promote
+    assert not of_dataset.promote
 
 
-def test_just_enough_rows_of_feedback_can_say_no() -> None:
-    """Though one fewer would be too few."""
-    verdict = gate([part(2, 2), of_feedback(0, 4, n=10)], CLASSES, GateRules(significance=0.0))
+def test_feedback_of_min_rows_can_reject() -> None:
+    """The search for a decisive row leaves one out, and the rules must still vote then."""
+    verdict = judge([part(2, 2), of_feedback(0, 4, n=10)], CLASSES, GateRules(significance=0.0))
 
     assert rule(verdict, "feedback macro-F1").passed is False
     assert rule(verdict, "feedback log-loss").passed is False
 
 
-def test_two_labels_of_clients_decide() -> None:
-    """On as few rows."""
-    verdict = gate([part(2, 2), of_feedback(0, 2)], CLASSES, RULES)
+def test_two_labels_of_clients_can_reject() -> None:
+    """The number of rows is as small as in the test of a single label."""
+    verdict = judge([part(2, 2), of_feedback(0, 2)], CLASSES, RULES)
 
     assert not verdict.promote
     assert "feedback macro-F1 fell from 1.00 to 0.83 on 12 rows" in verdict.sentence
@@ -145,8 +160,8 @@ def test_two_labels_of_clients_decide() -> None:
 @pytest.mark.parametrize("figure", ["macro-F1", "log-loss", "recall of c"])
 @pytest.mark.parametrize("lost", [2, 3, 6])
 @pytest.mark.parametrize("seed", range(3))
-def test_what_hangs_on_a_row_is_found_by_few(figure: str, lost: int, seed: int) -> None:
-    """Leaving out the loudest rows says the same as leaving out each."""
+def test_leaving_out_a_few_chosen_rows_is_enough(figure: str, lost: int, seed: int) -> None:
+    """It gives the same votes as leaving out each row in turn."""
     draw = np.random.default_rng(seed)
     labels = [CLASSES[row % 3] for row in range(45)]
     old, new = (0.7 * answers(labels, wrong) + 0.3 * draw.dirichlet([1, 1, 1], 45) for wrong in (0, lost))
@@ -154,55 +169,103 @@ def test_what_hangs_on_a_row_is_found_by_few(figure: str, lost: int, seed: int) 
     plain = replace(one, is_feedback=False)
 
     def passed(part: Part) -> bool | None:
-        return rule(gate([part], CLASSES, GateRules(recall_floor=0.95)), f"feedback {figure}").passed
+        return rule(judge([part], CLASSES, GateRules(recall_floor=0.95)), f"feedback {figure}").passed
 
     whole, without_one = passed(plain), {passed(plain.without(row)) for row in range(45)}
 
     assert passed(one) is (None if whole is False and without_one != {False} else whole)
 
 
+def test_of_rows_with_the_same_answers_the_one_with_the_largest_loss_is_left_out() -> None:
+    """Two rows are wrong in the same way; the candidate's log-loss fails because of one of them."""
+    labels = [CLASSES[row % 3] for row in range(20)]
+    old = answers(labels)
+    old[[0, 3]] = [0.4, 0.6, 0.0]
+    new = old.copy()
+    new[0] = [1e-12, 0.6, 0.4]
+    one = Part("feedback", np.array(labels, object), old, new, is_feedback=True)
+
+    assert rule(judge([one], CLASSES, RULES), "feedback log-loss").passed is None
+    assert (
+        rule(judge([replace(one, is_feedback=False)], CLASSES, RULES), "feedback log-loss").passed is False
+    )
+
+
 def test_rules_that_did_not_vote_are_named() -> None:
-    """The sentence of a promotion tells what it does not rest on."""
+    """The sentence of a promotion says what it does not rest on, and why."""
     labels = ["a"] * 30 + ["b"] * 30 + ["c"] * 4
     same = Part("dataset", np.array(labels, object), answers(labels), answers(labels))
 
-    assert gate([same], CLASSES, RULES).sentence.endswith("; too few rows for dataset recall of c (4))")
+    assert judge([same], CLASSES, RULES).sentence == (
+        "promoted: not worse on any rule (dataset log-loss 0.105 -> 0.105"
+        "; too few rows for dataset recall of c (4))"
+    )
+
+
+def test_a_promotion_by_all_rules_names_none_that_did_not_vote() -> None:
+    """There is nothing to add to the compared figures then."""
+    assert judge([part(2, 2)], CLASSES, RULES).sentence == (
+        "promoted: not worse on any rule (dataset log-loss 0.202 -> 0.202)"
+    )
+
+
+def test_rules_that_fail_by_a_single_row_are_named_apart_from_those_with_few_rows() -> None:
+    """Just `min_rows` rows are enough to vote, so a rule on them is silent because of the single row."""
+    limits = replace(RULES, min_rows=10)
+    verdict = judge([part(2, 2), of_feedback(0, 1, n=10)], CLASSES, limits)
+
+    few = ", ".join(f"feedback recall of {name} ({4 if name == 'a' else 3})" for name in CLASSES)
+    assert verdict.sentence == (
+        "promoted: not worse on any rule (dataset log-loss 0.202 -> 0.202"
+        f"; too few rows for {few}"
+        "; a single row against feedback macro-F1 (10), feedback log-loss (10))"
+    )
+
+
+def test_rules_that_fail_by_a_single_row_are_named_alone() -> None:
+    """Where every rule has enough rows, none is said to have too few."""
+    verdict = judge([part(2, 2), of_feedback(0, 1, n=12)], CLASSES, replace(RULES, min_rows=4))
+
+    assert verdict.sentence == (
+        "promoted: not worse on any rule (dataset log-loss 0.202 -> 0.202"
+        "; a single row against feedback macro-F1 (12), feedback log-loss (12))"
+    )
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_probabilities_that_are_no_numbers_are_rejected(value: float) -> None:
-    """One such row is enough, and no figure is made of it."""
+    """One such row is enough, and no figures are computed."""
     same = part(2, 2)
     same.candidate[7, 1] = value
 
-    verdict = gate([same], CLASSES, RULES)
+    verdict = judge([same], CLASSES, RULES)
 
     assert (False, []) == (verdict.promote, verdict.rules)
     assert "no finite numbers" in verdict.sentence
 
 
-def test_small_losses_do_not_add_up() -> None:
-    """A candidate within the tolerance of its champion is held against the best one before, too."""
+def test_small_losses_of_many_runs_do_not_add_up() -> None:
+    """Log-loss is also compared with the best log-loss so far, not only with the champion's."""
     labels = [CLASSES[row % 3] for row in range(60)]
     champion, candidate = answers(labels, confidence=0.88), answers(labels, confidence=0.85)
 
-    def judge(best: float) -> Verdict:
+    def judge_against(best: float) -> Verdict:
         one = Part("dataset", np.array(labels, object), champion, candidate, best)
-        return gate([one], CLASSES, RULES)
+        return judge([one], CLASSES, RULES)
 
-    assert judge(best=float("inf")).promote
-    assert "log-loss rose from 0.05 to 0.16" in judge(best=0.05).sentence
+    assert judge_against(best=float("inf")).promote
+    assert "log-loss rose from 0.05 to 0.16" in judge_against(best=0.05).sentence
 
 
 def test_a_spec_chooses_its_metric() -> None:
-    """Here a rare class is given up: macro-F1 falls far, accuracy hardly."""
+    """A rare class is never predicted any more: macro-F1 falls far, accuracy hardly."""
     labels = ["a"] * 100 + ["b"] * 100 + ["c"] * 9
     old, new = answers(labels), answers(labels)
     new[200:] = [0.6, 0.1, 0.3]
     one = Part("dataset", np.array(labels, object), old, new)
 
-    by_f1 = gate([one], CLASSES, GateRules(significance=0.0))
-    by_accuracy = gate([one], CLASSES, GateRules(metric="accuracy", significance=0.0))
+    by_f1 = judge([one], CLASSES, GateRules(significance=0.0))
+    by_accuracy = judge([one], CLASSES, GateRules(metric="accuracy", significance=0.0))
 
     assert [rule.name for rule in by_f1.rules if rule.passed is False] == ["dataset macro-F1"]
     assert by_accuracy.promote
@@ -210,14 +273,34 @@ def test_a_spec_chooses_its_metric() -> None:
 
 @pytest.mark.parametrize(("only_champion", "passed"), [(4, True), (5, False)])
 def test_mcnemar_is_exact_and_one_sided(only_champion: int, passed: bool) -> None:
-    """Five rows lost and none won has p = 1/32, four has 1/16."""
-    verdict = gate([part(0, only_champion)], CLASSES, RULES)
+    """Five rows lost and none won give p = 1/32; four lost rows give p = 1/16."""
+    verdict = judge([part(0, only_champion)], CLASSES, RULES)
 
     found = rule(verdict, "dataset accuracy by McNemar's test")
     assert passed is found.passed
     assert found.p == pytest.approx(0.5**only_champion)
 
 
+def test_a_p_value_at_the_significance_level_passes() -> None:
+    """Four rows lost and none won give p = 1/16."""
+    verdict = judge([part(0, 4)], CLASSES, GateRules(significance=1 / 16))
+
+    assert rule(verdict, "dataset accuracy by McNemar's test").passed is True
+
+
+def test_a_failed_rule_with_equal_figures_is_told_as_too_low() -> None:
+    """One row lost and one won give p = 3/4: less than a significance level that is unusually high."""
+    labels = [CLASSES[row % 3] for row in range(60)]
+    new = answers(labels)
+    new[1] = answers(["a"])
+    one = Part("dataset", np.array(labels, object), answers(labels, wrong=1), new)
+
+    assert judge([one], CLASSES, GateRules(significance=0.8)).sentence == (
+        "rejected: dataset accuracy by McNemar's test stayed too low from 0.98 to 0.98 on 60 rows"
+        " (p = 0.750)"
+    )
+
+
 def test_no_rows_no_promotion() -> None:
-    """An empty holdout can't vouch for anybody."""
-    assert not gate([], CLASSES, RULES).promote
+    """An empty holdout says nothing about the candidate."""
+    assert not judge([], CLASSES, RULES).promote

@@ -1,4 +1,4 @@
-"""The figures of a classifier, held against scikit-learn's own on random data."""
+"""The figures of a classifier, compared with scikit-learn's on random data."""
 
 from __future__ import annotations
 
@@ -167,8 +167,8 @@ def test_figures_are_plain_values() -> None:
     assert b"numpy" not in pickle.dumps(plain)
 
 
-def test_an_unknown_label_is_no_silent_zero() -> None:
-    """A label outside the classes can't be compared with anything."""
+def test_an_unknown_label_is_an_error() -> None:
+    """It is not counted as a wrong prediction."""
     with pytest.raises(KeyError, match="c"):
         of("ac", [[0.5, 0.5], [0.5, 0.5]]).measure()
 
@@ -178,7 +178,7 @@ def test_an_unknown_label_is_no_silent_zero() -> None:
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 1), (1, 1), (9, 10), (50, 100), (0, 1000), (997, 1000)])
 def test_wilsons_interval_is_that_of_scipy(hits: int, n: int) -> None:
-    """Limits as in SciPy's own, which it is held against."""
+    """Share, rows and limits are equal."""
     found = scores.wilson(hits, n)
     theirs = binomtest(hits, n).proportion_ci(method="wilson")
 
@@ -188,7 +188,7 @@ def test_wilsons_interval_is_that_of_scipy(hits: int, n: int) -> None:
 
 
 def test_no_rows_have_no_share() -> None:
-    """There is no figure then, and no division by zero."""
+    """There is no figure, and no division by zero."""
     assert scores.wilson(0, 0) is None
     assert scores.expected_accuracy([]) is None
     assert scores.scores({}, ("a", "b")) is None
@@ -196,7 +196,7 @@ def test_no_rows_have_no_share() -> None:
 
 
 def test_scores_are_those_of_scikit_learn() -> None:
-    """From the counts alone: accuracy, macro-F1 and recalls as scikit-learn has them from the rows."""
+    """Accuracy, macro-F1 and recalls from counts are equal to scikit-learn's from rows."""
     rng = np.random.default_rng(1)
     classes = ("a", "b", "c")
     truth = rng.choice(classes, 300, p=[0.6, 0.3, 0.1])
@@ -212,8 +212,8 @@ def test_scores_are_those_of_scikit_learn() -> None:
     assert Counter(truth.tolist()) == {name: share.n for name, share in found.recall.items()}
 
 
-def test_accuracy_is_estimated_where_probabilities_are_true() -> None:
-    """Of 200 windows of calibrated predictions, about 95 of 100 have their accuracy in the interval."""
+def test_accuracy_is_estimated_from_calibrated_probabilities() -> None:
+    """For about 95 of 100 windows, the interval contains the accuracy."""
     rng, inside = np.random.default_rng(2), 0
     for _ in range(200):
         confidence = rng.uniform(0.5, 1, 400)

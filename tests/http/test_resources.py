@@ -180,12 +180,12 @@ def test_the_ledger_is_read_on_by_its_cursor(world: World) -> None:
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("/models/iris?limi=2", "limi is no parameter: the parameters are limit, before"),
+        ("/models/iris?limi=2", "limi is not a parameter: the parameters are limit, before"),
         ("/models/iris?limit=2&limit=3", "limit is given more than once"),
-        ("/models/iris?limit=2&=3", " is no parameter: the parameters are limit, before"),
-        ("/iris/monitoring?windw=7d", "windw is no parameter: the parameters are window"),
-        ("/iris/runs/x?limit=1", "limit is no parameter: this path has none"),
-        ("/iris/predictions?label=setosa", "label is no parameter: the parameters are limit, before"),
+        ("/models/iris?limit=2&=3", " is not a parameter: the parameters are limit, before"),
+        ("/iris/monitoring?windw=7d", "windw is not a parameter: the parameters are window"),
+        ("/iris/runs/x?limit=1", "limit is not a parameter: this path has none"),
+        ("/iris/predictions?label=setosa", "label is not a parameter: the parameters are limit, before"),
     ],
 )
 def test_a_parameter_that_is_not_known_is_told(world: World, path: str, words: str) -> None:

@@ -157,7 +157,7 @@ def test_a_copy_with_its_log_is_refused(sqlite_journal: Journal, tmp_path: Path)
     backups.backup(sqlite_journal, copy)
     Path(f"{copy}-wal").write_bytes(b"rows")
 
-    with pytest.raises(InvalidInput, match=r"half of a journal: the rest is in copy\.db-wal"):
+    with pytest.raises(InvalidInput, match=r"from a journal in use, and a part is in copy\.db-wal"):
         backups.restore(sqlite_journal, copy)
 
 
@@ -167,7 +167,7 @@ def test_a_journal_that_somebody_uses_is_not_replaced(sqlite_journal: Journal, t
     with closing(Journal(f"sqlite:///{tmp_path / 'journal.db'}")) as other:
         (prediction_id,) = record(other, [prediction(1)])
         ledger.champions(other)
-        with pytest.raises(InvalidInput, match=r"journal\.db is open in another process: end that"):
+        with pytest.raises(InvalidInput, match=r"journal\.db is open in another process: stop"):
             backups.restore(sqlite_journal, tmp_path / "copy.db")
         assert prediction_id == predictions.find(other, prediction_id).prediction_id
 
@@ -182,7 +182,7 @@ def test_a_journal_is_not_restored_into_a_folder_that_is_not_there(
     backups.backup(sqlite_journal, tmp_path / "copy.db")
     elsewhere = Journal(f"sqlite:///{tmp_path / 'nowhere' / 'journal.db'}")
 
-    with pytest.raises(InvalidInput, match="nowhere is no folder: make it first"):
+    with pytest.raises(InvalidInput, match="nowhere is not a folder: make it first"):
         backups.restore(elsewhere, tmp_path / "copy.db")
 
 

@@ -1,4 +1,4 @@
-"""The journal's database, on SQLite and PostgreSQL: migrations, locks, syncs, plans."""
+"""The journal's database, on SQLite and PostgreSQL: URLs, locks, syncs, restarts, query plans."""
 
 from __future__ import annotations
 
@@ -16,13 +16,9 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DataError
 
-from prediction.errors import InvalidSettings, JournalBusy, JournalTooNew, JournalUnavailable
+from prediction.errors import InvalidSettings, JournalBusy, JournalUnavailable
 from prediction.journal import (
     database,
     feedback,
@@ -33,28 +29,17 @@ from prediction.journal import (
     samples,
     workers,
 )
-from prediction.journal.database import LOCK_PATIENCE_MS, Journal
+from prediction.journal.database import Journal
 from prediction.journal.feedback import Label
 from prediction.journal.ledger import NewChampion
-from prediction.journal.predictions import Inserter
 from prediction.journal.tables import tables
 from tests import databases
-from tests.databases import Postgres, prediction, query, record
+from tests.databases import Postgres, prediction, record
+from tests.journal.test_unusable import connect
 
 journal_url = databases.journal_url
 journal = databases.journal
 postgres = databases.postgres
-
-MIGRATE = """
-from prediction.journal import ledger
-from prediction.journal.database import Journal
-from prediction.journal.ledger import NewChampion
-journal = Journal(sys.argv[1])
-wait()
-journal.migrate()
-ledger.promote_first(journal, NewChampion("iris", sys.argv[2], "d" * 64, by="test", reason="first start"))
-journal.close()
-"""
 
 
 @pytest.fixture
@@ -62,63 +47,6 @@ def sqlite_journal(tmp_path: Path) -> Iterator[Journal]:
     """A migrated journal on SQLite."""
     with databases.opened(f"sqlite:///{tmp_path / 'journal.db'}") as opened:
         yield opened
-
-
-# ------------------------------------------------------------------------------------ migrations
-
-
-def test_migrations_make_the_tables_that_the_code_expects(journal: Journal, journal_url: str) -> None:
-    """Every migration together gives exactly the declared tables, columns and indexes; twice too."""
-    journal.migrate()
-
-    with databases.connected(journal_url) as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        differences = compare_metadata(context, tables)
-        current = context.get_current_revision()
-
-    assert [] == differences
-    assert ScriptDirectory(str(database.MIGRATIONS)).get_current_head() == current
-
-
-def test_the_newest_migration_is_the_one_that_a_start_looks_for() -> None:
-    """A journal at `HEAD` is not migrated, so `HEAD` must be the last of them."""
-    config = Config()
-    config.set_main_option("script_location", str(database.MIGRATIONS))
-
-    assert [database.HEAD] == ScriptDirectory.from_config(config).get_heads()
-
-
-def test_processes_may_migrate_a_new_journal_at_once(journal_url: str) -> None:
-    """Several hosts that meet an empty database all find it migrated, and one of them promotes."""
-    databases.run_at_once(MIGRATE, [[journal_url, f"v{number}"] for number in range(3)])
-
-    with databases.opened(journal_url) as journal:
-        assert 1 == len(ledger.entries(journal, "iris", limit=10))
-
-
-def test_a_start_waits_for_whoever_makes_the_file(tmp_path: Path) -> None:
-    """While another process holds a new SQLite file whole, not even a connection can be made."""
-    path = tmp_path / "journal.db"
-    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
-        other.execute("BEGIN EXCLUSIVE")
-        other.execute("CREATE TABLE first (number)")
-        timer = threading.Timer(2 * LOCK_PATIENCE_MS / 1000, other.execute, ["COMMIT"])
-        timer.start()
-        with databases.opened(f"sqlite:///{path}") as journal:
-            timer.join()
-            assert {} == ledger.champions(journal)
-
-
-def test_a_journal_of_a_newer_release_is_not_touched(journal: Journal, journal_url: str) -> None:
-    """A revision that this release does not know ends with a sentence that says what to do."""
-    with databases.connected(journal_url) as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-
-    with pytest.raises(JournalTooNew, match="newer release: install that one") as caught:
-        journal.migrate()
-
-    assert "PREDICTION_DATABASE_URL" in str(caught.value)
-    assert [("9999",)] == query(journal_url, "SELECT version_num FROM alembic_version")
 
 
 # --------------------------------------------------------------------------------------- the URL
@@ -261,7 +189,7 @@ def test_a_snapshot_that_others_have_overtaken_is_a_lock_too(sqlite_journal: Jou
 def test_a_lock_is_waited_for_no_longer_than_its_request_is(journal: Journal, journal_url: str) -> None:
     """Of a request that has waited already only the rest of its time is spent on a lock."""
     (prediction_id,) = record(journal, [prediction(1)])
-    with databases.locked(journal_url), database.until(time.monotonic() + database.WORK_SECONDS):
+    with databases.locked(journal_url), database.deadline(time.monotonic() + database.WORK_SECONDS):
         started = time.monotonic()
         with pytest.raises(JournalBusy):
             feedback.give(journal, "iris", [Label(prediction_id, "setosa")])
@@ -274,7 +202,7 @@ def test_what_is_given_up_is_not_committed(journal: Journal) -> None:
     """A transaction that is still under way when its request has had an error leaves nothing."""
 
     def promote_slowly() -> None:
-        with database.until(time.monotonic() + 0.3), journal.write() as connection:
+        with database.deadline(time.monotonic() + 0.3), journal.write() as connection:
             ledger.append(connection, NewChampion("iris", "v1", "d" * 64, by="test", reason="because"))
             time.sleep(0.35)
 
@@ -335,7 +263,7 @@ def test_a_stopped_postgresql_is_told_at_once(postgres: Postgres) -> None:
     """While it is down each call is the error for that, soon; afterwards all works as before."""
     with postgres.database() as url, databases.opened(url) as journal:
         with postgres.stopped():
-            for use in (ledger.champions, Journal.migrate, Inserter):
+            for use in (ledger.champions, Journal.migrate, connect):
                 started = time.monotonic()
                 with pytest.raises(JournalUnavailable):
                     use(journal)

@@ -364,7 +364,7 @@ def test_batches_in_opposite_orders_do_not_wait_for_each_other(journal: Journal)
 # -------------------------------------------------------------------------------------- outcomes
 
 
-def numbers(chunks: Sequence[Sequence[feedback.LabelledPrediction]]) -> list[list[int]]:
+def numbers(chunks: Sequence[Sequence[feedback.Outcome]]) -> list[list[int]]:
     """Return the numbers of the predictions in each chunk."""
     return [[int(str(item.prediction.prediction_id)[-12:], 16) for item in chunk] for chunk in chunks]
 
@@ -487,3 +487,38 @@ def test_labels_are_numbered_in_the_order_they_become_visible(journal: Journal, 
         reader.join()
 
     assert [seq for (seq,) in query(journal_url, "SELECT seq FROM feedback ORDER BY seq")] == seen
+
+
+# --------------------------------------------------------------------------------- the newest rows
+
+
+def test_the_newest_predictions_come_first_with_their_labels(journal: Journal) -> None:
+    """In the order of time, and at the same time in the order of ids; other models are left out."""
+    times = {1: 100, 2: 300, 3: 200, 4: 200, 5: 400}
+    ids = record(journal, [prediction(number, at_us=at_us) for number, at_us in times.items()])
+    record(journal, [prediction(6, at_us=500, model="penguins")])
+    give(journal, Label(ids[2], "setosa"))
+
+    found = feedback.latest(journal, "iris", limit=4)
+
+    expected = [(ids[4], None), (ids[1], None), (ids[3], None), (ids[2], "setosa")]
+    assert expected == [(item.prediction_id, label) for item, label in found]
+
+
+def test_pages_of_predictions_have_each_row_once(journal: Journal) -> None:
+    """A page begins after the last row of the page before, also among rows of the same time."""
+    times = {1: 100, 2: 200, 3: 200, 4: 200, 5: 300}
+    ids = record(journal, [prediction(number, at_us=at_us) for number, at_us in times.items()])
+
+    for size in (1, 2, 3):
+        pages: list[str | None] = []
+        while page := feedback.latest(journal, "iris", size, before=pages[-1] if pages else None):
+            pages += [item.prediction_id for item, _ in page]
+        assert ids[::-1] == pages
+
+
+def test_a_page_after_an_unknown_prediction_is_an_error(journal: Journal, prediction_id: str) -> None:
+    """There is no place to continue from."""
+    with pytest.raises(UnknownPrediction):
+        feedback.latest(journal, "iris", 10, before=str(prediction(7).prediction_id))
+    assert [] == feedback.latest(journal, "iris", 10, before=prediction_id)

@@ -1,18 +1,27 @@
-"""The ledger: promotions take one order, whoever promotes at once."""
+"""The ledger: concurrent promotions get one order, and nobody else writes the table."""
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from prediction.errors import JournalBusy
 from prediction.journal import database, ledger
 from prediction.journal.database import Journal
 from prediction.journal.ledger import Entry, NewChampion
-from tests.databases import locked, run_at_once
+from tests import databases
+from tests.databases import Postgres, locked, run_at_once
+from tests.servers import PROJECT
+
+postgres = databases.postgres
 
 DIGEST = "d" * 64
 
@@ -150,8 +159,58 @@ def test_only_one_of_many_first_starts_promotes(opened: Journal) -> None:
     assert 1 == len(ledger.entries(opened, "iris", limit=10))
 
 
-def test_a_rollback_goes_where_it_was_said_to_go(opened: Journal) -> None:
-    """When somebody promotes between the look and the rollback, nothing is done."""
+@contextmanager
+def promotion_of_another_host(url: str, version: str) -> Iterator[None]:
+    """Let another host promote right after our next query of the ledger."""
+    waiting = [version]
+
+    def interrupt(*event: Any) -> None:
+        if "FROM ledger" in event[2] and waiting:
+            version = waiting.pop()
+            with databases.opened(url) as other:
+                promote(other, version)
+
+    sa.event.listen(sa.Engine, "after_cursor_execute", interrupt)
+    try:
+        yield
+    finally:
+        sa.event.remove(sa.Engine, "after_cursor_execute", interrupt)
+    assert not waiting
+
+
+def test_a_first_promotion_that_another_host_overtakes_does_nothing(postgres: Postgres) -> None:
+    """PostgreSQL lets another host commit between our query and our insert."""
+    with postgres.database() as url, databases.opened(url) as journal:
+        with promotion_of_another_host(url, "a"):
+            assert promote_first(journal, "b") is None
+
+        assert chain("a") == [links(item) for item in ledger.entries(journal, "iris", limit=10)]
+
+
+def test_a_rollback_that_another_host_overtakes_does_nothing(postgres: Postgres) -> None:
+    """The champion that it would remove is no longer the champion."""
+    with postgres.database() as url, databases.opened(url) as journal:
+        for version in "ab":
+            promote(journal, version)
+        before = ledger.champion_before(journal, "iris")
+        with promotion_of_another_host(url, "c"):
+            assert ledger.roll_back(journal, before, "me", "worse") is None
+
+        assert chain("a", "b", "c") == [links(item) for item in ledger.entries(journal, "iris", limit=10)]
+
+
+def test_only_the_ledger_s_module_uses_its_table() -> None:
+    """No other module of the product imports the table or names it in SQL."""
+    wanted = re.compile(r"tables\.ledger|(FROM|INTO|UPDATE) ledger|tables import [^\n]*\bledger\b")
+    found = [
+        path.name for path in (PROJECT / "prediction").rglob("*.py") if wanted.search(path.read_text())
+    ]
+
+    assert ["ledger.py"] == [name for name in found if not name.startswith("0")]  # migrations have numbers
+
+
+def test_a_rollback_does_nothing_after_another_promotion(opened: Journal) -> None:
+    """When somebody promotes between `champion_before` and the rollback, nothing is done."""
     for version in ("a", "b"):
         ledger.promote(opened, NewChampion("iris", version, "d" * 64, "me", "because"))
     before = ledger.champion_before(opened, "iris")
@@ -164,8 +223,8 @@ def test_a_rollback_goes_where_it_was_said_to_go(opened: Journal) -> None:
     assert "b" == ledger.champions(opened)["iris"].to_version == again.to_version
 
 
-def test_a_promotion_waits_for_a_lock_that_never_ends_only_so_long(opened: Journal, path: Path) -> None:
-    """A promotion behind a stuck writer ends with an error that says to try again."""
+def test_a_promotion_behind_a_long_lock_is_an_error_after_the_timeout(opened: Journal, path: Path) -> None:
+    """The error says to try again, and nothing is promoted."""
     with locked(f"sqlite:///{path}"):
         started = time.monotonic()
         with pytest.raises(JournalBusy, match="try again"):

@@ -1,80 +1,51 @@
-"""The recorder on a real journal: shared commits, and a loop that never stands still."""
+"""What both recorders of requests do, on the event loop for SQLite and in a thread for PostgreSQL."""
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from itertools import count
+from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
 
 from prediction.errors import JournalBusy, JournalUnavailable
+from prediction.journal import recorder, rollups
 from prediction.journal.database import Journal
-from prediction.journal.predictions import Prediction
-from prediction.journal.recorder import CHUNK_ROWS, PATIENCE_SECONDS, LoopRecorder
-from tests.databases import locked, run_at_once
-from tests.timing import WENT_ON, turns
+from prediction.journal.predictions import CHUNK_ROWS, Prediction
+from prediction.journal.recorder import FileRecorder, LoopRecorder, Recorder, ThreadRecorder
+from prediction.times import HOUR_US, now_us
+from tests import databases
+from tests.databases import prediction, query
+from tests.timing import WENT_ON, eventually, turns
 
-RECORD = """
-import asyncio
-from prediction.journal.database import Journal
-from prediction.journal.recorder import LoopRecorder
-from tests.journal.test_recorder import predictions
+journal_url = databases.journal_url
+journal = databases.journal
 
-async def main(url, process, count):
-    journal = Journal(url)
-    recorder = LoopRecorder(journal)
-    async def one(number):
-        await asyncio.sleep(number % 50 / 1000)
-        await recorder.record(predictions(2, start=process * 1_000_000 + number * 2))
-    await asyncio.gather(*(one(number) for number in range(count)))
-    recorder.close()
-    journal.close()
-
-wait()
-asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
-"""
+Use = Callable[[], Coroutine[Any, Any, Any]]
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Where the journal's file is."""
-    return tmp_path / "journal.db"
+def recording(journal: Journal) -> Iterator[Recorder]:
+    """The recorder that suits the journal."""
+    recording = recorder.make(journal)
+    yield recording
+    recording.close()
 
 
-@pytest.fixture
-def journal(path: Path) -> Iterator[Journal]:
-    """A migrated journal."""
-    journal = Journal(f"sqlite:///{path}")
-    journal.migrate()
-    yield journal
-    journal.close()
+def numbered(rows: int, start: int = 0) -> list[Prediction]:
+    """Make predictions numbered from `start` on."""
+    return [prediction(number, at_us=number) for number in range(start, start + rows)]
 
 
-@pytest.fixture
-def recorder(journal: Journal) -> Iterator[LoopRecorder]:
-    """A recorder that has recorded nothing yet."""
-    recorder = LoopRecorder(journal)
-    yield recorder
-    recorder.close()
-
-
-def predictions(count: int, start: int = 0) -> list[Prediction]:
-    """Make predictions whose ids are numbers from `start` on."""
-    return [
-        Prediction(f"{number:036d}", number, "iris", "v", "{}", "setosa", {"setosa": 1.0}, [])
-        for number in range(start, start + count)
-    ]
-
-
-def recorded(path: Path) -> list[int]:
+def recorded(url: str) -> list[int]:
     """Return the numbers of the predictions in the journal, in the order they were written."""
-    with closing(sqlite3.connect(path)) as connection:
-        return [int(row[0]) for row in connection.execute("SELECT at_us FROM predictions ORDER BY seq")]
+    return [number for (number,) in query(url, "SELECT at_us FROM predictions ORDER BY seq")]
 
 
 def commits() -> float:
@@ -82,273 +53,426 @@ def commits() -> float:
     return REGISTRY.get_sample_value("prediction_journal_commit_seconds_count") or 0
 
 
+def run(main: Use) -> Any:
+    """Run a test's coroutine; one that hangs fails."""
+    return asyncio.run(asyncio.wait_for(main(), 30))
+
+
 # ------------------------------------------------------------------------------------- committing
 
 
-def test_what_was_recorded_is_committed(recorder: LoopRecorder, path: Path) -> None:
-    """When `record` returns, another connection sees every row, in order."""
-
-    async def main() -> list[int]:
-        await recorder.record(predictions(3))
-        return recorded(path)
-
-    assert [0, 1, 2] == asyncio.run(main())
+def test_each_database_has_its_recorder(recording: Recorder, journal: Journal) -> None:
+    """SQLite is written on the event loop, PostgreSQL in a thread."""
+    assert type(recording) is (LoopRecorder if journal.is_sqlite else ThreadRecorder)
 
 
-def test_nothing_to_record_is_no_commit(recorder: LoopRecorder) -> None:
-    """An empty list returns at once and touches no database."""
-    before = commits()
-
-    asyncio.run(recorder.record([]))
-
-    assert before == commits()
-
-
-def test_many_at_once_share_few_commits(recorder: LoopRecorder, path: Path) -> None:
-    """200 requests that are ready at the same moment are committed together, not one by one."""
+def test_what_was_awaited_is_committed(recording: Recorder, journal_url: str) -> None:
+    """When `record` returns, another connection sees every row, in order and whole."""
 
     async def main() -> None:
-        await asyncio.gather(*(recorder.record(predictions(1, number)) for number in range(200)))
+        await recording.record(numbered(3))
+        assert [0, 1, 2] == recorded(journal_url)
+        await recording.record([])
+        await recording.record(numbered(1, start=3))
+        assert [0, 1, 2, 3] == recorded(journal_url)
 
+    run(main)
+
+
+def test_many_at_once_share_commits(recording: Recorder, journal_url: str) -> None:
+    """200 requests at the same moment are all recorded, by fewer commits than requests."""
     before = commits()
-    asyncio.run(main())
-
-    assert list(range(200)) == recorded(path)
-    assert commits() - before <= 3
-
-
-def test_a_group_is_no_longer_than_a_chunk(recorder: LoopRecorder, path: Path) -> None:
-    """What waits together is split where one commit would hold the loop too long."""
 
     async def main() -> None:
-        batches = [recorder.record(predictions(100, 100 * number)) for number in range(10)]
-        await asyncio.gather(*batches)
+        await asyncio.gather(*(recording.record(numbered(1, number)) for number in range(200)))
 
-    before = commits()
-    asyncio.run(main())
-
-    assert list(range(1000)) == recorded(path)
-    assert 1000 / CHUNK_ROWS <= commits() - before <= 10
+    run(main)
+    assert list(range(200)) == sorted(recorded(journal_url))
+    assert commits() - before < 100
 
 
-def test_a_long_list_leaves_the_loop_to_others(recorder: LoopRecorder, path: Path) -> None:
-    """10,000 rows are committed in chunks, and between them everything else goes on."""
-
-    async def main() -> int:
-        async with turns() as made:
-            await recorder.record(predictions(10_000))
-        return made[0]
-
-    before = commits()
-    went_on = asyncio.run(main())
-
-    assert list(range(10_000)) == recorded(path)
-    assert 10_000 / CHUNK_ROWS == commits() - before
-    assert went_on >= 10_000 / CHUNK_ROWS / 2
-
-
-def test_a_recorder_may_be_used_again_after_closing(recorder: LoopRecorder, path: Path) -> None:
-    """Closing gives the connection back, and recording opens another."""
-
-    async def main() -> None:
-        await recorder.record(predictions(1))
-        recorder.close()
-        await recorder.record(predictions(1, start=1))
-
-    asyncio.run(main())
-
-    assert [0, 1] == recorded(path)
-
-
-def test_processes_record_into_one_journal(journal: Journal, path: Path) -> None:
-    """Three busy processes on one SQLite file lose nothing and give nothing up."""
-    run_at_once(RECORD, [[f"sqlite:///{path}", str(number), "300"] for number in range(3)])
-
-    expected = [base * 1_000_000 + number for base in range(3) for number in range(600)]
-    assert expected == sorted(recorded(path))
-
-
-# ------------------------------------------------------------------------------------ a held lock
-
-
-@pytest.mark.parametrize("warm", [True, False], ids=["at work", "at the very first"])
-def test_a_short_lock_is_waited_for_off_the_loop(recorder: LoopRecorder, path: Path, warm: bool) -> None:
-    """While another connection writes the loop goes on, and then the rows are written."""
-
-    async def main() -> None:
-        if warm:
-            await recorder.record(predictions(1, start=99))
-        async with turns() as made:
-            with locked(f"sqlite:///{path}"):
-                waiting = asyncio.create_task(recorder.record(predictions(1)))
-                while made[0] < WENT_ON:
-                    await asyncio.sleep(0)
-                assert not waiting.done()
-            await asyncio.wait_for(waiting, 10)
-
-    asyncio.run(main())
-
-    assert 0 == recorded(path)[-1]
-
-
-@pytest.mark.parametrize("warm", [True, False], ids=["at work", "at the very first"])
-def test_a_long_lock_is_given_up_and_got_over(recorder: LoopRecorder, path: Path, warm: bool) -> None:
-    """A lock held too long is an error within about a second; once released, all works as before."""
+@pytest.mark.parametrize("journal_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([1] * CHUNK_ROWS, 1),
+        ([1] * (CHUNK_ROWS + 1), 2),
+        ([CHUNK_ROWS, CHUNK_ROWS, 1], 2),
+        ([CHUNK_ROWS - 1, CHUNK_ROWS - 1], 1),
+        ([CHUNK_ROWS - 1, 1, CHUNK_ROWS - 1], 2),
+    ],
+    ids=["a chunk of single rows", "one row more", "full chunks", "short chunks", "more short chunks"],
+)
+def test_a_commit_of_the_thread_has_short_chunks_and_one_full_chunk(
+    recording: Recorder, journal_url: str, sizes: list[int], expected: int
+) -> None:
+    """It takes short chunks until it has `CHUNK_ROWS` rows, and one full chunk."""
 
     async def main() -> float:
+        with databases.locked(journal_url):
+            requests = [asyncio.create_task(recording.record(numbered(1, start=100_000)))]
+            while not query(journal_url, "SELECT 1 FROM pg_locks WHERE NOT granted"):
+                await asyncio.sleep(0.01)
+            before = commits()
+            for number, rows in enumerate(sizes):
+                requests.append(asyncio.create_task(recording.record(numbered(rows, number * CHUNK_ROWS))))
+            await asyncio.sleep(0)
+        await asyncio.gather(*requests)
+        return commits() - before
+
+    assert 1 + expected == run(main)
+    assert 1 + sum(sizes) == len(recorded(journal_url))
+
+
+def test_a_long_list_leaves_the_loop_to_others(recording: Recorder, journal_url: str) -> None:
+    """10,000 rows are recorded in order, and meanwhile the event loop goes on."""
+
+    async def main() -> None:
+        async with turns() as made:
+            await recording.record(numbered(10_000))
+        assert made[0] >= 10_000 / CHUNK_ROWS / 2
+
+    run(main)
+    assert list(range(10_000)) == recorded(journal_url)
+
+
+def test_a_single_row_does_not_wait_for_many_lists(recording: Recorder, journal_url: str) -> None:
+    """A row that arrives while six lists of 2,000 rows are recorded is committed long before their end."""
+
+    async def main() -> None:
+        lists = [recording.record(numbered(2_000, start)) for start in range(10_000, 22_000, 2_000)]
+        crowd = asyncio.gather(*lists)
+        await asyncio.sleep(0.01)
+        await recording.record(numbered(1))
+        assert not crowd.done()
+        await crowd
+
+    run(main)
+    assert recorded(journal_url).index(0) < 6_000
+
+
+def test_a_list_does_not_wait_for_a_stream_of_single_rows(recording: Recorder, journal_url: str) -> None:
+    """A list of 2,000 rows is committed although single rows arrive all the time."""
+    numbers = count(10_000)
+
+    async def stream() -> None:
+        while True:
+            await recording.record(numbered(1, next(numbers)))
+
+    async def main() -> None:
+        streams = [asyncio.create_task(stream()) for _ in range(20)]
+        await recording.record(numbered(2_000))
+        for each in streams:
+            each.cancel()
+
+    run(main)
+    assert list(range(2_000)) == [number for number in recorded(journal_url) if number < 10_000]
+
+
+def test_lists_at_once_are_all_recorded(recording: Recorder, journal_url: str) -> None:
+    """Long and short lists that arrive together are each recorded whole."""
+
+    async def main() -> None:
+        lists = [numbered(size, start) for start, size in [(0, 1), (1, 999), (1_000, 10), (1_010, 490)]]
+        await asyncio.gather(*(recording.record(each) for each in lists))
+
+    run(main)
+    assert list(range(1_500)) == sorted(recorded(journal_url))
+
+
+def test_a_recorder_may_be_used_again_after_closing(
+    recording: Recorder, journal: Journal, journal_url: str
+) -> None:
+    """Closing twice is no error; recording opens another connection."""
+
+    async def main() -> None:
+        await recording.record(numbered(1))
+        recording.close()
+        recording.close()
+        await recording.record(numbered(1, start=1))
+
+    run(main)
+    assert [0, 1] == recorded(journal_url)
+
+
+# ----------------------------------------------------------------------------------------- faults
+
+
+def frozen(_: str) -> AbstractContextManager[None]:
+    """Let PostgreSQL hang."""
+    return databases.start_postgres().frozen()
+
+
+def stopped(_: str) -> AbstractContextManager[None]:
+    """Stop PostgreSQL."""
+    return databases.start_postgres().stopped()
+
+
+FAULTS = [
+    pytest.param("sqlite", databases.locked, id="sqlite locked"),
+    pytest.param("postgresql", databases.locked, id="postgresql locked"),
+    pytest.param("postgresql", stopped, id="postgresql stopped"),
+    pytest.param("postgresql", frozen, id="postgresql frozen"),
+]
+
+
+@pytest.mark.parametrize(("journal_url", "fault"), FAULTS, indirect=["journal_url"])
+@pytest.mark.parametrize("warm", [True, False], ids=["after a commit", "before the first commit"])
+def test_a_journal_that_fails_is_an_error_until_it_works_again(
+    recording: Recorder,
+    journal_url: str,
+    fault: Callable[[str], AbstractContextManager[None]],
+    warm: bool,
+) -> None:
+    """Each request gets its error within about a second, and the loop goes on meanwhile."""
+    failures = REGISTRY.get_sample_value("prediction_journal_failures_total") or 0
+
+    async def main() -> None:
         if warm:
-            await recorder.record(predictions(1, start=99))
-        with locked(f"sqlite:///{path}"):
+            await recording.record(numbered(1, start=99))
+        with fault(journal_url):
             async with turns() as made:
                 started = time.monotonic()
-                with pytest.raises(JournalUnavailable):
-                    await recorder.record(predictions(1))
+                requests = [recording.record(numbered(1, number)) for number in range(5)]
+                answers = await asyncio.gather(*requests, return_exceptions=True)
                 waited = time.monotonic() - started
+        assert [True] * 5 == [isinstance(answer, JournalUnavailable) for answer in answers]
+        assert waited < 3
         assert made[0] >= WENT_ON * waited
-        await asyncio.wait_for(recorder.record(predictions(1, start=1)), 10)
-        return waited
+        await record_at_last(recording, numbered(1, start=50))
 
-    waited = asyncio.run(main())
-
-    assert PATIENCE_SECONDS <= waited < PATIENCE_SECONDS + 3
-    assert ([99, 1] if warm else [1]) == recorded(path)
+    run(main)
+    assert 50 in recorded(journal_url)
+    assert (REGISTRY.get_sample_value("prediction_journal_failures_total") or 0) - failures >= 5
 
 
-def test_each_request_waits_its_own_time(recorder: LoopRecorder, path: Path) -> None:
-    """Of two requests behind a lock, the one that came later is still answered when it ends."""
-
-    async def main() -> None:
-        await recorder.record(predictions(1, start=99))
-        with locked(f"sqlite:///{path}"):
-            early = asyncio.create_task(recorder.record(predictions(1)))
-            await asyncio.sleep(PATIENCE_SECONDS * 0.9)
-            late = asyncio.create_task(recorder.record(predictions(1, start=1)))
-            with pytest.raises(JournalBusy):
-                await early
-            assert not late.done()
-        await asyncio.wait_for(late, 10)
-
-    asyncio.run(main())
-
-    assert [99, 1] == recorded(path)
+async def record_at_last(recording: Recorder, rows: list[Prediction]) -> None:
+    """Record rows as soon as the journal answers again, which must be soon."""
+    until = time.monotonic() + 20
+    while True:
+        try:
+            await recording.record(rows)
+            return
+        except JournalUnavailable:
+            assert time.monotonic() < until
 
 
-def test_a_client_that_left_holds_nobody_up(recorder: LoopRecorder, path: Path) -> None:
-    """A request that is cancelled behind a lock is dropped, and the one beside it is recorded."""
+@pytest.mark.parametrize("journal_url", ["postgresql"], indirect=True)
+def test_no_request_fails_after_a_restart(recording: Recorder, journal_url: str) -> None:
+    """After a restart of PostgreSQL between two requests, the second one opens a new connection."""
 
     async def main() -> None:
-        await recorder.record(predictions(1, start=99))
-        with locked(f"sqlite:///{path}"):
-            gone = asyncio.create_task(recorder.record(predictions(1)))
-            stays = asyncio.create_task(recorder.record(predictions(1, start=1)))
+        await recording.record(numbered(1))
+        databases.start_postgres().restart()
+        await recording.record(numbered(1, start=1))
+
+    run(main)
+    assert [0, 1] == recorded(journal_url)
+
+
+@pytest.mark.parametrize("journal_url", ["postgresql"], indirect=True)
+def test_a_commit_whose_answer_is_lost_is_no_error(journal: Journal, journal_url: str) -> None:
+    """The retry on a new connection finds the rows in the journal: no error, and no row twice."""
+    with databases.Line(databases.start_postgres()) as line:
+        recording = recorder.make(Journal(line.url(journal_url)))
+
+        async def main() -> None:
+            await recording.record(numbered(1))
+            line.answers_to_lose = 1
+            await recording.record(numbered(3, start=1))
+
+        run(main)
+        recording.close()
+
+    assert 0 == line.answers_to_lose
+    assert [0, 1, 2, 3] == recorded(journal_url)
+
+
+@pytest.mark.parametrize("journal_url", ["postgresql"], indirect=True)
+def test_rows_committed_after_the_timeout_are_deleted(recording: Recorder, journal_url: str) -> None:
+    """When PostgreSQL finishes a commit after the client got its error, the rows are deleted."""
+
+    async def main() -> None:
+        await recording.record(numbered(1, start=99))
+        with databases.start_postgres().frozen(), pytest.raises(JournalUnavailable):
+            await recording.record(numbered(3))
+        await record_at_last(recording, numbered(1, start=50))
+
+    run(main)
+    recording.close()
+    assert [99, 50] == recorded(journal_url)
+
+
+@pytest.mark.parametrize(
+    ("journal_url", "cause"),
+    [("sqlite", "a lock"), ("sqlite", "a row that is refused"), ("postgresql", "a row that is refused")],
+    indirect=["journal_url"],
+)
+def test_a_list_that_fails_midway_leaves_nothing(recording: Recorder, journal_url: str, cause: str) -> None:
+    """A list is recorded whole or not at all: its first rows are deleted as soon as the journal allows."""
+
+    async def fail() -> None:
+        if cause == "a lock":
+            task = asyncio.create_task(recording.record(numbered(10_000, start=100)))
+            while len(recorded(journal_url)) < 2 and not task.done():
+                await asyncio.sleep(0)
+            with databases.locked(journal_url):
+                await task
+        else:
+            await recording.record([*numbered(600, start=100), prediction(99)])
+
+    async def main() -> None:
+        await recording.record(numbered(1, start=99))
+        with pytest.raises(Exception, match=r"try again|constraint"):
+            await fail()
+        await recording.record(numbered(1, start=20_000))
+        until = time.monotonic() + 20
+        while len(recorded(journal_url)) > 2 and time.monotonic() < until:
+            await asyncio.sleep(0.05)
+
+    run(main)
+    assert [99, 20_000] == recorded(journal_url)
+
+
+def test_a_list_that_is_cancelled_midway_leaves_nothing(recording: Recorder, journal_url: str) -> None:
+    """A request that is cancelled has no answer: the chunks that were committed are deleted."""
+
+    async def main() -> None:
+        await recording.record(numbered(1, start=99))
+        task = asyncio.create_task(recording.record(numbered(10_000, start=100)))
+        while len(recorded(journal_url)) < 2:
+            assert not task.done()
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await recording.record(numbered(1, start=20_000))
+        until = time.monotonic() + 20
+        while len(recorded(journal_url)) > 2 and time.monotonic() < until:
+            await asyncio.sleep(0.05)
+
+    run(main)
+    assert [99, 20_000] == recorded(journal_url)
+
+
+def test_a_cancelled_request_does_not_disturb_others(recording: Recorder, journal_url: str) -> None:
+    """When a request is cancelled while the journal is locked, the one beside it is recorded."""
+
+    async def main() -> None:
+        await recording.record(numbered(1, start=99))
+        with databases.locked(journal_url):
+            stays = asyncio.create_task(recording.record(numbered(1, start=1)))
+            gone = asyncio.create_task(recording.record(numbered(1)))
             await asyncio.sleep(0.05)
             gone.cancel()
             await asyncio.sleep(0.05)
-        await asyncio.wait_for(stays, 10)
+        await stays
         with pytest.raises(asyncio.CancelledError):
             await gone
+        await recording.record(numbered(1, start=2))
 
-    asyncio.run(main())
-
-    assert [99, 1] == recorded(path)
-
-
-# ----------------------------------------------------------------------------- a journal that fails
-
-
-def test_a_missing_folder_is_an_error_until_it_is_there(tmp_path: Path) -> None:
-    """A journal whose folder is gone fails each request, and works once the folder is back."""
-    path = tmp_path / "later" / "journal.db"
-    journal = Journal(f"sqlite:///{path}")
-    recorder = LoopRecorder(journal)
-
-    async def main() -> None:
-        for _ in range(2):
-            with pytest.raises(JournalUnavailable):
-                await asyncio.wait_for(recorder.record(predictions(1)), 2)
-        path.parent.mkdir()
-        journal.migrate()
-        await asyncio.wait_for(recorder.record(predictions(1)), 2)
-
-    asyncio.run(main())
-    recorder.close()
-    journal.close()
-
-    assert [0] == recorded(path)
-
-
-def test_a_read_only_journal_is_an_error(journal: Journal, path: Path) -> None:
-    """A file that may not be written fails each request, and no row is half there."""
-    read_only = Journal(f"sqlite:///file:{path}?mode=ro&uri=true")
-    recorder = LoopRecorder(read_only)
-
-    async def main() -> None:
-        for _ in range(2):
-            with pytest.raises(JournalUnavailable):
-                await asyncio.wait_for(recorder.record(predictions(1)), 2)
-
-    asyncio.run(main())
-    recorder.close()
-    read_only.close()
-
-    assert [] == recorded(path)
-
-
-def test_every_request_of_a_group_that_fails_is_told(tmp_path: Path) -> None:
-    """When a shared commit fails, none of its requests is left waiting."""
-    journal = Journal(f"sqlite:///{tmp_path / 'missing' / 'journal.db'}")
-    recorder = LoopRecorder(journal)
-
-    async def main() -> list[BaseException | None]:
-        requests = (recorder.record(predictions(1, number)) for number in range(20))
-        return await asyncio.wait_for(asyncio.gather(*requests, return_exceptions=True), 2)
-
-    outcomes = asyncio.run(main())
-    recorder.close()
-    journal.close()
-
-    assert [JournalUnavailable] * 20 == [type(outcome) for outcome in outcomes]
+    run(main)
+    assert {1, 2, 99} <= set(recorded(journal_url))
 
 
 @pytest.mark.parametrize(
     "refused",
-    [
-        predictions(1, start=99)[0],
-        predictions(1)[0]._replace(at_us=2**70),
-        predictions(1)[0]._replace(predicted_class="\ud800"),
-    ],
+    [prediction(99), prediction(1)._replace(at_us=2**70), prediction(1)._replace(features="\ud800")],
     ids=["an id twice", "too large a number", "no text"],
 )
 def test_a_row_that_can_t_be_written_fails_alone(
-    recorder: LoopRecorder, path: Path, refused: Prediction
+    recording: Recorder, journal_url: str, refused: Prediction
 ) -> None:
-    """Whatever the database refuses, its request gets an error and later ones are recorded."""
+    """The request of a refused row gets an error; those beside it and after it do not."""
 
     async def main() -> None:
-        await recorder.record(predictions(1, start=99))
-        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
-        with pytest.raises(Exception) as caught:  # noqa: PT011
-            await asyncio.wait_for(recorder.record([refused]), 2)
-        assert not isinstance(caught.value, TimeoutError)
-        await asyncio.wait_for(recorder.record(predictions(1, start=1)), 2)
+        await recording.record(numbered(1, start=99))
+        requests = [recording.record(rows) for rows in (numbered(1, 10), [refused], numbered(1, 11))]
+        before, wrong, after = await asyncio.gather(*requests, return_exceptions=True)
+        assert before is None
+        assert isinstance(wrong, Exception)
+        assert after is None
+        await recording.record(numbered(1, start=12))
 
-    asyncio.run(main())
+    run(main)
+    assert [10, 11, 12, 99] == sorted(recorded(journal_url))
 
-    assert [99, 1] == recorded(path)
+
+# ------------------------------------------------------------------------------------------ files
 
 
-def test_a_row_that_can_t_be_written_fails_no_request_beside_it(recorder: LoopRecorder, path: Path) -> None:
-    """Of requests that share a commit, only the one with the bad row gets an error."""
+@pytest.fixture
+def file_recorder(journal: Journal) -> Iterator[FileRecorder]:
+    """A recorder for the rows of files."""
+    file_recorder = FileRecorder(journal)
+    yield file_recorder
+    file_recorder.close()
 
-    async def main() -> list[BaseException | None]:
-        await recorder.record(predictions(1, start=99))
-        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
-        rows = [predictions(1, start=number) for number in (1, 99, 2)]
-        requests = asyncio.gather(*map(recorder.record, rows), return_exceptions=True)
-        return await asyncio.wait_for(requests, 10)
 
-    before, refused, after = asyncio.run(main())
+def test_rows_of_a_file_are_committed_in_chunks(file_recorder: FileRecorder, journal_url: str) -> None:
+    """Every commit but the last has exactly `CHUNK_ROWS` rows; no rows are no commit."""
+    before = commits()
 
-    assert (None, None) == (before, after)
-    assert isinstance(refused, Exception)
-    assert [99, 1, 2] == recorded(path)
+    file_recorder.record([])
+    file_recorder.record(numbered(2 * CHUNK_ROWS + 1))
+
+    assert list(range(2 * CHUNK_ROWS + 1)) == recorded(journal_url)
+    assert 3 == commits() - before
+
+
+def test_a_file_waits_longer_for_a_lock_than_a_request(
+    file_recorder: FileRecorder, journal_url: str
+) -> None:
+    """Rows of a file are recorded after a lock that is longer than the timeout of requests."""
+    with ThreadPoolExecutor(1) as pool:
+        with databases.locked(journal_url):
+            recording = pool.submit(file_recorder.record, numbered(3))
+            time.sleep(2 * recorder.PATIENCE_SECONDS)
+            assert not recording.done()
+        recording.result(timeout=20)
+
+    assert [0, 1, 2] == recorded(journal_url)
+
+
+def test_a_file_that_fails_at_a_lock_leaves_nothing(
+    file_recorder: FileRecorder, journal: Journal, journal_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that were committed before the lock are deleted before the error, and counted no longer."""
+    monkeypatch.setattr(recorder, "FILE_PATIENCE_SECONDS", 1.0)
+    databases.record(journal, numbered(1, start=99_999))
+    with ThreadPoolExecutor(1) as pool:
+        recording = pool.submit(file_recorder.record, numbered(20_000))
+        while len(recorded(journal_url)) < 2:
+            assert not recording.done()
+        databases.insist(lambda: rollups.roll_up(journal))
+        with databases.locked(journal_url):
+            monkeypatch.setattr(recorder, "FILE_PATIENCE_SECONDS", 20.0)
+            eventually(lambda: "deletions" in [thread.name for thread in threading.enumerate()])
+            assert not recording.done()
+        with pytest.raises(JournalBusy):
+            recording.result(timeout=30)
+
+    assert [99_999] == recorded(journal_url)
+    assert 1 == sum(item.rows for item in rollups.counts(journal, "iris", 0, now_us(), HOUR_US))
+
+
+def test_a_file_with_a_refused_row_leaves_nothing(file_recorder: FileRecorder, journal_url: str) -> None:
+    """Rows of earlier chunks are deleted before the error; the recorder can be used again."""
+    file_recorder.record(numbered(1, start=99_999))
+
+    with pytest.raises(Exception, match="constraint"):
+        file_recorder.record([*numbered(2 * CHUNK_ROWS + 1), prediction(99_999)])
+
+    assert [99_999] == recorded(journal_url)
+    file_recorder.record(numbered(1))
+    assert [99_999, 0] == recorded(journal_url)
+
+
+@pytest.mark.parametrize("journal_url", ["postgresql"], indirect=True)
+def test_a_restart_does_not_interrupt_a_file(file_recorder: FileRecorder, journal_url: str) -> None:
+    """After a restart of PostgreSQL between two chunks, recording goes on with a new connection."""
+    file_recorder.record(numbered(1))
+    databases.start_postgres().restart()
+    file_recorder.record(numbered(1, start=1))
+
+    assert [0, 1] == recorded(journal_url)

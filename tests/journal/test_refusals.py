@@ -5,9 +5,9 @@ from __future__ import annotations
 from prediction import metrics
 from prediction.journal import refusals
 from prediction.journal.database import Journal
-from prediction.journal.refusals import HOUR_US, Reporter
+from prediction.journal.refusals import Reporter
 from prediction.journal.tables import refusals as table
-from prediction.times import now_us
+from prediction.times import HOUR_US, now_us
 from tests import databases
 
 journal_url = databases.journal_url

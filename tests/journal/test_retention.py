@@ -11,8 +11,8 @@ from prediction.errors import UnknownPrediction
 from prediction.journal import feedback, predictions, retention, tables
 from prediction.journal.database import Journal
 from prediction.journal.feedback import Label
-from prediction.journal.retention import CHUNK_ROWS, DAY_US, OUTCOME_FACTOR
-from prediction.times import now_us
+from prediction.journal.retention import OUTCOME_FACTOR, PRUNED_ROWS
+from prediction.times import DAY_US, now_us
 from tests import databases
 from tests.databases import insist, prediction, query, record
 
@@ -84,17 +84,17 @@ def test_an_empty_journal_has_nothing_to_delete(journal: Journal) -> None:
 def test_many_go_in_short_transactions(journal: Journal, journal_url: str) -> None:
     """A long list is deleted in chunks, each told, and predictions of one moment are all met."""
     old_us = now_us() - 2 * DAY_US
-    record(journal, [prediction(number, at_us=old_us) for number in range(2 * CHUNK_ROWS + 10)])
+    record(journal, [prediction(number, at_us=old_us) for number in range(2 * PRUNED_ROWS + 10)])
     record(journal, [prediction(number) for number in range(90_000, 90_005)])
 
-    assert [CHUNK_ROWS, CHUNK_ROWS, 10] == list(retention.prune(journal, days=1))
+    assert [PRUNED_ROWS, PRUNED_ROWS, 10] == list(retention.prune(journal, days=1))
     assert [(5,)] == query(journal_url, "SELECT count(*) FROM predictions")
 
 
 def test_old_outcomes_are_passed_over(journal: Journal) -> None:
     """Whole chunks of labelled predictions that stay do not hide what is behind them."""
     old_us = now_us() - 2 * DAY_US
-    ids = record(journal, [prediction(number, at_us=old_us) for number in range(CHUNK_ROWS + 500)])
+    ids = record(journal, [prediction(number, at_us=old_us) for number in range(PRUNED_ROWS + 500)])
     feedback.give(journal, "iris", [Label(each, "setosa") for each in ids])
     gone = made(journal, 90_000, days=1.5)
     made(journal, 90_001, days=0)
@@ -144,7 +144,7 @@ def test_serving_goes_on_meanwhile(journal: Journal) -> None:
 def test_a_server_prunes_a_turn_at_a_time(journal: Journal) -> None:
     """A long list takes several short turns; once it is done, the next one begins after an hour."""
     old_us = now_us() - 2 * DAY_US
-    ids = record(journal, [prediction(number, at_us=old_us) for number in range(70 * CHUNK_ROWS)])
+    ids = record(journal, [prediction(number, at_us=old_us) for number in range(70 * PRUNED_ROWS)])
     made(journal, 89_999, days=0)
     pruner = retention.Pruner(journal, days=1)
 

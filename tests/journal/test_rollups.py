@@ -17,8 +17,8 @@ from models_store.errors import Error
 from prediction.journal import database, feedback, retention, rollups, tables
 from prediction.journal.database import Journal
 from prediction.journal.feedback import Label
-from prediction.journal.rollups import HOUR_US, MINUTE_US, take_back
-from prediction.times import now_us
+from prediction.journal.rollups import take_back
+from prediction.times import DAY_US, HOUR_US, MINUTE_US, now_us
 from tests import databases
 from tests.databases import Postgres, insist, prediction, query, record
 
@@ -260,7 +260,7 @@ def test_predictions_are_taken_back_and_counted_at_once(journal: Journal) -> Non
 
 def test_what_was_deleted_stays_counted(journal: Journal) -> None:
     """Predictions go before their counts do, and a late label does not shrink these."""
-    at_us = now_us() - 40 * retention.DAY_US
+    at_us = now_us() - 40 * DAY_US
     ids = record(journal, [prediction(number, at_us=at_us) for number in range(10)])
     feedback.give(journal, "iris", [Label(ids[0], "setosa")])
     roll_up(journal)
@@ -306,14 +306,72 @@ def test_minutes_are_forgotten(journal: Journal, journal_url: str) -> None:
     assert 3 == counted(journal, "iris", 0, HOUR_US).total()
 
 
+@pytest.mark.parametrize(
+    ("ago_us", "expected"), [(rollups.TURN_US, 0), (rollups.TURN_US + 1, 1)], ids=["too early", "due"]
+)
+def test_a_turn_is_due_after_an_interval(
+    journal: Journal, journal_url: str, monkeypatch: pytest.MonkeyPatch, ago_us: int, expected: int
+) -> None:
+    """The next turn may begin when the last one began more than `TURN_US` ago, to the microsecond."""
+    now = now_us()
+    monkeypatch.setattr(rollups, "now_us", lambda: now)
+    record(journal, [prediction(1)])
+    with journal.write() as connection:
+        connection.execute(tables.rollup_state.update().values(turn_us=now - ago_us))
+
+    rollups.roll_up(journal)
+
+    assert expected == known_seq(journal_url)
+
+
+def test_a_turn_that_ends_leaves_the_interval_to_the_next(journal: Journal, journal_url: str) -> None:
+    """A turn that has counted everything is not repeated at once."""
+    record(journal, [prediction(1)])
+    roll_up(journal)
+
+    (turn_us,) = query(journal_url, "SELECT turn_us FROM rollup_state")[0]
+    assert now_us() - 60_000_000 < turn_us <= now_us()
+
+
+def test_minutes_are_kept_for_a_day(
+    journal: Journal, journal_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the microsecond when a row is counted; a turn deletes minutes that ended more than a day ago."""
+    now = (now_us() // MINUTE_US + 1) * MINUTE_US
+    monkeypatch.setattr(rollups, "now_us", lambda: now)
+    oldest = now - rollups.MINUTES_KEPT_US
+    record(journal, [prediction(1, at_us=oldest - 1), prediction(2, at_us=oldest)])
+    roll_up(journal)
+    assert [(oldest,)] == query(journal_url, "SELECT minute_us FROM rollup_minutes")
+
+    for passed_us, expected in [(MINUTE_US, [(oldest,)]), (MINUTE_US + 1, [])]:
+        monkeypatch.setattr(rollups, "now_us", lambda passed_us=passed_us: now + passed_us)
+        roll_up(journal)
+        assert expected == query(journal_url, "SELECT minute_us FROM rollup_minutes")
+
+
 def test_one_worker_takes_the_turn(journal: Journal, journal_url: str) -> None:
-    """Who comes a moment later leaves the counts as they are; what it would have counted comes next."""
+    """A worker that comes a moment later counts nothing; the next turn counts the new rows."""
     rollups.roll_up(journal)
     record(journal, [prediction(1)])
     rollups.roll_up(journal)
     assert 0 == known_seq(journal_url)
     roll_up(journal)
     assert 1 == known_seq(journal_url)
+
+
+@pytest.mark.parametrize(("ahead_us", "known"), [(30_000_000, 0), (30 * 24 * HOUR_US, 1)])
+def test_a_turn_of_a_clock_that_was_set_back_is_over(
+    journal: Journal, journal_url: str, ahead_us: int, known: int
+) -> None:
+    """Counting goes on at once, and not when the clock is there again; a host may be some seconds ahead."""
+    record(journal, [prediction(1)])
+    with journal.write() as connection:
+        connection.execute(tables.rollup_state.update().values(turn_us=now_us() + ahead_us))
+
+    rollups.roll_up(journal)
+
+    assert known == known_seq(journal_url)
 
 
 def test_a_long_turn_is_cut_and_goes_on(

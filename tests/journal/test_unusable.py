@@ -17,6 +17,11 @@ from tests.journal.test_ledger import champions, promote
 PREDICTION_ID = "01a20576-e6f4-7194-8645-000000000001"
 
 
+def connect(journal: Journal) -> None:
+    """Open the connection that records predictions."""
+    Inserter(journal).connect()
+
+
 NEEDS_TABLES: list[Callable[[Journal], Any]] = [
     ledger.champions,
     lambda opened: predictions.find(opened, PREDICTION_ID),
@@ -27,7 +32,7 @@ NEEDS_TABLES: list[Callable[[Journal], Any]] = [
 ]
 
 
-@pytest.mark.parametrize("use", [Journal.migrate, Inserter, *NEEDS_TABLES])
+@pytest.mark.parametrize("use", [Journal.migrate, connect, *NEEDS_TABLES])
 @pytest.mark.parametrize("name", ["missing/journal.db", "letter.txt"])
 def test_a_journal_that_can_t_be_used_says_so(
     tmp_path: Path, use: Callable[[Journal], Any], name: str

@@ -53,7 +53,7 @@ def rows_on_thresholds(model: onnx.ModelProto) -> np.ndarray:
 @pytest.mark.parametrize("classes", [2, 3, 4])
 @pytest.mark.parametrize("depth", [1, 2])
 def test_tables_answer_as_scikit_learn_does(depth: int, classes: int) -> None:
-    """On the rows it was fitted on, and on rows that lie on the thresholds or next to them."""
+    """They agree on the training rows, and on rows on the thresholds and next to them."""
     estimator = GradientBoostingClassifier(n_estimators=40, max_depth=depth, random_state=0)
     trees = converted(estimator, classes)
     tables = boosting.tabulate(trees)
@@ -67,8 +67,8 @@ def test_tables_answer_as_scikit_learn_does(depth: int, classes: int) -> None:
     assert "TreeEnsembleClassifier" not in {node.op_type for node in tables.graph.node}
 
 
-def test_a_missing_value_goes_where_the_trees_send_it() -> None:
-    """No value that is missing is at most a threshold, to trees and tables alike."""
+def test_a_missing_value_is_answered_as_by_the_trees() -> None:
+    """A comparison of a missing value with a threshold is false in both."""
     trees = converted(GradientBoostingClassifier(n_estimators=20, max_depth=2, random_state=0), 3)
     tables = boosting.tabulate(trees)
     assert tables is not None
@@ -86,13 +86,13 @@ def test_a_missing_value_goes_where_the_trees_send_it() -> None:
         LogisticRegression(),
     ],
 )
-def test_what_is_no_sum_of_pairs_stays_as_it_is(estimator: Any) -> None:
-    """Deeper trees ask for three features, forests take means, and others have no trees."""
+def test_other_estimators_are_not_changed(estimator: Any) -> None:
+    """Deeper trees use three features, forests take means, and others have no trees."""
     assert boosting.tabulate(converted(estimator, 3)) is None
 
 
-def test_tables_that_would_be_huge_are_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is a limit to what a look-up may cost in memory."""
+def test_too_large_tables_are_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their memory has a limit."""
     monkeypatch.setattr(boosting, "MAX_CELLS", 100)
 
     estimator = GradientBoostingClassifier(n_estimators=40, max_depth=2, random_state=0)

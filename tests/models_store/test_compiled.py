@@ -1,4 +1,4 @@
-"""Compiled models against scikit-learn: those that agree, and those that must not be served compiled."""
+"""Compiled models compared with scikit-learn; those that differ are not used."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def rows_of(columns: Columns, rows: list[int]) -> Columns:
 
 
 def test_both_agree(built: Built) -> None:
-    """Each compiles, and says on how many rows it was compared."""
+    """Each compiles, and has the number of compared rows."""
     agreement = built.compiled.agreement
 
     assert built.compiled.onnx is not None, built.compiled.reason
@@ -123,7 +123,7 @@ def test_both_agree(built: Built) -> None:
 
 
 def test_both_agree_on_every_row_of_the_dataset(built: Built) -> None:
-    """Same class everywhere, probabilities within 1e-6, as anybody can check."""
+    """The classes are the same, and probabilities differ by at most 1e-6."""
     expected, found = built.expected(built.columns), built.session.probabilities(built.columns)
 
     np.testing.assert_array_equal(expected.argmax(axis=1), found.argmax(axis=1))
@@ -132,7 +132,7 @@ def test_both_agree_on_every_row_of_the_dataset(built: Built) -> None:
 
 
 def test_both_agree_on_rows_that_the_proof_did_not_see(built: Built) -> None:
-    """Other random rows of the physical ranges, missing values among them, get the same answers."""
+    """Other random rows, some with missing values, have the same answers."""
     columns = built.spec.random_columns(20_000, np.random.default_rng(12345))
 
     np.testing.assert_allclose(
@@ -141,7 +141,7 @@ def test_both_agree_on_rows_that_the_proof_did_not_see(built: Built) -> None:
 
 
 def test_both_agree_at_the_ends_of_the_ranges(built: Built) -> None:
-    """The smallest and the largest values that a client may send get the same answers."""
+    """The smallest and the largest allowed values have the same answers."""
     corners = [
         {
             name: feature.categories[0] if feature.categories else (feature.low, feature.high)[end]
@@ -157,7 +157,7 @@ def test_both_agree_at_the_ends_of_the_ranges(built: Built) -> None:
 
 
 def test_a_single_row_is_answered_as_in_a_batch(built: Built) -> None:
-    """Who asks row by row gets what who asks at once gets."""
+    """Rows have the same answers one by one and all at once."""
     session = built.session
     rows = list(range(len(next(iter(built.columns.values())))))
     one_by_one = [session.probabilities(rows_of(built.columns, [row]))[0] for row in rows]
@@ -166,7 +166,7 @@ def test_a_single_row_is_answered_as_in_a_batch(built: Built) -> None:
 
 
 def test_rows_are_answered_in_their_order(built: Built) -> None:
-    """Turning the rows around turns the answers around."""
+    """Reversed rows have reversed answers."""
     session = built.session
     backwards = {name: values[::-1] for name, values in built.columns.items()}
 
@@ -185,7 +185,7 @@ def test_the_order_of_the_columns_does_not_matter(built: Built) -> None:
 
 @pytest.mark.parametrize("name", [name for name, item in PENGUINS.inputs.items() if item.optional])
 def test_a_missing_value_is_answered_alike(name: str) -> None:
-    """Whichever feature is missing, compiled and not compiled agree on what that means."""
+    """Both agree for each feature that may be missing."""
     built = of_catalog("penguins")
     columns = {**built.columns, name: [None] * len(built.columns[name])}
 
@@ -195,7 +195,7 @@ def test_a_missing_value_is_answered_alike(name: str) -> None:
 
 
 def test_a_row_without_any_optional_value_is_answered_alike() -> None:
-    """A penguin of which only the island is known gets probabilities too, and the same ones."""
+    """A penguin with a known island only has the same probabilities in both."""
     built = of_catalog("penguins")
     columns: Columns = {name: [None] * 3 for name in PENGUINS.inputs}
     columns["island"] = list(PENGUINS.inputs["island"].categories)
@@ -217,7 +217,7 @@ def test_a_graph_is_loaded_from_its_file_too(built: Built, tmp_path: Path) -> No
 
 
 def test_a_session_starts_no_thread(built: Built) -> None:
-    """Workers are processes; a session that made threads would make them fight for the cores."""
+    """Each worker is a process: threads of sessions would compete for the cores."""
     before = psutil.Process().num_threads()
     session = built.session
     session.probabilities(built.columns)
@@ -226,7 +226,7 @@ def test_a_session_starts_no_thread(built: Built) -> None:
 
 
 def test_the_same_seed_compiles_to_the_same_proof(built: Built) -> None:
-    """Rows are drawn from the seed alone."""
+    """The random rows depend only on the seed."""
     again = compiled.build(built.pipeline, built.spec, built.columns, seed=0)
 
     assert (built.compiled.agreement, built.compiled.reason) == (again.agreement, again.reason)
@@ -235,7 +235,7 @@ def test_the_same_seed_compiles_to_the_same_proof(built: Built) -> None:
 @pytest.mark.parametrize("pipeline", [forest, logistic_regression])
 @pytest.mark.parametrize("classes", [("setosa", "versicolor"), IRIS.classes], ids=["two", "three"])
 def test_other_estimators_compile(pipeline: Callable[[int], Any], classes: tuple[str, ...]) -> None:
-    """Trees alone and linear models agree, for two classes as for more."""
+    """Trees and linear models agree, for two classes and for three."""
     spec = replace(IRIS, classes=classes, load=lambda: only(classes), pipeline=pipeline)
     built = build(spec)
 
@@ -245,7 +245,7 @@ def test_other_estimators_compile(pipeline: Callable[[int], Any], classes: tuple
 
 
 def test_an_estimator_that_does_not_convert_has_a_reason() -> None:
-    """There is no graph and no agreement, but every way that was tried says why it failed."""
+    """There is no graph and no agreement; the reason names each layout and its error."""
     result = build(replace(IRIS, pipeline=histogram_boosting)).compiled
 
     assert result.onnx is None
@@ -263,7 +263,7 @@ def test_an_estimator_that_does_not_convert_has_a_reason() -> None:
 def test_an_estimator_that_does_not_agree_is_not_compiled(
     spec: Spec, pipeline: Callable[[int], Any]
 ) -> None:
-    """It converts, and answers otherwise: there is no graph, and the reason tells by how much."""
+    """It converts, but answers differ: there is no graph, and the reason has the difference."""
     result = build(replace(spec, pipeline=pipeline)).compiled
 
     assert result.onnx is None
@@ -271,6 +271,35 @@ def test_an_estimator_that_does_not_agree_is_not_compiled(
     assert not result.agreement.holds
     assert result.agreement.max_difference > TOLERANCE
     assert "differs by" in result.reason
+    assert ("matrix" in result.reason) is (spec is IRIS)  # a category is no number of a matrix
+
+
+@pytest.mark.parametrize("columns", [1, 2, 4])
+def test_a_graph_with_another_number_of_classes_is_not_compiled(columns: int) -> None:
+    """Each attempt names the shape, also one that NumPy would broadcast."""
+    X, y = IRIS.load()
+    pipeline = IRIS.pipeline(0).fit(X, y)
+    pipeline.predict_proba = lambda frame: np.full((len(frame), columns), 1 / columns)
+
+    result = compiled.build(pipeline, IRIS, IRIS.columns_of(X), seed=0)
+
+    rows = 150 + RANDOM_ROWS
+    layouts = ["float64 matrix", "float32 matrix", "float64 columns", "float32 columns"]
+    assert (None, None) == (result.onnx, result.agreement)
+    assert result.reason == "; ".join(f"{name}: probabilities of shape ({rows}, 3)" for name in layouts)
+
+
+def test_a_graph_is_not_compiled_if_the_pipeline_gives_nan() -> None:
+    """A difference that is no number is infinite, and never within the tolerance."""
+    X, y = IRIS.load()
+    pipeline = IRIS.pipeline(0).fit(X, y)
+    pipeline.predict_proba = lambda frame: np.full((len(frame), 3), np.nan)
+
+    result = compiled.build(pipeline, IRIS, IRIS.columns_of(X), seed=0)
+
+    assert result.onnx is None
+    assert result.agreement is not None
+    assert float("inf") == result.agreement.max_difference
 
 
 @pytest.mark.parametrize(
@@ -280,7 +309,7 @@ def test_an_estimator_that_does_not_agree_is_not_compiled(
 def test_agreement_holds_only_for_the_same_class_and_nearly_the_same_figures(
     max_difference: float, other_class: int, holds: bool
 ) -> None:
-    """One other class, or one probability off by more than the tolerance, is no agreement."""
+    """One other class, or one larger difference, is enough to disagree."""
     agreement = Agreement(rows=10, max_difference=max_difference, other_class=other_class)
 
     assert holds == agreement.holds
@@ -289,7 +318,7 @@ def test_agreement_holds_only_for_the_same_class_and_nearly_the_same_figures(
 
 @pytest.mark.parametrize("name", ["rows", "output_label", "input"])
 def test_a_feature_may_have_any_name(name: str) -> None:
-    """No name that a schema accepts stands in the way of compiling."""
+    """Every name that a schema accepts compiles."""
     fields = {
         name: number("A number", unit="", low=0, high=1, example=0.5),
         "side": category("A category", example="left"),

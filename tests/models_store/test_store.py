@@ -1,4 +1,4 @@
-"""Versions on disk: whole or not at all, whatever is killed, damaged, or put between them."""
+"""Versions on disk: they are complete or not there, also after kills and damage."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout, suppress
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import entry_points
@@ -43,7 +42,7 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload([__name__, "sklearn.pipeline", "bentoml_cli.cli", "train"])
 
 WRITERS = {"write_bytes", "write_text", "copyfile", "_fastcopy_sendfile", "_write_info", "dump", "rmtree"}
-"""Functions, whoever's they are, between whose lines a file may be half written."""
+"""A file may be incomplete between two lines of these functions."""
 
 
 @pytest.fixture(scope="module")
@@ -74,18 +73,18 @@ def publish(home: Path, name: str = "iris", content: bytes = b"some bytes") -> V
 
 
 def listed(home: Path) -> set[str]:
-    """List the tags that BentoML itself finds; it fails if one of the folders is no version."""
+    """List the tags that BentoML finds; it fails if a folder is not a version."""
     models = home / "models"
     return {str(model.tag) for model in ModelStore(models).list()} if models.exists() else set()
 
 
 def latest(home: Path, name: str = "iris") -> str:
-    """Read which version is the latest to BentoML."""
+    """Read the version that BentoML takes for the latest."""
     return (home / "models" / name / "latest").read_text()
 
 
 def remains(home: Path) -> list[str]:
-    """List what is in staging beside the lock."""
+    """List the contents of staging, except the lock."""
     return sorted(path.name for path in (home / "staging").iterdir() if path.name != ".lock")
 
 
@@ -93,7 +92,7 @@ def remains(home: Path) -> list[str]:
 
 
 def test_a_published_version_is_in_the_store(tmp_path: Path) -> None:
-    """It comes back as it was given, dated now, with the digest of its manifest."""
+    """It is returned as it was given, with the current time and the digest of its manifest."""
     version = publish(tmp_path)
     manifest = (version.path / store.MANIFEST).read_bytes()
 
@@ -122,7 +121,7 @@ def test_a_published_version_is_a_model_of_bentoml(saved: Version, tmp_path: Pat
 
 
 def test_a_failed_save_leaves_nothing(tmp_path: Path) -> None:
-    """An error while a version is built takes the folder along."""
+    """An error while a version is built removes its folder."""
 
     def fail() -> None:
         with store.stage(tmp_path) as staged:
@@ -139,7 +138,7 @@ def test_a_failed_save_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_versions_are_newest_first(tmp_path: Path) -> None:
-    """Each save is one more, in front; the newest is the first, and another model's are not among them."""
+    """Each save adds one in front; versions of other models are not listed."""
     saved = [publish(tmp_path) for _ in range(3)]
     publish(tmp_path, "penguins")
 
@@ -150,7 +149,7 @@ def test_versions_are_newest_first(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("folder", ["", "models", "models/iris"])
 def test_an_empty_store_has_no_versions(folder: str, tmp_path: Path) -> None:
-    """Whether nothing, a store, or a model's folder is there, the answer names the command that trains."""
+    """With no store, or an empty one, the error names the command that trains."""
     (tmp_path / folder).mkdir(parents=True, exist_ok=True)
 
     assert [] == store.versions(tmp_path, "iris")
@@ -159,8 +158,8 @@ def test_an_empty_store_has_no_versions(folder: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", ["nosuchversion", "", ".", "..", "latest", "a\0b", "staged", "x" * 300])
-def test_an_unknown_version_is_told(version: str, tmp_path: Path) -> None:
-    """Whatever is asked for: what is not a version, or can't be looked at, is not in the store."""
+def test_an_unknown_version_is_an_error(version: str, tmp_path: Path) -> None:
+    """So is a name that can't be a version or a folder that can't be read."""
     publish(tmp_path)
 
     with pytest.raises(UnknownVersion, match="is not in the model store"):
@@ -170,8 +169,8 @@ def test_an_unknown_version_is_told(version: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["../penguins/", "../../models/penguins/", "./", "/"])
-def test_a_path_is_no_version(prefix: str, tmp_path: Path) -> None:
-    """A version is a name in its model's folder, and no way to another model's or out of the store."""
+def test_a_path_is_not_a_version(prefix: str, tmp_path: Path) -> None:
+    """A client can't read another model's folder or leave the store."""
     publish(tmp_path)
     other = publish(tmp_path, "iris" if prefix == "./" else "penguins")
     path = str(other.path) if prefix == "/" else prefix + other.version
@@ -180,8 +179,8 @@ def test_a_path_is_no_version(prefix: str, tmp_path: Path) -> None:
         store.get(tmp_path, "iris", path)
 
 
-def test_a_deleted_version_is_gone(tmp_path: Path) -> None:
-    """What BentoML's own delete takes away is not listed, got, or remembered."""
+def test_a_version_that_bentoml_deleted_is_unknown(tmp_path: Path) -> None:
+    """It is not listed, and the cache does not return it."""
     old, new = publish(tmp_path), publish(tmp_path)
     assert [new, old] == store.versions(tmp_path, "iris")
     ModelStore(tmp_path / "models").delete(f"iris:{new.version}")
@@ -229,8 +228,8 @@ def model_yaml(content: bytes) -> Callable[[Path], object]:
         "control characters", "no UTF-8", "a list", "half of it", "no YAML", "wrong types",
     ],
 )  # fmt: skip
-def test_a_foreign_folder_is_passed_over(fill: Callable[[Path], object], tmp_path: Path) -> None:
-    """A folder between the versions that is none is not listed, and nothing fails on it."""
+def test_a_folder_that_is_not_a_version_is_ignored(fill: Callable[[Path], object], tmp_path: Path) -> None:
+    """It is not listed, and causes no error."""
     version = publish(tmp_path)
     folder = tmp_path / "models" / "iris" / "zzzzzzzzzzzzzzzz"
     folder.mkdir()
@@ -244,16 +243,16 @@ def test_a_foreign_folder_is_passed_over(fill: Callable[[Path], object], tmp_pat
     assert version.version == latest(tmp_path)
 
 
-def test_a_copy_under_another_name_is_no_version(tmp_path: Path) -> None:
-    """A folder whose `model.yaml` names another version would be that one twice."""
+def test_a_copy_with_another_name_is_not_a_version(tmp_path: Path) -> None:
+    """Its `model.yaml` names the original, which would be there twice."""
     version = publish(tmp_path)
     shutil.copytree(version.path, version.path.with_name("backup"))
 
     assert [version] == store.versions(tmp_path, "iris")
 
 
-def test_a_damaged_model_yaml_is_no_version_or_the_same_one(tmp_path: Path) -> None:
-    """Cut off anywhere, or with any byte changed, it is read or passed over, and nothing fails on it."""
+def test_a_damaged_model_yaml_is_ignored_or_read_correctly(tmp_path: Path) -> None:
+    """It may be cut at any place, or have any byte changed: it causes no error."""
     version = publish(tmp_path)
     content = (version.path / store.MODEL_YAML).read_bytes()
     cut = [content[:size] for size in range(0, len(content), 11)]
@@ -283,7 +282,7 @@ def test_a_damaged_model_yaml_is_no_version_or_the_same_one(tmp_path: Path) -> N
 
 
 def test_what_was_saved_is_verified(saved: Version) -> None:
-    """Every file is in the manifest but the manifest itself and BentoML's `model.yaml`."""
+    """All files are in the manifest, except itself and BentoML's `model.yaml`."""
     store.verify(saved, saved.digest)
 
     assert sorted(HASHED) == sorted(json.loads((saved.path / store.MANIFEST).read_bytes())["files"])
@@ -316,7 +315,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("name", FILES)
 def test_every_damage_is_found_and_the_file_named(name: str, damage: str, saved: Version) -> None:
-    """A version whose files are not those that were saved can't be used, and the message says which."""
+    """A version with changed files can't be used; the error names the file."""
     DAMAGES[damage](saved.path / name)
 
     with pytest.raises(DamagedVersion, match=f"iris:{saved.version}: {re.escape(name)}"):
@@ -325,8 +324,17 @@ def test_every_damage_is_found_and_the_file_named(name: str, damage: str, saved:
         store.load_pipeline(saved, saved.digest)
 
 
+def test_the_file_that_serves_a_version_must_be_in_its_manifest(tmp_path: Path) -> None:
+    """The runtime is named in `model.yaml`, which the digest does not cover; here the graph is missing."""
+    version = publish(tmp_path)
+    assert "onnx" == version.runtime
+
+    with pytest.raises(DamagedVersion, match="the file that serves it is not in its manifest"):
+        store.verify(version, version.digest)
+
+
 def test_another_digest_is_refused(saved: Version) -> None:
-    """A version whose files all fit together is not the one that was promoted, if its digest is another."""
+    """Even if its files match its manifest, it is not the promoted version."""
     with pytest.raises(DamagedVersion, match=r"manifest\.json is not the one that was promoted"):
         store.verify(saved, "0" * 64)
 
@@ -342,19 +350,19 @@ class Trap:
 
 
 def test_nothing_is_unpickled_before_its_digest_is_right(saved: Version, tmp_path: Path) -> None:
-    """A file that was put in the pipeline's place does not run."""
+    """A file that replaced the pipeline is not executed."""
     trap = pickle.dumps(Trap(tmp_path / "sprung"))
     (saved.path / store.PIPELINE).write_bytes(trap)
 
-    with pytest.raises(DamagedVersion, match=r"saved_model\.pkl is not what was saved"):
+    with pytest.raises(DamagedVersion, match=r"saved_model\.pkl was changed after it was saved"):
         store.load_pipeline(saved, saved.digest)
     assert not (tmp_path / "sprung").exists()
     pickle.loads(trap)
     assert (tmp_path / "sprung").exists()
 
 
-def test_a_json_file_that_cant_be_read_is_told(saved: Version) -> None:
-    """Missing or truncated, the message names the version and the file."""
+def test_a_json_file_that_cant_be_read_is_an_error(saved: Version) -> None:
+    """The error of a missing or truncated file names the version and the file."""
     assert saved.read_json(store.PROFILE)["rows"] > 0
     os.truncate(saved.path / store.PROFILE, 20)
     (saved.path / store.GOLDEN).unlink()
@@ -369,7 +377,7 @@ def test_a_json_file_that_cant_be_read_is_told(saved: Version) -> None:
 
 @pytest.mark.parametrize("content", [None, "", "nosuchversion", "\0\1", "the old one"])
 def test_recover_makes_latest_name_the_newest(content: str | None, tmp_path: Path) -> None:
-    """Whatever happened to it: missing, empty, damaged, or behind."""
+    """The file may be missing, empty, damaged or outdated."""
     old, new = publish(tmp_path), publish(tmp_path)
     pointer = tmp_path / "models" / "iris" / "latest"
     pointer.unlink()
@@ -382,7 +390,7 @@ def test_recover_makes_latest_name_the_newest(content: str | None, tmp_path: Pat
 
 
 def test_recover_removes_what_a_killed_save_left(tmp_path: Path) -> None:
-    """Half a version and half a `latest` of processes that are no more."""
+    """Incomplete versions and `latest` files of ended processes are removed."""
     version = publish(tmp_path)
     (tmp_path / "staging" / "half").mkdir()
     (tmp_path / "staging" / "half" / "model.onnx").write_bytes(b"x")
@@ -394,7 +402,7 @@ def test_recover_removes_what_a_killed_save_left(tmp_path: Path) -> None:
 
 
 def test_recover_leaves_a_save_that_is_under_way(tmp_path: Path) -> None:
-    """A folder whose process lives is not touched, and can still be published."""
+    """The folder of a running process stays, and can still be published."""
     with store.stage(tmp_path) as staged:
         (staged / store.PIPELINE).write_bytes(b"x")
         store.recover(tmp_path, ["iris"])
@@ -404,72 +412,10 @@ def test_recover_leaves_a_save_that_is_under_way(tmp_path: Path) -> None:
 
 
 def test_recover_in_an_empty_home(tmp_path: Path) -> None:
-    """Nothing to do is no error, even where there is no home yet."""
+    """There is no error, even if the home does not exist."""
     store.recover(tmp_path / "home", ["iris", "penguins"])
 
     assert [] == store.versions(tmp_path / "home", "iris")
-
-
-# adopt
-
-
-def test_a_version_is_adopted_from_another_store(saved: Version, tmp_path: Path) -> None:
-    """It is there as it was saved, and the latest."""
-    home = tmp_path / "home"
-    store.adopt(home, saved.path)
-    (adopted,) = store.versions(home, "iris")
-
-    assert (saved.version, saved.digest) == (adopted.version, adopted.digest)
-    store.verify(adopted, saved.digest)
-    assert saved.version == latest(home)
-    assert {f"iris:{saved.version}"} == listed(home)
-    assert [] == remains(home)
-
-
-def test_adopting_what_is_there_changes_nothing(saved: Version, tmp_path: Path) -> None:
-    """From its own store, or a second time, the version stays the one that it was."""
-    before = {path: path.stat().st_mtime_ns for path in saved.path.iterdir()}
-    store.adopt(tmp_path, saved.path)
-    other = shutil.copytree(saved.path, tmp_path / "other" / "iris" / saved.version)
-    store.adopt(tmp_path, other)
-
-    assert before == {path: path.stat().st_mtime_ns for path in saved.path.iterdir()}
-    assert [saved] == store.versions(tmp_path, "iris")
-
-
-def test_an_older_version_is_adopted_behind_the_newest(tmp_path: Path) -> None:
-    """What a Bento brings does not become the latest, if something newer was trained here."""
-    old = publish(tmp_path / "bento")
-    new = publish(tmp_path / "home")
-    store.adopt(tmp_path / "home", old.path)
-
-    assert [new.version, old.version] == [
-        item.version for item in store.versions(tmp_path / "home", "iris")
-    ]
-    assert new.version == latest(tmp_path / "home")
-
-
-def test_what_is_no_version_is_not_adopted(tmp_path: Path) -> None:
-    """A folder without `model.yaml` would make every listing of BentoML fail."""
-    source = tmp_path / "bento" / "iris" / "half"
-    source.mkdir(parents=True)
-    (source / store.PIPELINE).write_bytes(b"x")
-    with suppress(DamagedVersion, UnknownVersion):
-        store.adopt(tmp_path / "home", source)
-
-    assert set() == listed(tmp_path / "home")
-
-
-def test_a_version_is_adopted_once_by_all_who_try(saved: Version, tmp_path: Path) -> None:
-    """Servers that start at the same time on the same home all find it there."""
-    for number in range(10):
-        home = tmp_path / f"home{number}"
-        with ThreadPoolExecutor(4) as pool:
-            for attempt in [pool.submit(store.adopt, home, saved.path) for _ in range(4)]:
-                attempt.result()
-
-        assert [saved.version] == [version.version for version in store.versions(home, "iris")]
-        assert [] == remains(home)
 
 
 # other processes
@@ -599,10 +545,10 @@ def train_again(homes: Sequence[Path], pickled: Path) -> None:
 
 
 @pytest.mark.parametrize("before", [0, 1], ids=["the first save", "the second save"])
-def test_a_save_killed_at_any_step_leaves_nothing_that_anything_fails_on(
+def test_a_save_killed_at_any_step_causes_no_error_later(
     before: int, pickled: Path, tmp_path: Path
 ) -> None:
-    """It is in the store whole or not at all; listing, getting, serving and training work as before."""
+    """The version is complete or not there; listing, reading, serving and training work as before."""
     base = tmp_path / "base"
     base.mkdir()
     for _ in range(before):
@@ -637,7 +583,7 @@ def recover_often(number: int, home: Path) -> None:
 
 
 def test_processes_save_at_the_same_time(pickled: Path, tmp_path: Path) -> None:
-    """All versions are whole, the newest is the latest, and nothing of them is left in staging."""
+    """All versions are complete, `latest` is the newest, and staging is empty."""
     jobs = [(save_often, 5, pickled, tmp_path), (save_often, 5, pickled, tmp_path)]
     assert [0, 0, 0] == in_processes([*jobs, (recover_often, 50, tmp_path)])
     versions = store.versions(tmp_path, "iris")
@@ -649,8 +595,8 @@ def test_processes_save_at_the_same_time(pickled: Path, tmp_path: Path) -> None:
         store.verify(version, version.digest)
 
 
-def test_readers_never_meet_half_a_version(pickled: Path, tmp_path: Path) -> None:
-    """While another process saves, each listing is whole and `latest` names a version that is there."""
+def test_readers_never_see_an_incomplete_version(pickled: Path, tmp_path: Path) -> None:
+    """While another process saves, listings are complete and `latest` names an existing version."""
     first = training.save(load_candidate(pickled), tmp_path)
     process = PROCESSES.Process(target=save_often, args=(8, pickled, tmp_path))
     process.start()
@@ -673,7 +619,7 @@ def test_readers_never_meet_half_a_version(pickled: Path, tmp_path: Path) -> Non
 
 
 def test_prune_keeps_the_newest_and_the_protected(tmp_path: Path) -> None:
-    """The oldest versions go, except those that stay whatever their age."""
+    """The oldest versions are deleted, except protected ones."""
     versions = [publish(tmp_path) for _ in range(5)]
     other = publish(tmp_path, "penguins")
     gone = store.prune(tmp_path, "iris", keep=2, protected=lambda: {versions[1].version})
@@ -686,7 +632,7 @@ def test_prune_keeps_the_newest_and_the_protected(tmp_path: Path) -> None:
 
 
 def test_deleting_the_newest_makes_the_one_before_the_latest(tmp_path: Path) -> None:
-    """BentoML and store agree on what is left, down to nothing."""
+    """BentoML and the store agree on the versions that are left, until there is none."""
     old, new = publish(tmp_path), publish(tmp_path)
     store.delete(tmp_path, "iris", new.version)
     assert ({f"iris:{old.version}"}, old.version) == (listed(tmp_path), latest(tmp_path))

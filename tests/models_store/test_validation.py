@@ -35,7 +35,7 @@ def refused(raw: bytes, max_rows: int | None = None) -> InvalidInput:
 
 
 def test_a_good_row_is_the_same_from_json_and_from_python() -> None:
-    """Both ways lead to one model."""
+    """Both give the same model."""
     assert BREAD.row(json.dumps(GOOD).encode()) == BREAD.object(GOOD) == Bread(weight_g=800, kind="rye")
 
 
@@ -60,13 +60,13 @@ def test_each_error_names_its_place_and_what_to_do(row: Any, loc: list[str], msg
     assert msg in str(error)
 
 
-def test_broken_json_is_told_as_such() -> None:
-    """The parser's place in the text is kept."""
+def test_invalid_json_has_an_error_of_its_own() -> None:
+    """It has the position in the text."""
     assert "the body is not JSON: EOF" in str(refused(b"{"))
 
 
 def test_bad_rows_are_named_by_their_index() -> None:
-    """Every one of them, in order."""
+    """All of them are named, in order."""
     rows = [GOOD, {**GOOD, "kind": 1}, GOOD, 7]
 
     error = refused(json.dumps(rows).encode(), max_rows=10)
@@ -76,7 +76,7 @@ def test_bad_rows_are_named_by_their_index() -> None:
 
 
 def test_too_many_rows_are_refused_without_reading_them() -> None:
-    """One error, not one a row."""
+    """There is one error, and not one for each row."""
     error = refused(b"[" + b"1," * 5000 + b"1]", max_rows=3)
 
     assert [{"loc": [], "msg": "at most 3 rows in a batch: split it"}] == error.detail[-1:]
@@ -84,7 +84,7 @@ def test_too_many_rows_are_refused_without_reading_them() -> None:
 
 
 def test_one_row_with_many_errors_is_cut_short() -> None:
-    """An answer does not grow with the nonsense that was sent."""
+    """The size of an answer has a limit."""
     error = refused(json.dumps({**GOOD, **{f"x{i}": 1 for i in range(500)}}).encode())
 
     assert len(error.detail) == MAX_ERRORS_A_ROW
@@ -92,7 +92,7 @@ def test_one_row_with_many_errors_is_cut_short() -> None:
 
 
 def test_very_many_errors_are_only_counted() -> None:
-    """Explaining a hundred thousand errors would stall a worker."""
+    """A list of a hundred thousand errors would block a worker."""
     body = json.dumps({**GOOD, **{f"x{i}": 1 for i in range(MAX_ERRORS + 1)}}).encode()
 
     error = refused(body)

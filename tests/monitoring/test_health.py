@@ -19,7 +19,7 @@ from prediction.journal.ledger import NewChampion
 from prediction.journal.rollups import Count
 from prediction.monitoring import health
 from prediction.monitoring.health import HOUR_US, MINUTE_US
-from prediction.times import iso, now_us
+from prediction.times import DAY_US, iso, now_us, parse_span
 from tests import databases
 from tests.databases import prediction, record
 
@@ -238,11 +238,34 @@ def test_what_is_no_window_is_refused(text: str) -> None:
     assert [["window"]] == [place["loc"] for place in caught.value.detail]
 
 
-@pytest.mark.parametrize("text", ["1s", "59m", "1h", "24h", "7d", "30d", "366d"])
-def test_a_window_has_few_pieces(text: str) -> None:
-    """At most some fifty, the first of which begins at or before the window."""
-    found = health.window(text)
-    pieces = range(found.since_us, found.until_us, found.bucket_us)
+NOON_US = 1_790_000_000_000_000 // DAY_US * DAY_US + 12 * HOUR_US
 
-    assert 1 <= len(pieces) <= health.MAX_BUCKETS + 3
-    assert 0 == found.since_us % found.bucket_us
+
+@pytest.mark.parametrize("day", range(7))
+@pytest.mark.parametrize("text", ["1s", "50m", "59m", "1h", "24h", "7d", "30d", "350d", "366d"])
+def test_a_window_has_few_pieces(text: str, day: int) -> None:
+    """At most ceil(length / bucket) + 1, on any day of a week; the first begins at or before the window."""
+    length_us = parse_span(text)
+
+    for moment_us in (-12 * HOUR_US, -12 * HOUR_US + 1, 0, 12 * HOUR_US - 1):  # of the day
+        found = health.window(text, NOON_US + day * DAY_US + moment_us)
+        pieces = range(found.since_us, found.until_us, found.bucket_us)
+
+        assert -(-length_us // found.bucket_us) <= len(pieces) <= -(-length_us // found.bucket_us) + 1
+        assert len(pieces) <= (health.MAX_BUCKETS + 1 if "366d" != text else 54)
+        assert found.since_us <= found.until_us - length_us < found.since_us + found.bucket_us
+        assert 0 == found.since_us % found.bucket_us
+
+
+def test_a_window_ends_now() -> None:
+    """Where no other time is given."""
+    before = now_us()
+
+    assert before <= health.window("24h").until_us <= now_us()
+
+
+def test_the_longest_window_has_54_pieces_on_some_days_only() -> None:
+    """A year of weeks touches 53 or 54 of them: which, is a matter of the day."""
+    spans = [health.window("366d", NOON_US + day * DAY_US) for day in range(7)]
+
+    assert {53, 54} == {len(range(span.since_us, span.until_us, span.bucket_us)) for span in spans}

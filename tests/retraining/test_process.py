@@ -1,4 +1,4 @@
-"""The process of a retraining: its priority, and its end when it is told to stop."""
+"""The process of a retraining: its start, its priority, and its end by a signal."""
 
 from __future__ import annotations
 
@@ -10,8 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from tests import databases
-from tests.servers import PROJECT
+from models_store import store
+from models_store.spec import Spec
+from prediction import home as homes
+from prediction.journal import runs
+from prediction.journal.database import Journal
+from prediction.retraining import process
+from tests import databases, labels
+from tests.servers import PROJECT, run
+from tests.timing import eventually
 
 PRIORITY = """
 import os, sys
@@ -31,9 +38,9 @@ for told in (os.nice(0), before, process.AUTOGROUP.read_text().strip()):
 
 @pytest.mark.parametrize("own_session", [True, False])
 def test_serving_goes_first(own_session: bool, tmp_path: Path) -> None:
-    """A run has a low priority, also where the kernel shares out processors by session.
+    """A run has a low priority, also on kernels that schedule sessions against each other.
 
-    In the foreground its session is that of the operator's terminal, which is left alone.
+    In the foreground the session belongs to the operator's terminal, and its niceness stays.
     """
     done = subprocess.run(
         [sys.executable, "-c", PRIORITY, f"sqlite:///{tmp_path / 'journal.db'}"],
@@ -68,15 +75,65 @@ while True:
 """
 
 
-def test_a_run_that_is_told_to_stop_ends_without_its_journal(tmp_path: Path) -> None:
-    """Whatever the main thread makes of errors."""
+def test_a_run_ends_by_a_signal_even_if_its_journal_is_locked(tmp_path: Path) -> None:
+    """The main thread can't prevent it by catching exceptions."""
     url = f"sqlite:///{tmp_path / 'journal.db'}"
-    process = subprocess.Popen(
+    running = subprocess.Popen(
         [sys.executable, "-c", TOLD_TO_STOP, url], cwd=PROJECT, stdout=subprocess.PIPE, text=True
     )
-    with process:
-        assert process.stdout is not None
-        assert "ready\n" == process.stdout.readline()
+    with running:
+        assert running.stdout is not None
+        assert "ready\n" == running.stdout.readline()
         with databases.locked(url):
-            process.send_signal(signal.SIGTERM)
-            assert 128 + signal.SIGTERM == process.wait(30)
+            running.send_signal(signal.SIGTERM)
+            assert 128 + signal.SIGTERM == running.wait(30)
+
+
+MODULE = "prediction.retraining.process"
+
+
+def test_a_spawned_run_is_executed_to_its_end(
+    home: Path, specs: dict[str, Spec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It needs no more than the environment of the server, the model and the id of the run."""
+    journal = labels.give(home, specs["iris"], 120)
+    asked, _ = runs.request(journal, "iris", force=True)
+    monkeypatch.setenv("BENTOML_HOME", str(home))
+    with homes.lock(home):
+        process.spawn(asked)
+        eventually(lambda: not runs.get(journal, "iris", asked.run_id).is_active)
+
+    ended = runs.get(journal, "iris", asked.run_id)
+    assert "promoted" == ended.status, ended
+    assert ended.candidate == store.newest(home, "iris").version
+
+
+def test_a_run_of_a_server_ends_without_one(home: Path) -> None:
+    """The process watches the lock of its home's server."""
+    journal = Journal(f"sqlite:///{home / 'journal.db'}")
+    asked, _ = runs.request(journal, "penguins", force=True)
+
+    done = run("python", "-m", MODULE, "penguins", asked.run_id, home=home)
+
+    assert 1 == done.returncode
+    ended = runs.get(journal, "penguins", asked.run_id)
+    assert ("interrupted", "the server ended") == (ended.status, ended.step)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("iris", "01900000-0000-7000-8000-000000000000"), "no run of iris has that id"),
+        (("tulip", "01900000-0000-7000-8000-000000000000"), "there is no model 'tulip'"),
+    ],
+    ids=["run", "model"],
+)
+def test_an_unknown_run_or_model_is_one_sentence(
+    home: Path, arguments: tuple[str, str], words: str
+) -> None:
+    """The process ends at once, with exit code 1 and no traceback."""
+    done = run("python", "-m", MODULE, *arguments, home=home)
+
+    assert 1 == done.returncode
+    assert done.stderr.startswith(f"retraining of {arguments[0]}: {words}")
+    assert "Traceback" not in done.stderr

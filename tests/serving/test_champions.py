@@ -1,4 +1,4 @@
-"""Changing the champion by hand."""
+"""Promotion and rollback by hand."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def champion(journal: Journal) -> str:
     return ledger.champions(journal)["iris"].to_version
 
 
-def test_a_whole_version_becomes_champion(home: Path, journal: Journal) -> None:
-    """Entry tells from where to where, by whom and why."""
+def test_a_complete_version_becomes_champion(home: Path, journal: Journal) -> None:
+    """The entry has both versions, the person and the reason."""
     first, second = champion(journal), another_version(home)
 
     entry = champions.promote(journal, home, "iris", second, by="me", reason="better")
@@ -48,7 +48,7 @@ def test_a_whole_version_becomes_champion(home: Path, journal: Journal) -> None:
 
 
 def test_a_version_may_be_named_by_its_tag(home: Path, journal: Journal) -> None:
-    """As `bentoml models list` shows it; the ledger has the version alone."""
+    """Such a tag is in `bentoml models list`; the ledger keeps only the version."""
     second = another_version(home)
 
     assert (
@@ -69,18 +69,18 @@ def test_a_version_that_is_not_there_is_refused(home: Path, journal: Journal) ->
 
 
 def test_a_damaged_version_is_refused(home: Path, journal: Journal) -> None:
-    """Nothing changes when a file of the version is not what was saved."""
+    """Nothing changes if a file of the version was changed."""
     first, second = champion(journal), another_version(home)
     (store.get(home, "iris", second).path / store.ONNX).write_bytes(b"torn")
 
-    with pytest.raises(DamagedVersion, match="not what was saved"):
+    with pytest.raises(DamagedVersion, match="was changed after it was saved"):
         champions.promote(journal, home, "iris", second, by="me", reason="why not")
 
     assert first == champion(journal)
 
 
 def test_rollback_goes_to_the_champion_before(home: Path, journal: Journal) -> None:
-    """What was rolled back from is not returned to by a second rollback."""
+    """A second rollback does not return to a version that was rolled back."""
     first, second = champion(journal), another_version(home)
     champions.promote(journal, home, "iris", second, by="me", reason="better")
     third = another_version(home)
@@ -94,7 +94,7 @@ def test_rollback_goes_to_the_champion_before(home: Path, journal: Journal) -> N
 
 
 def test_rollback_after_a_new_promotion_returns_from_that(home: Path, journal: Journal) -> None:
-    """A promotion after a rollback stands on what the rollback went to."""
+    """The champion before it is the one to which the first rollback went."""
     first, second = champion(journal), another_version(home)
     champions.promote(journal, home, "iris", second, by="me", reason="better")
     champions.roll_back(journal, home, "iris", by="me", reason="worse")
@@ -104,7 +104,7 @@ def test_rollback_after_a_new_promotion_returns_from_that(home: Path, journal: J
     assert first == champions.roll_back(journal, home, "iris", by="me", reason="worse").to_version
 
 
-def test_rollback_to_a_version_that_is_gone_says_what_to_do(home: Path, journal: Journal) -> None:
+def test_rollback_to_a_deleted_version_says_what_to_do(home: Path, journal: Journal) -> None:
     """Another version can be promoted; the champion stays."""
     first, second = champion(journal), another_version(home)
     champions.promote(journal, home, "iris", second, by="me", reason="better")
@@ -117,7 +117,7 @@ def test_rollback_to_a_version_that_is_gone_says_what_to_do(home: Path, journal:
 
 
 def test_rollback_to_a_damaged_version_is_refused(home: Path, journal: Journal) -> None:
-    """The champion stays when the one before is no longer whole."""
+    """The champion stays if the one before it is damaged."""
     first, second = champion(journal), another_version(home)
     champions.promote(journal, home, "iris", second, by="me", reason="better")
     (store.get(home, "iris", first).path / store.ONNX).unlink()

@@ -20,7 +20,7 @@ from models_store.errors import DamagedVersion, InvalidInput
 from models_store.spec import Features, Spec, category, number
 from models_store.store import Version
 from prediction.journal.predictions import Prediction
-from prediction.retraining import training
+from prediction.retraining import datasets, training
 from prediction.serving import predictor
 from prediction.serving.predictor import Predictor
 from tests.servers import SHIPPED, run
@@ -65,7 +65,7 @@ def loaded(spec: Spec, version: Version) -> Predictor:
 @pytest.fixture(scope="session")
 def rows(spec: Spec) -> list[Features]:
     """Every row of the dataset."""
-    return rows_of(spec, training.load_dataset(spec).columns)
+    return rows_of(spec, datasets.load(spec).columns)
 
 
 def rows_of(spec: Spec, columns: dict[str, list[Any]]) -> list[Features]:
@@ -107,8 +107,8 @@ def probabilities(predictions: list[Prediction]) -> Any:
 # ----------------------------------------------------------------------------------------- answers
 
 
-def test_an_answer_says_who_gave_it(loaded: Predictor, spec: Spec, version: Version) -> None:
-    """A prediction names model and version, and keeps the features as they were sent."""
+def test_an_answer_names_its_version(loaded: Predictor, spec: Spec, version: Version) -> None:
+    """A prediction has model, version, and the features as they were sent."""
     (answer,) = loaded.predict([spec.rows.object(spec.example)])
 
     assert (spec.name, version.version) == (answer.model, answer.version)
@@ -116,7 +116,7 @@ def test_an_answer_says_who_gave_it(loaded: Predictor, spec: Spec, version: Vers
 
 
 def test_the_class_is_the_most_probable_one(loaded: Predictor, spec: Spec, rows: list[Features]) -> None:
-    """Probabilities are in class order and sum to 1, and the class is the largest of them."""
+    """Probabilities are in class order and sum to 1; the class has the largest one."""
     for answer in loaded.predict(rows):
         assert spec.classes == tuple(answer.probabilities)
         assert 1 == pytest.approx(sum(answer.probabilities.values()), abs=1e-6)
@@ -124,7 +124,7 @@ def test_the_class_is_the_most_probable_one(loaded: Predictor, spec: Spec, rows:
 
 
 def test_ids_are_uuid7_and_never_repeat(loaded: Predictor, rows: list[Features]) -> None:
-    """Every row gets an id of its own, which begins with its time."""
+    """Each row has an id of its own that begins with its time."""
     answers = loaded.predict(rows)
     ids = [uuid.UUID(answer.prediction_id) for answer in answers]
 
@@ -148,7 +148,7 @@ def test_the_answers_are_scikit_learns(
 
 
 def test_a_batch_is_answered_as_its_rows_are(loaded: Predictor, rows: list[Features]) -> None:
-    """A row gets the same class, probabilities and warnings alone as among others, in order."""
+    """A row has the same class, probabilities and warnings alone and in a batch."""
     batch = loaded.predict(rows)
     singles = [loaded.predict([row])[0] for row in rows]
 
@@ -177,8 +177,8 @@ def test_random_rows_are_answered_like_the_pipeline_does(
     assert classes == [answer.predicted_class for answer in answers]
 
 
-def test_a_row_may_lack_all_that_is_optional(specs: dict[str, Spec], trained_home: Path) -> None:
-    """A penguin of whom only the island is known is answered, without a warning."""
+def test_a_row_may_lack_all_optional_features(specs: dict[str, Spec], trained_home: Path) -> None:
+    """A penguin with a known island only is answered, without a warning."""
     spec = specs["penguins"]
     version = store.newest(trained_home, "penguins")
     loaded = predictor.load(spec, version, version.digest)
@@ -192,9 +192,9 @@ def test_a_row_may_lack_all_that_is_optional(specs: dict[str, Spec], trained_hom
 # ---------------------------------------------------------------------------------------- warnings
 
 
-def test_the_rows_it_was_trained_on_are_no_surprise(loaded: Predictor, spec: Spec) -> None:
-    """No row of the training data gets a warning."""
-    dataset = training.load_dataset(spec)
+def test_training_rows_get_no_warning(loaded: Predictor, spec: Spec) -> None:
+    """Warnings are for values outside the training data."""
+    dataset = datasets.load(spec)
     columns, _ = dataset.part(dataset.training)
 
     assert [] == [answer for answer in loaded.predict(rows_of(spec, columns)) if answer.warnings]
@@ -228,7 +228,7 @@ def test_a_value_unlike_the_training_data_is_answered_with_a_warning(
 def test_a_category_unlike_the_training_data_is_answered_with_a_warning(
     specs: dict[str, Spec], home: Path
 ) -> None:
-    """A category that exists and that the version never saw is told, with those it saw."""
+    """The warning names the category, and the categories of the training data."""
     spec = specs["penguins"]
 
     def forget_dream(profile: Any) -> Any:
@@ -244,7 +244,7 @@ def test_a_category_unlike_the_training_data_is_answered_with_a_warning(
     assert [expected] == answer.warnings
 
 
-def test_recorded_answers_are_counted_by_class_and_surprise(
+def test_recorded_answers_are_counted_by_class_and_warning(
     specs: dict[str, Spec], trained_home: Path
 ) -> None:
     """Counting adds a row to its version and class, and each warning to its feature."""
@@ -301,19 +301,19 @@ def test_only_what_was_promoted_is_loaded(spec: Spec, version: Version) -> None:
         predictor.load(spec, version, "0" * 64)
 
 
-def test_no_graph_can_be_slipped_in(specs: dict[str, Spec], home: Path) -> None:
-    """`model.yaml`, which names the runtime, is outside the digest: what serves must be in the manifest."""
+def test_a_graph_that_is_not_in_the_manifest_is_refused(specs: dict[str, Spec], home: Path) -> None:
+    """`model.yaml`, which names the runtime, is not covered by the digest."""
     version = store.newest(home, "iris")
     plain = copy_version(version, home, lambda folder: (folder / store.ONNX).unlink())
     shutil.copy(version.path / store.ONNX, plain.path / store.ONNX)
     claimed = replace(plain, metadata={**plain.metadata, "runtime": "onnx"})
 
-    with pytest.raises(DamagedVersion, match="the file that serves it is not what was saved"):
+    with pytest.raises(DamagedVersion, match="the file that serves it is not in its manifest"):
         predictor.load(specs["iris"], claimed, plain.digest)
 
 
 def test_another_answer_to_a_golden_request_is_refused(specs: dict[str, Spec], home: Path) -> None:
-    """A version that answers otherwise than when it was saved is refused, and by how much."""
+    """A version that gives other answers than when it was saved is refused, with the difference."""
 
     def shift(golden: Any) -> Any:
         golden["probabilities"][3][0] += 2e-6
@@ -321,12 +321,12 @@ def test_another_answer_to_a_golden_request_is_refused(specs: dict[str, Spec], h
 
     version = copy_version(store.newest(home, "iris"), home, change_json(store.GOLDEN, shift))
 
-    with pytest.raises(DamagedVersion, match=r"golden requests.*off by 2\.0e-06"):
+    with pytest.raises(DamagedVersion, match=r"golden requests.*differ by 2\.0e-06"):
         predictor.load(specs["iris"], version, version.digest)
 
 
 def test_golden_requests_without_a_number_are_refused(specs: dict[str, Spec], home: Path) -> None:
-    """Not even NaN passes for the right answer."""
+    """NaN is not equal to any answer."""
 
     def spoil(golden: Any) -> Any:
         golden["probabilities"][0][0] = float("nan")
@@ -339,7 +339,7 @@ def test_golden_requests_without_a_number_are_refused(specs: dict[str, Spec], ho
 
 
 def test_a_graph_that_can_t_run_is_refused(specs: dict[str, Spec], home: Path) -> None:
-    """A file that is no graph is a damaged version, with the runtime's own words."""
+    """The version counts as damaged, and the error has the words of the runtime."""
     version = copy_version(store.newest(home, "iris"), home, lambda folder: spoil_file(folder / store.ONNX))
 
     with pytest.raises(DamagedVersion, match="can't be loaded"):
@@ -407,10 +407,10 @@ def plain(specs: dict[str, Spec], home: Path) -> Version:
 
 
 def test_without_a_graph_the_pipeline_answers(specs: dict[str, Spec], plain: Version) -> None:
-    """A version that could not be compiled is served by scikit-learn, with the same answers."""
+    """A version without a graph is served by scikit-learn, with the same answers."""
     spec = specs["iris"]
     loaded = predictor.load(spec, plain, plain.digest)
-    rows = rows_of(spec, training.load_dataset(spec).columns)
+    rows = rows_of(spec, datasets.load(spec).columns)
     pipeline = store.load_pipeline(plain, plain.digest)
 
     expected = pipeline.predict_proba(spec.frame(spec.columns(rows)))
@@ -420,7 +420,7 @@ def test_without_a_graph_the_pipeline_answers(specs: dict[str, Spec], plain: Ver
 
 
 def test_an_estimator_that_does_not_compile_is_saved_and_served(specs: dict[str, Spec], home: Path) -> None:
-    """Training says why there is no graph, and the version is served by its pipeline."""
+    """Its version has the reason why there is no graph, and is served by its pipeline."""
 
     def pipeline(seed: int) -> Any:
         from sklearn.ensemble import HistGradientBoostingClassifier
@@ -462,7 +462,7 @@ def test_nothing_is_unpickled_before_its_digest_matched(
 
 
 def test_a_compiled_version_never_unpickles(specs: dict[str, Spec], home: Path, tmp_path: Path) -> None:
-    """Where there is a graph, the pickle beside it is not opened even if its digest fits."""
+    """If there is a graph, the pickle is not opened, even if its digest matches."""
     bomb = pickle.dumps(Bomb(tmp_path / "exploded"))
     version = copy_version(
         store.newest(home, "iris"), home, lambda folder: write(folder / store.PIPELINE, bomb)
@@ -489,7 +489,7 @@ def test_loading_compiled_versions_brings_no_training_packages(trained_home: Pat
 
 
 def test_golden_requests_cover_every_class(version: Version, spec: Spec) -> None:
-    """The requests that each load replays have rows of every class among them."""
+    """They have rows of each class."""
     golden = version.read_json(store.GOLDEN)
     answered = np.array(golden["probabilities"]).argmax(axis=1)
 
@@ -498,6 +498,6 @@ def test_golden_requests_cover_every_class(version: Version, spec: Spec) -> None
 
 
 def test_a_row_of_another_model_is_no_row(specs: dict[str, Spec]) -> None:
-    """Rows are validated by their own spec before a predictor meets them."""
+    """Rows are validated by their own spec before they reach a predictor."""
     with pytest.raises(InvalidInput):
         specs["iris"].rows.object(specs["penguins"].example)

@@ -1,4 +1,4 @@
-"""What a worker serves: which version, since when, and what it does when one is damaged."""
+"""A worker: the versions that it serves, swaps, damaged versions, and periodic work."""
 
 from __future__ import annotations
 
@@ -25,8 +25,7 @@ from prediction.errors import JournalUnavailable, NotReady
 from prediction.journal import ledger, predictions, workers
 from prediction.journal.database import Journal
 from prediction.journal.ledger import NewChampion
-from prediction.journal.predictions import Prediction
-from prediction.journal.recorder import CHUNK_ROWS
+from prediction.journal.predictions import CHUNK_ROWS, Prediction
 from prediction.serving import runtime
 from prediction.serving.runtime import Runtime, Task
 from tests.serving.test_predictor import MorePenguinFeatures, change_json, copy_version
@@ -114,7 +113,7 @@ def test_a_first_start_promotes_the_newest(specs: dict[str, Spec], home: Path, j
 
 
 def test_a_later_start_leaves_the_champion(specs: dict[str, Spec], home: Path, journal: Journal) -> None:
-    """A version that was saved and not promoted does not become champion by a restart."""
+    """A restart does not promote a version that was only saved."""
     runtime.prepare(specs, home, journal, [])
     before = ledger.champions(journal)
     another(home)
@@ -126,7 +125,7 @@ def test_a_later_start_leaves_the_champion(specs: dict[str, Spec], home: Path, j
 
 
 def test_a_start_without_tables_makes_them(specs: dict[str, Spec], home: Path) -> None:
-    """Preparing migrates the journal, wherever it is."""
+    """Preparing migrates the journal."""
     fresh = Journal(f"sqlite:///{home / 'fresh.db'}")
 
     runtime.prepare(specs, home, fresh, [])
@@ -135,7 +134,7 @@ def test_a_start_without_tables_makes_them(specs: dict[str, Spec], home: Path) -
     fresh.close()
 
 
-def test_what_came_with_a_bento_is_adopted(
+def test_versions_of_a_bento_are_adopted(
     specs: dict[str, Spec], trained_home: Path, tmp_path: Path
 ) -> None:
     """Versions in a Bento's own store are copied into an empty home, and served from there."""
@@ -154,7 +153,7 @@ def test_what_came_with_a_bento_is_adopted(
 
 
 @pytest.mark.parametrize("promote_baked", [False, True])
-def test_a_newer_version_of_a_bento_waits_unless_it_shall_not(
+def test_a_newer_version_of_a_bento_is_promoted_only_if_it_is_wanted(
     promote_baked: bool, specs: dict[str, Spec], home: Path, journal: Journal, tmp_path: Path
 ) -> None:
     """It is adopted either way; it takes over once only, so that going back from it lasts."""
@@ -174,7 +173,7 @@ def test_a_newer_version_of_a_bento_waits_unless_it_shall_not(
         assert first == ledger.champions(journal)["iris"].to_version
 
 
-def test_a_home_s_own_version_did_not_come_with_an_image(
+def test_a_version_of_the_home_itself_is_not_promoted_as_one_of_an_image(
     specs: dict[str, Spec], home: Path, journal: Journal
 ) -> None:
     """Outside a Bento what is "baked" is the newest of the home itself: it waits to be promoted."""
@@ -186,8 +185,8 @@ def test_a_home_s_own_version_did_not_come_with_an_image(
     assert first == ledger.champions(journal)["iris"].to_version
 
 
-def test_adopting_twice_is_adopting_once(specs: dict[str, Spec], home: Path, journal: Journal) -> None:
-    """A version that the home has already is left as it is."""
+def test_a_second_adoption_changes_nothing(specs: dict[str, Spec], home: Path, journal: Journal) -> None:
+    """A version that is in the home already stays unchanged."""
     version = store.newest(home, "iris")
 
     for _ in range(2):
@@ -221,7 +220,7 @@ def test_a_worker_serves_every_champion(served: Runtime, specs: dict[str, Spec],
 
 
 def test_answers_are_recorded(served: Runtime, journal: Journal) -> None:
-    """What was answered can be looked up, and is counted, once it is answered."""
+    """An answered prediction is in the journal and is counted."""
     served.start()
     version = version_of(served)
     labels = {"model": "iris", "version": version, "predicted_class": "setosa"}
@@ -234,7 +233,7 @@ def test_answers_are_recorded(served: Runtime, journal: Journal) -> None:
 
 
 def test_a_large_batch_leaves_the_loop_to_others(served: Runtime) -> None:
-    """While 10,000 rows are scored and recorded, the loop goes on."""
+    """While 10,000 rows are scored and recorded, the event loop is not blocked."""
     served.start()
 
     async def main() -> int:
@@ -247,7 +246,7 @@ def test_a_large_batch_leaves_the_loop_to_others(served: Runtime) -> None:
 
 
 def test_a_promotion_is_followed(served: Runtime, home: Path, journal: Journal) -> None:
-    """Once the ledger says so, the new version answers, and the journal knows which worker does."""
+    """The new version answers, and the journal has the version of the worker."""
     served.start()
     old = version_of(served)
     new = another(home)
@@ -263,8 +262,8 @@ def test_a_promotion_is_followed(served: Runtime, home: Path, journal: Journal) 
     assert (socket.gethostname(), os.getpid(), new.version) == (row.host, row.worker, row.version)
 
 
-def test_a_promotion_is_followed_without_being_asked(served: Runtime, home: Path, journal: Journal) -> None:
-    """A running worker swaps by itself within a few seconds, and back."""
+def test_a_running_worker_follows_a_promotion(served: Runtime, home: Path, journal: Journal) -> None:
+    """It swaps within a few seconds, and back."""
     served.start()
     old, new = store.newest(home, "iris"), another(home)
 
@@ -320,10 +319,10 @@ def test_a_worker_reports_and_signs_off(served: Runtime, specs: dict[str, Spec],
     assert [] == [row for name in specs for row in workers.reported_since(journal, name, 0)]
 
 
-def test_a_ledger_may_know_models_that_the_catalog_lost(
+def test_a_ledger_may_have_models_that_are_not_in_the_catalog(
     specs: dict[str, Spec], home: Path, journal: Journal
 ) -> None:
-    """A model that was taken out of the catalog is not served, and disturbs no other."""
+    """A model that was removed from the catalog is not served; the others are."""
     runtime.prepare(specs, home, journal, [])
     served = Runtime({"iris": specs["iris"]}, home, journal)
     served.start()
@@ -338,7 +337,7 @@ def test_a_ledger_may_know_models_that_the_catalog_lost(
 
 
 def test_a_damaged_champion_leaves_the_old_one(served: Runtime, home: Path, journal: Journal) -> None:
-    """A version that is not what was promoted is never served: the old one goes on, and it is counted."""
+    """A damaged version is never served: the old version still answers, and the failure is counted."""
     served.start()
     old, new = version_of(served), another(home)
     damage(new)
@@ -353,8 +352,8 @@ def test_a_damaged_champion_leaves_the_old_one(served: Runtime, home: Path, jour
     assert [old] == [row.version for row in workers.reported_since(journal, "iris", 0)]
 
 
-def test_a_version_that_is_gone_leaves_the_old_one(served: Runtime, home: Path, journal: Journal) -> None:
-    """A champion that was deleted from the store does not stop the one that serves."""
+def test_a_deleted_champion_leaves_the_old_one(served: Runtime, home: Path, journal: Journal) -> None:
+    """A champion that is not in the store does not replace the version in use."""
     served.start()
     old, new = version_of(served), another(home)
     promote(journal, new)
@@ -365,8 +364,8 @@ def test_a_version_that_is_gone_leaves_the_old_one(served: Runtime, home: Path, 
     assert old == version_of(served)
 
 
-def test_a_champion_that_was_mended_is_served(served: Runtime, home: Path, journal: Journal) -> None:
-    """Once the files are right again, the champion is loaded without a new promotion."""
+def test_a_repaired_champion_is_served(served: Runtime, home: Path, journal: Journal) -> None:
+    """It is loaded without a new promotion."""
     served.start()
     new = another(home)
     good = damage(new)
@@ -382,7 +381,7 @@ def test_a_champion_that_was_mended_is_served(served: Runtime, home: Path, journ
 def test_a_first_start_with_a_damaged_champion_serves_the_last_good_one(
     served: Runtime, home: Path, journal: Journal
 ) -> None:
-    """A worker that can't load the champion goes back in the ledger to the last it can."""
+    """It is the newest champion of the ledger that can be loaded."""
     good = store.newest(home, "iris")
     for version in (another(home), another(home)):
         promote(journal, version)
@@ -394,8 +393,10 @@ def test_a_first_start_with_a_damaged_champion_serves_the_last_good_one(
     assert good.version == version_of(served)
 
 
-def test_nothing_but_damaged_versions_is_not_ready(served: Runtime, home: Path, journal: Journal) -> None:
-    """Where no version can be loaded, that model is not answered, the reason is told, others are."""
+def test_a_worker_with_only_damaged_versions_is_not_ready(
+    served: Runtime, home: Path, journal: Journal
+) -> None:
+    """Requests for that model get the reason; other models are answered."""
     only = store.newest(home, "iris")
     good = damage(only)
 
@@ -412,10 +413,10 @@ def test_nothing_but_damaged_versions_is_not_ready(served: Runtime, home: Path, 
     assert only.version == version_of(served)
 
 
-def test_the_champions_own_reason_is_told_and_logged_once(
+def test_clients_get_the_reason_of_the_champion_and_the_log_has_it_once(
     served: Runtime, home: Path, journal: Journal, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Although older versions of the ledger are tried too, each second anew, and fail otherwise."""
+    """Older champions are tried too, again each second, and fail for other reasons."""
     damage(store.newest(home, "iris"))
     champion = another(home)
     promote(journal, champion)
@@ -430,10 +431,28 @@ def test_the_champions_own_reason_is_told_and_logged_once(
     assert 2 == len(caplog.records)
 
 
-def test_the_log_names_what_is_not_served_and_what_is(
+def test_another_reason_is_shown_and_logged_again(
+    served: Runtime, home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A version that fails twice in one way and then in another one is logged twice."""
+    only = store.newest(home, "iris")
+    damage(only)
+
+    with caplog.at_level("ERROR", logger="bentoml.prediction"):
+        served.follow()
+        served.follow()
+        (only.path / store.ONNX).unlink()
+        served.follow()
+
+    with pytest.raises(NotReady, match=r"model\.onnx can't be read"):
+        predict(served)
+    assert [True, True] == [only.version in record.message for record in caplog.records]
+
+
+def test_the_log_names_the_version_that_fails_and_the_one_that_answers(
     served: Runtime, home: Path, journal: Journal, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The model is served all the while, by the version before."""
+    """The model is still served, by the version before."""
     served.start()
     old, champion = version_of(served), another(home)
     promote(journal, champion)
@@ -442,12 +461,14 @@ def test_the_log_names_what_is_not_served_and_what_is(
     with caplog.at_level("ERROR", logger="bentoml.prediction"):
         served.follow()
 
-    said = f"iris:{champion.version} is not served, and {old} goes on answering: "
+    said = f"iris:{champion.version} is not served, {old} still answers: "
     assert any(said in record.message for record in caplog.records)
 
 
-def test_a_worker_tells_what_it_can_t_serve(served: Runtime, home: Path, journal: Journal) -> None:
-    """It is listed with no version, so that nobody thinks that all is well."""
+def test_a_worker_reports_a_model_that_it_can_t_serve(
+    served: Runtime, home: Path, journal: Journal
+) -> None:
+    """The model is reported without a version."""
     damage(store.newest(home, "iris"))
 
     served.start()
@@ -455,8 +476,10 @@ def test_a_worker_tells_what_it_can_t_serve(served: Runtime, home: Path, journal
     assert [""] == [row.version for row in workers.reported_since(journal, "iris", 0)]
 
 
-def test_one_strange_version_stops_no_other_model(served: Runtime, home: Path, journal: Journal) -> None:
-    """Whatever ails a champion, even what nobody foresaw, the old one serves and others are followed."""
+def test_a_version_with_an_unexpected_error_stops_no_other_model(
+    served: Runtime, home: Path, journal: Journal
+) -> None:
+    """The old version is still served, and new champions of other models are loaded."""
     served.start()
     old = version_of(served)
     strange = copy_version(store.newest(home, "iris"), home, change_json(store.PROFILE, lambda _: {}))
@@ -471,13 +494,13 @@ def test_one_strange_version_stops_no_other_model(served: Runtime, home: Path, j
 
 
 def test_before_its_start_a_worker_is_not_ready(served: Runtime) -> None:
-    """A request that comes before anything is loaded is told to try again."""
+    """A request that comes before the first load gets the advice to try again."""
     with pytest.raises(NotReady, match="try again"):
         predict(served)
 
 
-def test_an_unknown_model_is_told_by_the_known_ones(served: Runtime) -> None:
-    """Asking for a model that does not exist lists those that do."""
+def test_the_error_for_an_unknown_model_lists_the_known_ones(served: Runtime) -> None:
+    """They are the models of the catalog."""
     served.start()
 
     with pytest.raises(UnknownModel, match=", ".join(served.specs)):
@@ -485,7 +508,7 @@ def test_an_unknown_model_is_told_by_the_known_ones(served: Runtime) -> None:
 
 
 def test_an_edited_spec_stops_no_other_model(specs: dict[str, Spec], home: Path, journal: Journal) -> None:
-    """A model whose schema changed since it was trained is not ready; every other one is served."""
+    """A model whose schema was changed after its training is not ready; other models are served."""
     runtime.prepare(specs, home, journal, [])
     changed = replace(specs["penguins"], features=MorePenguinFeatures)
     served = Runtime({**specs, "penguins": changed}, home, journal)
@@ -534,7 +557,7 @@ def test_a_worker_starts_without_the_journal_and_serves_once_it_is_back(
 
 
 @pytest.mark.parametrize("required", [True, False])
-def test_what_can_t_be_recorded_is_refused_or_has_no_id(
+def test_an_answer_that_can_t_be_recorded_is_refused_or_has_no_id(
     specs: dict[str, Spec], home: Path, journal: Journal, required: bool
 ) -> None:
     """A required journal that fails is an error; one that is not gives answers without an id."""
@@ -557,7 +580,7 @@ def test_what_can_t_be_recorded_is_refused_or_has_no_id(
 
 
 def test_periodic_work_that_fails_is_counted_and_done_again(served: Runtime) -> None:
-    """A task that raises stops neither its own next turn nor any other work."""
+    """A task that raises is run again, and other tasks are not affected."""
     done = {"bad": 0, "good": 0}
 
     def bad() -> None:
@@ -575,7 +598,7 @@ def test_periodic_work_that_fails_is_counted_and_done_again(served: Runtime) -> 
     assert before + done["bad"] == counted("prediction_background_failures_total", task="bad")
 
 
-def test_a_long_task_does_not_hold_up_a_swap(served: Runtime, home: Path, journal: Journal) -> None:
+def test_a_long_task_does_not_delay_a_swap(served: Runtime, home: Path, journal: Journal) -> None:
     """The ledger is followed in a thread of its own."""
     begun, swapped = threading.Event(), threading.Event()
 
@@ -593,8 +616,8 @@ def test_a_long_task_does_not_hold_up_a_swap(served: Runtime, home: Path, journa
     served.stop()
 
 
-def test_a_worker_ends_although_the_journal_fails(served: Runtime, home: Path, journal: Journal) -> None:
-    """Stopping never raises and never hangs, whatever ails the journal."""
+def test_a_worker_ends_even_if_the_journal_fails(served: Runtime, home: Path, journal: Journal) -> None:
+    """Stopping never raises and never hangs."""
     served.start()
     with closing(sqlite3.connect(home / "journal.db")) as connection:
         connection.execute("DROP TABLE workers")

@@ -1,0 +1,117 @@
+"""CSV as chunks of Arrow arrays: every cell is a text, columns with a known type are read as that type.
+
+`csv_blocks` splits the file into rows.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from models_store.errors import InvalidInput
+from prediction.batch import csv_blocks
+from prediction.batch.chunks import Chunk
+from prediction.batch.csv_blocks import Block
+
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+SPACED_QUOTES = '^ +"([^"]*)" *$'
+"""A cell in quotation marks with spaces around them, as people write CSV."""
+
+
+class CsvFile:
+    """A CSV with a header; empty cells are missing values.
+
+    Parameters
+    ----------
+    columns
+        Which columns are read as float or str, without the spaces around a cell. All others are texts
+        as they stand in the file.
+
+    Raises
+    ------
+    InvalidInput
+        When the file has no header, or its cells are not separated by commas.
+    """
+
+    def __init__(self, path: Path, columns: Mapping[str, type] | None) -> None:
+        self.fraction = 0.0
+        self._path = path
+        with path.open(newline="", encoding="utf-8-sig") as text:
+            self._header = read_header(path, text)
+            self._has_rows = any(line.strip("\r\n") for line in text)
+        self.names = [name.strip() for name in self._header]
+        self._columns = dict.fromkeys(self.names, str) if columns is None else columns
+
+    def chunks(self, rows: int) -> Iterator[Chunk]:
+        """Yield the rows, at most so many at a time, and at least one chunk."""
+        import pyarrow
+
+        if not self._has_rows:
+            yield self._chunk(Block([pyarrow.array([], pyarrow.string()) for _ in self.names], 0, {}))
+            return
+        size = self._path.stat().st_size
+        with self._path.open("rb") as file:
+            for block in csv_blocks.read(file, self._header):
+                self.fraction = file.tell() / size
+                for start in range(0, block.rows, rows):
+                    yield self._chunk(block.part(start, rows))
+
+    def _chunk(self, block: Block) -> Chunk:
+        columns = {
+            name: _cells(texts, self._columns.get(name))
+            for name, texts in zip(self.names, block.columns, strict=True)
+        }
+        return Chunk(columns, block.rows, block.broken)
+
+
+def read_header(path: Path, lines: Iterator[str]) -> list[str]:
+    """Read the first line of a CSV that is not blank: the names of its columns, as they are written.
+
+    Raises
+    ------
+    InvalidInput
+        When there is none, or its cells are not separated by commas.
+    """
+    names = next(filter(None, csv.reader(lines)), None)
+    if names is None:
+        raise InvalidInput(f"{path} is empty: its first line must name the columns")
+    if len(names) == 1 and (other := re.search("[;\t|]", names[0])):
+        raise InvalidInput(f"{path}: cells are separated by {other[0]!r}: write it with commas")
+    return names
+
+
+def _cells(texts: Any, kind: type | None) -> Any:
+    if kind is None:
+        return texts
+    return _numbers(_trimmed(texts)) if kind is float else _trimmed(texts)
+
+
+def _trimmed(texts: Any) -> Any:
+    """Remove the spaces around cells; a cell that is then empty is a missing value."""
+    from pyarrow import compute
+
+    if compute.any(compute.starts_with(texts, " ")).as_py():
+        texts = compute.replace_substring_regex(texts, SPACED_QUOTES, r"\1")
+    texts = compute.utf8_trim_whitespace(texts)
+    return compute.if_else(compute.equal(texts, ""), None, texts)
+
+
+def _numbers(texts: Any) -> Any:
+    """Read numbers; if a text is not a number, return a list that holds the text."""
+    import pyarrow
+    from pyarrow import compute
+
+    try:
+        numbers = compute.cast(texts, pyarrow.float64())
+    except pyarrow.lib.ArrowException:
+        numbers = None
+    if numbers is None or compute.any(compute.is_nan(numbers)).as_py():  # "nan" is a text like any other
+        return [_number(text) for text in texts.to_pylist()]
+    return numbers
+
+
+def _number(text: str | None) -> float | str | None:
+    return float(text) if text is not None and NUMBER.fullmatch(text) else text

@@ -1,0 +1,96 @@
+"""Files of any size, read: CSV, JSON Lines and Parquet in chunks of Arrow arrays.
+
+`csv_files` and `json_lines` know their formats. `sinks` writes files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from prediction.batch import files
+from prediction.batch.chunks import Chunk
+from prediction.batch.csv_files import CsvFile
+from prediction.batch.json_lines import JsonLines
+
+
+class Source:
+    """The rows of a file, in chunks; may be read more than once.
+
+    `names` are its columns, `fraction` is how much of it has been read.
+
+    Parameters
+    ----------
+    chunk_rows
+        The most rows of a chunk.
+    columns
+        Which cells of a CSV are read as float or str, by the column's name; the cells of other columns
+        are texts as they stand in the file. By default all columns are read as str.
+
+    Raises
+    ------
+    InvalidInput
+        When the file is missing, of another kind, or not what its name says.
+    """
+
+    def __init__(self, path: Path, chunk_rows: int, columns: Mapping[str, type] | None = None) -> None:
+        files.demand(path)
+        self._path = path
+        self._chunk_rows = chunk_rows
+        with files.reading(path):
+            self._file = _open(path, columns)
+        self.names = self._file.names
+        self.fraction = 0.0
+
+    def __iter__(self) -> Iterator[Chunk]:
+        with files.reading(self._path):
+            for chunk in self._file.chunks(self._chunk_rows):
+                self.fraction = self._file.fraction
+                yield chunk
+        self.fraction = 1.0
+
+
+class _Format(Protocol):
+    names: list[str]
+    fraction: float
+
+    def chunks(self, rows: int) -> Iterator[Chunk]: ...
+
+
+def _open(path: Path, columns: Mapping[str, type] | None) -> _Format:
+    kind = files.kind(path)
+    if kind == ".csv":
+        return CsvFile(path, columns)
+    return JsonLines(path, columns or {}) if kind == ".jsonl" else _ParquetFile(path)
+
+
+class _ParquetFile:
+    def __init__(self, path: Path) -> None:
+        from pyarrow import parquet
+
+        self.fraction = 0.0
+        self.names = list(parquet.read_schema(path).names)
+        self._path = path
+
+    def chunks(self, rows: int) -> Iterator[Chunk]:
+        """Yield the rows, at most so many at a time, and at least one chunk."""
+        from pyarrow import parquet
+
+        with parquet.ParquetFile(self._path) as file:
+            done, total = 0, file.metadata.num_rows
+            if not total:
+                yield self._chunk(file.schema_arrow.empty_table().combine_chunks())
+            for batch in file.iter_batches(rows):
+                done += batch.num_rows
+                self.fraction = done / total
+                yield self._chunk(batch)
+
+    def _chunk(self, batch: Any) -> Chunk:
+        import pyarrow
+
+        whole = (
+            column.combine_chunks() if isinstance(column, pyarrow.ChunkedArray) else column
+            for column in batch.columns
+        )
+        return Chunk(dict(zip(self.names, whole, strict=True)), batch.num_rows)
