@@ -181,7 +181,7 @@ def test_the_ledger_is_read_on_by_its_cursor(world: World) -> None:
 def test_runs_and_predictions_are_read_on_by_their_cursor(world: World) -> None:
     """A full page names the last of its rows as `next`; a page that is not full has no `next`."""
     predicted = [world.predict("iris").prediction_id for _ in range(3)][::-1]
-    started = []
+    started: list[str] = []
     for _ in range(3):
         run, _ = runs.request(world.journal, "iris", force=True)
         runs.finish(world.journal, run.run_id, Ending("failed", "on purpose"))
