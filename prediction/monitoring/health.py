@@ -18,10 +18,8 @@ from prediction.journal.database import Journal
 from prediction.journal.ledger import Entry
 from prediction.journal.rollups import Count
 from prediction.journal.samples import Sampled
-from prediction.times import iso, now_us
+from prediction.times import HOUR_US, MINUTE_US, iso, now_us
 
-MINUTE_US = 60_000_000
-HOUR_US = 60 * MINUTE_US
 BUCKETS_US = [
     *(MINUTE_US * n for n in (1, 2, 5)),
     *(HOUR_US * n for n in (1, 2, 4, 8, 24, 48, 168)),
