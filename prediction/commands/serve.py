@@ -9,6 +9,7 @@ import shlex
 import sys
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlunsplit
 
 from models_store import catalog, store
 from models_store.errors import none_trained
@@ -80,7 +81,8 @@ def check(configured: Settings, specs: dict[str, Spec], host: str, port: int) ->
 def addresses(host: str, port: int, spec: Spec) -> list[str]:
     """Return the lines that say where the pages are, and a request to try."""
     shown = EVERYWHERE.get(host, host)
-    url = f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
+    place = f"[{shown}]:{port}" if ":" in shown else f"{shown}:{port}"
+    url = urlunsplit(("http", place, "", "", ""))
     body = shlex.quote(json.dumps(spec.example))
     return [
         f"Docs page:  {url}/",

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from models_store import store
-from models_store.errors import InvalidInput, UnknownModel
+from models_store.errors import InvalidInput, NothingTrained, UnknownModel
 from models_store.spec import Spec
 from prediction import batch
 from prediction.batch.files import KINDS
@@ -280,7 +280,7 @@ def test_a_home_without_models_is_an_error(tmp_path: Path, monkeypatch: pytest.M
     """It names the command that trains."""
     monkeypatch.setenv("BENTOML_HOME", str(tmp_path))
 
-    with pytest.raises(InvalidInput, match="run `loop train iris`"):
+    with pytest.raises(NothingTrained, match="nothing is trained yet: run `loop train`"):
         batch.score("iris", pd.DataFrame())
 
 
