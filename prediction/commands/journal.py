@@ -15,7 +15,7 @@ from prediction.settings import Settings
 
 def declare(commands: subcommands.Commands) -> None:
     """Declare the commands."""
-    run = subcommands.on_journal(backup, exists=True)
+    run = subcommands.on_journal(backup)
     text = "copy a SQLite journal into a file, also while servers use it"
     command = subcommands.add(commands, "backup", run, text, example="loop backup journal-copy.db")
     command.add_argument("file", type=Path, metavar="FILE", help="the copy to write")
@@ -24,7 +24,7 @@ def declare(commands: subcommands.Commands) -> None:
     command = subcommands.add(commands, "restore", restore, text, example="loop restore journal-copy.db")
     command.add_argument("file", type=Path, metavar="FILE", help="a copy that `loop backup` wrote")
 
-    run = subcommands.on_journal(prune, exists=True)
+    run = subcommands.on_journal(prune)
     text = "delete predictions older than PREDICTION_JOURNAL_DAYS; servers do it every hour"
     subcommands.add(commands, "prune", run, text, example="PREDICTION_JOURNAL_DAYS=90 loop prune")
 
