@@ -62,7 +62,7 @@ TASKS = [
 
 
 class TrainedModel(bentoml.models.BentoModel):
-    """Packs the champion into a Bento, and tells how to train where there is none."""
+    """Packs the champion into a Bento. If there is no version, names the command that trains one."""
 
     @property
     def stored(self) -> bentoml.Model | None:
@@ -107,9 +107,9 @@ MODELS = {f"{name}_model": TrainedModel(f"{name}:latest") for name in SPECS}
 
 
 class Base:
-    """Predictions of scikit-learn models, each recorded under an id by which its label can follow.
+    """Predictions of scikit-learn models, each recorded under an id: send the true label with it.
 
-    The [dashboard](/dashboard) shows how they do.
+    The [dashboard](/dashboard) shows their accuracy and drift.
     """
 
     @bentoml.on_deployment

@@ -32,7 +32,7 @@ class Settings(BaseSettings):
     )
     catalog: Path | None = Field(
         default=None,
-        description="The folder of the specs; by default that of the project one stands in.",
+        description="The folder of the specs; by default that of the project around the working folder.",
     )
     database_url: SecretStr | None = Field(
         default=None,
@@ -48,11 +48,11 @@ class Settings(BaseSettings):
     )
     admin_token: SecretStr | None = Field(
         default=None,
-        description="Opens the admin routes, and shuts row-level reads; without it they are shut.",
+        description="Opens admin routes and single predictions. Unset: the former are shut, the latter open.",
     )
     promote_baked: bool = Field(
         default=False,
-        description="Whether a version that a Bento or an image brings takes over when it is new here.",
+        description="Whether a version of a Bento or an image becomes champion if it is new to the ledger.",
     )
     min_outcomes: int = Field(
         default=50, ge=0, description="New labels without which a retraining is not worth it."
@@ -62,7 +62,7 @@ class Settings(BaseSettings):
         default=365,
         ge=1,
         le=36_500,
-        description="Days that predictions without feedback are kept; those with it, ten times that.",
+        description="Days that predictions are kept; those with feedback are kept ten times as long.",
     )
     workers: int | None = Field(
         default=None, ge=1, le=256, description="Worker processes; by default one a core."

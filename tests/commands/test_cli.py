@@ -66,7 +66,7 @@ def test_what_can_t_be_done_is_one_sentence(main: Main, journal: Journal, tmp_pa
         (["backup", str(tmp_path / "journal.db")], "is the journal itself"),
         (["backup", ""], ". can't be written: it is a folder"),
         (["import-feedback", "iris", ""], "the name must end with .csv"),
-        (["restore", str(tmp_path / "missing.db")], "is not a backup of a journal"),
+        (["restore", str(tmp_path / "missing.db")], "there is no file"),
         (["promote", "iris", "v", "--reason", "because"], "nothing is trained yet: run `loop train`"),
         (["rollback", "iris", "--reason", "because"], "nothing is trained yet: run `loop train`"),
     ]:
