@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from models_store.spec import Spec
-from prediction.http import entrance
+from prediction.http import connections, entrance, protocol
 from tests.documents import DOCS, PAGES, README, blocks, copy_project, parsed, started, wait_ready
 from tests.servers import PROJECT, Server, free_port, run
 
@@ -88,10 +88,21 @@ def test_all_errors_are_listed() -> None:
     """The table has every status that the server answers, in order."""
     printed = [int(status) for status in re.findall(r"^\| (\d{3}) \|", HTTP.read_text(), re.MULTILINE)]
     answered = (
-        {status for status, _ in entrance.STATUSES.values()} | set(entrance.REFUSALS.values()) | {500}
+        {status for status, _ in entrance.STATUSES.values()}
+        | set(entrance.REFUSALS.values())
+        | {status for status, _ in protocol.REFUSALS.values()}
+        | {500}
     )
 
     assert sorted(answered) == printed
+
+
+def test_all_reasons_to_close_a_connection_are_listed() -> None:
+    """The table has every reason that is counted, in order."""
+    section = HTTP.read_text().partition("## Limits of connections")[2]
+
+    assert list(connections.REASONS) == re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+    assert set(protocol.REFUSALS) < set(connections.REASONS)
 
 
 def test_all_make_targets_are_listed() -> None:

@@ -224,10 +224,8 @@ class Connection(HttpToolsProtocol):
         """Answer with an error, after the requests before it, and close."""
         self.refusal = reason
         self.all.note(reason)
-        if reason == "pipelined":
-            self.cycle.keep_alive = False  # the last one that is answered closes the connection
-            return
-        self._last_words = _answer(reason, self.server_state.default_headers)
+        if reason in REFUSALS:
+            self._last_words = _answer(reason, self.server_state.default_headers)
         if not self._in_head:  # the fault is in the body of the last request
             self._give_up_request()
         cycle = self.cycle
@@ -245,10 +243,8 @@ class Connection(HttpToolsProtocol):
 
     def _part(self) -> None:
         """Send the last words, and read on for a moment: a client that still sends would not read them."""
-        if not self._last_words:
-            self.close()
-            return
-        self.transport.write(self._last_words)
+        if self._last_words:
+            self.transport.write(self._last_words)
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.all.linger(self)
