@@ -70,8 +70,8 @@ check: lint ## all that must pass before a commit: lint, and every test with its
 mutants: $(VENV)/testing ## change chosen modules one small thing at a time, and list the changes that no test notices
 	@rm -rf $(MUTANTS) && mkdir -p $(MUTANTS)
 	@cp -r pyproject.toml prediction models_store tests $(MUTANTS)
-	@cd $(MUTANTS) && $(abspath $(BIN))/mutmut run $(ONLY)
-	@cd $(MUTANTS) && $(abspath $(BIN))/mutmut results
+	@cd $(MUTANTS) && $(abspath $(BIN))/mutmut run $(if $(ONLY),'$(ONLY)')
+	@cd $(MUTANTS) && $(abspath $(BIN))/mutmut results | grep -v 'not checked' || true
 
 bench: $(VENV)/testing ## measure against the peers, and write benchmarks/results/
 	@$(BIN)/python -m benchmarks

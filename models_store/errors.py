@@ -26,6 +26,10 @@ class InvalidSpec(Error):
     """A file of the catalog does not describe a model."""
 
 
+class NoCatalog(Error):
+    """There is no folder of specs, or it is empty."""
+
+
 class InvalidInput(Error):
     """Values sent by a client do not fit the spec's feature schema.
 

@@ -33,9 +33,7 @@ def lend(home: Path, name: str) -> Iterator[Path]:
 def clean(home: Path) -> None:
     """Remove the remains of killed saves. The caller holds the lock."""
     for path in (home / "staging").iterdir():
-        if (
-            path.is_file() and path.name != LOCK_FILE
-        ):  # files are written under the lock: nobody writes this one now
+        if path.is_file() and path.name != LOCK_FILE:  # files are only written under the lock
             path.unlink()
         elif path.is_dir() and _is_abandoned(path):
             shutil.rmtree(path, ignore_errors=True)

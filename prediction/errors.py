@@ -1,4 +1,4 @@
-"""The errors of the loop, beside those of the models: one tree that knows no HTTP."""
+"""The errors of the loop. They and the errors of the models are one tree, which knows no HTTP."""
 
 from models_store.errors import Error
 
@@ -16,27 +16,27 @@ class PortTaken(Error):
 
 
 class UnknownPrediction(Error):
-    """No prediction of that id."""
+    """No prediction has that id."""
 
 
 class UnknownRun(Error):
-    """No retraining of that id."""
+    """No retraining has that id."""
 
 
 class RunEnded(Error):
-    """The retraining is over."""
+    """The retraining has ended already."""
 
 
 class NothingToRollBack(Error):
-    """The champion is the first one."""
+    """The model has no previous champion."""
 
 
 class ConflictingLabel(Error):
-    """The prediction has another label already, and the request does not ask to correct it."""
+    """The prediction has another label already, and the request does not allow a correction."""
 
 
 class NotReady(Error):
-    """This worker has no version to answer with."""
+    """This worker has not loaded a version of the model."""
 
 
 class JournalUnavailable(Error):
@@ -44,7 +44,7 @@ class JournalUnavailable(Error):
 
 
 class JournalBusy(JournalUnavailable):
-    """Another process holds the journal's write lock for the moment."""
+    """Another process holds the journal's write lock."""
 
 
 class JournalTooNew(Error):
@@ -56,15 +56,15 @@ class JournalMissing(Error):
 
 
 class ServerFailed(Error):
-    """The server that was to answer does not."""
+    """The server does not answer, or not as expected."""
 
 
 def in_full(error: BaseException) -> str:
-    """Return an error's sentence for a command line; where the journal fails, with what is behind it."""
+    """Return an error's message for a command line; if the journal failed, with the database's."""
     has_more = isinstance(error, JournalUnavailable) and error.__cause__ is not None
     return f"{error} ({cause(error)})" if has_more else str(error)
 
 
 def cause(error: BaseException) -> str:
-    """Return in one line what is behind an error: a database's further lines quote statements and rows."""
+    """Return the first line of an error's cause. A database's further lines quote statements and rows."""
     return str(error.__cause__ or error).partition("\n")[0]

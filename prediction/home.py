@@ -1,4 +1,4 @@
-"""The folder `BENTOML_HOME`: made where there is none; one server at a time, and the lock that says so."""
+"""The folder `BENTOML_HOME`: made if it is missing, and locked so that one server uses it at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LOCK_FILE = "server.lock"
 
 
 def make(home: Path) -> None:
-    """Make a home that is not there yet.
+    """Make a home, unless it exists.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def lock(home: Path) -> IO[str]:
     Raises
     ------
     AlreadyServing
-        Naming the process that holds it.
+        When another process holds the lock; the message names it.
     InvalidSettings
         When the home can't be written to.
     """

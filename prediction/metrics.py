@@ -1,13 +1,13 @@
-"""Every metric's name. Workers count events; what the journal knows is not counted here.
+"""Every metric that workers count. Metrics that are read from the journal are in `monitoring/gauges`.
 
-No label holds an id or a path that a client chose: the number of series is bounded by the catalog.
+No label holds an id or a path of a client, so the catalog limits the number of series.
 """
 
 from prometheus_client import Counter, Histogram
 
 PREDICTIONS = Counter(
     "prediction_predictions",
-    "Rows answered, recorded or not, by the version that answered and the class it said",
+    "Rows answered, recorded or not, by version and predicted class",
     ["model", "version", "predicted_class"],
 )
 REQUEST_SECONDS = Histogram(
@@ -18,7 +18,7 @@ REQUEST_SECONDS = Histogram(
 )
 REFUSED = Counter(
     "prediction_refused_requests",
-    "Requests answered with an error, by the reason; model is empty where none was named",
+    "Requests answered with an error, by reason; model is empty if the path names none",
     ["model", "reason"],
 )
 CLOSED_CONNECTIONS = Counter(
@@ -29,7 +29,7 @@ INVALID_FIELDS = Counter(
 )
 OUT_OF_RANGE = Counter(
     "prediction_out_of_training_range",
-    "Feature values answered although the version was trained on none like them",
+    "Feature values out of the training range, in rows that were answered",
     ["model", "feature"],
 )
 UNRECORDED = Counter(
@@ -37,17 +37,17 @@ UNRECORDED = Counter(
     "Rows answered without an id, because the journal was down and is not required",
     ["model"],
 )
-FEEDBACK = Counter("prediction_feedback", "Labels received, by what became of them", ["model", "status"])
+FEEDBACK = Counter("prediction_feedback", "Labels received, by status", ["model", "status"])
 JOURNAL_COMMIT_SECONDS = Histogram(
     "prediction_journal_commit_seconds",
     "Time of one commit of predictions",
     buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0),
 )
 JOURNAL_RETRIES = Counter(
-    "prediction_journal_retries", "Commits put off because another process held the journal's lock"
+    "prediction_journal_retries", "Commits retried because another process held the journal's lock"
 )
 JOURNAL_FAILURES = Counter(
-    "prediction_journal_failures", "Commits given up, whose requests were answered 503"
+    "prediction_journal_failures", "Commits that failed; their requests were answered 503"
 )
 SWAPS = Counter("prediction_swaps", "Changes of the version that this worker serves", ["model"])
 LOAD_FAILURES = Counter(

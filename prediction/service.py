@@ -89,7 +89,16 @@ class TrainedModel(bentoml.models.BentoModel):
             raise edge.start_error(str(none_trained(self.tag.name)))
 
 
-IMAGE = edge.Image(
+class CatalogImage(edge.Image):
+    """The image of a Bento, which holds the specs that it was built with and no others."""
+
+    def freeze(self, bento_fs: Path, *args: Any, **kwargs: Any) -> Any:
+        """Copy the specs into the Bento, and note what its image is made of."""
+        catalog.copy_to(bento_fs / "src" / "models_store" / "catalog")
+        return super().freeze(bento_fs, *args, **kwargs)
+
+
+IMAGE = CatalogImage(
     base_image="python:3.11-slim",
     distro="none",  # no compiler, no git: every package is a wheel
     lock_python_packages=False,  # requirements.txt is the lock

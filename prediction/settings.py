@@ -30,6 +30,10 @@ class Settings(BaseSettings):
         description="BentoML's home: the model store, the journal and the staging folder.",
         validate_default=True,
     )
+    catalog: Path | None = Field(
+        default=None,
+        description="The folder of the specs; by default that of the project one stands in.",
+    )
     database_url: SecretStr | None = Field(
         default=None,
         description="SQLAlchemy URL of the journal; by default SQLite in journal.db of BENTOML_HOME.",
@@ -83,6 +87,16 @@ class Settings(BaseSettings):
         if home.expanduser().is_file():
             raise ValueError(f"{home} is a file: name a folder")
         return home.expanduser().absolute()
+
+    @field_validator("catalog")
+    @classmethod
+    def _demand_folder(cls, catalog: Path | None) -> Path | None:
+        """Check the folder; `models_store.catalog` reads the variable too, when it is imported."""
+        if catalog is None:
+            return None
+        if not catalog.expanduser().is_dir():
+            raise ValueError(f"{catalog} is no folder: name a folder with a file for each model")
+        return catalog.expanduser().absolute()
 
     @field_validator("admin_token", mode="before")
     @classmethod

@@ -26,16 +26,16 @@ def iso(at_us: int) -> str:
 
 
 def parse_span(text: str) -> int:
-    """Return a span as people write it, such as 30m, 24h or 7d, in us.
+    """Return a time span such as 30m, 24h or 7d in us.
 
     Raises
     ------
     InvalidInput
-        When it is not a whole number, of up to `MAX_DIGITS`, of s, m, h or d.
+        When it is not a whole number of s, m, h or d, or has more than `MAX_DIGITS` digits.
     """
     found = re.fullmatch(r"0*([1-9][0-9]*)([smhd])", text.strip())
     if not found:
-        raise InvalidInput(f"{text[:20]!r} is no span of time: write 30m, 24h or 7d")
+        raise InvalidInput(f"{text[:20]!r} is not a time span: write 30m, 24h or 7d")
     if len(found[1]) > MAX_DIGITS:
-        raise InvalidInput("that is too long a span of time: write 30m, 24h or 7d")
+        raise InvalidInput("the time span is too long: write 30m, 24h or 7d")
     return int(found[1]) * UNITS_US[found[2]]

@@ -23,7 +23,7 @@ from tests.servers import PROJECT, environment, free_port
 
 README = PROJECT / "README.md"
 DOCS = PROJECT / "docs"
-PAGES = sorted([*PROJECT.glob("*.md"), *DOCS.glob("*.md")])
+PAGES = sorted([*PROJECT.glob("*.md"), *DOCS.rglob("*.md")])
 START_SECONDS = 300
 
 

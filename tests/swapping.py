@@ -1,4 +1,4 @@
-"""Many swaps under load, with everything that must hold told and nothing asserted."""
+"""Many swaps under load. It reports everything that tests assert."""
 
 from __future__ import annotations
 

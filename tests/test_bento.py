@@ -16,6 +16,11 @@ from models_store.spec import Columns, Spec
 from prediction.retraining import datasets
 from tests.documents import copy_project
 from tests.servers import PROJECT, Server, run
+from tests.timing import eventually
+
+TOKEN = "a-token-of-tests"
+ADMIN = {"Authorization": f"Bearer {TOKEN}"}
+FLOWER = {"sepal_length_cm": 5.1, "sepal_width_cm": 3.5, "petal_length_cm": 1.4, "petal_width_cm": 0.2}
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ def test_it_pins_what_the_lock_file_pins(built: Built) -> None:
 
 def test_its_image_ends_as_ours(built: Built) -> None:
     """In a stage of its own, with our entrypoint; only what BentoML adds at the very end follows."""
-    folder = PROJECT / "deploy" / "image"
+    folder = PROJECT / "prediction" / "http" / "image"
     dockerfile = built.files["env/docker/Dockerfile"].read_text()
     ours = (folder / "Dockerfile").read_text().strip()
 
@@ -168,6 +173,33 @@ def test_served_elsewhere_it_answers_the_same(
             assert here == there
         assert server.get("/docs.json").json()["paths"] == elsewhere.get("/docs.json").json()["paths"]
     assert not list(empty.iterdir())
+
+
+def test_it_takes_the_folder_of_specs_along(tmp_path: Path) -> None:
+    """Built with specs of another folder, it holds and serves these and not ours, wherever it is served."""
+    specs, home, empty = (tmp_path / name for name in ("specs", "home", "empty"))
+    for folder in (specs, home, empty):
+        folder.mkdir()
+    iris = (PROJECT / "models_store" / "catalog" / "iris.py").read_text()
+    (specs / "lilies.py").write_text(iris.replace('"iris"', '"lilies"'))
+    (specs / "own.csv").touch()
+    for command in (("python", "train.py"), ("bentoml", "build", "--output", "tag")):
+        done = run(*command, home=home, catalog=specs)
+        assert done.returncode == 0, done.stderr
+    (tag,) = re.findall(r"prediction:[a-z0-9]+", done.stdout)
+    shutil.rmtree(specs)
+
+    inside = home / "bentos" / "prediction" / tag.partition(":")[2] / "src" / "models_store" / "catalog"
+    assert {"__init__.py", "lilies.py", "own.csv"} == {path.name for path in inside.iterdir()}
+    for where in (empty, PROJECT):
+        with Server(home, target=tag, cwd=where, workers=1, admin_token=TOKEN) as server:
+            (model,) = server.get("/models").json()["models"]
+            answer = server.post("/lilies/predict", FLOWER).json()
+            asked = server.client.post("/lilies/retrain", json={"force": True}, headers=ADMIN)
+            eventually(lambda: server.get("/lilies/runs").json()["runs"][0]["finished_at"] is not None)
+            (ended, *_) = server.get("/lilies/runs").json()["runs"]
+        assert ("lilies", "setosa", 202) == (model["name"], answer["predicted_class"], asked.status_code)
+        assert ended["status"] in ("promoted", "rejected"), ended
 
 
 def rows_of(columns: Columns) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from models_store.spec import Spec
-from prediction.http import connections, entrance, protocol
+from prediction.http import connections, error_answers, protocol
 from tests.documents import DOCS, PAGES, README, blocks, copy_project, parsed, started, wait_ready
 from tests.servers import PROJECT, Server, free_port, run
 
@@ -88,8 +88,8 @@ def test_all_errors_are_listed() -> None:
     """The table has every status that the server answers, in order."""
     printed = [int(status) for status in re.findall(r"^\| (\d{3}) \|", HTTP.read_text(), re.MULTILINE)]
     answered = (
-        {status for status, _ in entrance.STATUSES.values()}
-        | set(entrance.REFUSALS.values())
+        {status for status, _ in error_answers.STATUSES.values()}
+        | set(error_answers.REFUSALS.values())
         | {status for status, _ in protocol.REFUSALS.values()}
         | {500}
     )

@@ -405,3 +405,11 @@ def test_pre_commit_runs_what_make_lint_runs() -> None:
     assert {"system"} == {hook["language"] for hook in hooks}
     entries = [hook["entry"].removeprefix(".venv/bin/").removesuffix(" --force-exclude") for hook in hooks]
     assert [command.removesuffix(" .") for command in linted] == entries
+
+
+def test_units_of_time_have_one_home() -> None:
+    """`prediction/times.py` names them; migrations keep their own, because they must never change."""
+    named = re.compile(r"^(SECOND|MINUTE|HOUR|DAY)_US\b.*=", re.MULTILINE)
+    homes = {name for name, path in MODULES.items() if named.search(path.read_text())}
+
+    assert {"prediction.times"} == {name for name in homes if ".migrations." not in name}

@@ -110,13 +110,13 @@ def test_it_is_ready_as_soon_as_outside(
 
 
 def test_commands_in_it_see_the_servers_store(container: Container) -> None:
-    """`train.py` swaps the server, and `status` shows what it serves."""
+    """`loop train` swaps the server, and `status` shows what it serves."""
     first = champion(container)
 
-    container.execute("python", "src/train.py", "iris", "--seed", "3")
+    container.execute("loop", "train", "iris", "--seed", "3")
 
     eventually(lambda: champion(container) != first and container.get("/models/iris")["agree"])
-    status = container.execute("env", "COLUMNS=160", "python", "-m", "prediction", "status", "iris")
+    status = container.execute("env", "COLUMNS=160", "loop", "status", "iris")
     assert champion(container) in status
     assert "2 workers" in status
 

@@ -55,7 +55,7 @@ def test_a_second_server_on_a_home_leaves_the_first_alone(server: Server, specs:
 def test_a_port_that_is_taken_ends_the_start(server: Server, trained_home: Path, tmp_path: Path) -> None:
     """With one sentence that names it, and the option that gives another."""
     home = Path(shutil.copytree(trained_home, tmp_path / "home", symlinks=True))
-    words = f"port {server.port} of 127.0.0.1: Address already in use: give another one by --port"
+    words = f"port {server.port} of 127.0.0.1: Address already in use: choose another one with --port"
 
     assert words in refuse(home, server.port)
 

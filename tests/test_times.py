@@ -51,12 +51,12 @@ def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         times.parse_span(text)
 
-    assert f"{text!r} is no span of time: write 30m, 24h or 7d" == str(caught.value)
+    assert f"{text!r} is not a time span: write 30m, 24h or 7d" == str(caught.value)
 
 
 def test_too_long_a_span_is_told() -> None:
     """Its number is a number: what is wrong is its length."""
-    with pytest.raises(InvalidInput, match="too long a span of time: write 30m, 24h or 7d"):
+    with pytest.raises(InvalidInput, match="the time span is too long: write 30m, 24h or 7d"):
         times.parse_span("1000000d")
     assert times.parse_span("1d") == times.parse_span("0000000001d")
 

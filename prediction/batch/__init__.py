@@ -1,4 +1,4 @@
-"""Files and frames of any size, scored in this process or by a server: `batch.score` is the way in."""
+"""Scoring of files and frames of any size, in this process or by a server: call `batch.score`."""
 
 from prediction.batch.scoring import score
 

@@ -181,7 +181,7 @@ class _Utf8Reader:
             # Together with the last line: in a block of its own, Arrow would not see where that line ends.
             data, self._end = data + self._end, b""
         try:
-            self._decoder.decode(data, final=not data)
+            self._decoder.decode(data)  # half a character before the added end is an error
         except UnicodeDecodeError as error:
             line = self._lines + error.object[: error.start].count(b"\n")
             raise ValueError(f"line {line} is not UTF-8: save the file as UTF-8") from error

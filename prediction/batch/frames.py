@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -121,7 +121,7 @@ def validate(spec: Spec, chunk: Chunk, first_row: int) -> Rows:
     first_row
         The number of the chunk's first row.
     """
-    columns, suspect = _columns(spec, chunk)
+    columns, suspect = check_columns(spec, chunk)
     suspect[list(chunk.broken)] = True
     kept = ~suspect
     bad_values: list[BadValue] = []
@@ -137,7 +137,8 @@ def validate(spec: Spec, chunk: Chunk, first_row: int) -> Rows:
             bad_values += _bad_values(spec, number, row, error)
         else:
             kept[position] = True
-            _put(spec, columns, position, valid)
+            for name, column in columns.items():
+                column[position] = getattr(valid, name)  # in a column of numbers None becomes NaN
     return Rows(kept, {name: column[kept] for name, column in columns.items()}, bad_values)
 
 
@@ -159,14 +160,6 @@ def _value(column: Any, position: int) -> Any:
         value = float(value)
     is_missing = isinstance(value, float) and np.isnan(value)  # frames write NaN for a missing value
     return None if is_missing else value
-
-
-def _put(spec: Spec, columns: Mapping[str, NDArray[Any]], position: int, valid: Any) -> None:
-    """Write the values of a valid row into its columns."""
-    for name, column in columns.items():
-        value = getattr(valid, name)
-        is_number = not spec.inputs[name].categories
-        column[position] = np.nan if value is None and is_number else value
 
 
 def _bad_values(spec: Spec, number: int, row: Row, error: InvalidInput) -> list[BadValue]:
@@ -192,8 +185,8 @@ Column = tuple["NDArray[Any]", "NDArray[np.bool_]"]
 """The values of a feature, and which of them look wrong."""
 
 
-def _columns(spec: Spec, chunk: Chunk) -> tuple[dict[str, NDArray[Any]], NDArray[np.bool_]]:
-    """Return the values of each feature, and which rows are suspect."""
+def check_columns(spec: Spec, chunk: Chunk) -> tuple[dict[str, NDArray[Any]], NDArray[np.bool_]]:
+    """Check whole columns; return the values of each feature, and which rows look wrong."""
     suspect = np.zeros(chunk.rows, bool)
     columns: dict[str, NDArray[Any]] = {}
     for name, feature in spec.inputs.items():

@@ -38,7 +38,9 @@ class JsonLines:
         self._path = path
         self._types = _column_types(path) or {name: _arrow_type(set()) for name in columns}
         self.names = list(self._types)
-        "".join(self.names).encode()  # raises for half a character in a name
+        half = next(filter(HALF_CHARACTER.search, self.names), None)
+        if half is not None:
+            raise ValueError(f"the name {json.dumps(half)} holds half a character: rename it")
 
     def chunks(self, rows: int) -> Iterator[Chunk]:
         """Yield the rows, at most so many at a time, and at least one chunk."""

@@ -1,4 +1,4 @@
-"""Who answers the rows of a batch: this process, or a server."""
+"""Scorers, which answer the rows of a batch: this process, or a server."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ if TYPE_CHECKING:
 
 CHUNK_ROWS = 65_536
 CALL_ROWS = 1_000
-"""Rows of one call of a server, whose own limit is ten times that by default; less if it wants less."""
+"""Rows of one call to a server, whose default limit is ten times that; calls shrink to a lower one."""
 
 CALLS = 4
-"""Calls of a server at a time."""
+"""Calls to a server at the same time."""
 
 READY_SECONDS = 10.0
-"""How long a server may take to say that it is ready."""
+"""Timeout of the first request, which asks whether the server is ready."""
 
 RETRY_SECONDS = 30.0
-"""How long a server that is busy or not ready is asked again."""
+"""How long calls are retried while the server, or the journal, is busy."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model says of n rows.
+    """The answers to n rows.
 
     Parameters
     ----------
@@ -57,9 +57,9 @@ class Answers:
     best
         Index of each row's class, shape (n,).
     versions
-        Which version answered each row, an Arrow array of n texts.
+        The version that answered each row, an Arrow array of n texts.
     prediction_ids
-        Of the rows that were recorded.
+        One for each row, if the rows are recorded.
     """
 
     probabilities: NDArray[np.float64]
@@ -69,7 +69,7 @@ class Answers:
 
 
 class Scorer(Protocol):
-    """Answers valid rows, `chunk_rows` at a time, from `threads` threads; `records` tells of ids."""
+    """Answers valid rows, `chunk_rows` at a time, in `threads` threads; `records` if each gets an id."""
 
     chunk_rows: int
     threads: int
@@ -79,7 +79,7 @@ class Scorer(Protocol):
         """Answer at least one row."""
 
     def close(self) -> None:
-        """Give up what was opened."""
+        """Close connections and files."""
 
 
 def load(spec: Spec, version: str | None, record: bool) -> Scorer:
@@ -110,7 +110,7 @@ def load(spec: Spec, version: str | None, record: bool) -> Scorer:
 
 
 class LocalScorer:
-    """Answers in this process, on all cores: the runtime lets go of Python's lock while it computes."""
+    """Answers in this process, on all cores: the runtime releases the GIL while it computes."""
 
     chunk_rows = CHUNK_ROWS
     records = False
@@ -159,7 +159,7 @@ class RecordingScorer:
 
 
 class _TooLong(Exception):
-    """The server takes fewer rows a call."""
+    """The server takes fewer rows in a call."""
 
 
 def _is_too_long(error: BentoMLException) -> bool:
@@ -169,15 +169,15 @@ def _is_too_long(error: BentoMLException) -> bool:
 
 
 def _sentence(error: BentoMLException) -> str:
-    """Return what the server says, of the JSON that it says it in."""
+    """Return the sentence in the JSON that the server answers."""
     try:
         return str(json.loads(str(error))["error"])
-    except (ValueError, KeyError, TypeError):  # something between has answered
+    except (ValueError, KeyError, TypeError):  # a proxy has answered
         return " ".join(str(error).split())
 
 
 class ServerScorer:
-    """Has a server answer, by several calls at a time through BentoML's client."""
+    """Lets a server answer, by parallel calls through BentoML's client."""
 
     chunk_rows = CALL_ROWS
     threads = CALLS
@@ -189,10 +189,10 @@ class ServerScorer:
         self._call_rows = CALL_ROWS
         self._own = threading.local()
         self._clients: list[bentoml.SyncHTTPClient] = []
-        try:  # told before anything is read; BentoML's client would ask again for half a minute
+        try:  # first, because BentoML's client retries for half a minute
             httpx.get(f"{self._url}/readyz", timeout=READY_SECONDS).raise_for_status()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            reason = str(error).partition("\n")[0]  # httpx adds a line that leads to a page of HTTP's codes
+            reason = str(error).partition("\n")[0]  # httpx adds a line with a link
             raise ServerFailed(f"{self._url} does not answer as this service: {reason}") from error
         self._call()
 
@@ -205,7 +205,7 @@ class ServerScorer:
             try:
                 found += self._ask(part)
             except _TooLong:
-                self._call_rows = min(self._call_rows, len(part) // 2)  # other threads learn it too
+                self._call_rows = min(self._call_rows, len(part) // 2)  # for all threads
         return _answers(self._spec, found)
 
     def _ask(self, part: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -243,7 +243,7 @@ class ServerScorer:
 
 
 def nothing(spec: Spec, records: bool) -> Answers:
-    """Make the answers to no rows, with the columns of others."""
+    """Return the answers to no rows."""
     import pyarrow
 
     versions = pyarrow.array([], pyarrow.string())
@@ -252,7 +252,7 @@ def nothing(spec: Spec, records: bool) -> Answers:
 
 
 def _plain_rows(spec: Spec, rows: Rows) -> list[dict[str, Any]]:
-    """Turn columns into rows of plain values; what is missing is None."""
+    """Turn columns into rows of plain values; None is a missing value."""
     columns = []
     for name, feature in spec.inputs.items():
         values = rows.columns[name].tolist()
@@ -263,7 +263,7 @@ def _plain_rows(spec: Spec, rows: Rows) -> list[dict[str, Any]]:
 
 
 def _answers(spec: Spec, found: Sequence[Mapping[str, Any]]) -> Answers:
-    """Read the answers of a server, or of `Predictor.predict`."""
+    """Gather the answers of a server, or of `Predictor.predict`."""
     import pyarrow
 
     return Answers(

@@ -82,10 +82,10 @@ def score(  # the way in for people: one call, its choices named
     rows
         A pandas frame, or a file: CSV, JSON Lines (.jsonl) or Parquet.
     target
-        The file to write, of any of these kinds: whole or not at all. Refused rows are left out, and
-        listed in `<target's name>.refused.csv` beside it. Not for frames.
+        The file to write, whole or not at all; not for frames. Refused rows are left out, and listed
+        in `<target's name>.refused.csv` beside it.
     version
-        The version that answers, instead of the champion.
+        The version that answers, by default the champion.
     server
         URL of a server that answers, instead of this process; it records every row.
     journal
@@ -106,20 +106,29 @@ def score(  # the way in for people: one call, its choices named
     InvalidInput
         When a file can't be read or written, a column is missing, or a row is refused and `strict`.
     UnknownModel, UnknownVersion, DamagedVersion, ServerFailed, JournalUnavailable
-        When neither this process nor the server can answer.
+        When rows can't be answered.
     """
     (spec,) = catalog.select([model])
-    if server and (version or journal):
-        raise InvalidInput("a server answers with its champion and records: leave version and journal out")
-    scorer = scorers.ServerScorer(spec, server) if server else scorers.load(spec, version, journal)
+    scorer = _scorer(spec, version, server, journal)
+    job = _Job(spec, scorer, strict)
     with closing(scorer):
-        if isinstance(rows, str | Path):
-            if target is None:
-                raise InvalidInput("name the file to write")
-            return _score_file(_Job(spec, scorer, strict), Path(rows), Path(target), watch)
-        if target is not None:
-            raise InvalidInput("a frame is returned, not written: leave the target out")
-        return _score_frame(_Job(spec, scorer, strict), rows)
+        if not isinstance(rows, str | Path):
+            if target is not None:
+                raise InvalidInput("a frame is returned, not written: leave the target out")
+            return _score_frame(job, rows)
+        if target is None:
+            raise InvalidInput("name the file to write")
+        return _score_file(job, Path(rows), Path(target), watch)
+
+
+def _scorer(spec: Spec, version: str | None, server: str | None, journal: bool) -> Scorer:
+    if not server:
+        return scorers.load(spec, version, journal)
+    if version or journal:
+        raise InvalidInput(
+            "a server answers with its champion and records every row: leave version and journal out"
+        )
+    return scorers.ServerScorer(spec, server)
 
 
 @dataclass(frozen=True)
@@ -130,10 +139,25 @@ class _Job:
     scorer: Scorer
     strict: bool
 
-    def added(self, answers: Answers | None = None) -> dict[str, Any]:
-        """Return the columns that answers add, by default without rows."""
-        found = answers or scorers.nothing(self.spec, self.scorer.records)
-        return _added(self.spec, found)
+    def added(self, answers: Answers) -> dict[str, Any]:
+        """Return the columns that answers add to their rows."""
+        import pyarrow
+
+        classes = pyarrow.array(self.spec.classes)
+        columns = {"predicted_class": classes.take(pyarrow.array(answers.best))}
+        for number, name in enumerate(self.spec.classes):
+            columns[f"probability_{name}"] = pyarrow.array(answers.probabilities[:, number])
+        if answers.prediction_ids is not None:
+            columns["prediction_id"] = pyarrow.array(answers.prediction_ids, pyarrow.string())
+        columns["model"] = pyarrow.repeat(self.spec.name, len(answers.best))
+        columns["version"] = answers.versions
+        return columns
+
+    def refuse_clash(self, where: str, names: Iterable[str], *others: str) -> None:
+        """Check that no column has a name that is added."""
+        clash = sorted(set(names) & {*self.added(self._nothing()), *others})
+        if clash:
+            raise InvalidInput(f"{where}: there is a column {clash[0]} already: rename it, or leave it out")
 
     def run(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Rows, Answers]]:
         """Validate and score chunks in parallel, and yield them in their order."""
@@ -154,19 +178,21 @@ class _Job:
         rows = frames.validate(self.spec, chunk, first_row)
         if self.strict:
             _refuse(rows.bad_values)
-        answers = self.scorer.answer(rows) if len(rows) else None
-        return chunk, rows, answers or scorers.nothing(self.spec, self.scorer.records)
+        return chunk, rows, self.scorer.answer(rows) if len(rows) else self._nothing()
+
+    def _nothing(self) -> Answers:
+        return scorers.nothing(self.spec, self.scorer.records)
 
 
 def _score_file(job: _Job, path: Path, target: Path, watch: Watch | None) -> Summary:
     spec = job.spec
     writer = Writer(target)
     refused_path = target.with_name(f"{target.name}.refused.csv")
-    _keep(path, target, refused_path)
+    _refuse_overwriting(path, target, refused_path)
     summary, started = Summary(spec.name), time.perf_counter()
     source = Source(path, job.scorer.chunk_rows, frames.column_types(spec))
     frames.demand(spec, source.names, str(path))
-    _refuse_clash(str(path), source.names, job.added())
+    job.refuse_clash(str(path), source.names)
     summary.absent = [name for name in spec.inputs if name not in source.names]
     with writer as scored, Writer(refused_path, REFUSED_COLUMNS) as refused:
         for chunk, rows, answers in job.run(source):
@@ -191,7 +217,7 @@ def _score_frame(job: _Job, frame: pd.DataFrame) -> pd.DataFrame:
         raise InvalidInput(f"rows must be a pandas frame or the name of a file, not {type(frame).__name__}")
     names = list(frame.columns)
     frames.demand(job.spec, names, "the frame")
-    _refuse_clash("the frame", names, [*job.added(), "refused"])
+    job.refuse_clash("the frame", names, "refused")
     parts, first_row = [], 1
     for chunk, rows, answers in job.run(_FrameChunks(frame, job.spec, job.scorer.chunk_rows)):
         parts.append(_part(rows, job.added(answers), first_row))
@@ -228,17 +254,11 @@ def _part(rows: Rows, added: Mapping[str, Any], first_row: int) -> pd.DataFrame:
     return part
 
 
-def _keep(source: Path, target: Path, refused: Path) -> None:
-    """Refuse to overwrite the source: its refused rows would be lost."""
+def _refuse_overwriting(source: Path, target: Path, refused: Path) -> None:
+    """Check that the source is not written over: its refused rows would be lost."""
     for written, what in ((target, "the scored rows"), (refused, "the refused rows")):
         if written.exists() and source.exists() and written.samefile(source):
             raise InvalidInput(f"{what} would overwrite {source} itself: name another file to write")
-
-
-def _refuse_clash(where: str, names: Iterable[str], added: Iterable[str]) -> None:
-    clash = sorted(set(names) & set(added))
-    if clash:
-        raise InvalidInput(f"{where}: there is a column {clash[0]} already: rename it, or leave it out")
 
 
 def _refuse_any(spec: Spec, chunks: Iterable[Chunk]) -> None:
@@ -262,21 +282,6 @@ def _add(summary: Summary, spec: Spec, rows: Rows, answers: Answers) -> None:
     summary.classes.update(dict(zip(spec.classes, counts, strict=True)))
     for found in compute.value_counts(answers.versions).to_pylist():
         summary.versions[found["values"]] += found["counts"]
-
-
-def _added(spec: Spec, answers: Answers) -> dict[str, Any]:
-    """Make the columns that answers add."""
-    import pyarrow
-
-    classes = pyarrow.array(spec.classes)
-    columns = {"predicted_class": classes.take(pyarrow.array(answers.best))}
-    for number, name in enumerate(spec.classes):
-        columns[f"probability_{name}"] = pyarrow.array(answers.probabilities[:, number])
-    if answers.prediction_ids is not None:
-        columns["prediction_id"] = pyarrow.array(answers.prediction_ids, pyarrow.string())
-    columns["model"] = pyarrow.repeat(spec.name, len(answers.best))
-    columns["version"] = answers.versions
-    return columns
 
 
 def _batch(chunk: Chunk, rows: Rows, added: Mapping[str, Any]) -> Any:

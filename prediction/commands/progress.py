@@ -1,4 +1,4 @@
-"""Progress bars on a terminal; where nobody looks, nothing."""
+"""Progress bars; only on a terminal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def bar(unit: str = "rows") -> Progress:
 
 
 def remaining() -> Progress:
-    """Make a bar of a fraction, with the time that is left."""
+    """Make a bar for a fraction from 0 to 1, with the remaining time."""
     return _make(TimeRemainingColumn())
 
 
@@ -32,5 +32,5 @@ def _make(*columns: TextColumn | MofNCompleteColumn | TimeRemainingColumn) -> Pr
         *columns,
         console=console,
         transient=True,
-        disable=not console.is_terminal,  # it would leave an empty line
+        disable=not console.is_terminal,  # otherwise an empty line is printed
     )

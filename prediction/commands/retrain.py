@@ -7,7 +7,6 @@ import sys
 
 from models_store import catalog
 from models_store.errors import InvalidInput, none_trained
-from prediction import home
 from prediction.commands import progress, subcommands
 from prediction.http.resources import describe_run
 from prediction.journal import ledger, runs
@@ -30,19 +29,13 @@ def declare(commands: subcommands.Commands) -> None:
     command.add_argument(
         "--force", action="store_true", help="retrain even with fewer labels than PREDICTION_MIN_OUTCOMES"
     )
-    command.add_argument("--run", dest="run_id", metavar="RUN_ID", help=argparse.SUPPRESS)
     subcommands.add_json(command)
 
 
 def retrain(options: argparse.Namespace, configured: Settings, journal: Journal) -> int:
-    """Retrain in the foreground; with `--run`, as the process of a run that a server asked for."""
+    """Retrain in the foreground."""
     (spec,) = catalog.select([options.model])
     plan = steps.Plan(spec, configured.home, journal, configured.min_outcomes, configured.keep_versions)
-    if options.run_id:
-        run = runs.get(journal, spec.name, options.run_id)
-        process.take_process(journal, run)
-        steps.execute(plan, run, server_lock=configured.home / home.LOCK_FILE)
-        return 0
     if ledger.champion(journal, spec.name) is None:
         raise none_trained(spec.name)
     run, is_new = runs.request(journal, spec.name, options.force)

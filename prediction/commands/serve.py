@@ -9,6 +9,7 @@ import shlex
 import sys
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlunsplit
 
 from models_store import catalog, store
 from models_store.errors import none_trained
@@ -56,6 +57,8 @@ def serve(options: argparse.Namespace) -> int:
         print(line, flush=True)
     command = [sys.executable, "-m", "bentoml", "serve", *target(Path.cwd())]
     command += ["--host", options.host, "--port", str(options.port)]
+    # Both may be relative, and BentoML goes to the project's folder.
+    os.environ |= {"BENTOML_HOME": str(configured.home), catalog.VARIABLE: str(catalog.FOLDER)}
     os.execv(sys.executable, command)  # noqa: S606 -- our own interpreter, and no shell
 
 
@@ -78,7 +81,8 @@ def check(configured: Settings, specs: dict[str, Spec], host: str, port: int) ->
 def addresses(host: str, port: int, spec: Spec) -> list[str]:
     """Return the lines that say where the pages are, and a request to try."""
     shown = EVERYWHERE.get(host, host)
-    url = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+    place = f"[{shown}]:{port}" if ":" in shown else f"{shown}:{port}"
+    url = urlunsplit(("http", place, "", "", ""))
     body = shlex.quote(json.dumps(spec.example))
     return [
         f"Docs page:  {url}/",

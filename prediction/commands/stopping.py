@@ -1,4 +1,4 @@
-"""Ctrl+C and SIGTERM as an exception, so that a command that is told to stop leaves nothing half done."""
+"""Turns Ctrl+C and SIGTERM into an exception, so that a stopped command leaves no half-written file."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "told to end"}
+WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 AGAIN_SECONDS = 0.05
-"""After which a `Stopped` that was lost is raised again."""
+"""Delay before a lost `Stopped` is raised again."""
 
 
 class Stopped(KeyboardInterrupt):
-    """Raised in the main thread of a command that is told to stop; its words say how."""
+    """Raised in the main thread by SIGINT and SIGTERM; the message says which."""
 
     def __init__(self, number: int) -> None:
         super().__init__(WORDS[signal.Signals(number)])
@@ -24,16 +24,16 @@ class Stopped(KeyboardInterrupt):
 
     @property
     def exit_code(self) -> int:
-        """The exit code that shells give to what a signal ended."""
+        """The exit code of shells for a process that a signal ended."""
         return 128 + self.number
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Raise `Stopped` for SIGINT and SIGTERM meanwhile; one that is ignored, as under `nohup`, stays so.
+    """Raise `Stopped` on SIGINT and SIGTERM inside the block; an ignored signal (`nohup`) stays ignored.
 
-    Python drops an exception that it meets in a callback, such as those that imports leave for the
-    garbage collector. One of ours is raised again, or the command would go on as if nobody had asked.
+    Python drops exceptions that are raised in callbacks, such as those of the garbage collector. A dropped
+    `Stopped` is raised again; otherwise the command would not stop.
     """
     numbers = [number for number in WORDS if signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, _stop) for number in numbers}

@@ -50,7 +50,7 @@ def declare(commands: subcommands.Commands) -> None:
 
 
 def export(options: argparse.Namespace, _: Settings, journal: Journal) -> int:
-    """Write outcomes into a file, as far as they fit what the spec says now."""
+    """Write outcomes into a file; values that the current spec does not know are left out."""
     (spec,) = catalog.select([options.model])
     since_us = now_us() - times.parse_span(options.since) if options.since is not None else 0
     columns, unfit = _outcome_columns(spec), 0
@@ -64,12 +64,14 @@ def export(options: argparse.Namespace, _: Settings, journal: Journal) -> int:
             shown.update(task, completed=file.rows)
     print(f"{file.rows} labelled predictions of {spec.name} in {options.file}")
     if unfit:
-        print(f"what {spec.name} no longer has as a feature or a class is left out of {unfit} of them")
+        print(
+            f"{unfit} of them have features or classes that {spec.name} no longer has: these are left out"
+        )
     return 0
 
 
 def _fit(columns: dict[str, type], row: Row) -> Row:
-    """Keep of a row what the columns can hold: its prediction may be older than the spec is now."""
+    """Drop the values of a row that have no column: the prediction may be older than the current spec."""
     return {
         name: value
         for name, value in row.items()
@@ -100,7 +102,7 @@ def _outcome_row(outcome: feedback.Outcome) -> Row:
 
 
 def import_feedback(options: argparse.Namespace, _: Settings, journal: Journal) -> int:
-    """Give labels; those that are refused stand with their reason in a file beside."""
+    """Record the labels of a file; refused ones are written with their reason into a file beside it."""
     (spec,) = catalog.select([options.model])
     source = Source(options.file, LABELS_CHUNK)
     total = _check(source, options.file)
@@ -113,7 +115,7 @@ def import_feedback(options: argparse.Namespace, _: Settings, journal: Journal) 
             try:
                 taken, bad = _give(journal, spec, number, chunk)
             except JournalUnavailable:
-                print(f"{_told(totals)} before the journal failed: what is given again is unchanged")
+                print(f"{_counts(totals)} before the journal failed: import the whole file again later")
                 raise
             for status in taken:
                 totals[status] += 1
@@ -122,16 +124,16 @@ def import_feedback(options: argparse.Namespace, _: Settings, journal: Journal) 
             shown.advance(task, chunk.rows)
     if not refused.rows:
         refused_path.unlink()
-    print(f"{_told(totals)}, {refused.rows} refused" + (f": see {refused_path}" if refused.rows else ""))
+    print(f"{_counts(totals)}, {refused.rows} refused" + (f": see {refused_path}" if refused.rows else ""))
     return 1 if refused.rows else 0
 
 
-def _told(totals: dict[str, int]) -> str:
+def _counts(totals: dict[str, int]) -> str:
     return ", ".join(f"{count} {status}" for status, count in totals.items())
 
 
 def _check(source: Source, path: Path) -> int:
-    """Read a file of labels to its end, before any of them is given, and return how many rows it has."""
+    """Read a file of labels to its end before the first one is recorded, and count its rows."""
     rows = sum(chunk.rows for chunk in source)
     lacking = [name for name in ("prediction_id", "label") if name not in source.names]
     if rows and lacking and files.kind(path) != ".jsonl":  # there each row has its own names
@@ -172,13 +174,13 @@ def _shown(row: Row) -> Row:
 
 
 def _reason(error: InvalidInput) -> str:
-    """Say all that is wrong with a row: nobody can "see detail" in a file."""
-    told = (": ".join([*map(str, item["loc"]), item["msg"]]) for item in error.detail)
-    return "; ".join(told)
+    """Name every fault of a row: a file has no `detail` as an HTTP answer has."""
+    faults = (": ".join([*map(str, item["loc"]), item["msg"]]) for item in error.detail)
+    return "; ".join(faults)
 
 
 def _typed(row: Row) -> Row:
-    """Read `correct` as a CSV writes it; an empty cell is no value."""
+    """Read `correct` as CSV files write it, and drop empty cells."""
     words = {"true": True, "1": True, "false": False, "0": False}
     typed = {name: value for name, value in row.items() if value is not None}
     if isinstance(correct := typed.get("correct"), str):

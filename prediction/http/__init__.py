@@ -1,1 +1,1 @@
-"""The routes: requests in, answers and errors out."""
+"""HTTP: requests in, answers and errors out."""

@@ -1,8 +1,7 @@
-"""The bodies that routes answer with, as pydantic models: what the docs page and clients see."""
+"""The bodies of requests and answers as pydantic models, for the docs page and for clients."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -13,7 +12,7 @@ from prediction.figures.gate import Verdict
 
 
 class Place(BaseModel):
-    """One place in a body, and what is to be said of it."""
+    """One place in a body, and the message about it."""
 
     loc: list[str | int] = Field(description="Path into the body; in a batch it begins with the row.")
     msg: str
@@ -23,11 +22,11 @@ class Problem(BaseModel):
     """Every error, whatever its status."""
 
     error: str = Field(description="What is wrong and what to do.")
-    detail: list[Place] = Field(description="Each place that is wrong; empty where there is none.")
+    detail: list[Place] = Field(description="Each wrong place; empty if the error has none.")
 
 
 class Warned(BaseModel):
-    """A value that was answered, although the version was trained on none like it."""
+    """A value unlike the training data of the version; the row was answered."""
 
     loc: list[str]
     msg: str
@@ -41,11 +40,17 @@ def answer(spec: Spec) -> type[BaseModel]:
     return create_model(
         f"{title}Prediction",
         __doc__=f"{spec.title}: one answered row.",
-        prediction_id=(str | None, Field(description="Name it to look it up or to give the true label.")),
+        prediction_id=(
+            str | None,
+            Field(description="Use it to look the prediction up, or to give its true label."),
+        ),
         model=(name, ...),
         version=(str, Field(description="The version that answered.")),
         predicted_class=(said, Field(description="The most probable class.")),
-        probabilities=(dict[said, float], Field(description="Of every class; they sum to 1.")),
+        probabilities=(
+            dict[said, float],
+            Field(description="The probability of every class; they sum to 1."),
+        ),
         warnings=(
             list[Warned],
             Field(description="Values unlike the training data; mostly empty."),
@@ -61,16 +66,19 @@ def feedback(spec: Spec) -> type[BaseModel]:
         f"{title}Feedback",
         __config__=ConfigDict(extra="forbid", strict=True),
         __doc__="The true label of a prediction.",
-        prediction_id=(str, Field(min_length=36, max_length=36, description="As predict answered it.")),
+        prediction_id=(
+            str,
+            Field(min_length=36, max_length=36, description="The id from the answer of predict."),
+        ),
         label=(label, Field(description="The true class.")),
-        correct=(bool, Field(default=False, description="Whether it may replace another label.")),
+        correct=(bool, Field(default=False, description="Whether this label may replace another one.")),
     )
 
 
 def feedback_validator(spec: Spec) -> Validator[Any]:
     """Make the validator of feedback of a spec."""
     expected = {
-        "prediction_id": "the id of a prediction, as predict answered it",
+        "prediction_id": "the id of a prediction, from the answer of predict",
         "label": f"one of {', '.join(spec.classes)}",
         "correct": "true or false",
     }
@@ -78,7 +86,7 @@ def feedback_validator(spec: Spec) -> Validator[Any]:
 
 
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
-"""What may go into the journal: PostgreSQL stores no NUL."""
+"""A text that the journal can store: PostgreSQL stores no NUL."""
 
 Reason = Annotated[
     str,
@@ -86,13 +94,13 @@ Reason = Annotated[
         pattern=r"^[^\x00]*[^\s\x00][^\x00]*$",
         min_length=1,
         max_length=1000,
-        description="A text without NUL, of up to 1,000 characters, not only blanks: the ledger keeps it.",
+        description="A text of 1 to 1,000 characters without NUL, not only blanks: the ledger keeps it.",
     ),
 ]
 
 
 class Request(BaseModel):
-    """Base of the small bodies: strict, and nothing unknown."""
+    """Base of the small bodies: strict, without unknown fields."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -100,30 +108,28 @@ class Request(BaseModel):
 class Retrain(Request):
     """Ask for a retraining."""
 
-    force: bool = Field(
-        default=False, description="True or false: whether to train although there are few new labels."
-    )
+    force: bool = Field(default=False, description="True or false: train even with few new labels.")
 
 
 class Cancel(Request):
     """Name the retraining to cancel."""
 
-    run_id: Text = Field(description="A text without NUL: the id of a run, as retrain answered it.")
+    run_id: Text = Field(description="A text without NUL: the id of a run, from the answer of retrain.")
 
 
 class Promote(Request):
-    """Name the version that shall answer from now on."""
+    """Name the version that becomes the champion."""
 
     version: Text = Field(
         min_length=1,
         max_length=64,
-        description="A text without NUL: a version of this model, one of GET /models/{model}.",
+        description="A text without NUL: a version of this model, from GET /models/{model}.",
     )
     reason: Reason
 
 
 class Rollback(Request):
-    """Go back to the champion before."""
+    """Go back to the previous champion."""
 
     reason: Reason
 
@@ -144,7 +150,7 @@ class Run(BaseModel):
 
 
 class Runs(BaseModel):
-    """Retrainings, newest first; what is older begins `before` `next`."""
+    """Retrainings, newest first; give `next` as `before` to get older ones."""
 
     runs: list[Run]
     next: str | None
@@ -163,8 +169,8 @@ class Promotion(BaseModel):
 
 def request_validator(kind: type[Request], subject: str) -> Validator[Any]:
     """Make the validator of a small body."""
-    told = {name: str(field.description).rstrip(".") for name, field in kind.model_fields.items()}
-    expected = {name: words[0].lower() + words[1:] for name, words in told.items()}
+    words = {name: str(field.description).rstrip(".") for name, field in kind.model_fields.items()}
+    expected = {name: text[0].lower() + text[1:] for name, text in words.items()}
     return Validator(kind, subject, expected)
 
 
@@ -177,11 +183,11 @@ class Recorded(BaseModel):
 
 
 class NotRecorded(BaseModel):
-    """A label that was not taken, in a batch of others."""
+    """A label of a batch that was refused."""
 
     prediction_id: str
     status: Literal["error"]
-    code: int = Field(description="The status that the same label gets alone.")
+    code: int = Field(description="The status that feedback answers for this label alone.")
     error: str
 
 
@@ -191,7 +197,7 @@ class ModelVersion(BaseModel):
     version: str
     created_at: str
     runtime: Literal["onnx", "scikit-learn"]
-    metrics: dict[str, Any] = Field(description="On the holdout of its training.")
+    metrics: dict[str, Any] = Field(description="Computed on the holdout rows of its training.")
     verdict: Verdict | None
 
 
@@ -205,14 +211,14 @@ class Worker(BaseModel):
 
 
 class ModelState(BaseModel):
-    """One model: who should answer, who does, and how it came to that."""
+    """One model: its champion, its versions, its ledger, and the version that each worker serves."""
 
     name: str
     title: str
     champion: str | None
     versions: list[ModelVersion]
     ledger: list[Promotion]
-    next: int | None = Field(description="Where the ledger's older entries begin: give it as `before`.")
+    next: int | None = Field(description="Give it as `before` to get older entries; null at the end.")
     workers: list[Worker]
     agree: bool = Field(description="Whether every worker serves the champion.")
 
@@ -224,7 +230,7 @@ class ModelStates(BaseModel):
 
 
 class Answered(BaseModel):
-    """What was asked and answered."""
+    """A prediction: its features and its answer."""
 
     prediction_id: str
     at: str
@@ -243,7 +249,7 @@ class Labelled(Answered):
 
 
 class Predictions(BaseModel):
-    """Predictions, newest first; what is older begins `before` `next`."""
+    """Predictions, newest first; give `next` as `before` to get older ones."""
 
     predictions: list[Labelled]
     next: str | None
@@ -258,7 +264,7 @@ class OldLabel(BaseModel):
 
 
 class GivenLabel(BaseModel):
-    """The label of a prediction, and those that it replaced."""
+    """The label of a prediction, and the labels that it replaced."""
 
     label: str
     at: str
@@ -266,13 +272,8 @@ class GivenLabel(BaseModel):
 
 
 class Story(Answered):
-    """A prediction with what its version was trained on; no metrics where that version is gone."""
+    """A prediction with its feedback and its version; metrics are null if the version is gone."""
 
     metrics: dict[str, Any] | None
     data_digest: str | None
     feedback: GivenLabel | None
-
-
-def iso(at_us: int) -> str:
-    """Write a time of the journal, in us since 1970, as UTC in ISO 8601."""
-    return datetime.fromtimestamp(at_us / 1e6, UTC).isoformat(timespec="microseconds")

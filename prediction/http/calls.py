@@ -1,6 +1,6 @@
-"""The POST routes, each described once: how it is read, done and documented.
+"""A POST route, described once.
 
-From the same descriptions come the edge's fast answers, BentoML's declared APIs and `docs.json`.
+The entrance's answers, the APIs that BentoML's clients read and `docs.json` all come from this description.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ PROBLEMS = {
     403: "No admin token is configured",
     404: "No such model, version, prediction or run",
     408: "The body did not arrive in time",
-    409: "It stands otherwise already: another label, or a run that has ended",
+    409: "Conflict: there is another label already, the run has ended, or there is no previous champion",
     413: "The body is too large",
-    415: "The body is not JSON, or compressed",
-    429: "The worker is busy: try again after Retry-After seconds",
+    415: "The body is not sent as application/json, or it is compressed",
+    429: "The worker is busy: wait for the seconds in Retry-After",
     500: "A defect of the service: its log has the traceback",
     503: "Not ready, or the journal does not answer",
 }
@@ -46,15 +46,15 @@ class Call:
     validator
         Reads the body: one row, or an array of at most `max_rows` where that is set.
     answer
-        The type of what goes out, for clients and the docs page.
+        The type of the answer, for clients and the docs page.
     run
-        What was validated to an answer of plain values.
+        Makes an answer of plain values from a validated body.
     admin
         Whether it needs the admin token.
     status
-        That of a good answer.
+        The status of a good answer.
     refusals
-        Statuses that it may have beside those of every POST.
+        Error statuses besides those of every POST.
     """
 
     model: str
@@ -81,7 +81,7 @@ class Call:
 
     @property
     def body(self) -> Any:
-        """The type of what comes in."""
+        """The type of the request body."""
         row: Any = self.validator.model
         return row if self.max_rows is None else list[row]
 
@@ -91,14 +91,14 @@ class Call:
         Raises
         ------
         InvalidInput
-            With a detail for each place that is wrong.
+            With a detail for each wrong place.
         """
         if self.max_rows is None:
             return self.validator.row(raw)
         return self.validator.rows(raw, self.max_rows)
 
     async def respond(self, raw: bytes) -> bytes:
-        """Answer a whole body with a whole JSON body."""
+        """Answer the bytes of a body with the bytes of a JSON body."""
         return to_json(await self.run(self.parse(raw)))
 
 
@@ -133,7 +133,7 @@ def operations(calls: Sequence[Call]) -> tuple[dict[str, dict[str, Any]], dict[s
 def responses(
     answer: Any, refusals: Iterable[int], schemas: dict[str, Any], status: int = 200
 ) -> dict[int, dict[str, Any]]:
-    """Describe an answer and the errors that there may be in its place; add their models to `schemas`."""
+    """Describe an answer and its possible errors; add their models to `schemas`."""
     good = _content("The answer", _schema(answer, schemas))
     problem = _schema(Problem, schemas)
     return {status: good} | {each: _content(PROBLEMS[each], problem) for each in sorted(refusals)}
@@ -144,7 +144,7 @@ def _content(words: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _schema(kind: Any, schemas: dict[str, Any]) -> dict[str, Any]:
-    """Return a type's schema; models go to `schemas` under their names, and are referred to."""
+    """Return a type's schema, which refers to models by name; add the models to `schemas`."""
     wrapped = TypeAdapter(list[kind]).json_schema(ref_template=f"{SCHEMAS}{{model}}")
     schemas |= wrapped.get("$defs", {})
     return dict(wrapped["items"])

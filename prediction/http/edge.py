@@ -1,6 +1,6 @@
-"""What is changed in BentoML, all of it: only this module knows its private names.
+"""All changes to BentoML: only this module uses its private names.
 
-`tests/http/test_edge.py` holds them against the pinned version.
+`tests/http/test_edge.py` compares them with the pinned version.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from prediction.http.entrance import Entrance
 from prediction.http.protocol import Connection
 
 STATIC_FILES = Path(server.__file__).parent / "static_content"
-IMAGE_FOLDER = Path(__file__).parents[2] / "deploy" / "image"
+IMAGE_FOLDER = Path(__file__).parent / "image"
 DOCS_PAGE = Path(__file__).parent / "docs.html"
 
 
@@ -50,13 +50,13 @@ class Parts:
     Parameters
     ----------
     calls
-        The POSTs; each is a declared API too.
+        The POST routes; each is declared to BentoML too.
     resources
-        Our GET routes; in `gets` their OpenAPI operations by path, and in `schemas` what these refer to.
+        The GET routes. `gets` has their OpenAPI operations by path, and `schemas` the schemas of these.
     protected, admin_token
-        GET routes that need the token once there is one; it opens the admin calls.
+        The GET routes that need the admin token, if there is one. Admin calls always need it.
     home
-        Locked for the life of a server: a second one on the same home would delete its metrics.
+        Locked while a server runs: a second one on the same home would delete its metrics.
     """
 
     calls: Sequence[Call]
@@ -72,12 +72,12 @@ class Parts:
 
 
 def start_error(message: str) -> bentoml.exceptions.BentoMLException:
-    """Make the error that ends a start with one sentence in BentoML's command line."""
+    """Make an error that BentoML's command line prints as one sentence before it exits."""
     return bentoml.exceptions.BentoMLException(message)
 
 
 def command() -> str:
-    """Return which of BentoML's commands runs: `serve`, `build`, or nothing."""
+    """Return the name of BentoML's running command, such as `serve` or `build`, or an empty text."""
     context = click.get_current_context(silent=True)
     return str(context.info_name) if context is not None else ""
 
@@ -123,13 +123,13 @@ def make_service(base: type, models: dict[str, Any], parts: Parts, **config: Any
 
 
 class Image(images.Image):
-    """BentoML's image, ended by `deploy/image/`: small, with one volume, and its workers come back.
+    """BentoML's image with `image/` as its last stage: small, with one volume.
 
-    `bentoml containerize` makes the Dockerfile anew from what a Bento notes, so ours is noted as a command.
+    `bentoml containerize` makes the Dockerfile from the Bento, so our stage is stored there as a command.
     """
 
     def freeze(self, bento_fs: Path, *args: Any, **kwargs: Any) -> Any:
-        """Note in a Bento what its image is made of."""
+        """Store in the Bento how its image is made."""
         ending = (IMAGE_FOLDER / "Dockerfile").read_text(encoding="utf-8")
         self.post_commands.append(f"true\n{ending}")
         info = super().freeze(bento_fs, *args, **kwargs)
@@ -144,7 +144,7 @@ class Loop(Service[Any]):
     _lock: IO[str]
 
     def inject_config(self) -> None:
-        """Take the home's lock where a server starts, before BentoML deletes another's metrics."""
+        """Lock the home when a server starts, before BentoML deletes the metrics of another server."""
         if command() == "serve":  # `build` comes here too
             try:
                 self._lock = home.lock(self.parts.home)
@@ -175,7 +175,7 @@ class Loop(Service[Any]):
 
     @property
     def openapi_spec(self) -> OpenAPISpecification:
-        """BentoML's description, with our POSTs and GETs as we describe them."""
+        """BentoML's description with our own description of our routes."""
         spec = super().openapi_spec
         version = self.bento.tag.version if self.bento else "not built"
         posts, schemas = calls.operations(self.parts.calls)
@@ -193,7 +193,7 @@ class Loop(Service[Any]):
 
 
 def demand_port(host: str, port: int) -> None:
-    """Check that a server can listen on a port: BentoML would end the start with a traceback.
+    """Refuse a port that is in use with one sentence: BentoML would print a traceback.
 
     Raises
     ------
@@ -205,7 +205,7 @@ def demand_port(host: str, port: int) -> None:
         socket.create_server((host, port), family=family).close()
     except OSError as error:
         reason = (error.strerror or "").partition(" (")[0]
-        message = f"can't listen on port {port} of {host}: {reason}: give another one by --port"
+        message = f"can't listen on port {port} of {host}: {reason}: choose another one with --port"
         raise PortTaken(message) from None
 
 
@@ -221,11 +221,13 @@ class AppFactory(ServiceAppFactory):
         return list(self.get_system_routes(self.service.path_prefix))
 
     async def readyz(self, _: Request) -> Response:
-        """Tell whether this worker can answer predict, and if not, in the shape of all errors."""
+        """Answer whether this worker can predict; if not, in the common shape of errors."""
         try:
             return await super().readyz(_)
         except HTTPException:
-            error = NotReady("this worker can't answer every model yet: /models tells what is served")
+            error = NotReady(
+                "this worker can't answer every model yet: GET /models shows what each worker serves"
+            )
             status, _reason, body, headers = entrance.explain(error)
             return Response(body, status, headers, media_type="application/json")
 

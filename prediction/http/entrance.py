@@ -1,7 +1,7 @@
 """The outermost application of a worker: routes, limits, one shape for errors, and the answers.
 
-Pure ASGI: it stands around BentoML's application and knows nothing of it. Predictions are answered
-here, because BentoML's middlewares would cost more than the prediction does.
+Pure ASGI: it wraps BentoML's application and knows nothing of it. It answers predictions itself, because
+BentoML's middlewares would take longer than the prediction.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from prediction.http.calls import Call
 
 SYSTEM_PATHS = frozenset({"/", "/docs.json", "/schema.json", "/livez", "/healthz", "/readyz", "/metrics"})
 BODY_SECONDS = 20.0
-"""A body that has not arrived by then is given up: a server that ends waits for such requests."""
+"""Timeout for the arrival of a body: a server that shuts down waits for such requests."""
 
 BODIES_AT_ONCE = 16
-"""Bodies of the largest size that a worker holds at a time, counted in bytes."""
+"""A worker buffers at most as many bytes as this number of bodies of the largest size."""
 
 DISCARD_SECONDS = 1.0
-"""How long the rest of a refused body is read, so that its sender reads the answer."""
+"""Timeout for the rest of a refused body: many clients read the answer only after they have sent all."""
 
 STATUSES: dict[type[Error], tuple[int, str]] = {
     store_errors.InvalidInput: (400, "invalid"),
@@ -46,7 +46,7 @@ STATUSES: dict[type[Error], tuple[int, str]] = {
     errors.NotReady: (503, "not_ready"),
     errors.JournalUnavailable: (503, "journal"),
 }
-"""Each error's status, and the reason that `prediction_refused_requests_total` counts it under."""
+"""The status of each error, and its reason in `prediction_refused_requests_total`."""
 
 REFUSALS = {
     "unauthorized": 401,
@@ -59,13 +59,13 @@ REFUSALS = {
     "encoded": 415,
     "busy": 429,
 }
-"""What is refused before any work is done, by reason."""
+"""The status of each refusal before any work, by reason."""
 
 _log = logging.getLogger("bentoml.prediction")
 
 
 class Refusal(Exception):
-    """A request is turned away; `reason` is one of `REFUSALS`."""
+    """A request is refused before any work; `reason` is one of `REFUSALS`."""
 
     def __init__(self, reason: str, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
@@ -77,20 +77,20 @@ class Refusal(Exception):
 class Entrance:
     """Answers calls and resources, and lets BentoML answer the rest.
 
-    In this order: does the route exist, may the client, is the body JSON, small enough, is there room.
+    It checks in this order: route, method, admin token, type and size of the body, free capacity.
 
     Parameters
     ----------
     app
-        BentoML's application: the system's paths, and POSTs that are no call.
+        BentoML's application: it answers the system's paths.
     calls
-        The POSTs that are answered here, by path.
+        The POST routes, by path.
     resources
-        The GET routes that are answered here.
+        The GET routes.
     protected
-        Those of them that need the admin token, once there is one.
+        The GET routes that need the admin token, if the server has one.
     admin_token
-        Opens the calls that are for administrators; without it they are shut.
+        Opens the admin calls; without it they are shut.
     static
         The paths of the docs page's files.
     """
@@ -134,7 +134,7 @@ class Entrance:
             return
         except Exception as error:
             status, reason, answer, headers = explain(error)
-            tell(scope, status, reason, error)
+            log_error(scope, status, reason, error)
             _count(call.model if call else self._model(scope), reason, error)
             if not await body.discard(scope):
                 headers["connection"] = "close"
@@ -158,7 +158,7 @@ class Entrance:
         await _send(send, call.status, answer)
 
     def _model(self, scope: Scope) -> str:
-        """Return the model that a path names, empty where there is none of that name: it adds no series."""
+        """Return the model in a path; an empty text for an unknown one, which would add a series."""
         for route in self.resources:
             match, found = route.matches(scope)
             if match is not Match.NONE:
@@ -194,21 +194,21 @@ class Entrance:
         if self.admin_token and any(r.matches(scope)[0] is not Match.NONE for r in self.protected):
             self._check_admin(scope)
         scope = {**scope, "is_admin": self._is_admin(scope)}
-        # The token goes no further: BentoML would write it where it keeps requests.
+        # Remove the token: BentoML stores requests with their headers.
         headers = [pair for pair in scope["headers"] if pair[0] != b"authorization"]
         scope = {**scope, "headers": headers}
         await app(scope, receive, send)
 
 
 class ClientLeft(Exception):
-    """Nobody is there to read an answer."""
+    """The client closed the connection."""
 
 
 class Body:
     """The body of one request: JSON, of limited size, read once.
 
-    What does not come at once is counted in `held` and the entrance's `held_bytes` till it is answered:
-    however many send however slowly, a worker's memory is bounded.
+    The parts of a body that does not arrive at once are counted in `held` and in the entrance's
+    `held_bytes` until the request is answered, so slow clients can't fill the memory of a worker.
     """
 
     def __init__(self, receive: Receive, entrance: Entrance) -> None:
@@ -219,21 +219,23 @@ class Body:
         self.held = 0
 
     async def read(self, scope: Scope) -> bytes:
-        """Read it whole.
+        """Read the whole body.
 
         Raises
         ------
         Refusal
-            When it is not said to be JSON, too large or too slow, or too much is held already.
+            When it is not sent as JSON, too large or too slow, or the worker buffers too much already.
         ClientLeft
-            When the connection is gone.
+            When the client closed the connection.
         """
         headers = dict(scope["headers"])
         kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
-        if kind != b"application/json":  # a foreign page may send what has no type, but not this
+        if (
+            kind != b"application/json"
+        ):  # a page of another site can send a body without a type, but not this one
             raise Refusal("not_json", "send JSON, with the header Content-Type: application/json")
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-            raise Refusal("encoded", "send the body as it is, without the header Content-Encoding")
+            raise Refusal("encoded", "send the body uncompressed, without the header Content-Encoding")
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or len(length) > 15 or int(length) > self._max_bytes:
             raise self._too_large()
@@ -241,7 +243,9 @@ class Body:
             async with asyncio.timeout(BODY_SECONDS):
                 return await self._read_chunks()
         except TimeoutError:
-            raise Refusal("slow_body", f"the body took more than {BODY_SECONDS:g} s") from None
+            raise Refusal(
+                "slow_body", f"the body took more than {BODY_SECONDS:g} s: send it faster, or less"
+            ) from None
 
     async def _read_chunks(self) -> bytes:
         chunks: list[bytes] = []
@@ -274,15 +278,14 @@ class Body:
         return Refusal("too_large", f"the body is larger than {limit} bytes: split the batch")
 
     async def discard(self, scope: Scope) -> bool:
-        """Read on to the end and keep nothing; return whether the end was reached.
+        """Read the rest and drop it; return whether the end was reached.
 
-        A connection whose request was not read to its end can't be used again, and must be closed:
-        the server would wait for the rest of it for ever.
+        If not, the connection must be closed: the server would wait forever for the rest of the body.
         """
         headers = dict(scope["headers"])
         if self._at_end or not headers.keys() & {b"content-length", b"transfer-encoding"}:
             return True
-        if b"expect" in headers:  # the sender waits for our word before it sends
+        if b"expect" in headers:  # the client waits for "100 Continue" before it sends
             return False
         try:
             async with asyncio.timeout(DISCARD_SECONDS):
@@ -294,12 +297,12 @@ class Body:
 
 
 def busy() -> Refusal:
-    """Make the refusal of one request too many."""
+    """Make the refusal for a worker without free capacity."""
     return Refusal("busy", "the worker is busy: try again in a second", {"retry-after": "1"})
 
 
 def explain(error: Exception) -> tuple[int, str, bytes, dict[str, str]]:
-    """Turn an error into status, reason, body and headers."""
+    """Return the status, the reason, the body and the headers of an error's answer."""
     headers: dict[str, str] = {}
     if isinstance(error, Refusal):
         status, reason, headers = REFUSALS[error.reason], error.reason, dict(error.headers)
@@ -313,13 +316,13 @@ def explain(error: Exception) -> tuple[int, str, bytes, dict[str, str]]:
 
 
 def status_of(error: Exception) -> tuple[int, str]:
-    """Return the status and the reason of an error; what is not known is a 500."""
+    """Return the status and the reason of an error; an unknown error is a 500."""
     known = (STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
     return next(known, (500, "internal"))
 
 
-def tell(scope: Scope, status: int, reason: str, error: Exception) -> None:
-    """Log one line without values, and a traceback only for what should not happen."""
+def log_error(scope: Scope, status: int, reason: str, error: Exception) -> None:
+    """Log one line without values; only a 500 gets a traceback."""
     if status == 500:
         _log.error("%s %.200r failed", scope["method"], scope["path"], exc_info=error)
     else:

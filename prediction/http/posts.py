@@ -1,4 +1,4 @@
-"""The POST routes: what each reads, does and answers. `service.py` declares them for every spec."""
+"""The POST routes: their input, their action, their answer. `service.py` makes them for every spec."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Posts:
         )
 
     def feedback_batch(self) -> Call:
-        """`POST /{model}/feedback_batch`: many labels; those that can't be taken say why."""
+        """`POST /{model}/feedback_batch`: many labels; each refused one gets its reason."""
 
         async def run(items: list[Any]) -> list[dict[str, Any]]:
             answers = await self._record(items)
@@ -115,7 +115,7 @@ class Posts:
         )
 
     def retrain(self) -> Call:
-        """`POST /{model}/retrain`: a run in the background; while there is one, that one."""
+        """`POST /{model}/retrain`: start a run in the background, or return the active one."""
 
         def start(body: bodies.Retrain) -> dict[str, Any]:
             run, is_new = runs.request(self.plan.journal, self.spec.name, body.force)
@@ -123,7 +123,9 @@ class Posts:
                 process.spawn(run)
             return resources.describe_run(run)
 
-        summary = "Train a candidate on dataset and feedback, in the background, and judge it"
+        summary = (
+            "Train a candidate on dataset and feedback in the background; promote it if the gate passes it"
+        )
         return self._admin_call(
             "retrain", summary, bodies.Retrain, bodies.Run, example={}, act=start, status=202, refusals=()
         )
@@ -140,7 +142,7 @@ class Posts:
         )
 
     def promote(self) -> Call:
-        """`POST /{model}/promote`: another champion, in every worker within two seconds."""
+        """`POST /{model}/promote`: another champion; every worker serves it within two seconds."""
 
         def change(body: bodies.Promote) -> dict[str, Any]:
             entry = champions.promote(
@@ -160,7 +162,7 @@ class Posts:
         )
 
     def rollback(self) -> Call:
-        """`POST /{model}/rollback`: the champion before."""
+        """`POST /{model}/rollback`: the previous champion."""
 
         def change(body: bodies.Rollback) -> dict[str, Any]:
             entry = champions.roll_back(
@@ -168,7 +170,7 @@ class Posts:
             )
             return resources.describe_promotion(entry)
 
-        summary = "Go back to the champion before"
+        summary = "Go back to the previous champion"
         example = {"reason": "why"}
         return self._admin_call(
             "rollback", summary, bodies.Rollback, bodies.Promotion, example=example, act=change
@@ -204,7 +206,7 @@ class Posts:
         )
 
     async def _record(self, items: list[Any]) -> list[str | Error]:
-        """Write labels into the journal, in a thread: they are synced to disk."""
+        """Write labels into the journal in a thread, because each write is synced to disk."""
         labels = [feedback.Label(item.prediction_id, item.label, item.correct) for item in items]
         seconds = threads.FEEDBACK_SECONDS + len(labels) * threads.LABEL_SECONDS
         journal, name = self.plan.journal, self.spec.name
@@ -216,7 +218,7 @@ class Posts:
 
     @property
     def _feedback_example(self) -> dict[str, Any]:
-        """Make a body for the docs page; its id is to be replaced by a real one."""
+        """Make a body for the docs page; users replace its id by a real one."""
         return {
             "prediction_id": "01900000-0000-7000-8000-000000000000",
             "label": self.spec.classes[0],
@@ -224,7 +226,7 @@ class Posts:
 
 
 def _answer(prediction: Prediction) -> dict[str, Any]:
-    """Pick from a prediction what its client gets."""
+    """Return the fields of a prediction that its client gets."""
     return {
         "prediction_id": prediction.prediction_id,
         "model": prediction.model,
@@ -236,7 +238,7 @@ def _answer(prediction: Prediction) -> dict[str, Any]:
 
 
 def _label_answer(item: Any, answer: str | Error) -> dict[str, Any]:
-    """Tell what became of one label."""
+    """Return the answer for one label."""
     if isinstance(answer, Error):
         code, _ = entrance.status_of(answer)
         return {

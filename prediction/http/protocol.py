@@ -1,7 +1,7 @@
 """One connection: uvicorn's protocol, with limits for heads and for the framing of bodies.
 
 uvicorn passes on only complete heads, so bytes are counted here before they are parsed. Size and time of
-bodies are limits of `http/entrance.py`.
+bodies are limits of `http/incoming_bodies.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The GET routes: what is served, by which versions, and what was answered. They change nothing."""
+"""The GET routes: models, versions, runs, monitoring, predictions. They change nothing."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from prediction.monitoring import health
 from prediction.times import iso
 
 LIMIT, MAX_LIMIT = 50, 1_000
-"""How long a list is, and may be asked to be: a whole answer is in memory at once."""
+"""Length of a list, by default and at most: a whole answer is in memory at once."""
 
 MAX_POSITION = 1_000_000
 
 
 @dataclass(frozen=True)
 class _Get:
-    """One route: how it is answered, and its description for OpenAPI."""
+    """One route: the function that answers it, and its description for OpenAPI."""
 
     path: str
     answer: Callable[[Request], Any]
@@ -45,7 +45,7 @@ class _Get:
     is_protected: bool = False
 
     def route(self) -> BaseRoute:
-        """Make the Starlette route. A parameter that it does not know may be misspelt, and is refused."""
+        """Make the Starlette route. It refuses unknown parameters: they may be misspelt."""
         known = [item["name"] for item in self.parameters if item["in"] == "query"]
 
         def endpoint(request: Request) -> Response:
@@ -55,7 +55,7 @@ class _Get:
         return Route(self.path, reading(endpoint), methods=["GET"])
 
     def operation(self, schemas: dict[str, Any]) -> dict[str, Any]:
-        """Describe it; the schemas that it refers to are added to `schemas`."""
+        """Describe the route; add the schemas that it refers to to `schemas`."""
         refusals = [400, 500, 503]
         refusals += [404] if any(item["in"] == "path" for item in self.parameters) else []
         refusals += [401] if self.is_protected else []
@@ -66,7 +66,7 @@ class _Get:
             "parameters": self.parameters,
             "responses": calls.responses(self.body, refusals, schemas),
         }
-        # where the server has a token
+        # `{}`: a server without an admin token asks for none
         return found | ({"security": [{"admin": []}, {}]} if self.is_protected else {})
 
 
@@ -83,7 +83,7 @@ class Resources:
         return [each.route() for each in self._gets()]
 
     def protected(self) -> list[BaseRoute]:
-        """Return those that show single rows."""
+        """Return the routes that show single rows."""
         return [each.route() for each in self._gets() if each.is_protected]
 
     def operations(self) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
@@ -103,11 +103,11 @@ class Resources:
         window["schema"]["default"] = health.DEFAULT_WINDOW
         run_id, prediction_id = _parameter("run_id", "path"), _parameter("prediction_id", "path")
         all_models = "Every model, its champion and its versions"
-        one_model = "One model: champion, versions, ledger, and what each worker serves"
-        one_run = "One retraining: where it is, and the verdict in words and figures"
-        doing = "How a model is doing: accuracy, its estimate without labels, drift, data quality"
-        rows = "What was answered, newest first, with the label where there is one"
-        one_row = "What was asked and answered, by which version, trained on what"
+        one_model = "One model: champion, versions, ledger, and the version that each worker serves"
+        one_run = "One retraining: its status, its step, and the verdict in words and figures"
+        doing = "Monitoring of a model: accuracy, its estimate without labels, drift, data quality"
+        rows = "Predictions, newest first, each with its label if there is one"
+        one_row = "One prediction: its features, answer and feedback, and the version that answered"
         row_path = "/{model}/predictions/{prediction_id}"
         return [
             _Get("/models", self.models, all_models, bodies.ModelStates, [limit]),
@@ -171,7 +171,7 @@ class Resources:
         try:
             version = store.get(self.home, name, found.version)
             trained = {"metrics": version.metrics, "data_digest": version.data_digest}
-        except UnknownVersion:  # it was pruned, or is on another host
+        except UnknownVersion:  # the version was pruned, or is on another host
             trained = {
                 "metrics": None,
                 "data_digest": ledger.data_digest(self.journal, name, found.version),
@@ -272,8 +272,8 @@ def _check_parameters(request: Request, known: list[str]) -> None:
     given = [name for name, _ in request.query_params.multi_items()]
     for name in given:
         if name not in known:
-            told = f"the parameters are {', '.join(known)}" if known else "this path has none"
-            raise _invalid(name[:50], f"is no parameter: {told}")
+            rest = f"the parameters are {', '.join(known)}" if known else "this path has none"
+            raise _invalid(name[:50], f"is not a parameter: {rest}")
         if given.count(name) > 1:
             raise _invalid(name, "is given more than once")
 
@@ -298,7 +298,7 @@ def _integer(request: Request, name: str, default: int, most: int) -> int:
 def _id(request: Request, name: str) -> str | None:
     raw = request.query_params.get(name)
     if raw is not None and not is_id(raw):
-        raise _invalid(name, "must be an id, as `next` of the page before gives it")
+        raise _invalid(name, "must be the `next` value of the previous page")
     return raw
 
 

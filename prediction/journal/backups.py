@@ -1,4 +1,4 @@
-"""A SQLite journal copied into a file, while it is in use, and put back."""
+"""Backup of a SQLite journal into a file, while it is in use, and restore."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from models_store.errors import InvalidInput
 from prediction.journal.database import Journal
 
 LOG_SUFFIXES = ("-wal", "-shm")
-"""Of the files that SQLite keeps beside an open one."""
+"""Suffixes of the files that SQLite keeps beside an open database."""
 
 
 def backup(database: Journal, target: Path) -> None:
-    """Copy a SQLite journal into a file, whole or not at all, while it is written to.
+    """Copy a SQLite journal into a file, whole or not at all; others may write to it meanwhile.
 
     Raises
     ------
     InvalidInput
-        When the file can't be written; on PostgreSQL, which has its own tools.
+        When the file can't be written, or the journal is on PostgreSQL, which has its own tools.
     """
     _check(database, target, "pg_dump")
     if target.is_dir():
@@ -40,28 +40,33 @@ def backup(database: Journal, target: Path) -> None:
 
 
 def restore(database: Journal, source: Path) -> None:
-    """Put a backup in the place of a SQLite journal that nobody uses, migrated to this release.
+    """Replace a SQLite journal that nobody uses by a backup, and migrate it to this release.
+
+    After an error the old journal is as it was.
 
     Raises
     ------
     InvalidInput
-        When the file is no whole journal, or has a log beside it, as a journal that was copied while in
-        use; or when somebody has the old one open, which stays.
+        When the file is damaged or not a journal; when it has a log beside it, because it was copied
+        while in use; or when another process has the old journal open.
     JournalTooNew
-        When a newer release wrote it; the old one stays.
+        When a newer release wrote the backup.
     """
     _check(database, source, "pg_restore")
     if not database.file.parent.is_dir():
-        raise InvalidInput(f"{database.file.parent} is no folder: make it first")
+        raise InvalidInput(f"{database.file.parent} is not a folder: make it first")
     log = Path(f"{source}-wal")
     if log.exists() and log.stat().st_size:
-        raise InvalidInput(f"{source} is no backup, but half of a journal: the rest is in {log.name}")
+        raise InvalidInput(
+            f"{source} is not a backup: it was copied from a journal in use, and a part is in {log.name}."
+            " Make one with the command backup"
+        )
     with _draft(database.file) as draft:
         try:
             shutil.copyfile(source, draft)
             _check_backup(draft, source)
         except (OSError, sqlite3.Error) as error:
-            raise InvalidInput(f"{source} is no backup of a journal: {error}") from error
+            raise InvalidInput(f"{source} is not a backup of a journal: {error}") from error
         incoming = Journal(f"sqlite:///{draft}")
         try:
             incoming.migrate()
@@ -69,22 +74,22 @@ def restore(database: Journal, source: Path) -> None:
             incoming.close()
         database.close()
         _demand_unused(database.file)
-        for suffix in LOG_SUFFIXES:  # there are some only where the journal that goes is damaged
+        for suffix in LOG_SUFFIXES:  # they exist only if the old journal is damaged
             Path(f"{database.file}{suffix}").unlink(missing_ok=True)
         draft.replace(database.file)
 
 
 def _demand_unused(file: Path) -> None:
-    """Close a journal's log, which only its last user can; what is in it is in the file then."""
+    """Move the log's content into the journal's file; this fails while another process has it open."""
     with closing(sqlite3.connect(file, timeout=0)) as journal:
         try:
             (mode,) = journal.execute("PRAGMA journal_mode = DELETE").fetchone()
         except sqlite3.OperationalError:
             mode = "in use"
-        except sqlite3.DatabaseError:  # it is no journal any more, and nobody's
+        except sqlite3.DatabaseError:  # it is damaged: there is nothing to protect
             return
     if mode != "delete":
-        raise InvalidInput(f"{file} is open in another process: end that, and restore then")
+        raise InvalidInput(f"{file} is open in another process: stop that process, then restore again")
 
 
 def _check(database: Journal, path: Path, tool: str) -> None:
@@ -96,7 +101,7 @@ def _check(database: Journal, path: Path, tool: str) -> None:
 
 @contextmanager
 def _draft(path: Path) -> Iterator[Path]:
-    """Lend a name beside a file; what is still there at the end is deleted."""
+    """Lend a temporary path beside a file. If a file is there at the end, it is deleted."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield draft

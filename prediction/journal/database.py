@@ -35,39 +35,40 @@ HEAD = "0006"
 MIGRATION_LOCK = 0x70726564  # "pred": any number will do, as long as all hosts use the same
 ORDER_LOCK = MIGRATION_LOCK + 1
 LOCK_PATIENCE_MS = 800
-"""How long a client waits for a lock that its predictions or labels need."""
+"""Lock timeout of predictions and labels, for which a client waits."""
 
 LOCK_POLL_SECONDS = 0.002
+"""Pause before the next attempt to get SQLite's lock."""
 
 WRITE_PATIENCE_MS = 5_000
-"""How long any other writer waits for those that come before it: a promotion, a run, periodic work."""
+"""Lock timeout of all other writers: promotions, runs, periodic work."""
 
 STATEMENT_SECONDS = 10.0
-"""How long PostgreSQL works on one statement before it gives up."""
+"""Statement timeout of PostgreSQL."""
 
 STARTING_PATIENCE_MS = 60_000
-"""How long a start waits for another one's migrations."""
+"""Timeout of a start that waits while another process migrates the journal."""
 
 WORK_SECONDS = 0.2
-"""What a request keeps of its time for the work that it does once it has the lock."""
+"""Seconds reserved for work after getting the lock."""
 
 LOCKED = "the journal is locked by another process: try again"
 NO_ANSWER = "the journal does not answer: try again in a second"
 
-_given_up_at: ContextVar[float] = ContextVar("given_up_at", default=math.inf)
+_deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
 
 
 @contextmanager
-def until(given_up_at: float) -> Iterator[None]:
-    """Let no transaction of this thread wait or be committed beyond a time of `time.monotonic`.
+def deadline(at: float) -> Iterator[None]:
+    """Let no transaction of this thread wait for a lock, or be committed, after `at` (`time.monotonic`).
 
-    Whoever asked has had an error by then, and is not to be surprised by what was done after it.
+    The client gets an error at that time, and nothing may be changed after it.
     """
-    token = _given_up_at.set(given_up_at)
+    token = _deadline.set(at)
     try:
         yield
     finally:
-        _given_up_at.reset(token)
+        _deadline.reset(token)
 
 
 class Journal:
@@ -78,12 +79,12 @@ class Journal:
     Parameters
     ----------
     durable_predictions
-        Whether predictions too must survive the loss of power, as everything else does.
+        Whether predictions must survive a loss of power, as promotions and labels do.
 
     Raises
     ------
     InvalidSettings
-        When the URL names no database that is supported.
+        When the database of the URL is not supported.
     """
 
     def __init__(self, url: str, durable_predictions: bool = False) -> None:
@@ -96,7 +97,7 @@ class Journal:
         self._writers = make(parsed, poolclass=sa.NullPool)
 
     def close(self) -> None:
-        """Give all connections back."""
+        """Close all connections."""
         self._engine.dispose()
 
     @contextmanager
@@ -107,9 +108,9 @@ class Journal:
 
     @contextmanager
     def snapshot(self) -> Iterator[sa.Connection]:
-        """Lend one that sees, through all of its queries, what there was at the first of them."""
+        """Lend a connection that only reads, and whose queries all see the state of the first one."""
         with self.read() as connection:
-            if not self.is_sqlite:  # there every transaction is one
+            if not self.is_sqlite:  # on SQLite every transaction is a snapshot
                 connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
 
@@ -117,7 +118,7 @@ class Journal:
         """Insert rows; where the primary key is there already, add to the last column, a counter."""
         if not rows:
             return
-        insert: Any  # each dialect has its own; the other one need not be loaded
+        insert: Any  # each dialect has its own; only that one is loaded
         if self.is_sqlite:
             from sqlalchemy.dialects.sqlite import insert
         else:
@@ -134,55 +135,55 @@ class Journal:
         Parameters
         ----------
         durable
-            Whether the commit must survive the loss of power. PostgreSQL's always do.
+            Whether the commit must survive a loss of power. On PostgreSQL every commit does.
         patience_ms
-            How long to wait for another writer's lock, before `JournalBusy`.
+            Timeout for another writer's lock. After it: `JournalBusy`.
 
         Raises
         ------
         JournalUnavailable
-            Also, and nothing is committed, when that took longer than `until` allows.
+            Also when the `deadline` has passed. Nothing is committed then.
         """
-        given_up_at = _given_up_at.get()
-        patience = min(patience_ms / 1000, given_up_at - WORK_SECONDS - time.monotonic())
+        at = _deadline.get()
+        patience = min(patience_ms / 1000, at - WORK_SECONDS - time.monotonic())
         with translated(), self._turn(max(0.0, patience)) as left_ms, self._engine.connect() as raw:
             connection = raw.execution_options(write=True, durable=durable, patience_ms=left_ms)
             with connection.begin():
                 yield connection
-                if time.monotonic() > given_up_at:
+                if time.monotonic() > at:
                     raise JournalUnavailable(NO_ANSWER)
 
     @contextmanager
     def _turn(self, patience_seconds: float) -> Iterator[int]:
         """Let the threads of this process write one by one on SQLite; lend the milliseconds that are left.
 
-        Only one of them then asks for the lock among those of other processes.
+        So only one thread of each process waits for SQLite's lock.
         """
-        until = time.monotonic() + patience_seconds
+        end = time.monotonic() + patience_seconds
         if not self.is_sqlite:
             yield 0
         elif self._writing.acquire(timeout=patience_seconds):
             try:
-                yield max(0, int((until - time.monotonic()) * 1000))
+                yield max(0, int((end - time.monotonic()) * 1000))
             finally:
                 self._writing.release()
         else:
             raise JournalBusy(LOCKED)
 
     def order(self, connection: sa.Connection) -> None:
-        """Let what a transaction inserts from here on be numbered in the order of commits.
+        """Make rows that the transaction inserts after this call get `seq` numbers in the order of commits.
 
-        PostgreSQL gives a number when a row is inserted: without this, one that is committed later may
-        have a smaller number, and whoever reads on from the last number would never meet it.
+        PostgreSQL numbers a row when it is inserted. Without this, a row that is committed later may have
+        a smaller number, and readers that continue after the last number would never see it.
         """
         if not self.is_sqlite:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ORDER_LOCK)))
 
     def connect_inserter(self) -> Any:
-        """Open a DBAPI connection of one's own; on SQLite it never waits for a lock.
+        """Open a DBAPI connection for the caller alone; on SQLite it never waits for a lock.
 
-        SQLAlchemy is not in its way, because a transaction of one row is over before SQLAlchemy's
-        own work would be. It is none of the pool's: an event loop would wait until one is free.
+        It bypasses SQLAlchemy, whose own work takes longer than a transaction of one row. It is not of
+        the pool, because an event loop must not wait until a connection of the pool is free.
         """
         with self.translated_raw():
             connection = self._writers.raw_connection()
@@ -194,7 +195,7 @@ class Journal:
 
     @contextmanager
     def translated_raw(self) -> Iterator[None]:
-        """Raise a DBAPI connection's errors as ours; a row that is refused keeps the DBAPI's."""
+        """Raise a DBAPI connection's errors as ours; errors of refused rows stay the DBAPI's."""
         dbapi: Any = self._engine.dialect.loaded_dbapi
         try:
             yield
@@ -211,27 +212,27 @@ class Journal:
         return Path(str(self._engine.url.database))
 
     def migrate(self) -> None:
-        """Bring the tables to this release; hosts that start at once take turns.
+        """Migrate the tables to this release; hosts that start at the same time take turns.
 
         Raises
         ------
         JournalTooNew
-            When a newer release has migrated it already.
+            When a newer release has migrated them.
         """
-        until = time.monotonic() + STARTING_PATIENCE_MS / 1000
+        end = time.monotonic() + STARTING_PATIENCE_MS / 1000
         while True:
             try:
                 self._migrate()
                 return
-            except JournalBusy:  # merely to connect needs the lock, where the file is being made
-                if time.monotonic() > until:
+            except JournalBusy:  # while another process creates the file, even a connection needs the lock
+                if time.monotonic() > end:
                     raise
             time.sleep(LOCK_POLL_SECONDS)
 
     def _migrate(self) -> None:
         if self._revision() == HEAD:
             return
-        from alembic import command  # a third of a second, which most starts need not pay
+        from alembic import command  # takes a third of a second: imported only when it is needed
         from alembic.config import Config
         from alembic.util import CommandError
 
@@ -257,16 +258,15 @@ class Journal:
         with self.read() as connection:
             if not sa.inspect(connection).has_table("alembic_version"):
                 return None
-            found = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
-            return str(found)
+            return str(connection.scalar(sa.text("SELECT version_num FROM alembic_version")))
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise the database's errors as ours; the cause keeps its words, which clients do not get."""
+    """Raise the database's errors as ours. Clients do not see the database's message: it is the cause."""
     try:
         yield
-    except (IntegrityError, DataError):  # the database answers: it is the row that it refuses
+    except (IntegrityError, DataError):  # the database works, and refuses the row
         raise
     except DBAPIError as error:
         if _is_lock(error.orig):
@@ -278,12 +278,12 @@ def translated() -> Iterator[None]:
 
 def _is_lock(error: Any) -> bool:
     locked_by_postgresql = getattr(error, "sqlstate", None) == "55P03"  # lock_not_available
-    code = getattr(error, "sqlite_errorcode", None) or 0  # the low byte says what, the others why
+    code = getattr(error, "sqlite_errorcode", None) or 0  # the low byte is the error, the others the reason
     return locked_by_postgresql or code & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _parse(url: str) -> sa.URL:
-    """Return the URL with the one driver that is used; a SQLite without a file is no journal."""
+    """Return the URL with the driver that we use; SQLite in memory is refused."""
     with suppress(ArgumentError, ValueError):
         parsed = sa.make_url(url)
         if parsed.get_backend_name() == "postgresql":
@@ -305,12 +305,12 @@ def _sqlite(url: sa.URL, **pool: Any) -> sa.Engine:
 
 def _postgresql(url: sa.URL, **pool: Any) -> sa.Engine:
     limits = f"-c lock_timeout={LOCK_PATIENCE_MS} -c statement_timeout={STATEMENT_SECONDS * 1000:.0f}"
-    # A host that is gone says nothing: without these, what waits for its answer waits for ever.
+    # A host that has crashed sends nothing: without these, a connection would wait for ever.
     alive = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
     return sa.create_engine(
         url,
         hide_parameters=True,
-        pool_pre_ping=True,  # a server that was restarted costs a reconnection, not a request
+        pool_pre_ping=True,  # after a restart of the server we reconnect, and no request fails
         connect_args={"connect_timeout": 2, "tcp_user_timeout": 2000, "options": limits, **alive},
         **pool,
     )
@@ -323,11 +323,11 @@ def _connect_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    """Begin as SQLite needs it.
+    """Begin a transaction on SQLite.
 
-    A writer takes the write lock first, because a reader that turns writer may fail at once; and a
-    commit that must survive the loss of power syncs the log. It asks for the lock every few
-    milliseconds: SQLite's own waiting grows to a tenth of a second, and others would always be first.
+    A writer takes the write lock first, because a reader that becomes a writer may fail at once. It tries
+    every few milliseconds: SQLite itself waits up to a tenth of a second between two attempts, and other
+    writers would always be faster. A commit that must survive a loss of power syncs the log.
     """
     options = connection.get_execution_options()
     is_writer = options.get("write")
@@ -339,12 +339,12 @@ def _begin_sqlite(connection: sa.Connection) -> None:
         if connection.info.get(pragma) != value:
             connection.exec_driver_sql(f"PRAGMA {pragma} = {value}")
             connection.info[pragma] = value
-    until = time.monotonic() + options.get("patience_ms", 0) / 1000
+    end = time.monotonic() + options.get("patience_ms", 0) / 1000
     while True:
         try:
             connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer else "BEGIN")
             return
         except OperationalError as error:
-            if not _is_lock(error.orig) or time.monotonic() > until:
+            if not _is_lock(error.orig) or time.monotonic() > end:
                 raise
         time.sleep(LOCK_POLL_SECONDS)

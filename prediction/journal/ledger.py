@@ -1,4 +1,4 @@
-"""The ledger: which version became a model's champion, when, by whom and why. Rows are only appended."""
+"""The ledger: which version became a model's champion, when, by whom and why. Rows are never changed."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from prediction.times import now_us
 
 @dataclass(frozen=True)
 class NewChampion:
-    """A version to promote, and the facts that the ledger keeps of its promotion.
+    """A version to promote, and the facts of its promotion that the ledger keeps.
 
     Parameters
     ----------
     digest
-        Of the version's files.
+        Digest of the version's files.
     by, reason
         Who promotes it, and why.
     data_digest
-        Of the rows it was trained on.
+        Digest of the rows that it was trained on.
     """
 
     model: str
@@ -57,7 +57,7 @@ class Entry:
 def promote(journal: Journal, new: NewChampion) -> Entry:
     """Make a version the champion of its model.
 
-    Concurrent promotions of a model take one order, each from the one before.
+    Concurrent promotions of a model get consecutive positions, each from the version before it.
     """
     while True:
         try:
@@ -68,18 +68,18 @@ def promote(journal: Journal, new: NewChampion) -> Entry:
 
 
 def promote_first(journal: Journal, new: NewChampion) -> Entry | None:
-    """Promote a version where the model has no champion yet; else do nothing, return None."""
+    """Promote a version if the model has no champion yet; otherwise do nothing and return None."""
     try:
         with journal.write(durable=True) as connection:
             if _last(connection, new.model):
                 return None
-            return append(connection, new)
-    except IntegrityError:
+            return _append(connection, new, last=None)
+    except IntegrityError:  # another host was first
         return None
 
 
 def champion_before(journal: Journal, model: str) -> Entry:
-    """Return the entry that a rollback would go back to.
+    """Return the entry of the champion that a rollback would restore.
 
     Raises
     ------
@@ -87,25 +87,26 @@ def champion_before(journal: Journal, model: str) -> Entry:
         When the champion is the first one.
     """
     with journal.read() as connection:
-        return _champion_before(connection, model)
+        return _champion_before(model, _history(connection, model))
 
 
 def roll_back(journal: Journal, before: Entry, by: str, reason: str) -> Entry | None:
-    """Make the champion before the champion again.
+    """Make the previous champion the champion again.
 
-    A second rollback goes one further: what was rolled back from is not returned to.
+    A second rollback goes one step further back: it does not restore the version that the first removed.
 
     Parameters
     ----------
     before
-        The answer of `champion_before`. Where that is no longer so, nothing is done, and None returned.
+        The answer of `champion_before`. If that has changed, nothing is done and None is returned.
     """
     new = NewChampion(before.model, before.to_version, before.digest, by, reason, before.data_digest)
     try:
         with journal.write(durable=True) as connection:
-            if _champion_before(connection, before.model) != before:
+            history = _history(connection, before.model)
+            if _champion_before(before.model, history) != before:
                 return None
-            return append(connection, new, is_rollback=True)
+            return _append(connection, new, last=history[-1], is_rollback=True)
     except IntegrityError:  # another host took the position between our read and our write
         return None
 
@@ -121,13 +122,13 @@ def champions(journal: Journal) -> dict[str, Entry]:
 
 
 def champion(journal: Journal, model: str) -> Entry | None:
-    """Return the entry that made a model's champion; None where it has none."""
+    """Return the entry that made a model's champion; None if it has none."""
     with journal.read() as connection:
         return _last(connection, model)
 
 
 def entries(journal: Journal, model: str, limit: int, before: int | None = None) -> list[Entry]:
-    """Return a model's entries, newest first, from below position `before`."""
+    """Return a model's entries, newest first; with `before` only those of lower positions."""
     query = sa.select(ledger).where(ledger.c.model == model)
     if before is not None:
         query = query.where(ledger.c.position < before)
@@ -145,9 +146,15 @@ def data_digest(journal: Journal, model: str, version: str) -> str | None:
         return connection.scalar(known.limit(1))
 
 
-def append(connection: sa.Connection, new: NewChampion, is_rollback: bool = False) -> Entry:
-    """Append to the ledger in a transaction that the caller has open."""
-    last = _last(connection, new.model)
+def append(connection: sa.Connection, new: NewChampion) -> Entry:
+    """Append to the ledger in a transaction of the caller."""
+    return _append(connection, new, _last(connection, new.model))
+
+
+def _append(
+    connection: sa.Connection, new: NewChampion, last: Entry | None, is_rollback: bool = False
+) -> Entry:
+    """Append after the entry `last`; an `IntegrityError` if another host has appended meanwhile."""
     entry = Entry(
         model=new.model,
         position=last.position + 1 if last else 1,
@@ -170,11 +177,15 @@ def _last(connection: sa.Connection, model: str) -> Entry | None:
     return Entry(*row) if row else None
 
 
-def _champion_before(connection: sa.Connection, model: str) -> Entry:
-    """Replay the ledger: a promotion puts a champion on top, a rollback takes one off."""
-    stack: list[Entry] = []
+def _history(connection: sa.Connection, model: str) -> list[Entry]:
     query = sa.select(ledger).where(ledger.c.model == model).order_by(ledger.c.position)
-    for entry in (Entry(*row) for row in connection.execute(query)):
+    return [Entry(*row) for row in connection.execute(query)]
+
+
+def _champion_before(model: str, history: list[Entry]) -> Entry:
+    """Replay the ledger as a stack: a promotion pushes a champion, a rollback pops one."""
+    stack: list[Entry] = []
+    for entry in history:
         if entry.is_rollback:
             stack.pop()
         elif not stack or stack[-1].to_version != entry.to_version:

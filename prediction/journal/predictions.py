@@ -47,10 +47,10 @@ def find(journal: Journal, prediction_id: str) -> Prediction:
     Raises
     ------
     UnknownPrediction
-        When the journal has none of that id.
+        When no prediction has that id.
     """
     if not is_id(prediction_id):
-        raise UnknownPrediction("no prediction has that id: it is not one")
+        raise UnknownPrediction("no prediction has that id: it is not a valid id")
     query = sa.select(predictions).where(predictions.c.prediction_id == prediction_id)
     with journal.read() as connection:
         row = connection.execute(query).one_or_none()
@@ -138,12 +138,12 @@ class Inserter:
 
 
 def is_id(text: str) -> bool:
-    """Tell whether a text may be the id of a prediction: databases refuse some others."""
+    """Return whether a text has the form of an id. Databases raise errors for some other texts."""
     return re.fullmatch("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", text) is not None
 
 
 def as_prediction(row: Any) -> Prediction:
-    """Make a prediction of a row of the table."""
+    """Turn a row of the table into a prediction."""
     values = {name: row._mapping[predictions.c[name]] for name in Prediction._fields}
     for name in ("probabilities", "warnings"):
         values[name] = json.loads(values[name])

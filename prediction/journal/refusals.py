@@ -1,4 +1,4 @@
-"""Requests that were refused, by hour, reason and field: what workers count, added up in the journal."""
+"""Counts of refused requests by hour, reason and feature. Workers count them, the journal adds them up."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ import sqlalchemy as sa
 from prediction import metrics
 from prediction.journal.database import Journal
 from prediction.journal.tables import refusals
-from prediction.times import now_us
-
-HOUR_US = 3_600_000_000
+from prediction.times import HOUR_US, now_us
 
 
 class Refused(NamedTuple):
-    """So many requests, or values of a feature, were refused for a reason."""
+    """The number of requests, or of values of a feature, that were refused for a reason."""
 
     model: str
     reason: str
@@ -24,19 +22,19 @@ class Refused(NamedTuple):
 
 
 class Reporter:
-    """Adds what this process has counted since the last time to the journal.
+    """Adds the counts of this process since the last report to the journal.
 
-    What it has not added when it is killed, some seconds of refusals, is counted in no window.
+    When the process is killed, the refusals of its last seconds are lost.
     """
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._told: dict[tuple[str, str, str], int] = {}
+        self._reported: dict[tuple[str, str, str], int] = {}
 
     def report(self) -> None:
-        """Add what is new."""
+        """Add the new counts."""
         counted = _counted()
-        new = {key: value - self._told.get(key, 0) for key, value in counted.items()}
+        new = {key: value - self._reported.get(key, 0) for key, value in counted.items()}
         rows = [
             {"model": model, "hour_us": begin(now_us()), "reason": reason}
             | {"feature": feature, "requests": value}
@@ -46,16 +44,16 @@ class Reporter:
         if rows:
             with self._journal.write() as connection:
                 self._journal.add(connection, refusals, rows)
-        self._told = counted
+        self._reported = counted
 
 
 def begin(since_us: int) -> int:
-    """Return when the hour of a time began: of an hour, all or nothing is counted."""
+    """Return the start of the hour of a time: refusals are counted by whole hours."""
     return since_us // HOUR_US * HOUR_US
 
 
 def find(journal: Journal, model: str, since_us: int) -> list[Refused]:
-    """Return what was refused of a model since the hour of a time began, most first."""
+    """Return a model's refusals since the start of the hour of a time, the most frequent first."""
     total = sa.func.sum(refusals.c.requests)
     keys = (refusals.c.model, refusals.c.reason, refusals.c.feature)
     query = sa.select(*keys, total).where(refusals.c.model == model, refusals.c.hour_us >= begin(since_us))

@@ -29,7 +29,7 @@ PAUSE_SECONDS = 0.02
 
 EVERY_SECONDS = 3600.0
 TURN_SECONDS = 1.0
-"""How long a server prunes at a time: it has other periodic work."""
+"""A server prunes for this time at once, because its thread has other periodic work."""
 
 RETRY_SECONDS = 0.5
 """Pause before the next attempt to delete predictions whose clients got an error."""
@@ -38,7 +38,7 @@ _log = logging.getLogger("bentoml.prediction")
 
 
 class Pruner:
-    """Prunes once an hour, a turn at a time."""
+    """Prunes once an hour, in short turns."""
 
     def __init__(self, journal: Journal, days: int) -> None:
         self._journal = journal
@@ -47,24 +47,25 @@ class Pruner:
         self._due = 0.0
 
     def turn(self) -> None:
-        """Go on for `TURN_SECONDS`, if there is something to do."""
-        until = time.monotonic() + TURN_SECONDS
+        """Continue for `TURN_SECONDS`, if there is something to delete."""
+        end = time.monotonic() + TURN_SECONDS
         if self._walk is None and time.monotonic() >= self._due:
             self._walk = prune(self._journal, self._days)
         for _ in self._walk or ():
-            if time.monotonic() >= until:
+            if time.monotonic() >= end:
                 return
         if self._walk is not None:
             self._walk, self._due = None, time.monotonic() + EVERY_SECONDS
 
 
 def prune(journal: Journal, days: int) -> Iterator[int]:
-    """Delete what is older than it is kept, in short transactions; yield the rows of each.
+    """Delete old rows in short transactions, and yield how many predictions each one has deleted.
 
     Parameters
     ----------
     days
-        For predictions without a label; those with one stay `OUTCOME_FACTOR` times that.
+        Predictions without a label are kept for so many days, those with one `OUTCOME_FACTOR` times as
+        long.
     """
     for model in _models(journal):
         yield from _prune_model(journal, model, now_us() - days * DAY_US, days)
@@ -75,7 +76,7 @@ def prune(journal: Journal, days: int) -> Iterator[int]:
 
 
 def _models(journal: Journal) -> Iterator[str]:
-    """Yield the models by one look-up each: DISTINCT would walk through all predictions."""
+    """Yield the models, each by one look-up in the index: DISTINCT would read all predictions."""
     last: str | None = ""
     while True:
         following = sa.select(sa.func.min(predictions.c.model)).where(predictions.c.model > last)
@@ -98,7 +99,7 @@ def _prune_model(journal: Journal, model: str, before_us: int, days: int) -> Ite
     )
     last_us, last_seq = -1, -1
     with journal.read() as connection:
-        # It stays, however old: SQLite would give its number again, and counts go by numbers.
+        # The newest stays, however old it is: SQLite would use its number again, and counts need numbers.
         newest = connection.scalar(sa.select(sa.func.max(predictions.c.seq)))
     while True:
         after = sa.tuple_(predictions.c.at_us, predictions.c.seq) > sa.tuple_(
@@ -117,13 +118,13 @@ def _prune_model(journal: Journal, model: str, before_us: int, days: int) -> Ite
 
 
 def _delete(journal: Journal, doomed: Sequence[sa.Row[Any]], outcomes_before_us: int) -> int:
-    """Delete predictions, but for those that got a label since they were looked at."""
+    """Delete predictions, except those that have got a label since they were read."""
     if not doomed:
         return 0
     ids = [row.prediction_id for row in doomed]
     locked = sa.select(predictions.c.prediction_id).where(predictions.c.prediction_id.in_(ids))
     with journal.write() as connection:
-        # in the order in which feedback locks them, so that neither waits for the other for ever
+        # in the order in which feedback locks them, so that the two can't deadlock
         connection.execute(locked.order_by(predictions.c.prediction_id).with_for_update())
         labelled = sa.select(feedback.c.prediction_id).where(feedback.c.prediction_id.in_(ids))
         kept = set(connection.scalars(labelled))

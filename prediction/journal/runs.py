@@ -1,4 +1,7 @@
-"""Retrainings as rows of the journal: one at a time a model, with a heartbeat, whatever host."""
+"""Retrainings as rows of the journal: each model has at most one active run over all hosts.
+
+The process of a run sends a heartbeat.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,10 @@ from prediction.journal.tables import runs
 from prediction.times import SECOND_US, now_us
 
 SILENCE_US = 12 * SECOND_US
-"""A run that has not beaten for this long has lost its process."""
+"""A run without a heartbeat for this long is interrupted: its process has died."""
 
 QUEUED_US = 25 * SECOND_US
-"""What a new process may take, on a busy machine, until it beats for the first time."""
+"""The same for a queued run: a new process takes long until its first heartbeat on a busy machine."""
 
 ACTIVE = ("queued", "running")
 STATUSES = (*ACTIVE, "promoted", "rejected", "failed", "cancelled", "interrupted")
@@ -31,7 +34,7 @@ STATUSES = (*ACTIVE, "promoted", "rejected", "failed", "cancelled", "interrupted
 
 @dataclass(frozen=True)
 class Retraining:
-    """One retraining, from request to verdict; fields as in the table, JSON read."""
+    """One retraining, from request to verdict, with the fields of the table; JSON is parsed."""
 
     run_id: str
     model: str
@@ -54,7 +57,7 @@ class Retraining:
 
 
 class Ending(NamedTuple):
-    """How a run ends: its status, and the candidate, rows and verdict where it came so far."""
+    """How a run ends: its status, and its candidate, rows and verdict as far as they exist."""
 
     status: str
     step: str
@@ -63,7 +66,7 @@ class Ending(NamedTuple):
     verdict: dict[str, Any] | None = None
 
     def as_row(self) -> dict[str, Any]:
-        """Return the columns of the table, with the time of the end: now."""
+        """Return the columns of the table; the time of the end is now."""
         row = {
             "status": self.status,
             "step": self.step[:255],
@@ -95,7 +98,7 @@ def request(journal: Journal, model: str, force: bool) -> tuple[Retraining, bool
             with journal.write(durable=True) as connection:
                 connection.execute(runs.insert(), [row])
             return get(journal, model, run_id), True
-        except IntegrityError:  # one is active; if it ends before we look, we try again
+        except IntegrityError:  # another run is active; if it ends before we read it, we try again
             active = _active(journal, model)
             if active is not None:
                 return active, False
@@ -107,7 +110,7 @@ def get(journal: Journal, model: str, run_id: str) -> Retraining:
     Raises
     ------
     UnknownRun
-        When the model has none of that id.
+        When the model has no run of that id.
     """
     row = None
     if is_id(run_id):
@@ -120,7 +123,7 @@ def get(journal: Journal, model: str, run_id: str) -> Retraining:
 
 
 def latest(journal: Journal, model: str, limit: int, before: str | None = None) -> list[Retraining]:
-    """Return a model's runs, newest first, from before a run's id."""
+    """Return a model's runs, newest first; with `before`, the id of a run, only older ones."""
     query = sa.select(runs).where(runs.c.model == model)
     if before is not None:
         query = query.where(runs.c.run_id < before)
@@ -138,7 +141,7 @@ def count(journal: Journal, model: str) -> Counter[str]:
 
 
 def cancel(journal: Journal, model: str, run_id: str) -> Retraining:
-    """Mark a run to be cancelled; its own process obeys, wherever it is.
+    """Mark a run to be cancelled. Its process, which may be on another host, reads the mark and ends.
 
     Raises
     ------
@@ -158,7 +161,7 @@ def cancel(journal: Journal, model: str, run_id: str) -> Retraining:
 
 
 def beat(journal: Journal, run_id: str, step: str, progress: float) -> bool:
-    """Report that a run is alive and where it is; return whether it shall go on."""
+    """Record a run's heartbeat, step and progress; return False if the run must end."""
     alive = runs.update().where(runs.c.run_id == run_id, runs.c.status.in_(ACTIVE))
     values = {"status": "running", "step": step, "progress": progress, "beat_us": now_us()}
     with journal.write() as connection:
@@ -168,20 +171,20 @@ def beat(journal: Journal, run_id: str, step: str, progress: float) -> bool:
 
 
 def finish(journal: Journal, run_id: str, ending: Ending) -> bool:
-    """End a run; return False where it had been ended by somebody else."""
+    """End a run; return False if it has ended already."""
     mine = runs.update().where(runs.c.run_id == run_id, runs.c.status.in_(ACTIVE))
     with journal.write(durable=True) as connection:
         return bool(connection.execute(mine.values(**ending.as_row())).rowcount)
 
 
 class _Overtaken(Exception):
-    """Takes a promotion back."""
+    """Rolls a promotion's transaction back."""
 
 
 def promote(
     journal: Journal, run: Retraining, new: NewChampion, judged_against: int, ending: Ending
 ) -> Literal["promoted", "cancelled", "overtaken"]:
-    """End a run and make its candidate the champion, both or neither.
+    """End a run and make its candidate the champion, in one transaction.
 
     Parameters
     ----------
@@ -191,8 +194,8 @@ def promote(
     Returns
     -------
     str
-        `cancelled`, and nothing done, where the run was cancelled or ended meanwhile; `overtaken`, and
-        nothing done, where another champion was made: nobody has compared the candidate with that one.
+        `promoted`; or, with nothing changed, `cancelled` if the run was cancelled or has ended, and
+        `overtaken` if there is a new champion, with which the candidate was not compared.
     """
     mine = runs.update().where(
         runs.c.run_id == run.run_id, runs.c.status.in_(ACTIVE), runs.c.cancel == sa.false()
@@ -207,7 +210,7 @@ def promote(
                 return "promoted"
         except _Overtaken:
             return "overtaken"
-        except IntegrityError:  # a promotion on another host came first
+        except IntegrityError:  # another host took the position between our read and our write
             continue
 
 

@@ -1,4 +1,4 @@
-"""A sample of a window's predictions: statistics need a few thousand rows, however many there are."""
+"""A sample of a window's predictions: a few thousand rows are enough for statistics."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from prediction.journal.tables import predictions
 SAMPLE_ROWS = 5_000
 QUERY_ROWS = 2_000
 FIRST_ROWS = 10
-"""Rows are numbered about in the order of their times: the first and the last of a window are of these."""
+"""Rows whose `seq` is read at each end of a window, because `seq` follows the times only roughly."""
 
 MAX_DRAWN = 60_000
-"""Rows looked at for a sample; where a model is rare among others, its sample is smaller."""
+"""Most rows that are read for a sample. So the sample of a model with few predictions may be smaller."""
 
 
 class Sampled(NamedTuple):
@@ -30,18 +30,18 @@ class Sampled(NamedTuple):
     confidence: float
     features: dict[str, Any]
     unlike_training: list[str]
-    """The features whose values were out of the training range."""
+    """Features whose values were out of the training range."""
 
 
 def draw(
     journal: Journal, model: str, since_us: int, until_us: int, *, rows: int, limit: int = SAMPLE_ROWS
 ) -> list[Sampled]:
-    """Draw at most `limit` predictions of a model evenly from a window; all where there are no more.
+    """Draw at most `limit` predictions of a model at random from a window; all if there are not more.
 
     Parameters
     ----------
     rows
-        About how many the window has.
+        About how many predictions the window has.
     """
     mine = (predictions.c.model == model, predictions.c.at_us >= since_us, predictions.c.at_us < until_us)
     columns = [predictions.c[name] for name in ("at_us", "version", "predicted_class")]
@@ -51,7 +51,7 @@ def draw(
     with journal.read() as connection:
         if rows <= 2 * limit:
             return _at_most(limit, [_sampled(row) for row in connection.execute(query.limit(4 * limit))])
-        # by seq alone: with the model as it is, a database without statistics may take its index
+        # by seq alone: with the plain model, a database without statistics may use the model's index
         mine_too = (predictions.c.model.concat("") == model, *mine[1:])
         for seqs in _draw_seqs(connection, mine, rows, limit):
             chosen = sa.select(*columns).where(predictions.c.seq.in_(seqs), *mine_too)
@@ -62,14 +62,14 @@ def draw(
 
 
 def _at_most(limit: int, found: list[Sampled]) -> list[Sampled]:
-    """Leave some out, whichever: a query gives its rows in some order, mostly that of their times."""
+    """Return at most `limit` rows, chosen at random: the rows of a query are mostly in order of time."""
     return found if len(found) <= limit else random.Random(0).sample(found, limit)  # noqa: S311
 
 
 def _draw_seqs(
     connection: sa.Connection, mine: tuple[Any, ...], rows: int, limit: int
 ) -> Iterator[list[int]]:
-    """Yield random row numbers of the window, in chunks, that will hit the model's rows often enough."""
+    """Yield chunks of random `seq` numbers of the window, enough to find `limit` rows of the model."""
     of_window = sa.select(predictions.c.seq).where(*mine).limit(FIRST_ROWS)
     ends: list[int] = []
     for order in (predictions.c.at_us, predictions.c.at_us.desc()):
@@ -84,7 +84,9 @@ def _draw_seqs(
 
 
 def _sampled(row: Any) -> Sampled:
-    at_us, version, predicted_class, probabilities, features, warnings = row  # by name takes twice as long
+    at_us, version, predicted_class, probabilities, features, warnings = (
+        row  # by name it takes twice as long
+    )
     confidence = float(from_json(probabilities)[predicted_class])
     unlike_training = [warning["loc"][0] for warning in from_json(warnings)]
     return Sampled(at_us, version, predicted_class, confidence, from_json(features), unlike_training)

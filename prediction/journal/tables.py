@@ -1,4 +1,4 @@
-"""The journal's tables. `migrations/` makes them; a test holds the two against each other."""
+"""The journal's tables. `migrations/` makes them; a test compares the two."""
 
 import sqlalchemy as sa
 
@@ -19,7 +19,7 @@ predictions = sa.Table(
     sa.Index("predictions_id", "prediction_id", unique=True),
     sa.Index("predictions_model_time", "model", "at_us"),
 )
-feedback = sa.Table(  # one row a labelled prediction: its label now
+feedback = sa.Table(  # one row for each labelled prediction, with its present label
     "feedback",
     tables,
     sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
@@ -29,7 +29,7 @@ feedback = sa.Table(  # one row a labelled prediction: its label now
     sa.Column("at_us", sa.BigInteger, nullable=False),
     sa.Index("feedback_prediction", "prediction_id", unique=True),
     sa.Index("feedback_model_seq", "model", "seq"),
-    sqlite_autoincrement=True,  # or a corrected label could get the number of the one it replaced
+    sqlite_autoincrement=True,  # or a corrected label could get the number of the label it replaced
 )
 corrections = sa.Table(  # labels that were replaced
     "corrections",
@@ -85,7 +85,7 @@ workers = sa.Table(
     sa.Column("since_us", sa.BigInteger, nullable=False),
     sa.Column("seen_us", sa.BigInteger, nullable=False),
 )
-rollups = sa.Table(  # predictions counted by hour; the label is empty where there is none
+rollups = sa.Table(  # counts of predictions by hour; the label is empty for predictions without one
     "rollups",
     tables,
     sa.Column("model", sa.String(64), primary_key=True),
@@ -95,7 +95,7 @@ rollups = sa.Table(  # predictions counted by hour; the label is empty where the
     sa.Column("label", sa.String(255), primary_key=True),
     sa.Column("rows", sa.BigInteger, nullable=False),
 )
-rollup_minutes = sa.Table(  # those of the last day, counted by minute
+rollup_minutes = sa.Table(  # the same by minute, for the last day
     "rollup_minutes",
     tables,
     sa.Column("model", sa.String(64), primary_key=True),
@@ -106,13 +106,13 @@ rollup_minutes = sa.Table(  # those of the last day, counted by minute
     sa.Column("rows", sa.BigInteger, nullable=False),
     sa.Index("rollup_minutes_time", "minute_us"),
 )
-rollup_state = sa.Table(  # one row: the last prediction in both, and when somebody last took the turn
+rollup_state = sa.Table(  # one row: the last counted prediction, and when the last turn began
     "rollup_state",
     tables,
     sa.Column("prediction_seq", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("turn_us", sa.BigInteger, nullable=False),
 )
-refusals = sa.Table(  # requests refused by hour; the feature is empty but where one was invalid
+refusals = sa.Table(  # counts of refused requests by hour; the feature is empty unless one was invalid
     "refusals",
     tables,
     sa.Column("model", sa.String(64), primary_key=True),

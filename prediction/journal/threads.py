@@ -1,6 +1,7 @@
-"""Threads in which requests wait for the journal, and how long: counted from when a request came.
+"""Threads in which requests access the journal, and the timeouts for it, counted from a request's arrival.
 
-They are not asyncio's and not Starlette's: a journal that hangs holds up nothing but what needs it.
+They are separate from the threads of asyncio and Starlette: while the journal hangs, requests that do not
+need it are answered.
 """
 
 from __future__ import annotations
@@ -21,16 +22,17 @@ FEEDBACK_SECONDS = 1.0
 LABEL_SECONDS = 0.001
 ADMIN_SECONDS = 5.2
 READING_SECONDS = database.STATEMENT_SECONDS
-"""How long a request of each kind, and each label more, may take, before it is answered 503."""
+"""Timeouts for journal access: of a request with one label, of each further label, of administrators'
+requests, and of requests that only read. After its timeout a request is answered 503."""
 
 Argument = TypeVar("Argument")
 Answer = TypeVar("Answer")
 
 
 class Threads:
-    """So many threads, made when they are needed first; what comes while all are taken waits.
+    """At most `count` threads, started when they are needed. Further calls wait until a thread is free.
 
-    Whatever hangs in one of them ends with the process: none keeps a server from ending.
+    The threads are daemons: a call that hangs does not keep the process alive.
     """
 
     def __init__(self, count: int) -> None:
@@ -39,14 +41,14 @@ class Threads:
         self._waiting: SimpleQueue[Callable[[], None]] = SimpleQueue()
 
     async def run(self, seconds: float, call: Callable[..., Answer], *arguments: Any) -> Answer:
-        """Call a function that may block, on an event loop.
+        """Call a function that may block, and await its answer on the event loop.
 
-        What is given up while it waits is never begun, and a transaction of it is not committed later.
+        After the timeout, a call that still waits is never started, and one that is running can't commit.
 
         Raises
         ------
         JournalUnavailable
-            When it has no answer in time.
+            After the timeout of so many seconds.
         """
         promise = self._submit(seconds, call, arguments)
         try:
@@ -55,7 +57,7 @@ class Threads:
             raise JournalUnavailable(NO_ANSWER) from None
 
     def call(self, seconds: float, call: Callable[..., Answer], *arguments: Any) -> Answer:
-        """Do the same where blocking is allowed."""
+        """Do the same as `run` where blocking is allowed."""
         promise = self._submit(seconds, call, arguments)
         try:
             return promise.result(seconds)
@@ -67,13 +69,13 @@ class Threads:
         self, seconds: float, call: Callable[..., Answer], arguments: tuple[Any, ...]
     ) -> Future[Answer]:
         promise: Future[Answer] = Future()
-        given_up_at = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds
 
         def work() -> None:
             if not promise.set_running_or_notify_cancel():
                 return
             try:
-                with database.until(given_up_at):
+                with database.deadline(deadline):
                     answer = call(*arguments)
             except Exception as error:
                 promise.set_exception(error)
@@ -97,7 +99,7 @@ READING = Threads(6)
 
 
 def reading(call: Callable[[Argument], Answer]) -> Callable[[Argument], Awaitable[Answer]]:
-    """Make of a function that reads the journal one that an event loop can await."""
+    """Turn a function that reads the journal into one that an event loop can await."""
 
     async def run(argument: Argument) -> Answer:
         return await READING.run(READING_SECONDS, call, argument)

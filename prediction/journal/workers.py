@@ -1,4 +1,4 @@
-"""What each worker serves: reported every few seconds, forgotten after some silence."""
+"""What each worker serves: it reports every few seconds; a worker without recent reports is ignored."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from prediction.journal.tables import workers
 from prediction.times import DAY_US, SECOND_US, now_us
 
 SILENCE_US = 15 * SECOND_US
-"""A worker that has not reported for this long is no longer there."""
+"""A worker without a report for this long counts as dead."""
 
 FORGOTTEN_US = DAY_US
+"""Older reports are deleted."""
 
 
 class Report(NamedTuple):
-    """What one worker of one host serves of a model, since when, and when it last said so.
+    """The version of a model that one worker of one host serves, since when, and the time of the report.
 
-    The version is empty where the worker can serve none.
+    The version is empty if the worker can't serve the model.
     """
 
     host: str
@@ -32,29 +33,29 @@ class Report(NamedTuple):
 
 
 def report(journal: Journal, host: str, worker: int, serving: dict[str, tuple[str, int]]) -> None:
-    """Write down what a worker serves now: version and since when (us), by model.
+    """Replace a worker's report: for each model the version that it serves, and since when (us).
 
-    Reports of workers that died more than a day ago are deleted.
+    Reports older than `FORGOTTEN_US` are deleted.
     """
     mine = (workers.c.host == host) & (workers.c.worker == worker)
-    long_dead = workers.c.seen_us < now_us() - FORGOTTEN_US
+    forgotten = workers.c.seen_us < now_us() - FORGOTTEN_US
     rows = [
         Report(host, worker, model, version, since_us, now_us())._asdict()
         for model, (version, since_us) in serving.items()
     ]
     with journal.write() as connection:
-        connection.execute(workers.delete().where(mine | long_dead))
+        connection.execute(workers.delete().where(mine | forgotten))
         if rows:
             connection.execute(workers.insert(), rows)
 
 
 def alive(journal: Journal, model: str) -> list[Report]:
-    """Return the reports on a model of all workers that are still there."""
+    """Return the reports on a model of all workers that are alive."""
     return reported_since(journal, model, now_us() - SILENCE_US)
 
 
 def reported_since(journal: Journal, model: str, since_us: int) -> list[Report]:
-    """Return the reports on a model that came at or after a time."""
+    """Return the reports on a model at or after a time."""
     query = sa.select(workers).where(workers.c.model == model, workers.c.seen_us >= since_us)
     with journal.read() as connection:
         rows = connection.execute(query.order_by(workers.c.host, workers.c.worker))
@@ -62,5 +63,5 @@ def reported_since(journal: Journal, model: str, since_us: int) -> list[Report]:
 
 
 def agree(reports: Sequence[Report], champion: str | None) -> bool:
-    """Tell whether there are workers, and all of them serve the champion."""
+    """Return whether there are workers, and all of them serve the champion."""
     return bool(reports) and all(item.version == champion for item in reports)

@@ -1,6 +1,6 @@
-"""The metrics that are read from the journal when they are scraped: workers count events only.
+"""The metrics that a scrape reads from the journal. Workers only count events.
 
-A gauge that each of several processes sets goes stale with the first of them that ends.
+A gauge that several processes set becomes stale when one of them ends.
 """
 
 from __future__ import annotations
@@ -28,43 +28,46 @@ from prediction.times import now_us
 
 CACHE_SECONDS = 10.0
 PATIENCE_SECONDS = 5.0
-"""How long a scrape waits for a journal that hangs; Prometheus gives up after ten."""
+"""Timeout of a scrape for the journal; the timeout of Prometheus is 10 s."""
 
 WINDOW = "24h"
 
 GAUGES: dict[str, tuple[str, list[str]]] = {
-    "prediction_journal_up": ("Whether the journal answered this scrape: 1, else 0", []),
-    "prediction_champion_info": ("1 for the version that answers", ["model", "version"]),
-    "prediction_champion_age_seconds": ("Since the champion was promoted", ["model"]),
+    "prediction_journal_up": ("1 if the journal answered this scrape, else 0", []),
+    "prediction_champion_info": ("1 for the version that is the champion", ["model", "version"]),
+    "prediction_champion_age_seconds": ("Seconds since the promotion of the champion", ["model"]),
     "prediction_serving_workers": (
-        "Workers that reported lately, by what they serve",
+        "Workers that reported lately, by the version they serve",
         ["model", "version"],
     ),
-    "prediction_disagreeing_workers": ("Of them, those that do not serve the champion", ["model"]),
+    "prediction_disagreeing_workers": (
+        "Workers that reported lately and do not serve the champion",
+        ["model"],
+    ),
     "prediction_accuracy_ratio": (
-        f"Right ones among the predictions of the last {WINDOW} that have a label",
+        f"Share of correct predictions among those of the last {WINDOW} with a label",
         ["model", "version"],
     ),
     "prediction_estimated_accuracy_ratio": (
-        f"Accuracy that the probabilities of the last {WINDOW} promise, without labels",
+        f"Accuracy estimated from the probabilities of the last {WINDOW}, without labels",
         ["model", "version"],
     ),
-    "prediction_outcomes": (f"Predictions of the last {WINDOW} that have a label", ["model", "version"]),
+    "prediction_outcomes": (f"Predictions of the last {WINDOW} with a label", ["model", "version"]),
     "prediction_labels_outstanding": (
-        f"Predictions of the last {WINDOW} that have no label yet",
+        f"Predictions of the last {WINDOW} without a label",
         ["model", "version"],
     ),
     "prediction_unlabelled_age_seconds": (
-        "Since the first prediction after the newest label: so long it predicts and no label comes",
+        "Seconds since the first prediction after the newest label; 0 if there is none",
         ["model"],
     ),
     "prediction_feature_drifted": (
-        f"1 where the last {WINDOW} are unlike the training data, else 0; absent while there is too little",
+        f"1 if the last {WINDOW} are unlike the training data, else 0; absent with too few rows",
         ["model", "version", "feature"],
     ),
     "prediction_runs": ("Retrainings in the journal", ["model", "status"]),
 }
-"""What each says, and its labels."""
+"""The help text and the labels of each gauge."""
 
 DOWN = "# TYPE prediction_journal_up gauge\nprediction_journal_up 0.0\n"
 
@@ -73,7 +76,7 @@ _log = logging.getLogger("bentoml.prediction")
 
 @dataclass(eq=False)
 class Gauges(Collector):
-    """Reads all of them, at most once in `CACHE_SECONDS`."""
+    """Reads all gauges, at most once in `CACHE_SECONDS`."""
 
     specs: dict[str, Spec]
     home: Path
@@ -83,7 +86,7 @@ class Gauges(Collector):
     _thread: Threads = field(default_factory=lambda: Threads(1), init=False)
 
     def text(self) -> str:
-        """Return the exposition; a journal that does not answer is a figure too, and no error."""
+        """Return the exposition; if the journal does not answer, `prediction_journal_up` is 0."""
         try:
             return self._thread.call(PATIENCE_SECONDS, self._fresh)
         except JournalUnavailable:
@@ -98,7 +101,7 @@ class Gauges(Collector):
         return self._text
 
     def describe(self) -> list[GaugeMetricFamily]:
-        """Describe nothing: the registry need not read the journal twice."""
+        """Describe nothing, so that the registry does not read the journal twice."""
         return []
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
@@ -112,7 +115,7 @@ class Gauges(Collector):
                 for name, labels, value in self._read(spec):
                     families[name].add_metric(list(labels), value)
         except JournalUnavailable as error:
-            _log.warning("metrics of the journal are left out: %s", errors.cause(error))
+            _log.warning("the journal does not answer, so its metrics are missing: %s", errors.cause(error))
             is_up = False
         families["prediction_journal_up"].add_metric([], float(is_up))
         yield from families.values()

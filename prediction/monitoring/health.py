@@ -1,4 +1,4 @@
-"""How a model is doing: a window of the journal in, figures and their intervals out."""
+"""The monitoring figures of a model and their intervals, from a window of the journal."""
 
 from __future__ import annotations
 
@@ -18,15 +18,13 @@ from prediction.journal.database import Journal
 from prediction.journal.ledger import Entry
 from prediction.journal.rollups import Count
 from prediction.journal.samples import Sampled
-from prediction.times import iso, now_us
+from prediction.times import HOUR_US, MINUTE_US, iso, now_us
 
-MINUTE_US = 60_000_000
-HOUR_US = 60 * MINUTE_US
 BUCKETS_US = [
     *(MINUTE_US * n for n in (1, 2, 5)),
     *(HOUR_US * n for n in (1, 2, 4, 8, 24, 48, 168)),
 ]
-"""A window is cut into pieces of one of these lengths; those of minutes reach a few hours back."""
+"""Possible lengths of a bucket. Counts by minute exist for the last few hours only."""
 
 MAX_BUCKETS = 50
 """A window gets the shortest bucket that fits into it at most so often, else the longest there is.
@@ -37,7 +35,7 @@ most ceil(L / bucket) + 1 of them. That is up to 51, and up to 54 where buckets 
 
 PROMOTIONS = 50
 VERSION_ROWS = 250
-"""Rows of a version in the window's sample below which some are drawn for it alone."""
+"""A version with fewer rows in the sample of the window gets a sample of its own."""
 
 MAX_WINDOW_US = 366 * 24 * HOUR_US
 DEFAULT_WINDOW = "24h"
@@ -45,7 +43,7 @@ DEFAULT_WINDOW = "24h"
 
 @dataclass(frozen=True)
 class Window:
-    """A span of time up to now, cut into buckets; it begins where its first bucket does."""
+    """A span of time up to now, cut into buckets; it begins with its first bucket."""
 
     text: str
     since_us: int
@@ -59,14 +57,14 @@ def window(text: str = DEFAULT_WINDOW, until_us: int | None = None) -> Window:
     Raises
     ------
     InvalidInput
-        When it is none, or longer than 366 days.
+        When the text is no span of time, or longer than 366 days.
     """
     try:
         length_us = times.parse_span(text)
     except InvalidInput as error:
         raise InvalidInput(f"window: {error}", [{"loc": ["window"], "msg": str(error)}]) from error
     if length_us > MAX_WINDOW_US:
-        message = "give at most 366d"
+        message = "must be at most 366d"
         raise InvalidInput(f"window: {message}", [{"loc": ["window"], "msg": message}])
     until_us = now_us() if until_us is None else until_us
     bucket_us = next(
@@ -79,15 +77,15 @@ def window(text: str = DEFAULT_WINDOW, until_us: int | None = None) -> Window:
 def describe(spec: Spec, home: Path, journal: Journal, span: Window) -> dict[str, Any]:
     """Return the figures of one model: by version, over time, and what was refused.
 
-    Counts are exact; what needs the rows themselves rests on at most `samples.SAMPLE_ROWS` of them,
-    or some of a version that is rare among them, and says on how many. A label counts for the version
-    that predicted, whenever it came.
+    Counts are exact. Figures that need the rows themselves come from a sample of at most
+    `samples.SAMPLE_ROWS` rows, or from a sample of its own for a rare version, and give its size.
+    A label counts for the version that predicted, at the time of the prediction.
     """
     counted = rollups.counts(journal, spec.name, span.since_us, span.until_us, span.bucket_us)
     versions = Counter[str]()
     for count in counted:
         versions[count.version] += count.rows
-    versions = +versions  # without those whose predictions are gone, and only their labels were counted
+    versions = +versions  # drop versions with counts of labels only: their predictions are gone
     promotions = ledger.entries(journal, spec.name, limit=PROMOTIONS)
     sample, by_version = _draw(journal, spec.name, span, versions, promotions)
     return {
@@ -127,8 +125,8 @@ def _draw(
 ) -> tuple[list[Sampled], dict[str, list[Sampled]]]:
     """Return a sample of the window, and one of each version.
 
-    A version's is its part of the window's; where that is too small, it is drawn for the version alone,
-    from the times at which it was the champion: others are rare there.
+    The sample of a version is its part of the window's sample. If that is too small, rows are drawn
+    for this version alone, from the times at which it was the champion.
     """
     sample = samples.draw(journal, model, span.since_us, span.until_us, rows=versions.total())
     by_version = {version: [row for row in sample if row.version == version] for version in versions}
@@ -180,7 +178,7 @@ def _version(
 
 
 def _drift(spec: Spec, home: Path, version: str, sample: Sequence[Sampled]) -> list[dict[str, Any]] | None:
-    """Hold a sample against what the version was trained on; None where the version is gone."""
+    """Compare a sample with the training data of its version; None if the version is gone."""
     try:
         profile = store.get(home, spec.name, version).read_json(store.PROFILE)
     except (UnknownVersion, DamagedVersion):
@@ -205,7 +203,7 @@ def _quality(spec: Spec, sample: Sequence[Sampled]) -> dict[str, Any]:
 
 
 def _over_time(span: Window, counted: Sequence[Count], sample: Sequence[Sampled]) -> list[dict[str, Any]]:
-    """Cut the figures into the window's buckets, of all versions together; empty ones stay, as gaps."""
+    """Return the figures of all versions together by bucket; an empty bucket stays, as a gap."""
     rows: Counter[int] = Counter()
     right: Counter[int] = Counter()
     labelled: Counter[int] = Counter()

@@ -1,1 +1,1 @@
-"""HTML for people: the dashboard, its plots, the report."""
+"""Pages for people: the dashboard, its plots, the report."""

@@ -1,4 +1,4 @@
-"""`GET /dashboard`: what is served and how it is doing, for people, with hands to steer it."""
+"""`GET /dashboard`: a page that shows the figures of a model, with buttons to steer it."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ HEADERS = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
-"""Nothing from outside, and no script but our files; plotly sets styles of its own."""
+"""Nothing comes from other hosts, and only our files are scripts. Plotly sets inline styles."""
 
 FOR_EVER = "max-age=31536000, immutable"
-"""For an address that names what is in the file; any other is asked for again each time."""
+"""For an address with the fingerprint of the file; a browser checks any other each time."""
 
 
 @dataclass(frozen=True)
 class Dashboard:
-    """Reads the store and the journal for one page, which asks for itself again to stay true.
+    """Makes one page from the store and the journal. The page fetches itself again to stay current.
 
     Parameters
     ----------
     has_token
-        Whether the server has an admin token. Then single predictions are shown only with it.
+        Whether the server has an admin token. Then the page shows single predictions only with it.
     """
 
     specs: dict[str, Spec]
@@ -63,12 +63,12 @@ class Dashboard:
         ]
 
     def page(self, request: Request) -> Response:
-        """`GET /dashboard`; who mistypes its address in a browser reads a page, not JSON."""
+        """`GET /dashboard`; a wrong address gets a page for people, not JSON."""
         try:
             return self._page(request)
         except (UnknownModel, InvalidInput) as error:
             status, reason = entrance.status_of(error)
-            entrance.tell(request.scope, status, reason, error)
+            entrance.log_error(request.scope, status, reason, error)
             metrics.REFUSED.labels("", reason).inc()
             html = pages.render("mistake.html", sentence=str(error), models=list(self.specs))
             return HTMLResponse(html, status, headers=HEADERS)
@@ -121,7 +121,7 @@ class Dashboard:
 
 
 def describe(spec: Spec, home: Path, journal: Journal, span: health.Window) -> dict[str, Any]:
-    """Return what the page and the report say of one model."""
+    """Return the values of the page and of the report for one model."""
     found = health.describe(spec, home, journal, span)
     champion = ledger.champion(journal, spec.name)
     champions = [item for item in found["versions"] if item["version"] == found["champion"]]
@@ -146,5 +146,5 @@ def describe(spec: Spec, home: Path, journal: Journal, span: health.Window) -> d
 
 
 def _end_us(span: health.Window) -> int:
-    """Return where the last bucket ends."""
+    """Return the end of the last bucket."""
     return span.until_us + (span.since_us - span.until_us) % span.bucket_us

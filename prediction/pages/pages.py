@@ -32,7 +32,7 @@ def asset(name: str) -> Path:
     """Return the file of one of `ASSETS`; plotly's script comes from its own package."""
     if name != "plotly.js":
         return TEMPLATES / name
-    package = importlib.util.find_spec("plotly")  # found, and not imported: that takes a second
+    package = importlib.util.find_spec("plotly")  # found without an import, which takes a second
     if package is None or package.origin is None:
         raise FileNotFoundError("plotly is not installed")
     return Path(package.origin).parent / "package_data" / "plotly.min.js"
@@ -40,7 +40,7 @@ def asset(name: str) -> Path:
 
 @cache
 def fingerprint(*names: str) -> str:
-    """Return a few digits that change when one of these assets does."""
+    """Return a short text that changes when one of these assets changes."""
     digest = hashlib.sha256()
     for name in names:
         digest.update(asset(name).read_bytes())
@@ -72,7 +72,7 @@ def _environment() -> Environment:
 
 
 def words(name: str, unit: str = "") -> str:
-    """Write a name of ours as words, without the unit at its end."""
+    """Write a name such as `petal_width_cm` as words, without its unit."""
     return name.removesuffix(f"_{unit}").replace("_", " ")
 
 
@@ -82,17 +82,17 @@ def percent(share: float | None) -> str:
 
 
 def number(value: float) -> str:
-    """Write a number with four digits that matter, and all those before the point, by thousands."""
+    """Write a number with four significant digits, and from 1,000 on without decimals."""
     return f"{value:,.0f}" if isinstance(value, int) or abs(value) >= 1000 else f"{value:.4g}"
 
 
 def plain(value: float | str) -> str:
-    """Write a value as it is, a whole number without a point."""
+    """Write a value unrounded, and a whole number without a decimal point."""
     return str(value).removesuffix(".0")
 
 
 def typeset(sentence: str) -> str:
-    """Write a sentence with an arrow that no line is broken within."""
+    """Write ` -> ` in a sentence as an arrow without a line break before it."""
     return sentence.replace(" -> ", "\N{NO-BREAK SPACE}\N{RIGHTWARDS ARROW} ")
 
 
@@ -102,14 +102,14 @@ def clock(at: str) -> str:
 
 
 def gist(sentence: str) -> str:
-    """Write a sentence without what it has in brackets and after, for where the whole is near."""
+    """Shorten a sentence: cut it at its first bracket, and to `GIST_LETTERS`."""
     return textwrap.shorten(
         sentence.partition(" (")[0], GIST_LETTERS, placeholder=" \N{HORIZONTAL ELLIPSIS}"
     )
 
 
 def found(state: str) -> str:
-    """Write a state of drift without claiming more than a test that did not reject."""
+    """Write a state of drift; a test that does not reject does not prove stability."""
     return "no drift found" if state == "stable" else state
 
 
@@ -119,5 +119,5 @@ def p_value(p: float) -> str:
 
 
 def inlined(name: str) -> Markup:
-    """Return the text of an asset, for a page that must not load anything."""
+    """Return the text of an asset, for a page that loads no files."""
     return Markup(asset(name).read_text(encoding="utf-8"))  # noqa: S704 -- our own files, and plotly's

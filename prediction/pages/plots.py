@@ -12,18 +12,18 @@ from typing import Any, NamedTuple
 
 Figure = dict[str, Any]
 Proportion = dict[str, Any] | None
-"""A share with its interval and n, as JSON has it; None for no rows."""
+"""A share with its interval and n, in its JSON form; None for no rows."""
 
 
 def accuracy(health: dict[str, Any], end: str) -> Figure:
     """Draw accuracy by labels with its interval, the estimate without them, and each promotion.
 
-    A piece of time is a point in its middle, and a gap of the line where it has no figure.
+    A bucket is a point at its middle time; a bucket without a figure is a gap in the line.
 
     Parameters
     ----------
     end
-        Where the last piece of the window ends. It stays while time goes on, and so does the figure.
+        End of the last bucket. It stays the same within a bucket, and so does the figure.
     """
     over_time, promotions = health["over_time"], health["promotions"]
     found = [piece["accuracy"] for piece in over_time]
@@ -51,7 +51,7 @@ def _middles(edges: list[str]) -> list[str]:
 
 
 def _labelled(found: list[Proportion]) -> Figure:
-    """Draw intervals as bars: a band between two lines would need two points in a row to be seen."""
+    """Draw intervals as bars: a band between two lines is invisible around a single point."""
     return {
         **_curve(found, lambda item: [item["n"], item["low"], item["high"]]),
         "name": "accuracy by labels, its 95 % interval",
@@ -79,13 +79,13 @@ def _estimated(found: list[Proportion]) -> Figure:
     }
 
 
-def _curve(found: list[Proportion], told: Callable[[dict[str, Any]], list[Any]]) -> Figure:
-    """Draw values, with gaps where there are none, and what is told of each."""
+def _curve(found: list[Proportion], hover: Callable[[dict[str, Any]], list[Any]]) -> Figure:
+    """Draw values with gaps for missing ones, and with a hover text for each."""
     return {
         "y": _each(found, lambda item: item["value"]),
         "mode": "lines+markers",
         "connectgaps": False,
-        "customdata": _each(found, told),
+        "customdata": _each(found, hover),
     }
 
 
@@ -112,9 +112,9 @@ def _line(at: str) -> Figure:
 
 
 def distribution(item: dict[str, Any]) -> Figure:
-    """Lay the distributions of one feature in training and live data over each other.
+    """Draw the distributions of one feature in training and live data over each other.
 
-    Training data is dashed or hatched, so that nobody needs to tell colours apart.
+    Training data is dashed or hatched, so the figure is readable without colours.
     """
     is_number = len(item["histogram"]["bins"]) == len(item["histogram"]["trained"]) + 1
     series, axis = (_of_numbers if is_number else _of_categories)(item)
@@ -152,7 +152,7 @@ def _of_numbers(item: dict[str, Any]) -> tuple[list[Figure], Figure]:
 
 
 class End(NamedTuple):
-    """One end of the training data's range that live values lie beyond, and where their bar is."""
+    """An end of the training range with live values beyond it, and the place of their bar."""
 
     side: str
     edge: float
@@ -187,11 +187,11 @@ def _bars_beyond(ends: list[End], edges: list[float]) -> Figure:
 
 
 def _axis_beyond(ends: list[End], edges: list[float], unit: str) -> Figure:
-    """Name the places by hand: a number under a bar beyond the bins would be none of its values."""
+    """Set the labels by hand: the axis would put a wrong number under a bar beyond the bins."""
     ticks = {edge: (edge, f"{edge:,.6g}{unit}") for edge in (edges[0], edges[-1])}
     ticks |= {end.edge: (end.at, f"{end.side}<br>{end.edge:,.6g}{unit}") for end in ends}
     places, words = zip(*ticks.values(), strict=True)
-    room = 2 * (edges[1] - edges[0])  # for the words
+    room = 2 * (edges[1] - edges[0])  # for the labels
     return {
         "tickvals": places,
         "ticktext": words,

@@ -1,4 +1,4 @@
-"""How a model is doing, for the command line: as tables, and as one file that needs nothing else."""
+"""Monitoring for the command line: as tables, and as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prediction.pages import pages
 
 
 def tables(health: dict[str, Any]) -> Iterator[Table]:
-    """Yield the tables of what `monitoring.health` returns."""
+    """Yield the tables of the figures that `health.describe` returns."""
     yield _versions(health)
     for item in health["versions"]:
         title = f"{health['model']} {item['version']}"
@@ -26,12 +26,12 @@ def tables(health: dict[str, Any]) -> Iterator[Table]:
 
 
 def html(values: dict[str, Any]) -> str:
-    """Write what `dashboard.describe` returns as one self-contained page."""
+    """Write the values of `dashboard.describe` as one self-contained page."""
     return pages.render("report.html", **values)
 
 
 def narrow(title: str, *columns: str, wrapped: Sequence[str] = ()) -> Table:
-    """Make a table that fits into 80 columns, because some of its own may be wrapped."""
+    """Make a table for 80 columns: the cells of the `wrapped` columns may break lines."""
     table = Table(title=title, title_justify="left")
     for name in columns:
         table.add_column(name, no_wrap=name not in wrapped, overflow="fold")
@@ -39,7 +39,7 @@ def narrow(title: str, *columns: str, wrapped: Sequence[str] = ()) -> Table:
 
 
 def printable(text: str) -> str:
-    """Return a text whose characters do nothing to a terminal; line ends and the like are blanks."""
+    """Return a text with a blank for each control character, so that it is safe in a terminal."""
     return "".join(each if each.isprintable() else " " for each in text)
 
 
@@ -78,7 +78,7 @@ def _classes(title: str, item: dict[str, Any]) -> Table:
     for name, share in item["classes"].items():
         row = [str(rows) for rows in item["confusion"][name].values()]
         table.add_row(escape(name), str(share["predictions"]), _share(item["recall"].get(name)), *row)
-    table.caption = "the columns on the right: predictions of the class by what was true"
+    table.caption = "the columns on the right: predictions of the class by true class"
     return table
 
 
@@ -99,7 +99,7 @@ def _drift(title: str, item: dict[str, Any]) -> Table:
             figures = statistic, pages.p_value(found["p"]), f"{found['psi']:.3f}"
         table.add_row(found["name"], state, *figures, str(found["rows"]))
     table.caption = (
-        "no drift found is no proof that there is none; PSI is larger by chance where rows are few"
+        "no drift found does not prove that there is none; with few rows PSI is larger by chance"
     )
     return table
 
@@ -114,7 +114,7 @@ def _quality(title: str, item: dict[str, Any]) -> Table:
 
 def _refused(health: dict[str, Any]) -> Table:
     since = pages.clock(health["refused_since"])
-    title = f"{health['model']}: requests refused since {since} UTC, and invalid values by field"
+    title = f"{health['model']}: refused requests since {since} UTC, and invalid values by field"
     table = narrow(title, "reason", "field", "n")
     for item in health["refused"]:
         table.add_row(item["reason"], item["feature"] or "", str(item["requests"]))

@@ -35,6 +35,7 @@ sets the niceness of the process's session."""
 def spawn(run: Retraining) -> None:
     """Start a run's process in a session of its own, so that it survives the worker that started it."""
     kept = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+    kept |= {catalog.VARIABLE: str(catalog.FOLDER)}  # the working folder is another one
     process = subprocess.Popen(  # noqa: S603 -- this module, with a model's name and our own id
         [sys.executable, "-m", __name__, run.model, run.run_id],
         cwd=PROJECT,
@@ -56,7 +57,7 @@ def take_process(journal: Journal, run: Retraining, leave: Callable[[str], None]
 
     def stop(number: int, _: object) -> None:
         try:
-            runs.finish(journal, run.run_id, Ending("interrupted", "its process was told to stop"))
+            runs.finish(journal, run.run_id, Ending("interrupted", "its process was stopped"))
             leave("interrupted")
         finally:  # also if the journal fails: a run without heartbeats is marked as interrupted
             os._exit(128 + number)

@@ -163,7 +163,7 @@ def _promote(plan: Plan, run: Retraining, before: Entry, new: ledger.NewChampion
 def _reject_early(plan: Plan, run: Retraining, new: int) -> None:
     sentence = (
         f"rejected: {new} new label{'s' * (new != 1)} since the champion was trained, and"
-        f" {plan.min_outcomes} are wanted: give more feedback, or send force: true (--force in a shell)"
+        f" {plan.min_outcomes} are needed: give more feedback, or send force: true (--force in a shell)"
     )
     verdict = gate.Verdict(False, sentence, [])
     runs.finish(plan.journal, run.run_id, Ending("rejected", "done", verdict=verdict.as_dict()))

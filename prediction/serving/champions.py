@@ -14,7 +14,7 @@ LATEST = "latest"
 """Names the newest version, as in BentoML."""
 
 NAMED = 3
-"""How many versions are named to somebody who has mistyped one."""
+"""How many versions an error names when a version is unknown."""
 
 
 def promote(journal: Journal, home: Path, model: str, version: str, *, by: str, reason: str) -> Entry:

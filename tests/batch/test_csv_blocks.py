@@ -10,6 +10,7 @@ import pytest
 from models_store.errors import InvalidInput
 from models_store.spec import Spec
 from prediction.batch import csv_blocks
+from prediction.batch.sources import Source
 from tests.scoring import IRIS, read
 
 
@@ -102,3 +103,36 @@ def test_a_line_that_is_not_utf_8_is_named(rows: int, tmp_path: Path, specs: dic
 
     with pytest.raises(InvalidInput, match=f"line {rows + 2} is not UTF-8: save the file as UTF-8$"):
         read(tmp_path / "rows.csv", specs["penguins"])
+
+
+def test_half_a_character_at_the_end_is_not_utf_8(tmp_path: Path, specs: dict[str, Spec]) -> None:
+    """As in a file that was cut off."""
+    text = "island,who\n" + "Dream,x\n" * 5_000 + "Dream,caf\u00e9"
+    (tmp_path / "rows.csv").write_bytes(text.encode()[:-1])
+
+    with pytest.raises(InvalidInput, match="line 5002 is not UTF-8"):
+        read(tmp_path / "rows.csv", specs["penguins"])
+
+
+@pytest.mark.parametrize("names", [1, 2, 3, 700])
+def test_an_open_quotation_mark_is_found_in_any_number_of_columns(names: int, tmp_path: Path) -> None:
+    """And a closed one is not, nor rows of commas at the end of the file."""
+    path = tmp_path / "rows.csv"
+    header = ",".join(f"n{number}" for number in range(names))
+    row = ",".join(["x"] * (names - 1) + ['"y"'])
+    path.write_text(f"{header}\n{row}\n{',' * names}\n{row}\n,\n,,\n")
+    assert 5 == sum(chunk.rows for chunk in Source(path, 100))
+
+    for end in ("", "\n", ",,,\n"):
+        path.write_text(f"{header}\n{row}\n{row[:-1]}{end}")
+        with pytest.raises(InvalidInput, match="a quotation mark is left open in row 2, which has no end"):
+            list(Source(path, 100))
+
+
+def test_a_long_broken_row_is_cut(tmp_path: Path) -> None:
+    """Many of them are held in memory."""
+    (tmp_path / "rows.csv").write_text("a,b\n" + "x" * 10_000 + "\n1,2\n")
+
+    (chunk,) = Source(tmp_path / "rows.csv", 100)
+
+    assert csv_blocks.MAX_TEXT == len(chunk.broken[0].text)

@@ -117,6 +117,13 @@ def test_a_csv_without_a_header_of_commas_is_refused(content: str, words: str, t
     assert f"{path} {words}".replace(" :", ":") == str(caught.value)
 
 
+def test_a_name_may_hold_another_separator(tmp_path: Path) -> None:
+    """If commas separate it from others."""
+    (tmp_path / "rows.csv").write_text("a;b,c|d\n1,2\n")
+
+    assert ["a;b", "c|d"] == Source(tmp_path / "rows.csv", 100).names
+
+
 def test_one_column_needs_no_comma(tmp_path: Path) -> None:
     """A name without any separator is a header; blank lines are not rows."""
     (tmp_path / "rows.csv").write_text("name\na\n\nb\n")

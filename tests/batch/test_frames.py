@@ -1,4 +1,4 @@
-"""Rows by column: what is refused, and in the validator's words."""
+"""Validation by column: which rows are refused, in the validator's words."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import pytest
 from pyarrow import parquet
 
 from models_store.errors import InvalidInput
-from models_store.spec import Features, Spec, category
+from models_store.spec import Features, Spec, category, number
 from prediction.batch import frames
-from prediction.batch.chunks import Chunk
+from prediction.batch.chunks import BrokenRow, Chunk
 from tests.scoring import IRIS, PENGUIN, read, write
 
 
@@ -42,10 +42,10 @@ def test_the_same_values_are_refused_as_over_http(
 
 
 @pytest.mark.parametrize("kind", [".csv", ".jsonl", ".parquet"])
-def test_a_reason_tells_what_is_missing_from_what_is_wrong(
+def test_a_missing_value_and_a_wrong_one_have_different_reasons(
     kind: str, tmp_path: Path, specs: dict[str, Spec]
 ) -> None:
-    """As over HTTP, where nothing is sent for what is missing; a text is shown."""
+    """As over HTTP, where a missing value is not sent; a wrong text is shown."""
     rows = [IRIS | {"petal_width_cm": value} for value in (None, "wide", "1,234", "x" * 99)]
 
     (found,) = read(write(tmp_path / f"rows{kind}", rows), specs["iris"])
@@ -144,7 +144,7 @@ def test_a_frame_of_mixed_values_is_read_row_by_row(specs: dict[str, Spec]) -> N
     "kinds", [{"flipper_length_mm": "Int64", "island": "string"}, {"island": "category"}]
 )
 def test_a_frame_of_nullable_types_is_read(kinds: dict[str, Any], specs: dict[str, Spec]) -> None:
-    """Whichever of its types pandas has chosen, a missing value is one."""
+    """Whatever type pandas has chosen, a missing value stays missing."""
     frame = pd.DataFrame({"island": ["Dream", "Biscoe", None], "flipper_length_mm": [190, None, 217]})
 
     found = frames.validate(
@@ -158,10 +158,8 @@ def test_a_frame_of_nullable_types_is_read(kinds: dict[str, Any], specs: dict[st
 
 @pytest.mark.parametrize("good", [217, 217.0, np.int64(217), np.float32(217), Decimal(217)])
 @pytest.mark.parametrize("bad", ["wide", 2**70, np.array([1, 2]), True, "half \ud800"], ids=str)
-def test_beside_a_value_that_is_none_a_number_stays_one(
-    good: Any, bad: Any, specs: dict[str, Spec]
-) -> None:
-    """Numbers of any kind, and what is missing, in a column that holds anything else too."""
+def test_a_bad_value_costs_no_other_row_of_a_frame(good: Any, bad: Any, specs: dict[str, Spec]) -> None:
+    """Numbers of any type and missing values in a column that holds anything else too."""
     values = pd.Series([good, bad, None, pd.NA, float("nan")], dtype=object)
     frame = pd.DataFrame({"island": ["Dream"] * 5, "flipper_length_mm": values})
 
@@ -178,7 +176,7 @@ class Rated(Features):
 
 
 def test_a_number_is_no_category(specs: dict[str, Spec]) -> None:
-    """As over HTTP, where 1 is refused in the place of "1"."""
+    """As over HTTP, where 1 is refused instead of "1"."""
     spec = Spec("rated", "Rated", Rated, ("a", "b"), specs["iris"].load, specs["iris"].pipeline)
 
     for column in (pyarrow.array([1, 2]), pyarrow.array([1, 2]).dictionary_encode()):
@@ -187,11 +185,115 @@ def test_a_number_is_no_category(specs: dict[str, Spec]) -> None:
         assert 2 == len(frames.validate(spec, Chunk({"stars": column}, 2), 1))
 
 
-def test_columns_that_are_missing_or_twice_are_told(specs: dict[str, Spec]) -> None:
-    """By name, and with those that are there."""
+def test_missing_and_repeated_columns_are_named(specs: dict[str, Spec]) -> None:
+    """With the columns that are there."""
     with pytest.raises(
         InvalidInput, match=r"the frame: a column is missing: iris needs .*, and there is a, 0"
     ):
         frames.demand(specs["iris"], ["a", 0], "the frame")  # type: ignore[list-item]
     with pytest.raises(InvalidInput, match="the frame: two columns are named 'who': rename one"):
         frames.demand(specs["iris"], [*IRIS, "who", "who"], "the frame")
+
+
+class Sized(Features):
+    """A number and a category that are needed, and one of each that is optional."""
+
+    size: float = number("Size", unit="cm", low=1, high=2, example=1)
+    width: float | None = number("Width", unit="cm", low=1, high=2, example=1, optional=True)
+    kind: Literal["a", "b"] = category("Kind", example="a")
+    hue: Literal["a", "b"] | None = category("Hue", example="a", optional=True)
+
+
+@pytest.fixture
+def sized(specs: dict[str, Spec]) -> Spec:
+    """A spec of every sort of feature."""
+    return Spec("sized", "Sized", Sized, ("a", "b"), specs["iris"].load, specs["iris"].pipeline)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "suspect"),
+    [
+        ("size", [1.0, 2.0, 0.999, 2.001, None, float("nan")], [2, 3, 4, 5]),
+        ("width", [1.0, 2.0, 0.999, 2.001, None, float("nan")], [2, 3]),
+        ("width", [None] * 6, []),
+        ("size", [None] * 6, [0, 1, 2, 3, 4, 5]),
+        ("size", [1, 2, 0, 3, None, 1], [2, 3, 4]),
+        ("size", ["1"] * 6, [0, 1, 2, 3, 4, 5]),
+        ("kind", ["a", "b", "c", "", None, "a"], [2, 3, 4]),
+        ("hue", ["a", "b", "c", "", None, "a"], [2, 3]),
+        ("hue", [None] * 6, []),
+        ("hue", [b"a", b"b", b"c", b"\xff", None, b"a"], [0, 1, 2, 3, 4, 5]),
+    ],
+)
+def test_only_rows_that_look_wrong_are_suspect(
+    name: str, values: list[Any], suspect: list[int], sized: Spec
+) -> None:
+    """All other rows skip the validator, which is slow; bounds are inside."""
+    good = {"size": [1.5] * 6, "width": [1.5] * 6, "kind": ["a"] * 6, "hue": ["a"] * 6}
+    chunk = Chunk({key: pyarrow.array(each) for key, each in {**good, name: values}.items()}, 6)
+
+    _, found = frames.check_columns(sized, chunk)
+
+    assert suspect == np.flatnonzero(found).tolist()
+
+
+def test_a_column_that_is_absent_counts_as_missing_values(sized: Spec) -> None:
+    """Each row is refused if the feature is not optional."""
+    columns = {"size": pyarrow.array([1.5, 1.5]), "kind": pyarrow.array(["a", "b"])}
+
+    found = frames.validate(sized, Chunk(columns, 2), 1)
+
+    assert [True, True] == found.kept.tolist()
+    assert np.isnan(found.columns["width"]).all()
+    assert [None, None] == found.columns["hue"].tolist()
+    assert [False, False] == frames.check_columns(sized, Chunk(columns, 2))[1].tolist()
+    del columns["size"]
+    refused = frames.validate(sized, Chunk(columns, 2), 7)
+    assert [(7, "size"), (8, "size")] == [(item.row, item.field) for item in refused.bad_values]
+
+
+def test_a_missing_value_alone_is_refused_if_it_is_needed(sized: Spec) -> None:
+    """In a column of numbers or of texts, with nothing else wrong in the row."""
+    columns = {"size": pyarrow.array([1.5, None, 1.5]), "kind": pyarrow.array(["a", "a", None])}
+
+    found = frames.validate(sized, Chunk(columns, 3), 1)
+
+    assert [(2, "size"), (3, "kind")] == [(item.row, item.field) for item in found.bad_values]
+    assert all(item.reason.startswith("is required") for item in found.bad_values)
+
+
+def test_a_broken_row_is_refused_whatever_its_columns_hold(sized: Spec) -> None:
+    """Once, with the reason of the whole row and its number."""
+    columns = {"size": pyarrow.array([1.5, 1.5]), "kind": pyarrow.array(["a", "b"])}
+    broken = BrokenRow(12, 1, 2, "x")
+
+    found = frames.validate(sized, Chunk(columns, 2, {1: broken}), 11)
+
+    assert [frames.BadValue(12, "", "has 1 cell where the header has 2")] == found.bad_values
+    assert [True, False] == found.kept.tolist()
+    assert "has 1 cell where the header has 2" == str(found.bad_values[0])
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), np.float32("nan"), Decimal("nan")], ids=repr)
+def test_nan_is_a_missing_value_of_any_type(missing: Any, sized: Spec) -> None:
+    """In a list of values of several types, and in a column beside one."""
+    columns = {"size": [1, "wide"], "width": [missing, 1.5], "kind": pyarrow.array(["a", "b"])}
+
+    found = frames.validate(sized, Chunk(columns, 2), 1)
+
+    assert [True, False] == found.kept.tolist()
+    assert np.isnan(found.columns["width"][0])
+    beside = Chunk({**columns, "width": pyarrow.array([float("nan"), 1.5])}, 2)
+    assert [True, False] == frames.validate(sized, beside, 1).kept.tolist()
+
+
+def test_a_table_of_no_feature_is_refused(sized: Spec) -> None:
+    """Though all features are optional."""
+
+    class Optional(Features):
+        width: float | None = number("Width", unit="cm", low=1, high=2, example=1, optional=True)
+
+    spec = Spec("optional", "Optional", Optional, ("a", "b"), sized.load, sized.pipeline)
+    frames.demand(spec, ["width", "other"], "the frame")
+    with pytest.raises(InvalidInput, match="optional needs width, and there is other"):
+        frames.demand(spec, ["other"], "the frame")

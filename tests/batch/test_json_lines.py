@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import pytest
 
 from models_store.errors import InvalidInput
@@ -118,7 +119,7 @@ def test_a_name_that_no_encoding_can_write_is_an_error(tmp_path: Path) -> None:
     """JSON can hold half a character, which no file of columns can."""
     path = write(tmp_path / "rows.jsonl", [{"half \ud800": 1}])
 
-    with pytest.raises(InvalidInput, match=r"can't be read: .* surrogates not allowed$"):
+    with pytest.raises(InvalidInput, match=r'the name "half \\ud800" holds half a character: rename it$'):
         Source(path, 100)
 
 
@@ -138,3 +139,13 @@ def test_a_chunk_is_not_too_long(tmp_path: Path) -> None:
 
     assert [5_000, 5_000, 2_000] == [chunk.rows for chunk in Source(path, 100_000)]
     assert 40 == len(list(Source(path, 300)))
+
+
+@pytest.mark.parametrize("value", [2**63 - 1, -(2**63), 2**53 + 1, 0])
+def test_integers_of_64_bits_are_an_arrow_column(value: int, tmp_path: Path) -> None:
+    """Longer ones are a list."""
+    (chunk,) = Source(write(tmp_path / "rows.jsonl", [{"x": value}]), 100)
+    (longer,) = Source(write(tmp_path / "longer.jsonl", [{"x": 2**63}]), 100)
+
+    assert pyarrow.int64() == chunk.columns["x"].type
+    assert [2**63] == longer.columns["x"]

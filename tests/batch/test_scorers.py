@@ -1,4 +1,4 @@
-"""Who answers a batch: champion or another version, here, recorded, or a server; the same numbers."""
+"""Scorers: the champion or another version, recorded or not, and a server give the same numbers."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_server_that_takes_fewer_rows_gets_fewer(home: Path, specs: dict[str, 
     assert before + 5_000 == recorded(home)
 
 
-def test_what_a_server_refuses_is_told_in_its_words(server: Server, specs: dict[str, Spec]) -> None:
+def test_a_refusal_of_a_server_is_shown_in_its_words(server: Server, specs: dict[str, Spec]) -> None:
     """A sentence, and not the JSON around it."""
     spec = specs["iris"]
     rows = Rows(np.ones(1, bool), {name: np.array([-1.0]) for name in spec.inputs}, [])
@@ -102,7 +102,7 @@ def recorded(home: Path) -> int:
 def test_strict_records_nothing_if_a_row_is_refused(
     recorder: str, kind: str, server: Server, home: Path, tmp_path: Path, specs: dict[str, Spec]
 ) -> None:
-    """Though thousands of good rows come before it."""
+    """Even if thousands of good rows come before it."""
     frame = random_frame(specs["iris"], 3_000)
     frame.loc[2_999, "petal_width_cm"] = 99.0
     frame.to_parquet(tmp_path / "rows.parquet")
@@ -149,8 +149,8 @@ def test_another_version_answers_when_it_is_named(
         batch.score("iris", frame, version="nosuchversion")
 
 
-def test_a_server_that_is_none_is_told(server: Server, specs: dict[str, Spec]) -> None:
-    """Nobody there, something else there, or no URL at all."""
+def test_a_wrong_url_of_a_server_is_an_error(server: Server, specs: dict[str, Spec]) -> None:
+    """No server, another server, or no URL at all."""
     frame = specs["iris"].load()[0]
     for url in (f"http://127.0.0.1:{free_port()}", f"{server.url}/models", "nowhere"):
         with pytest.raises(ServerFailed, match="does not answer") as caught:

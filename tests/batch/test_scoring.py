@@ -1,4 +1,4 @@
-"""Batch inference: files and frames, here and by a server, the same answers, whole files or none."""
+"""Scoring of files and frames: the same answers as scikit-learn, whole files or none."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from models_store import store
-from models_store.errors import InvalidInput, UnknownModel
+from models_store.errors import InvalidInput, NothingTrained, UnknownModel
 from models_store.spec import Spec
 from prediction import batch
 from prediction.batch.files import KINDS
@@ -39,7 +39,7 @@ def answered(spec: Spec, home: Path, frame: pd.DataFrame) -> Any:
 def test_a_file_is_scored_as_scikit_learn_scores_it(
     kind: str, home: Path, tmp_path: Path, specs: dict[str, Spec]
 ) -> None:
-    """Columns are carried along, and class, probabilities, model and version added."""
+    """Columns are copied, and class, probabilities, model and version added."""
     for spec in specs.values():
         frame = random_frame(spec, 3_000).assign(who=[f"row {number}" for number in range(3_000)])
         source, target = tmp_path / f"{spec.name}{kind}", tmp_path / f"{spec.name}-out{kind}"
@@ -63,8 +63,8 @@ def test_a_file_is_scored_as_scikit_learn_scores_it(
         assert {store.newest(home, spec.name).version} == set(found["version"]) == set(summary.versions)
 
 
-def test_a_frame_comes_back_with_its_answers(home: Path, specs: dict[str, Spec]) -> None:
-    """Same rows, same index; a row that is refused says why and has no prediction."""
+def test_a_frame_is_returned_with_its_answers(home: Path, specs: dict[str, Spec]) -> None:
+    """The same rows and index; a refused row has a reason and no prediction."""
     frame = random_frame(specs["penguins"], 300)
     frame.index = pd.Index(range(1000, 1300))
     frame["island"] = frame["island"].astype(object)
@@ -83,7 +83,7 @@ def test_a_frame_comes_back_with_its_answers(home: Path, specs: dict[str, Spec])
         batch.score("penguins", frame, strict=True)
 
 
-def test_refused_rows_go_to_a_file_beside(home: Path, tmp_path: Path, specs: dict[str, Spec]) -> None:
+def test_refused_rows_are_listed_in_a_file(home: Path, tmp_path: Path, specs: dict[str, Spec]) -> None:
     """With row number, field and reason; the others are scored."""
     frame = random_frame(specs["iris"], 500)
     frame.loc[[3, 400], "petal_width_cm"] = 99.0
@@ -98,10 +98,10 @@ def test_refused_rows_go_to_a_file_beside(home: Path, tmp_path: Path, specs: dic
     assert 498 == len(pd.read_csv(tmp_path / "out.csv"))
 
 
-def test_the_refused_rows_of_another_target_stay(
+def test_the_list_of_refused_rows_belongs_to_one_target(
     home: Path, tmp_path: Path, specs: dict[str, Spec]
 ) -> None:
-    """Though it differs in nothing but its kind; those of the same target are replaced, or go."""
+    """The list of another target stays, even if only its kind differs; its own is replaced or removed."""
     frame = random_frame(specs["iris"], 3)
     source, refused = tmp_path / "rows.csv", tmp_path / "out.csv.refused.csv"
     frame.assign(petal_width_cm=99.0).to_csv(source, index=False)
@@ -115,8 +115,8 @@ def test_the_refused_rows_of_another_target_stay(
     assert not refused.exists()
 
 
-def test_a_row_that_is_none_is_refused_like_others(home: Path, tmp_path: Path) -> None:
-    """It stands in the side file, without a field; `strict` ends there."""
+def test_a_broken_row_is_refused_like_others(home: Path, tmp_path: Path) -> None:
+    """It is in the list of refused rows, without a field; `strict` stops there."""
     header = "sepal_length_cm,sepal_width_cm,petal_length_cm,petal_width_cm"
     (tmp_path / "rows.csv").write_text(f"{header}\n5.1,3.5,1.4,0.2\n5.1,3.5,1.4\n5.1,3.5,1.4,0.2\n")
 
@@ -133,7 +133,7 @@ def test_a_row_that_is_none_is_refused_like_others(home: Path, tmp_path: Path) -
 def test_strict_writes_nothing_when_a_row_is_refused(
     home: Path, tmp_path: Path, specs: dict[str, Spec]
 ) -> None:
-    """The sentence names the row, and what stood under the target's name stays."""
+    """The sentence names the row, and an older file of the target's name stays."""
     frame = random_frame(specs["iris"], 200_000)
     frame.loc[150_000, "petal_width_cm"] = 99.0
     frame.to_parquet(tmp_path / "rows.parquet")
@@ -147,10 +147,10 @@ def test_strict_writes_nothing_when_a_row_is_refused(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_file_without_rows_makes_one_without_rows(
+def test_a_file_without_rows_is_scored(
     kind: str, home: Path, tmp_path: Path, specs: dict[str, Spec]
 ) -> None:
-    """With all columns, where the kind has a place for them; not a failure."""
+    """The target has no rows, and all columns if its kind has a header."""
     empty = specs["iris"].load()[0].iloc[:0]
     source, target = tmp_path / f"rows{kind}", tmp_path / f"out{kind}"
     if kind == ".parquet":
@@ -168,7 +168,7 @@ def test_a_file_without_rows_makes_one_without_rows(
 
 @pytest.mark.parametrize("target", KINDS)
 def test_no_value_of_json_lines_is_lost(target: str, home: Path, tmp_path: Path) -> None:
-    """Neither what comes after thousands of rows, nor what changes its type, whatever is written."""
+    """A column may begin or change its type after thousands of rows, in every kind of target."""
     source, out = tmp_path / "rows.jsonl", tmp_path / f"out{target}"
     rows: list[dict[str, Any]] = [{"island": "Dream", "id": number} for number in range(12_000)]
     rows[-3:] = [
@@ -198,8 +198,8 @@ def test_no_value_of_json_lines_is_lost(target: str, home: Path, tmp_path: Path)
         ("x.csv.refused.csv", "x.csv"),
     ],
 )
-def test_what_is_read_is_not_written_over(source: str, target: str, home: Path, tmp_path: Path) -> None:
-    """Neither by the target nor by the file of refused rows: those rows would be nowhere."""
+def test_the_source_is_never_overwritten(source: str, target: str, home: Path, tmp_path: Path) -> None:
+    """Neither by the target nor by the list of refused rows."""
     for name in ("rows.csv", "x.csv.refused.csv"):
         (tmp_path / name).write_text("island\nMars\n")
     (tmp_path / "link.csv").symlink_to("rows.csv")
@@ -211,8 +211,10 @@ def test_what_is_read_is_not_written_over(source: str, target: str, home: Path, 
     assert before == {path.name: path.read_bytes() for path in tmp_path.glob("*.csv")}
 
 
-def test_what_is_scored_already_is_told(home: Path, tmp_path: Path, specs: dict[str, Spec]) -> None:
-    """A frame or a file that has a column which would be added, be it in its last row."""
+def test_rows_that_are_scored_already_are_refused(
+    home: Path, tmp_path: Path, specs: dict[str, Spec]
+) -> None:
+    """A frame or a file with a column that would be added, even if only its last row has it."""
     X, _ = specs["iris"].load()
 
     with pytest.raises(InvalidInput, match="the frame: there is a column model already"):
@@ -237,7 +239,7 @@ def test_what_is_scored_already_is_told(home: Path, tmp_path: Path, specs: dict[
     ids=["repeated", "levels", "times"],
 )
 def test_any_index_of_a_frame_is_kept(index: pd.Index, home: Path, specs: dict[str, Spec]) -> None:
-    """Rows are known by their place, not by their name."""
+    """Rows are matched by position, not by index."""
     X, _ = specs["iris"].load()
     frame = X.iloc[[0, 75, 149]].set_index(index)
     frame.iloc[1, 0] = -1.0
@@ -250,8 +252,8 @@ def test_any_index_of_a_frame_is_kept(index: pd.Index, home: Path, specs: dict[s
     assert [False, True, False] == found["refused"].notna().tolist()
 
 
-def test_what_cannot_be_done_is_told(home: Path, tmp_path: Path, specs: dict[str, Spec]) -> None:
-    """Each with the error that says what to do."""
+def test_impossible_calls_are_refused(home: Path, tmp_path: Path, specs: dict[str, Spec]) -> None:
+    """Each error says what to do."""
     frame = specs["iris"].load()[0]
     nobody = f"http://127.0.0.1:{free_port()}"
 
@@ -274,11 +276,11 @@ def test_what_cannot_be_done_is_told(home: Path, tmp_path: Path, specs: dict[str
         batch.score("iris", tmp_path / "rows.csv", tmp_path / "gone" / "out.csv")
 
 
-def test_a_home_without_models_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the command that trains."""
+def test_a_home_without_models_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names the command that trains."""
     monkeypatch.setenv("BENTOML_HOME", str(tmp_path))
 
-    with pytest.raises(InvalidInput, match=r"python train\.py iris"):
+    with pytest.raises(NothingTrained, match="nothing is trained yet: run `loop train`"):
         batch.score("iris", pd.DataFrame())
 
 
@@ -289,11 +291,11 @@ from prediction import batch
 batch.score("iris", sys.argv[1], sys.argv[2])
 print(int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024)
 """
-"""Tells the most memory that the process ever held, MiB; `getrusage` would tell its parent's."""
+"""Prints the peak memory of the process in MiB; `getrusage` would return its parent's."""
 
 
 def peak_mib(home: Path, model: str, source: Path, target: Path) -> int:
-    """Score a file in a process of its own, and return the most memory that it held."""
+    """Score a file in a process of its own, and return its peak memory in MiB."""
     done = subprocess.run(
         [sys.executable, "-c", PEAK.replace("iris", model), str(source), str(target)],
         cwd=PROJECT,
@@ -318,7 +320,7 @@ def test_memory_does_not_grow_with_the_file(home: Path, tmp_path: Path, specs: d
 
 
 def test_memory_does_not_grow_with_json_lines(home: Path, tmp_path: Path) -> None:
-    """Though the file is gone through twice, it is never held; as objects it would be 150 MiB."""
+    """The file is read twice and never held; as objects it would be 150 MiB."""
     line = json.dumps({"island": "Dream", "flipper_length_mm": 190.5, "note": "x" * 200}) + "\n"
     peaks = []
     for rows in (30_000, 230_000):

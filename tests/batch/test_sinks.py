@@ -109,7 +109,7 @@ def write(path: Path, *batches: Any) -> None:
 
 @pytest.mark.parametrize("name", ARRAYS)
 def test_every_type_is_written_as_json(name: str, tmp_path: Path) -> None:
-    """As JSON has it, and as text where it has no such thing; NaN is null, for JSON has no NaN."""
+    """A type that JSON does not have becomes text; NaN becomes null."""
     array, expected, _ = ARRAYS[name]
 
     write(tmp_path / "out.jsonl", *[pyarrow.record_batch({name: array})] * 2)
@@ -121,7 +121,7 @@ def test_every_type_is_written_as_json(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ARRAYS)
 def test_every_type_is_written_as_cells(name: str, tmp_path: Path) -> None:
-    """Texts as they are, and what has no cell of its own as JSON."""
+    """Texts stay as they are; types that no cell can hold become JSON."""
     array, _, expected = ARRAYS[name]
     batch = pyarrow.record_batch({name: array, "row": [1, 2]})
 
@@ -137,7 +137,7 @@ def test_every_type_is_written_as_cells(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ARRAYS)
 def test_parquet_keeps_its_types(name: str, tmp_path: Path) -> None:
-    """All but JSON, which becomes text."""
+    """All types except JSON, which becomes text."""
     array, _, text = ARRAYS[name]
 
     write(tmp_path / "out.parquet", *[pyarrow.record_batch({name: array})] * 2)
@@ -161,8 +161,8 @@ def test_parquet_keeps_its_types(name: str, tmp_path: Path) -> None:
         (".parquet", pyarrow.array(["no JSON"], pyarrow.json_())),
     ],
 )
-def test_what_can_not_be_written_is_told_and_leaves_no_file(kind: str, array: Any, tmp_path: Path) -> None:
-    """A year that no calendar has, a column of nothing, half a character: one sentence."""
+def test_a_value_that_cannot_be_written_leaves_no_file(kind: str, array: Any, tmp_path: Path) -> None:
+    """A year that no calendar has, an empty struct or half a character: the error is one sentence."""
     good = pyarrow.record_batch({"x": array[:0]})
 
     with pytest.raises(InvalidInput) as caught:
@@ -174,8 +174,8 @@ def test_what_can_not_be_written_is_told_and_leaves_no_file(kind: str, array: An
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_place_that_is_none_is_told_first(kind: str, tmp_path: Path) -> None:
-    """A folder in the file's place, or none around it."""
+def test_a_wrong_place_is_refused_before_anything_is_written(kind: str, tmp_path: Path) -> None:
+    """A folder of the file's name, or a missing folder around it."""
     (tmp_path / f"folder{kind}").mkdir()
 
     with pytest.raises(InvalidInput, match="is a folder: name a file in it"):
@@ -204,7 +204,7 @@ def test_a_csv_brings_back_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_file_without_rows_is_a_file(tmp_path: Path, kind: str) -> None:
-    """Nothing written is a file that reads as nothing."""
+    """It is read as no rows."""
     write_rows(tmp_path / f"rows{kind}", [])
 
     assert [] == read(tmp_path / f"rows{kind}")
@@ -213,7 +213,7 @@ def test_a_file_without_rows_is_a_file(tmp_path: Path, kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("existing", [False, True], ids=["a new file", "an existing file"])
 def test_an_exception_leaves_no_file(tmp_path: Path, kind: str, existing: bool) -> None:
-    """What fails in the middle leaves the folder as it was, an older file of the name included."""
+    """After an error in the middle the folder is as it was, with an older file of that name."""
     path = tmp_path / f"rows{kind}"
     if existing:
         write_rows(path, ROWS)
@@ -232,7 +232,7 @@ def test_an_exception_leaves_no_file(tmp_path: Path, kind: str, existing: bool) 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_killed_process_leaves_the_old_file(tmp_path: Path, kind: str) -> None:
-    """A process that dies while it writes has not touched the file of that name."""
+    """A process that dies while it writes does not touch an older file of that name."""
     path = tmp_path / f"rows{kind}"
     write_rows(path, [{"name": "old"}], {"name": str})
     process = subprocess.Popen(
@@ -252,7 +252,7 @@ def test_a_killed_process_leaves_the_old_file(tmp_path: Path, kind: str) -> None
 
 
 def test_the_file_appears_at_the_end(tmp_path: Path) -> None:
-    """Nobody meets a file that is still being written under its name."""
+    """Until then there is no file of its name."""
     with Writer(tmp_path / "rows.csv", COLUMNS) as file:
         file.write(sinks.batch_of(ROWS, COLUMNS))
         assert not (tmp_path / "rows.csv").exists()
@@ -269,8 +269,8 @@ def test_another_kind_of_file_is_refused(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_full_disk_is_one_clear_error(tmp_path: Path, kind: str) -> None:
-    """A file that can't grow any more is an error that names it, and nothing is left."""
+def test_a_full_disk_is_one_sentence(tmp_path: Path, kind: str) -> None:
+    """The sentence names the file, and nothing is left."""
     path = tmp_path / f"rows{kind}"
 
     done = subprocess.run(

@@ -101,6 +101,17 @@ def test_a_source_can_be_read_again(kind: str, tmp_path: Path) -> None:
     assert all(0 < fraction <= 1 for fraction in fractions)
 
 
+@pytest.mark.parametrize(("name", "content"), [("rows.csv", "x\n"), ("rows.jsonl", "\n")])
+def test_a_file_without_rows_is_read_to_its_end(name: str, content: str, tmp_path: Path) -> None:
+    """One chunk without rows, and then all of it has been read."""
+    (tmp_path / name).write_text(content)
+    source = Source(tmp_path / name, 100)
+
+    assert 0.0 == source.fraction
+    assert [0] == [chunk.rows for chunk in source]
+    assert 1.0 == source.fraction
+
+
 @pytest.mark.parametrize("kind", [pyarrow.int64(), pyarrow.string(), pyarrow.list_(pyarrow.int64())])
 def test_a_parquet_file_without_rows_has_its_columns(kind: Any, tmp_path: Path) -> None:
     """One chunk without rows, of the file's types."""

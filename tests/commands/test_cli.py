@@ -58,15 +58,15 @@ def test_an_unknown_model_is_told_with_those_there_are(
 def test_what_can_t_be_done_is_one_sentence(main: Main, journal: Journal, tmp_path: Path) -> None:
     """A span that is none, a folder that is missing, a version that does not exist: exit code 1."""
     for arguments, words in [
-        (["export", "iris", str(tmp_path / "a.csv"), "--since", "soon"], "is no span of time"),
-        (["export", "iris", str(tmp_path / "a.csv"), "--since", ""], "is no span of time"),
+        (["export", "iris", str(tmp_path / "a.csv"), "--since", "soon"], "is not a time span"),
+        (["export", "iris", str(tmp_path / "a.csv"), "--since", ""], "is not a time span"),
         (["export", "iris", str(tmp_path / "missing" / "a.csv")], "can't be written"),
         (["export", "iris", str(tmp_path / "a.txt")], "the name must end with .csv"),
         (["backup", str(tmp_path / "missing" / "a.db")], "can't be written"),
         (["backup", str(tmp_path / "journal.db")], "is the journal itself"),
         (["backup", ""], ". can't be written: it is a folder"),
         (["import-feedback", "iris", ""], "the name must end with .csv"),
-        (["restore", str(tmp_path / "missing.db")], "is no backup of a journal"),
+        (["restore", str(tmp_path / "missing.db")], "is not a backup of a journal"),
         (["promote", "iris", "v", "--reason", "because"], "nothing is trained yet: run `loop train`"),
         (["rollback", "iris", "--reason", "because"], "nothing is trained yet: run `loop train`"),
     ]:

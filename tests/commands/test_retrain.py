@@ -17,7 +17,7 @@ from prediction.journal import ledger, runs, tables
 from prediction.journal.database import Journal
 from tests import labels
 from tests.command_line import command
-from tests.servers import PROJECT, environment, run
+from tests.servers import PROJECT, environment
 from tests.timing import eventually
 
 
@@ -64,7 +64,7 @@ def test_a_retraining_in_the_foreground_promotes(home: Path, specs: dict[str, Sp
     journal = labels.give(home, specs["iris"], rows=120)
     before = ledger.champions(journal)["iris"].to_version
 
-    done = run("python", "-m", "prediction", "retrain", "iris", home=home)
+    done = command(home, "retrain", "iris")
 
     assert 0 == done.returncode, done.stdout + done.stderr
     assert done.stdout.startswith("promoted: not worse on any rule")
@@ -76,15 +76,15 @@ def test_a_retraining_in_the_foreground_promotes(home: Path, specs: dict[str, Sp
     assert "promoted" == runs.latest(journal, "iris", 1)[0].status
 
 
-def test_without_a_champion_there_is_nothing_to_retrain(home: Path, specs: dict[str, Spec]) -> None:
-    """The run fails with a sentence that says how to train."""
+def test_without_a_champion_there_is_nothing_to_retrain(home: Path) -> None:
+    """The error says how to train."""
     with Journal(f"sqlite:///{home / 'journal.db'}").write() as connection:
         connection.execute(tables.ledger.delete())
 
-    done = run("python", "-m", "prediction", "retrain", "iris", "--force", home=home)
+    done = command(home, "retrain", "iris", "--force")
 
-    assert 1 == done.returncode
-    assert "failed: no trained version of iris" in done.stdout
+    assert (1, "") == (done.returncode, done.stdout)
+    assert done.stderr.startswith("loop retrain: iris is not trained yet: run `loop train")
     assert "Traceback" not in done.stderr
 
 
@@ -110,5 +110,5 @@ def test_a_retraining_that_is_interrupted_restores_the_terminal(
     shown = os.read(here, 100_000).decode()
     os.close(here)
     assert "\x1b[?25l" not in shown.rpartition("\x1b[?25h")[2]
-    assert shown.rstrip().endswith("prediction retrain: interrupted")
+    assert shown.rstrip().endswith("loop retrain: interrupted")
     assert "interrupted" == runs.latest(journal, "penguins", 1)[0].status

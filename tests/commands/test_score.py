@@ -68,7 +68,7 @@ def test_a_server_needs_no_home_here(server: Server, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "told to end")]
+    ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )
 def test_an_interrupted_command_leaves_no_file(
     number: signal.Signals, code: int, word: str, home: Path, tmp_path: Path, specs: dict[str, Spec]

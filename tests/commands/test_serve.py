@@ -88,7 +88,7 @@ def test_a_port_that_is_taken_is_refused(home: Path) -> None:
         told = refuse(home, "--port", str(port))
 
     assert (
-        f"can't listen on port {port} of 127.0.0.1: Address already in use: give another one by --port"
+        f"can't listen on port {port} of 127.0.0.1: Address already in use: choose another one with --port"
         in told
     )
 

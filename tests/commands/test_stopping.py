@@ -28,7 +28,7 @@ except Stopped as stopped:
 print(signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)
 """
 
-SIGNALS = [(signal.SIGINT, "interrupted 130"), (signal.SIGTERM, "told to end 143")]
+SIGNALS = [(signal.SIGINT, "interrupted 130"), (signal.SIGTERM, "terminated 143")]
 
 
 def said(work: str, number: int, seconds: float = 60, before: str = "") -> tuple[str, list[str]]:

@@ -163,7 +163,7 @@ def test_export_of_what_was_answered_before_the_spec_changed(
     code, output, _ = main("export", "iris", str(path))
 
     assert (0, f"4 labelled predictions of iris in {path}") == (code, output.splitlines()[0])
-    told = "what iris no longer has as a feature or a class is left out of 3 of them"
+    told = "3 of them have features or classes that iris no longer has: these are left out"
     assert told == output.splitlines()[1]
     found = read(path)
     assert set() == {name for row in found for name in row if "colour" in name or "tulip" in name}

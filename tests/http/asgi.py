@@ -33,13 +33,17 @@ class Answer:
 
     @property
     def status(self) -> int:
-        """The status."""
+        """The status; the messages must be those of ASGI."""
+        assert "http.response.start" == self.messages[0]["type"]
+        assert {"http.response.body"} == {message["type"] for message in self.messages[1:]}
         return int(self.messages[0]["status"])
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers, by lower-case name."""
-        return {name.decode().lower(): value.decode() for name, value in self.messages[0]["headers"]}
+        """The headers by name."""
+        names = [name for name, _ in self.messages[0]["headers"]]
+        assert names == [name.lower() for name in names], "ASGI wants names in lower case"
+        return {name.decode(): value.decode() for name, value in self.messages[0]["headers"]}
 
     @property
     def body(self) -> bytes:
@@ -124,7 +128,7 @@ async def ask(
 class World:
     """An entrance with two calls, two resources, and an application behind it.
 
-    The call `steer` is for administrators; the resource `/rows/{name}` needs the token once there is one.
+    The call `steer` is for administrators; `/{model}/rows/{name}` needs the token once there is one.
     """
 
     spec: Spec
@@ -155,7 +159,7 @@ class World:
             run=run,
         )
         steer = replace(call, name="steer", admin=True)
-        protected = [Route("/rows/{name}", resource)]
+        protected = [Route("/{model}/rows/{name}", resource)]
         self.app = Entrance(
             app=behind,
             calls={call.path: call, steer.path: steer},
@@ -181,3 +185,13 @@ def refused(reason: str, model: str = "") -> float:
     """Return how many requests were refused for a reason."""
     labels = {"model": model, "reason": reason}
     return REGISTRY.get_sample_value("prediction_refused_requests_total", labels) or 0
+
+
+def series() -> set[str]:
+    """Return every series of our metrics."""
+    return {
+        f"{sample.name}{sorted(sample.labels.items())}"
+        for family in REGISTRY.collect()
+        if family.name.startswith("prediction_")
+        for sample in family.samples
+    }

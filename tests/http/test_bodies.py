@@ -102,16 +102,16 @@ def test_no_microsecond_is_lost_in_writing_a_time() -> None:
 @pytest.mark.parametrize(
     ("kind", "body", "told"),
     [
-        (bodies.Retrain, {"force": 1}, "force: must be true or false: whether to train"),
-        (bodies.Cancel, {}, "run_id: is required: a text without NUL: the id of a run, as retrain"),
-        (bodies.Promote, {"version": "v" * 65, "reason": "x"}, "version: must be .* one of GET /models"),
+        (bodies.Retrain, {"force": 1}, "force: must be true or false: train even with few"),
+        (bodies.Cancel, {}, "run_id: is required: a text without NUL: the id of a run, from the answer"),
+        (bodies.Promote, {"version": "v" * 65, "reason": "x"}, "version: must be .* from GET /models"),
         (bodies.Rollback, {"reason": " "}, "reason: must be a text .* not only blanks"),
     ],
 )
-def test_what_an_administrator_may_send_is_told(
+def test_a_refused_admin_body_gets_the_words_of_the_docs_page(
     kind: type[bodies.Request], body: dict[str, Any], told: str
 ) -> None:
-    """In the words of the docs page."""
+    """The message says the same as the description of the field."""
     with pytest.raises(InvalidInput, match=told):
         bodies.request_validator(kind, "a test").object(body)
 
@@ -135,3 +135,25 @@ def test_no_text_of_an_administrator_holds_nul(kind: type[bodies.Request], field
         with pytest.raises(InvalidInput, match="without NUL") as caught:
             validator.row(json.dumps({**good, field: text}).encode())
         assert [[field]] == [item["loc"] for item in caught.value.detail]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"label": "tulip"}, "label: must be one of setosa, versicolor, virginica"),
+        ({"correct": 1}, "correct: must be true or false"),
+        ({"prediction_id": "x" * 35}, "prediction_id: must be the id of a prediction"),
+        ({"prediction_id": "x" * 37}, "prediction_id: must be the id of a prediction"),
+        ({"by": "me"}, "by: unknown field; the fields are prediction_id, label, correct"),
+    ],
+)
+def test_wrong_feedback_is_refused_by_field(
+    specs: dict[str, Spec], change: dict[str, Any], message: str
+) -> None:
+    """Each message begins with the model and names the field and a good value."""
+    validator = bodies.feedback_validator(specs["iris"])
+    good = {"prediction_id": "x" * 36, "label": "setosa"}
+
+    assert validator.object(good).correct is False
+    with pytest.raises(InvalidInput, match=f"invalid input for feedback of iris: {message}"):
+        validator.object(good | change)

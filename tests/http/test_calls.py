@@ -159,3 +159,22 @@ def test_features_are_documented_with_units_ranges_and_examples(specs: dict[str,
             if not feature.categories:
                 assert f'"minimum": {feature.low:g}' in text.replace(".0,", ",").replace(".0}", "}")
             assert feature.optional == (name not in documented.get("required", []))
+
+
+def test_the_answer_of_a_call_is_documented_under_its_status(specs: dict[str, Spec]) -> None:
+    """With the schema of the answer; an admin call names the token that it needs."""
+    spec = specs["iris"]
+    started = replace(echo(spec), name="start", status=202, admin=True, answer=bodies.Run)
+    found, schemas = calls.operations([echo(spec), started])
+    plain, admin = found["/iris/echo"], found["/iris/start"]
+
+    good = admin["responses"][202]
+    assert {"$ref": f"{calls.SCHEMAS}Run"} == good["content"]["application/json"]["schema"]
+    assert "Run" in schemas
+    assert "The answer" == good["description"]
+    assert calls.PROBLEMS[401] == admin["responses"][401]["description"]
+    assert 200 not in admin["responses"]
+    assert [{"admin": []}] == admin["security"]
+    assert "security" not in plain
+    asked = plain["requestBody"]["content"]["application/json"]["schema"]
+    assert {"$ref": f"{calls.SCHEMAS}{spec.features.__name__}"} == asked

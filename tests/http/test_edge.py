@@ -54,16 +54,16 @@ class Whole:
 
 @pytest.fixture(scope="module")
 def whole(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
-    """`service.py` on a home of its own, started in this process."""
+    """`prediction/service.py` on a home of its own, started in this process."""
     own = Path(shutil.copytree(trained_home, tmp_path_factory.mktemp("edge") / "home", symlinks=True))
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(), asyncio.Runner() as runner:
         warnings.simplefilter("ignore", DeprecationWarning)
         patch.setenv("BENTOML_HOME", str(own))
         patch.setenv("PREDICTION_MAX_BATCH_ROWS", "20")
-        patch.delitem(sys.modules, "service", raising=False)
+        patch.delitem(sys.modules, "prediction.service", raising=False)
         patch.syspath_prepend(str(PROJECT))
-        service = importlib.import_module("service")
-        patch.delitem(sys.modules, "service")
+        service = importlib.import_module("prediction.service")
+        patch.delitem(sys.modules, "prediction.service")
         app = service.prediction.to_asgi()
         lifespan = app.app.router.lifespan_context(app.app)
         runner.run(lifespan.__aenter__())
@@ -97,7 +97,7 @@ def test_every_call_is_declared_to_bentomls_clients(whole: Whole) -> None:
 
 def test_bentoml_is_the_version_that_we_know() -> None:
     """The names below were read in one version, which is the one that is pinned."""
-    pinned = re.findall(r"^bentoml==(\S+)", (PROJECT / "requirements.in").read_text(), re.MULTILINE)
+    pinned = re.findall(r'"bentoml==([^"]+)"', (PROJECT / "pyproject.toml").read_text())
 
     assert ["1.4.39"] == pinned
     assert "1.4.39" == bentoml.__version__

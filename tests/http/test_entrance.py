@@ -7,11 +7,12 @@ import json
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from starlette.types import Receive, Scope, Send
 
 from models_store.spec import Spec
 from prediction.http import entrance
-from tests.http.asgi import ADMIN, LIMIT, TOKEN, Answer, Never, Sender, World, ask, echo, refused
+from tests.http.asgi import ADMIN, LIMIT, TOKEN, Answer, Never, Sender, World, ask, echo, refused, series
 
 
 def test_a_call_is_answered_at_the_entrance(world: World, good: bytes) -> None:
@@ -204,7 +205,7 @@ def test_a_request_that_is_given_up_leaves_its_room(world: World, good: bytes) -
 @pytest.mark.parametrize("given", ["", "Bearer another"])
 def test_protected_resources_need_the_token(world: World, given: str) -> None:
     """A protected route is a 401 without the token or with another one, and its endpoint is not called."""
-    answer = world.ask("GET", "/rows/a", authorization=given)
+    answer = world.ask("GET", "/iris/rows/a", authorization=given)
 
     assert (401, "Bearer") == (answer.status, answer.headers["www-authenticate"])
     assert "Authorization: Bearer" in answer.problem["error"]
@@ -213,7 +214,7 @@ def test_protected_resources_need_the_token(world: World, given: str) -> None:
 
 def test_the_token_opens_protected_resources(world: World) -> None:
     """With the token a protected route is answered; other resources are answered without it."""
-    answer = world.ask("GET", "/rows/a", b"", **ADMIN)
+    answer = world.ask("GET", "/iris/rows/a", b"", **ADMIN)
 
     assert (200, b"a") == (answer.status, answer.body)
     assert 200 == world.ask("GET", "/things/a").status
@@ -226,7 +227,7 @@ def test_without_a_token_rows_are_open_and_admin_calls_are_shut(
     open_world = World(specs["iris"], echo, token=None)
     before = refused("forbidden", "iris")
 
-    assert 200 == open_world.ask("GET", "/rows/a").status
+    assert 200 == open_world.ask("GET", "/iris/rows/a").status
     for given in ("", ADMIN["authorization"], "Bearer ", "Bearer None"):
         answer = open_world.ask("POST", "/iris/steer", good, authorization=given)
         assert 403 == answer.status
@@ -234,7 +235,7 @@ def test_without_a_token_rows_are_open_and_admin_calls_are_shut(
     assert before + 4 == refused("forbidden", "iris")
 
 
-@pytest.mark.parametrize("path", ["/things/a", "/rows/a", "/docs.json"])
+@pytest.mark.parametrize("path", ["/things/a", "/iris/rows/a", "/docs.json"])
 def test_the_token_goes_no_further_than_the_entrance(world: World, path: str) -> None:
     """What answers behind the entrance learns whether the client is an administrator, not the token."""
     world.ask("GET", path, b"", **ADMIN, accept="text/html")
@@ -252,3 +253,41 @@ def test_a_stranger_is_no_administrator(world: World, specs: dict[str, Spec]) ->
     open_world.ask("GET", "/things/a", b"", **ADMIN)
 
     assert [False, False] == [scope["is_admin"] for scope in (*world.scopes, *open_world.scopes)]
+
+
+# ---------------------------------------------------------------------------------------- what is counted
+
+
+def test_a_refusal_is_counted_for_the_model_in_its_path(world: World) -> None:
+    """A call and a resource count for their model; an unknown model counts for none, and adds no series."""
+    before = refused("method", "iris")
+    nobody = refused("method"), refused("unknown_path")
+
+    for method, path in (("POST", "/iris/rows/a"), ("GET", "/iris/echo"), ("GET", "/tulips/x")):
+        world.ask(method, path)
+    world.ask("POST", "/tulips/rows/a")
+
+    assert before + 2 == refused("method", "iris")
+    assert (nobody[0] + 1, nobody[1] + 1) == (refused("method"), refused("unknown_path"))
+    assert not [each for each in series() if "tulips" in each or "None" in each]
+
+
+def test_the_time_of_an_answer_is_observed(world: World, good: bytes) -> None:
+    """Each answered call adds its seconds to the histogram of its model and route."""
+
+    def observed(name: str) -> float:
+        labels = {"model": "iris", "route": "echo"}
+        return REGISTRY.get_sample_value(f"prediction_request_duration_seconds_{name}", labels) or 0.0
+
+    count, total = observed("count"), observed("sum")
+    world.ask("POST", "/iris/echo", good)
+
+    assert count + 1 == observed("count")
+    assert total < observed("sum") < total + 5
+
+
+def test_a_method_that_is_made_up_is_cut(world: World) -> None:
+    """The message repeats at most 20 characters of a method."""
+    answer = world.ask("M" * 50, "/iris/echo")
+
+    assert f"use POST, not {'M' * 20}, on this path" == answer.problem["error"]

@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 from models_store import errors as store_errors
 from models_store.errors import Error
 from prediction import errors
-from tests.http.asgi import World, refused
+from tests.http.asgi import World, refused, series
 
 
 def test_an_unforeseen_error_is_logged_and_not_told(
@@ -24,12 +24,15 @@ def test_an_unforeseen_error_is_logged_and_not_told(
         raise ValueError("the password is hunter2")
 
     world.run = run
+    before = refused("internal", "iris")
     answer = world.ask("POST", "/iris/echo", good)
 
     assert 500 == answer.status
     assert {"error": "the server failed: its log has the traceback", "detail": []} == answer.problem
     assert "hunter2" in caplog.text
     assert "Traceback" in caplog.text
+    assert ["POST '/iris/echo' failed"] == [line.getMessage() for line in caplog.records]
+    assert before + 1 == refused("internal", "iris")
 
 
 def test_an_error_of_ours_that_nobody_mapped_is_not_told_either(world: World, good: bytes) -> None:
@@ -151,17 +154,40 @@ def test_strangers_add_no_series(world: World, good: bytes) -> None:
     assert before == series()
 
 
-def series() -> set[str]:
-    """Return every series of our metrics."""
-    return {
-        f"{sample.name}{sorted(sample.labels.items())}"
-        for family in REGISTRY.collect()
-        if family.name.startswith("prediction_")
-        for sample in family.samples
-    }
-
-
 def invalid_fields(feature: str) -> float:
     """Return how many values of an iris feature were refused."""
     labels = {"model": "iris", "feature": feature}
     return REGISTRY.get_sample_value("prediction_invalid_fields_total", labels) or 0
+
+
+def test_the_cause_of_a_refusal_is_not_logged(
+    world: World, good: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The cause of a 4xx may hold a value of the client; only the causes of a 503 are in the log."""
+    caplog.set_level(logging.DEBUG, "bentoml.prediction")
+
+    async def run(_value: Any) -> Any:
+        raise errors.ConflictingLabel("no") from ValueError("secret-7731")
+
+    world.run = run
+    world.ask("POST", "/iris/echo", good)
+
+    assert [("INFO", "POST '/iris/echo' 409 conflict")] == [
+        (line.levelname, line.getMessage()) for line in caplog.records if line.name == "bentoml.prediction"
+    ]
+
+
+def test_an_unavailable_journal_is_a_warning(
+    world: World, good: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A 503 is logged as a warning, without a cause if it has none."""
+
+    async def run(_value: Any) -> Any:
+        raise errors.JournalUnavailable("no")
+
+    world.run = run
+    world.ask("POST", "/iris/echo", good)
+
+    assert [("WARNING", "POST '/iris/echo' 503 journal")] == [
+        (line.levelname, line.getMessage()) for line in caplog.records
+    ]

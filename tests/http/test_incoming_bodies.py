@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from starlette.types import Message
 
-from tests.http.asgi import MAX_BYTES, Never, Sender, World, ask
+from prediction.http import entrance
+from tests.http.asgi import MAX_BYTES, Never, Sender, World, ask, refused
 
 
 @pytest.mark.parametrize(
@@ -146,13 +147,13 @@ class Slow(Sender):
         return await super().__call__()
 
 
-def test_bodies_that_trickle_in_fill_no_memory(world: World, good: bytes) -> None:
-    """All that are being sent hold no more than a bound, and who sends at once is answered meanwhile."""
-    fit = 17  # of 899 bytes each in 16 times 1,000
+@pytest.mark.parametrize(("size", "fit"), [(900, 17), (801, 20)])  # 899 and 800 bytes each in 16,000
+def test_slow_bodies_fill_no_memory(world: World, good: bytes, size: int, fit: int) -> None:
+    """Slow bodies together hold no more than a bound; a body that arrives at once is answered meanwhile."""
 
     async def main() -> tuple[int, int, list[int]]:
         go = asyncio.Event()
-        slow = [Slow(good.ljust(900), go) for _ in range(fit + 3)]
+        slow = [Slow(good.ljust(size), go) for _ in range(fit + 3)]
         asked = [asyncio.create_task(ask(world.app, "POST", "/iris/echo", sender)) for sender in slow]
         await asyncio.sleep(0.05)
         held = world.app.held_bytes
@@ -162,6 +163,64 @@ def test_bodies_that_trickle_in_fill_no_memory(world: World, good: bytes) -> Non
 
     held, meanwhile, statuses = asyncio.run(asyncio.wait_for(main(), 10))
 
-    assert (fit * 899, 200) == (held, meanwhile)
+    assert (fit * (size - 1), 200) == (held, meanwhile)
     assert [200] * fit + [429] * 3 == sorted(statuses)
     assert 0 == world.app.held_bytes
+
+
+def test_a_body_in_many_parts_is_held_no_longer_than_its_request(world: World, good: bytes) -> None:
+    """After the answer none of its parts is counted any more."""
+    parts = Sender([good[:10], good[10:20], good[20:30], good[30:]])
+
+    assert 200 == world.ask("POST", "/iris/echo", parts, transfer_encoding="chunked").status
+    assert 0 == world.app.held_bytes
+
+
+def test_a_body_that_takes_too_long_is_a_408(
+    world: World, good: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that stops in the middle of a body gets the timeout's message, and is counted."""
+    monkeypatch.setattr(entrance, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(entrance, "DISCARD_SECONDS", 0.05)
+    before = refused("slow_body", "iris")
+
+    answer = world.ask("POST", "/iris/echo", Stopped(good[:9]), content_length=str(len(good)))
+
+    assert (408, "close") == (answer.status, answer.headers["connection"])
+    assert "the body took more than 0.05 s: send it faster, or less" == answer.problem["error"]
+    assert before + 1 == refused("slow_body", "iris")
+
+
+class Stopped(Sender):
+    """A client that sends the first part of a body and then nothing."""
+
+    def __init__(self, part: bytes) -> None:
+        super().__init__([part, b""])
+
+    async def __call__(self) -> Message:
+        """Send the first part, and never the second."""
+        if self.asked:
+            await asyncio.sleep(3600)
+        return await super().__call__()
+
+
+@pytest.mark.parametrize(
+    ("path", "parts", "headers"),
+    [
+        ("/nowhere", [b""], {}),
+        ("/nowhere", [b"{", b"}"], {"content_length": "2"}),
+        ("/nowhere", [b"{", b"}"], {"transfer_encoding": "chunked"}),
+        ("/iris/echo", [b" " * 900, b" " * 900, b""], {"transfer_encoding": "chunked"}),
+        ("/iris/echo", [b"{}"], {"content_length": "2"}),
+    ],
+)
+def test_a_refused_request_that_was_read_to_its_end_keeps_its_connection(
+    world: World, path: str, parts: list[bytes], headers: dict[str, str]
+) -> None:
+    """The client may send its next request on the same connection."""
+    sender = Sender(parts)
+    answer = world.ask("POST", path, sender, **headers)
+
+    assert answer.status >= 400
+    assert "connection" not in answer.headers
+    assert sender.asked == (len(parts) if headers else 0)

@@ -22,11 +22,12 @@ from prediction.http import bodies
 from prediction.http.calls import Call
 from prediction.http.entrance import Entrance
 from prediction.http.resources import Resources
-from prediction.journal import feedback, ledger, workers
+from prediction.journal import feedback, ledger, runs, workers
 from prediction.journal.database import Journal
 from prediction.journal.feedback import Label
 from prediction.journal.ledger import NewChampion
 from prediction.journal.predictions import Inserter, Prediction
+from prediction.journal.runs import Ending
 from prediction.serving import predictor, runtime
 from prediction.times import now_us
 from tests.serving.test_predictor import copy_version
@@ -177,15 +178,41 @@ def test_the_ledger_is_read_on_by_its_cursor(world: World) -> None:
     assert [["v5", "v4", "v3"], ["v2", "v1", "v0"], [first]] == pages
 
 
+def test_runs_and_predictions_are_read_on_by_their_cursor(world: World) -> None:
+    """A full page names the last of its rows as `next`; a page that is not full has no `next`."""
+    predicted = [world.predict("iris").prediction_id for _ in range(3)][::-1]
+    started: list[str] = []
+    for _ in range(3):
+        run, _ = runs.request(world.journal, "iris", force=True)
+        runs.finish(world.journal, run.run_id, Ending("failed", "on purpose"))
+        started.insert(0, run.run_id)
+
+    for name, key, ids in (("predictions", "prediction_id", predicted), ("runs", "run_id", started)):
+        first = world.get(f"/iris/{name}?limit=2").json()
+        last = world.get(f"/iris/{name}?limit=2&before={first['next']}").json()
+
+        assert (ids[:2], ids[1]) == ([item[key] for item in first[name]], first["next"])
+        assert (ids[2:], None) == ([item[key] for item in last[name]], last["next"])
+
+
+def test_a_cursor_that_is_no_id_is_refused(world: World) -> None:
+    """The message names the parameter and says where its value comes from."""
+    for path in ("/iris/runs", "/iris/predictions"):
+        answer = world.get(f"{path}?before=yesterday")
+
+        assert 400 == answer.status_code
+        assert "before must be the `next` value of the previous page" == answer.json()["error"]
+
+
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("/models/iris?limi=2", "limi is no parameter: the parameters are limit, before"),
+        ("/models/iris?limi=2", "limi is not a parameter: the parameters are limit, before"),
         ("/models/iris?limit=2&limit=3", "limit is given more than once"),
-        ("/models/iris?limit=2&=3", " is no parameter: the parameters are limit, before"),
-        ("/iris/monitoring?windw=7d", "windw is no parameter: the parameters are window"),
-        ("/iris/runs/x?limit=1", "limit is no parameter: this path has none"),
-        ("/iris/predictions?label=setosa", "label is no parameter: the parameters are limit, before"),
+        ("/models/iris?limit=2&=3", " is not a parameter: the parameters are limit, before"),
+        ("/iris/monitoring?windw=7d", "windw is not a parameter: the parameters are window"),
+        ("/iris/runs/x?limit=1", "limit is not a parameter: this path has none"),
+        ("/iris/predictions?label=setosa", "label is not a parameter: the parameters are limit, before"),
     ],
 )
 def test_a_parameter_that_is_not_known_is_told(world: World, path: str, words: str) -> None:

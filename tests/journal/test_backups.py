@@ -32,7 +32,7 @@ def sqlite_journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 def test_a_backup_is_whole_while_others_write(sqlite_journal: Journal, tmp_path: Path) -> None:
-    """A copy made under load holds all that was committed before, up to one moment; nobody waits long."""
+    """A backup made under load has all commits up to one moment; nobody waits long."""
     record(sqlite_journal, [prediction(number) for number in range(5_000)])
     longest, stop = [0.0], threading.Event()
 
@@ -78,10 +78,10 @@ def test_a_backup_is_one_file(sqlite_journal: Journal, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["missing/copy.db", "folder", "folder/."])
-def test_a_backup_that_can_t_be_written_says_so(
+def test_a_backup_that_can_t_be_written_is_an_error(
     sqlite_journal: Journal, tmp_path: Path, target: str
 ) -> None:
-    """Where the folder is missing or the name is a folder's, a sentence says so, and nothing is left."""
+    """If the folder is missing, or the name is a folder's, the error says so, and no file is left."""
     (tmp_path / "folder").mkdir()
 
     with pytest.raises(InvalidInput, match=f"{tmp_path / target} can't be written: "):
@@ -90,8 +90,8 @@ def test_a_backup_that_can_t_be_written_says_so(
     assert {"journal.db", "folder"} == visible(tmp_path)
 
 
-def test_a_restored_journal_is_what_the_backup_holds(sqlite_journal: Journal, tmp_path: Path) -> None:
-    """What came after the backup is gone, all before is there, and the journal goes on from there."""
+def test_a_restored_journal_is_the_backup(sqlite_journal: Journal, tmp_path: Path) -> None:
+    """Later rows are gone, earlier rows are there, and the journal can be used."""
     (kept,) = record(sqlite_journal, [prediction(1)])
     backups.backup(sqlite_journal, tmp_path / "copy.db")
     record(sqlite_journal, [prediction(2)])
@@ -106,7 +106,7 @@ def test_a_restored_journal_is_what_the_backup_holds(sqlite_journal: Journal, tm
 
 
 def test_a_backup_of_an_older_release_is_migrated(sqlite_journal: Journal, tmp_path: Path) -> None:
-    """A backup from before feedback existed is brought to this release on its way in."""
+    """A backup of a release without feedback is migrated when it is restored."""
     old = sa.create_engine(f"sqlite:///{tmp_path / 'old.db'}")
     with old.begin() as connection:
         config = Config()
@@ -121,7 +121,7 @@ def test_a_backup_of_an_older_release_is_migrated(sqlite_journal: Journal, tmp_p
 
 
 def no_backups(folder: Path, journal: Journal) -> dict[str, Path]:
-    """Make files that are no whole backup of a journal of this release."""
+    """Make files that are not a whole backup of a journal of this release."""
     (folder / "letter.db").write_text("this is a letter, and not a database " * 100)
     (folder / "empty.db").write_text("")
     (folder / "folder.db").mkdir()
@@ -137,8 +137,8 @@ def no_backups(folder: Path, journal: Journal) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize("name", ["letter", "empty", "folder", "foreign", "half", "newer", "missing"])
-def test_what_is_no_backup_is_refused(sqlite_journal: Journal, tmp_path: Path, name: str) -> None:
-    """A file of another kind, a damaged or a newer one is refused by name, and the journal stays."""
+def test_a_file_that_is_not_a_backup_is_refused(sqlite_journal: Journal, tmp_path: Path, name: str) -> None:
+    """The error names a damaged file, a newer one or one of another kind; the journal stays."""
     ids = record(sqlite_journal, [prediction(number) for number in range(500)])
     (tmp_path / "backups").mkdir()
     source = no_backups(tmp_path / "backups", sqlite_journal)[name]
@@ -152,22 +152,22 @@ def test_what_is_no_backup_is_refused(sqlite_journal: Journal, tmp_path: Path, n
 
 
 def test_a_copy_with_its_log_is_refused(sqlite_journal: Journal, tmp_path: Path) -> None:
-    """What was copied from under a server has its newest rows in the log."""
+    """The newest rows of a journal that was copied while in use are in the log."""
     copy = tmp_path / "copy.db"
     backups.backup(sqlite_journal, copy)
     Path(f"{copy}-wal").write_bytes(b"rows")
 
-    with pytest.raises(InvalidInput, match=r"half of a journal: the rest is in copy\.db-wal"):
+    with pytest.raises(InvalidInput, match=r"from a journal in use, and a part is in copy\.db-wal"):
         backups.restore(sqlite_journal, copy)
 
 
-def test_a_journal_that_somebody_uses_is_not_replaced(sqlite_journal: Journal, tmp_path: Path) -> None:
-    """What others wrote into it afterwards would be lost, whatever home they are on."""
+def test_a_journal_in_use_is_not_replaced(sqlite_journal: Journal, tmp_path: Path) -> None:
+    """Later rows of other processes would be lost, on whatever home they are."""
     backups.backup(sqlite_journal, tmp_path / "copy.db")
     with closing(Journal(f"sqlite:///{tmp_path / 'journal.db'}")) as other:
         (prediction_id,) = record(other, [prediction(1)])
         ledger.champions(other)
-        with pytest.raises(InvalidInput, match=r"journal\.db is open in another process: end that"):
+        with pytest.raises(InvalidInput, match=r"journal\.db is open in another process: stop"):
             backups.restore(sqlite_journal, tmp_path / "copy.db")
         assert prediction_id == predictions.find(other, prediction_id).prediction_id
 
@@ -175,19 +175,17 @@ def test_a_journal_that_somebody_uses_is_not_replaced(sqlite_journal: Journal, t
     assert [] == query(f"sqlite:///{tmp_path / 'journal.db'}", "SELECT * FROM predictions")
 
 
-def test_a_journal_is_not_restored_into_a_folder_that_is_not_there(
-    sqlite_journal: Journal, tmp_path: Path
-) -> None:
-    """It is the folder that is named, not the backup."""
+def test_a_journal_is_not_restored_into_a_missing_folder(sqlite_journal: Journal, tmp_path: Path) -> None:
+    """The error names the folder, not the backup."""
     backups.backup(sqlite_journal, tmp_path / "copy.db")
     elsewhere = Journal(f"sqlite:///{tmp_path / 'nowhere' / 'journal.db'}")
 
-    with pytest.raises(InvalidInput, match="nowhere is no folder: make it first"):
+    with pytest.raises(InvalidInput, match="nowhere is not a folder: make it first"):
         backups.restore(elsewhere, tmp_path / "copy.db")
 
 
 def test_a_journal_is_not_restored_from_itself(sqlite_journal: Journal, tmp_path: Path) -> None:
-    """The journal's own file is no backup: what its log holds would be lost."""
+    """The journal's own file is not a backup: the rows in its log would be lost."""
     (prediction_id,) = record(sqlite_journal, [prediction(1)])
 
     with pytest.raises(InvalidInput, match="is the journal itself"):
@@ -197,7 +195,7 @@ def test_a_journal_is_not_restored_from_itself(sqlite_journal: Journal, tmp_path
 
 
 def test_postgresql_has_its_own_tools(postgres: Postgres, tmp_path: Path) -> None:
-    """On PostgreSQL backup and restore name the program that does it."""
+    """On PostgreSQL the errors of backup and restore name the right program."""
     with postgres.database() as url, databases.opened(url) as journal:
         with pytest.raises(InvalidInput, match="the journal is on PostgreSQL: use pg_dump"):
             backups.backup(journal, tmp_path / "copy.db")

@@ -1,4 +1,4 @@
-"""The journal's database, on SQLite and PostgreSQL: migrations, locks, syncs, plans."""
+"""The journal's database, on SQLite and PostgreSQL: URLs, locks, syncs, restarts, query plans."""
 
 from __future__ import annotations
 
@@ -16,13 +16,9 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DataError
 
-from prediction.errors import InvalidSettings, JournalBusy, JournalTooNew, JournalUnavailable
+from prediction.errors import InvalidSettings, JournalBusy, JournalUnavailable
 from prediction.journal import (
     database,
     feedback,
@@ -33,28 +29,17 @@ from prediction.journal import (
     samples,
     workers,
 )
-from prediction.journal.database import LOCK_PATIENCE_MS, Journal
+from prediction.journal.database import Journal
 from prediction.journal.feedback import Label
 from prediction.journal.ledger import NewChampion
 from prediction.journal.tables import tables
 from tests import databases
-from tests.databases import Postgres, prediction, query, record
+from tests.databases import Postgres, prediction, record
 from tests.journal.test_unusable import connect
 
 journal_url = databases.journal_url
 journal = databases.journal
 postgres = databases.postgres
-
-MIGRATE = """
-from prediction.journal import ledger
-from prediction.journal.database import Journal
-from prediction.journal.ledger import NewChampion
-journal = Journal(sys.argv[1])
-wait()
-journal.migrate()
-ledger.promote_first(journal, NewChampion("iris", sys.argv[2], "d" * 64, by="test", reason="first start"))
-journal.close()
-"""
 
 
 @pytest.fixture
@@ -62,63 +47,6 @@ def sqlite_journal(tmp_path: Path) -> Iterator[Journal]:
     """A migrated journal on SQLite."""
     with databases.opened(f"sqlite:///{tmp_path / 'journal.db'}") as opened:
         yield opened
-
-
-# ------------------------------------------------------------------------------------ migrations
-
-
-def test_migrations_make_the_tables_that_the_code_expects(journal: Journal, journal_url: str) -> None:
-    """Every migration together gives exactly the declared tables, columns and indexes; twice too."""
-    journal.migrate()
-
-    with databases.connected(journal_url) as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        differences = compare_metadata(context, tables)
-        current = context.get_current_revision()
-
-    assert [] == differences
-    assert ScriptDirectory(str(database.MIGRATIONS)).get_current_head() == current
-
-
-def test_the_newest_migration_is_the_one_that_a_start_looks_for() -> None:
-    """A journal at `HEAD` is not migrated, so `HEAD` must be the last of them."""
-    config = Config()
-    config.set_main_option("script_location", str(database.MIGRATIONS))
-
-    assert [database.HEAD] == ScriptDirectory.from_config(config).get_heads()
-
-
-def test_processes_may_migrate_a_new_journal_at_once(journal_url: str) -> None:
-    """Several hosts that meet an empty database all find it migrated, and one of them promotes."""
-    databases.run_at_once(MIGRATE, [[journal_url, f"v{number}"] for number in range(3)])
-
-    with databases.opened(journal_url) as journal:
-        assert 1 == len(ledger.entries(journal, "iris", limit=10))
-
-
-def test_a_start_waits_for_whoever_makes_the_file(tmp_path: Path) -> None:
-    """While another process holds a new SQLite file whole, not even a connection can be made."""
-    path = tmp_path / "journal.db"
-    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
-        other.execute("BEGIN EXCLUSIVE")
-        other.execute("CREATE TABLE first (number)")
-        timer = threading.Timer(2 * LOCK_PATIENCE_MS / 1000, other.execute, ["COMMIT"])
-        timer.start()
-        with databases.opened(f"sqlite:///{path}") as journal:
-            timer.join()
-            assert {} == ledger.champions(journal)
-
-
-def test_a_journal_of_a_newer_release_is_not_touched(journal: Journal, journal_url: str) -> None:
-    """A revision that this release does not know ends with a sentence that says what to do."""
-    with databases.connected(journal_url) as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-
-    with pytest.raises(JournalTooNew, match="newer release: install that one") as caught:
-        journal.migrate()
-
-    assert "PREDICTION_DATABASE_URL" in str(caught.value)
-    assert [("9999",)] == query(journal_url, "SELECT version_num FROM alembic_version")
 
 
 # --------------------------------------------------------------------------------------- the URL
@@ -135,8 +63,8 @@ def test_a_journal_of_a_newer_release_is_not_touched(journal: Journal, journal_u
         "postgresql://user:hunter2@host:port/journal",
     ],
 )
-def test_a_url_of_another_kind_is_refused(url: str) -> None:
-    """What names no file and no PostgreSQL ends with a sentence that shows both, and no password."""
+def test_a_url_of_another_database_is_refused(url: str) -> None:
+    """The error shows both kinds of URL, and no password."""
     with pytest.raises(InvalidSettings) as caught:
         Journal(url)
 
@@ -152,7 +80,7 @@ def told(error: BaseException) -> str:
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg", "postgresql+asyncpg"])
 def test_a_password_is_in_no_message(scheme: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A PostgreSQL that can't be reached is an error without its password, and so is the log."""
+    """Neither the error nor the log of an unreachable PostgreSQL shows it."""
     caplog.set_level(logging.DEBUG)
     unreachable = Journal(f"{scheme}://user:hunter2@/journal?host={tmp_path}")
 
@@ -174,10 +102,10 @@ def test_only_durable_transactions_are_synced_on_sqlite(sqlite_journal: Journal)
 
 
 @pytest.mark.parametrize(("durable", "expected"), [(False, 1), (True, 2)])
-def test_predictions_are_synced_where_that_is_wanted(
+def test_predictions_are_synced_if_the_setting_says_so(
     sqlite_journal: Journal, durable: bool, expected: int
 ) -> None:
-    """The connection that records predictions keeps to the setting, whatever others ask for."""
+    """The connection that records predictions follows the setting, whatever other transactions do."""
     opened = Journal(f"sqlite:///{sqlite_journal.file}", durable_predictions=durable)
     connection = opened.connect_inserter()
     with opened.write(durable=not durable):
@@ -189,7 +117,7 @@ def test_predictions_are_synced_where_that_is_wanted(
 
 
 def test_feedback_and_the_ledger_are_synced(sqlite_journal: Journal) -> None:
-    """What must survive the loss of power is committed with a synced log, a worker's report is not."""
+    """Labels and promotions survive a loss of power; a worker's report need not."""
     synced: list[Any] = []
 
     def look(connection: sa.Connection) -> None:
@@ -213,8 +141,8 @@ def test_postgresql_syncs_every_commit(postgres: Postgres) -> None:
         assert "on" == one.exec_driver_sql("SHOW synchronous_commit").scalar()
 
 
-def test_a_lock_is_waited_for_about_a_second(journal: Journal, journal_url: str) -> None:
-    """While another process holds the tables, a write ends with a sentence that says to try again."""
+def test_a_lock_is_an_error_after_about_a_second(journal: Journal, journal_url: str) -> None:
+    """While another process holds the tables, a write fails; its error says to try again."""
     (prediction_id,) = record(journal, [prediction(1)])
     label = Label(prediction_id, "setosa")
     with databases.locked(journal_url):
@@ -226,7 +154,7 @@ def test_a_lock_is_waited_for_about_a_second(journal: Journal, journal_url: str)
     assert ["recorded"] == feedback.give(journal, "iris", [label])
 
 
-def test_a_short_lock_delays_and_fails_nothing(journal: Journal, journal_url: str) -> None:
+def test_no_write_fails_at_a_short_lock(journal: Journal, journal_url: str) -> None:
     """A write behind a lock of a quarter of a second is done when it ends."""
     locked = threading.Event()
 
@@ -245,8 +173,8 @@ def test_a_short_lock_delays_and_fails_nothing(journal: Journal, journal_url: st
     holder.join()
 
 
-def test_a_snapshot_that_others_have_overtaken_is_a_lock_too(sqlite_journal: Journal) -> None:
-    """SQLite says in the upper bytes of its code why it is busy; whatever it says, one may try again."""
+def test_an_outdated_snapshot_is_a_lock_too(sqlite_journal: Journal) -> None:
+    """The upper bytes of SQLite's code are the reason; whatever the reason, a retry may help."""
     database = sqlite_journal
     with closing(sqlite3.connect(database.file, isolation_level=None)) as raw:
         raw.execute("BEGIN")
@@ -258,10 +186,10 @@ def test_a_snapshot_that_others_have_overtaken_is_a_lock_too(sqlite_journal: Jou
     assert sqlite3.SQLITE_BUSY_SNAPSHOT == getattr(caught.value.__cause__, "sqlite_errorcode", None)
 
 
-def test_a_lock_is_waited_for_no_longer_than_its_request_is(journal: Journal, journal_url: str) -> None:
-    """Of a request that has waited already only the rest of its time is spent on a lock."""
+def test_a_lock_s_timeout_ends_with_the_deadline(journal: Journal, journal_url: str) -> None:
+    """A request that has waited already waits for a lock only the rest of its time."""
     (prediction_id,) = record(journal, [prediction(1)])
-    with databases.locked(journal_url), database.until(time.monotonic() + database.WORK_SECONDS):
+    with databases.locked(journal_url), database.deadline(time.monotonic() + database.WORK_SECONDS):
         started = time.monotonic()
         with pytest.raises(JournalBusy):
             feedback.give(journal, "iris", [Label(prediction_id, "setosa")])
@@ -270,11 +198,11 @@ def test_a_lock_is_waited_for_no_longer_than_its_request_is(journal: Journal, jo
         assert waited < database.LOCK_PATIENCE_MS / 1000
 
 
-def test_what_is_given_up_is_not_committed(journal: Journal) -> None:
-    """A transaction that is still under way when its request has had an error leaves nothing."""
+def test_nothing_is_committed_after_the_deadline(journal: Journal) -> None:
+    """A transaction that is not finished when its request gets the error is rolled back."""
 
     def promote_slowly() -> None:
-        with database.until(time.monotonic() + 0.3), journal.write() as connection:
+        with database.deadline(time.monotonic() + 0.3), journal.write() as connection:
             ledger.append(connection, NewChampion("iris", "v1", "d" * 64, by="test", reason="because"))
             time.sleep(0.35)
 
@@ -285,7 +213,7 @@ def test_what_is_given_up_is_not_committed(journal: Journal) -> None:
 
 
 def test_recording_needs_no_connection_of_the_pool(journal: Journal) -> None:
-    """With every connection lent, another reader is told within about a second, and predictions go on."""
+    """With every connection lent, a reader fails within about a second, and predictions are recorded."""
     with ExitStack() as stack:
         for _ in range(20):
             stack.enter_context(journal.read())
@@ -298,14 +226,14 @@ def test_recording_needs_no_connection_of_the_pool(journal: Journal) -> None:
     assert prediction_id == predictions.find(journal, prediction_id).prediction_id
 
 
-def test_a_value_that_the_database_refuses_is_no_failure_of_the_journal(postgres: Postgres) -> None:
-    """PostgreSQL stores no NUL: that is not answered as if it did not answer."""
+def test_a_refused_value_is_not_a_failure_of_the_journal(postgres: Postgres) -> None:
+    """PostgreSQL stores no NUL; the error is not the one for a database that does not answer."""
     with postgres.database() as url, databases.opened(url) as journal, pytest.raises(DataError):
         ledger.promote(journal, NewChampion("iris", "v1", "d" * 64, by="test", reason="a\0b"))
 
 
 def test_no_value_of_a_statement_is_in_an_error(journal: Journal) -> None:
-    """What a log says of a statement that failed is not what a client sent."""
+    """The log of a failed statement does not show values of a client."""
     with pytest.raises(JournalUnavailable) as caught, journal.write() as connection:
         connection.execute(sa.text("INSERT INTO nowhere VALUES (:label)"), {"label": "secret-label"})
 
@@ -313,16 +241,16 @@ def test_no_value_of_a_statement_is_in_an_error(journal: Journal) -> None:
     assert "secret-label" not in str(caught.value.__cause__)
 
 
-def test_a_host_that_is_gone_is_noticed(postgres: Postgres) -> None:
-    """A connection that waits for an answer asks within seconds whether the other end is still there."""
+def test_connections_have_keepalives(postgres: Postgres) -> None:
+    """A connection to a host that has crashed is closed within seconds."""
     wanted = {"keepalives_idle": "5", "keepalives_interval": "2", "keepalives_count": "3"}
     with postgres.database() as url, databases.opened(url) as journal, journal.read() as lent:
         driver: Any = lent.connection.driver_connection
         assert wanted.items() <= driver.info.get_parameters().items()
 
 
-def test_a_restarted_postgresql_costs_nothing(postgres: Postgres) -> None:
-    """Connections that a restart has broken are replaced before anybody meets an error."""
+def test_no_call_fails_after_a_restart_of_postgresql(postgres: Postgres) -> None:
+    """Connections that a restart has broken are replaced before they are used."""
     with postgres.database() as url, databases.opened(url) as journal:
         (prediction_id,) = record(journal, [prediction(1)])
         postgres.restart()
@@ -331,8 +259,8 @@ def test_a_restarted_postgresql_costs_nothing(postgres: Postgres) -> None:
         assert ["recorded"] == feedback.give(journal, "iris", [Label(prediction_id, "setosa")])
 
 
-def test_a_stopped_postgresql_is_told_at_once(postgres: Postgres) -> None:
-    """While it is down each call is the error for that, soon; afterwards all works as before."""
+def test_a_stopped_postgresql_is_an_error_at_once(postgres: Postgres) -> None:
+    """While it is down each call fails soon; afterwards it works."""
     with postgres.database() as url, databases.opened(url) as journal:
         with postgres.stopped():
             for use in (ledger.champions, Journal.migrate, connect):
@@ -453,8 +381,8 @@ WALKS = {"sqlite": rf"SCAN ({LARGE})\b", "postgresql": r"Seq Scan on (prediction
 
 
 @pytest.mark.parametrize("use", USES)
-def test_no_query_walks_through_a_large_table(large: Journal, use: str) -> None:
-    """Whatever is asked of a large journal is found by an index."""
+def test_no_query_scans_a_large_table(large: Journal, use: str) -> None:
+    """Each query of a large journal uses an index."""
     plans = explained(large, USES[use])
     walk = WALKS["sqlite" if large.is_sqlite else "postgresql"]
 
@@ -463,8 +391,8 @@ def test_no_query_walks_through_a_large_table(large: Journal, use: str) -> None:
 
 
 @pytest.mark.parametrize("use", ["counts by minute", "counts by hour", "a turn of the counts"])
-def test_what_is_left_to_count_is_found_by_its_number(large: Journal, use: str) -> None:
-    """Not by model and time: there is all that is counted already."""
+def test_rows_to_count_are_found_by_their_number(large: Journal, use: str) -> None:
+    """Not by model and time, where all rows that are counted already would be read."""
     plans = [plan for plan in explained(large, USES[use]) if re.search(r"count\(", plan)]
     by_number = r"SEARCH predictions USING INTEGER PRIMARY KEY|Index Scan using predictions_pkey"
 

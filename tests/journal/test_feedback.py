@@ -75,7 +75,7 @@ def test_a_first_label_is_recorded(journal: Journal, prediction_id: str) -> None
 
 @pytest.mark.parametrize("correct", [False, True])
 def test_the_same_label_again_changes_nothing(journal: Journal, prediction_id: str, correct: bool) -> None:
-    """A repetition is answered so, whether or not it may correct, and the time of the first stays."""
+    """A repeated label is `unchanged`, with `correct` or without, and keeps the time of the first."""
     give(journal, Label(prediction_id, "setosa"))
     first = feedback.find(journal, prediction_id)
 
@@ -117,8 +117,8 @@ def test_a_label_may_be_corrected_back(journal: Journal, prediction_id: str) -> 
     assert ("setosa", ["virginica", "setosa"]) == label_of(journal, prediction_id)
 
 
-def test_correct_is_no_condition(journal: Journal, prediction_id: str) -> None:
-    """A label that may correct is recorded where there is nothing to correct."""
+def test_a_first_label_may_be_sent_as_a_correction(journal: Journal, prediction_id: str) -> None:
+    """A label with `correct` is recorded although there is nothing to correct."""
     assert ["recorded"] == give(journal, Label(prediction_id, "setosa", correct=True))
 
 
@@ -131,11 +131,11 @@ def test_the_label_counts_for_the_version_that_predicted(journal: Journal, predi
     assert prediction(1).version == outcome.prediction.version
 
 
-# ------------------------------------------------------------------------------ what is not taken
+# --------------------------------------------------------------------------------- refused labels
 
 
-def test_an_unknown_id_is_told(journal: Journal) -> None:
-    """A label for an id that nobody was given is refused in a sentence that names the model."""
+def test_the_label_of_an_unknown_id_is_refused(journal: Journal) -> None:
+    """The error of a label for an unknown id names the model."""
     (answer,) = feedback.give(journal, "iris", [Label(str(prediction(7).prediction_id), "setosa")])
 
     assert isinstance(answer, UnknownPrediction)
@@ -171,8 +171,8 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("malformed", MALFORMED.values(), ids=MALFORMED)
-def test_what_is_no_id_is_unknown(journal: Journal, prediction_id: str, malformed: str) -> None:
-    """Text of any kind in the place of an id is an unknown prediction, and harms no other label."""
+def test_a_text_that_is_not_an_id_is_unknown(journal: Journal, prediction_id: str, malformed: str) -> None:
+    """Any text in the place of an id is an unknown prediction; the other labels are recorded."""
     answers = give(journal, Label(malformed, "setosa"), Label(prediction_id, "setosa"))
 
     assert ["UnknownPrediction", "recorded"] == answers
@@ -181,8 +181,8 @@ def test_what_is_no_id_is_unknown(journal: Journal, prediction_id: str, malforme
 # --------------------------------------------------------------------------------------- batches
 
 
-def test_a_batch_is_judged_in_order(journal: Journal) -> None:
-    """Labels of one prediction inside one batch follow each other as if they came one by one."""
+def test_the_labels_of_a_batch_are_recorded_in_order(journal: Journal) -> None:
+    """Several labels of one prediction in a batch have the same effect as one after the other."""
     one, two, three = record(journal, [prediction(number) for number in range(3)])
     give(journal, Label(three, "setosa"))
 
@@ -221,7 +221,7 @@ def test_an_empty_batch_is_an_empty_answer(journal: Journal) -> None:
 
 
 def test_predictions_are_recorded_beside_ten_thousand_labels(journal: Journal) -> None:
-    """They get their turns between the transactions of the labels, and need not wait for the last."""
+    """They are recorded between the transactions of the labels, before the last of these."""
     ids = record(journal, [prediction(number) for number in range(10_000)])
     labels = [Label(each, "setosa") for each in ids]
     with ThreadPoolExecutor(1) as pool:
@@ -237,8 +237,8 @@ def test_predictions_are_recorded_beside_ten_thousand_labels(journal: Journal) -
     assert beside >= 10_000 / feedback.CHUNK_LABELS / 2
 
 
-def test_a_journal_that_fails_midway_is_told_label_by_label(journal: Journal, journal_url: str) -> None:
-    """What was taken is told as taken; the rest may be sent again, and so may all of it."""
+def test_each_label_has_an_answer_if_the_journal_fails_midway(journal: Journal, journal_url: str) -> None:
+    """Recorded labels are answered as recorded; the others, or all of them, can be sent again."""
     ids = record(journal, [prediction(number) for number in range(10_000)])
     labels = [Label(each, "setosa") for each in ids]
     with ThreadPoolExecutor(1) as pool:
@@ -487,3 +487,39 @@ def test_labels_are_numbered_in_the_order_they_become_visible(journal: Journal, 
         reader.join()
 
     assert [seq for (seq,) in query(journal_url, "SELECT seq FROM feedback ORDER BY seq")] == seen
+
+
+# --------------------------------------------------------------------------------- the newest rows
+
+
+def test_the_newest_predictions_come_first_with_their_labels(journal: Journal) -> None:
+    """In the order of time, and at the same time in the order of ids; other models are left out."""
+    times = {1: 100, 2: 300, 3: 200, 4: 200, 5: 400}
+    ids = record(journal, [prediction(number, at_us=at_us) for number, at_us in times.items()])
+    record(journal, [prediction(6, at_us=500, model="penguins")])
+    give(journal, Label(ids[2], "setosa"))
+
+    found = feedback.latest(journal, "iris", limit=4)
+
+    expected = [(ids[4], None), (ids[1], None), (ids[3], None), (ids[2], "setosa")]
+    assert expected == [(item.prediction_id, label) for item, label in found]
+
+
+def test_pages_of_predictions_have_each_row_once(journal: Journal) -> None:
+    """A page begins after the last row of the page before, also among rows of the same time."""
+    times = {1: 100, 2: 200, 3: 200, 4: 200, 5: 300}
+    ids = record(journal, [prediction(number, at_us=at_us) for number, at_us in times.items()])
+
+    for size in (1, 2, 3):
+        pages: list[str | None] = []
+        for _ in range(5 // size + 1):
+            page = feedback.latest(journal, "iris", size, before=pages[-1] if pages else None)
+            pages += [item.prediction_id for item, _ in page]
+        assert ids[::-1] == pages
+
+
+def test_a_page_after_an_unknown_prediction_is_an_error(journal: Journal, prediction_id: str) -> None:
+    """There is no place to continue from."""
+    with pytest.raises(UnknownPrediction):
+        feedback.latest(journal, "iris", 10, before=str(prediction(7).prediction_id))
+    assert [] == feedback.latest(journal, "iris", 10, before=prediction_id)

@@ -1,18 +1,27 @@
-"""The ledger: promotions take one order, whoever promotes at once."""
+"""The ledger: concurrent promotions get one order, and nobody else writes the table."""
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from prediction.errors import JournalBusy
 from prediction.journal import database, ledger
 from prediction.journal.database import Journal
 from prediction.journal.ledger import Entry, NewChampion
-from tests.databases import locked, run_at_once
+from tests import databases
+from tests.databases import Postgres, locked, run_at_once
+from tests.servers import PROJECT
+
+postgres = databases.postgres
 
 DIGEST = "d" * 64
 
@@ -43,7 +52,7 @@ def promote_first(opened: Journal, version: str, model: str = "iris") -> Entry |
     )
 
 
-def test_the_first_promotion_comes_from_nothing(opened: Journal) -> None:
+def test_the_first_promotion_has_no_version_before_it(opened: Journal) -> None:
     """The first entry has position 1 and no version before it."""
     made = promote_first(opened, "a")
 
@@ -75,7 +84,7 @@ def links(item: Entry) -> tuple[int, str | None, str]:
 
 
 def test_a_first_promotion_leaves_a_champion_alone(opened: Journal) -> None:
-    """A first start promotes where there is no champion, and nothing where there is one."""
+    """A first start promotes only a model that has no champion."""
     assert promote_first(opened, "a") is not None
     assert promote_first(opened, "b") is None
     assert promote_first(opened, "z", model="penguins") is not None
@@ -100,7 +109,7 @@ def test_champions_are_the_last_of_each_ledger(opened: Journal) -> None:
 
 
 def test_the_ledger_is_read_in_pages(opened: Journal) -> None:
-    """Pages from below the last position of the one before give every entry once, newest first."""
+    """Each page continues below the last position of the page before: every entry once, newest first."""
     for number in range(7):
         promote(opened, f"v{number}")
         promote(opened, f"z{number}", model="penguins")
@@ -113,8 +122,8 @@ def test_the_ledger_is_read_in_pages(opened: Journal) -> None:
     assert [["v6", "v5", "v4"], ["v3", "v2", "v1"], ["v0"]] == pages
 
 
-def test_threads_promote_in_one_order(opened: Journal) -> None:
-    """Promotions from 32 threads at once make one chain without a gap, a fork or a loss."""
+def test_promotions_of_threads_make_one_chain(opened: Journal) -> None:
+    """32 simultaneous promotions make a chain without a gap, a fork or a loss."""
     names = [f"v{number}" for number in range(32)]
 
     with ThreadPoolExecutor(32) as pool:
@@ -126,8 +135,8 @@ def test_threads_promote_in_one_order(opened: Journal) -> None:
     )
 
 
-def test_processes_promote_in_one_order(opened: Journal, url: str) -> None:
-    """Promotions from four processes at once make one chain without a gap, a fork or a loss."""
+def test_promotions_of_processes_make_one_chain(opened: Journal, url: str) -> None:
+    """Promotions of four processes at once make a chain without a gap, a fork or a loss."""
     run_at_once(PROMOTE, [[url, f"p{process}", "10"] for process in range(4)])
 
     assert_one_chain(opened, [f"p{process}-{number}" for process in range(4) for number in range(10)])
@@ -150,8 +159,58 @@ def test_only_one_of_many_first_starts_promotes(opened: Journal) -> None:
     assert 1 == len(ledger.entries(opened, "iris", limit=10))
 
 
-def test_a_rollback_goes_where_it_was_said_to_go(opened: Journal) -> None:
-    """When somebody promotes between the look and the rollback, nothing is done."""
+@contextmanager
+def promotion_of_another_host(url: str, version: str) -> Iterator[None]:
+    """Let another host promote right after our next query of the ledger."""
+    waiting = [version]
+
+    def interrupt(*event: Any) -> None:
+        if "FROM ledger" in event[2] and waiting:
+            version = waiting.pop()
+            with databases.opened(url) as other:
+                promote(other, version)
+
+    sa.event.listen(sa.Engine, "after_cursor_execute", interrupt)
+    try:
+        yield
+    finally:
+        sa.event.remove(sa.Engine, "after_cursor_execute", interrupt)
+    assert not waiting
+
+
+def test_a_first_promotion_that_another_host_overtakes_does_nothing(postgres: Postgres) -> None:
+    """PostgreSQL lets another host commit between our query and our insert."""
+    with postgres.database() as url, databases.opened(url) as journal:
+        with promotion_of_another_host(url, "a"):
+            assert promote_first(journal, "b") is None
+
+        assert chain("a") == [links(item) for item in ledger.entries(journal, "iris", limit=10)]
+
+
+def test_a_rollback_that_another_host_overtakes_does_nothing(postgres: Postgres) -> None:
+    """The champion that it would remove is no longer the champion."""
+    with postgres.database() as url, databases.opened(url) as journal:
+        for version in "ab":
+            promote(journal, version)
+        before = ledger.champion_before(journal, "iris")
+        with promotion_of_another_host(url, "c"):
+            assert ledger.roll_back(journal, before, "me", "worse") is None
+
+        assert chain("a", "b", "c") == [links(item) for item in ledger.entries(journal, "iris", limit=10)]
+
+
+def test_only_the_ledger_s_module_uses_its_table() -> None:
+    """No other module of the product imports the table or names it in SQL."""
+    wanted = re.compile(r"tables\.ledger|(FROM|INTO|UPDATE) ledger|tables import [^\n]*\bledger\b")
+    found = [
+        path.name for path in (PROJECT / "prediction").rglob("*.py") if wanted.search(path.read_text())
+    ]
+
+    assert ["ledger.py"] == [name for name in found if not name.startswith("0")]  # migrations have numbers
+
+
+def test_a_rollback_does_nothing_after_another_promotion(opened: Journal) -> None:
+    """When somebody promotes between `champion_before` and the rollback, nothing is done."""
     for version in ("a", "b"):
         ledger.promote(opened, NewChampion("iris", version, "d" * 64, "me", "because"))
     before = ledger.champion_before(opened, "iris")
@@ -164,8 +223,8 @@ def test_a_rollback_goes_where_it_was_said_to_go(opened: Journal) -> None:
     assert "b" == ledger.champions(opened)["iris"].to_version == again.to_version
 
 
-def test_a_promotion_waits_for_a_lock_that_never_ends_only_so_long(opened: Journal, path: Path) -> None:
-    """A promotion behind a stuck writer ends with an error that says to try again."""
+def test_a_promotion_behind_a_long_lock_is_an_error_after_the_timeout(opened: Journal, path: Path) -> None:
+    """The error says to try again, and nothing is promoted."""
     with locked(f"sqlite:///{path}"):
         started = time.monotonic()
         with pytest.raises(JournalBusy, match="try again"):

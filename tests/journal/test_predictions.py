@@ -1,4 +1,4 @@
-"""Predictions in the journal: a group is one commit, and no insert waits for a lock."""
+"""Predictions in the journal: rows of one insert are one commit, and no insert waits for a lock."""
 
 from __future__ import annotations
 
@@ -7,38 +7,26 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from prediction.errors import JournalBusy, JournalUnavailable, UnknownPrediction
 from prediction.journal import database, ledger, predictions
 from prediction.journal.database import Journal
-from prediction.journal.predictions import Inserter, Prediction
-from tests.databases import locked
+from prediction.journal.predictions import Inserter
+from tests.databases import locked, prediction
 from tests.journal.test_ledger import promote
 
 PREDICTION_ID = "01a20576-e6f4-7194-8645-000000000001"
 
 
-def prediction(number: int, **changes: Any) -> Prediction:
-    """Make the prediction of that number."""
-    made = Prediction(
-        prediction_id=f"01a20576-e6f4-7194-8645-{number:012d}",
-        at_us=1_795_388_008_180_575 + number,
-        model="iris",
-        version="p7cwx3xgy6tw6ax4",
-        features='{"petal_width_cm":0.1}',
-        predicted_class="setosa",
-        probabilities={"setosa": 0.9, "virginica": 0.1},
-        warnings=[{"loc": ["petal_width_cm"], "msg": "0.05 is below"}],
-    )
-    return made._replace(**changes)
-
-
 def test_a_prediction_comes_back_as_it_was_written(opened: Journal) -> None:
     """Every field survives the journal, the last bit of a probability included."""
-    written = prediction(1, probabilities={"setosa": 0.1 + 0.2, "virginica": 1e-300})
+    written = prediction(
+        1,
+        probabilities={"setosa": 0.1 + 0.2, "virginica": 1e-300},
+        warnings=[{"loc": ["petal_width_cm"], "msg": "0.05 is below"}],
+    )
     writer = Inserter(opened)
 
     writer.insert([written])
@@ -58,8 +46,8 @@ def test_text_of_any_alphabet_survives(opened: Journal) -> None:
     assert written == predictions.find(opened, str(written.prediction_id))
 
 
-def test_an_unknown_prediction_is_told_by_its_id(opened: Journal) -> None:
-    """An id that nobody was given is an error that names it."""
+def test_the_error_names_an_unknown_id(opened: Journal) -> None:
+    """A well-formed id without a prediction is an error that names the id."""
     unknown = prediction(7).prediction_id or ""
 
     with pytest.raises(UnknownPrediction, match=unknown):
@@ -69,8 +57,8 @@ def test_an_unknown_prediction_is_told_by_its_id(opened: Journal) -> None:
 @pytest.mark.parametrize(
     "unknown", ["", "abc", "' OR 1=1 --", "%", "x" * 10_000, "\x00", "\ud800", PREDICTION_ID + "\n"]
 )
-def test_what_is_no_id_is_an_unknown_prediction(opened: Journal, unknown: str) -> None:
-    """Text of any kind in the place of an id is an unknown prediction, and no error of the database."""
+def test_a_text_that_is_not_an_id_is_an_unknown_prediction(opened: Journal, unknown: str) -> None:
+    """Any text in the place of an id raises the same error, not one of the database."""
     writer = Inserter(opened)
     writer.insert([prediction(1)])
     writer.close()
@@ -81,7 +69,7 @@ def test_what_is_no_id_is_an_unknown_prediction(opened: Journal, unknown: str) -
 
 @pytest.mark.parametrize("locked_before", [False, True], ids=["at once", "after a lock"])
 def test_rows_are_inserted_all_or_none(opened: Journal, path: Path, locked_before: bool) -> None:
-    """When one row can't be written, none of its group is, and the writer goes on."""
+    """When one row is refused, no row of the same insert is written; the next insert works."""
     writer = Inserter(opened)
     writer.insert([prediction(1)])
     if locked_before:
@@ -93,13 +81,14 @@ def test_rows_are_inserted_all_or_none(opened: Journal, path: Path, locked_befor
     with pytest.raises(UnknownPrediction):
         predictions.find(opened, str(prediction(2).prediction_id))
 
-    writer.insert([prediction(3)])
+    third = prediction(3)
+    writer.insert([third])
     writer.close()
-    assert prediction(3) == predictions.find(opened, str(prediction(3).prediction_id))
+    assert third == predictions.find(opened, str(third.prediction_id))
 
 
 def test_a_group_is_one_commit_even_after_a_lock(opened: Journal, path: Path) -> None:
-    """Others never see part of a group, also when the writer was turned away before."""
+    """Others never see a part of an insert, also after an insert that met a lock."""
     writer = Inserter(opened)
     with locked(f"sqlite:///{path}"), pytest.raises(JournalBusy):
         writer.insert([prediction(0)])
@@ -123,7 +112,7 @@ def data_version(connection: sqlite3.Connection) -> int:
 
 
 def test_the_writer_never_waits_for_a_lock(opened: Journal, path: Path) -> None:
-    """While another process writes, the writer says so at once, and works again afterwards."""
+    """While another process writes, an insert fails at once; afterwards it works."""
     writer = Inserter(opened)
     with locked(f"sqlite:///{path}"):
         started = time.monotonic()
@@ -132,21 +121,22 @@ def test_the_writer_never_waits_for_a_lock(opened: Journal, path: Path) -> None:
                 writer.insert([prediction(1)])
         assert time.monotonic() - started < 10 * database.LOCK_PATIENCE_MS / 1000
 
-    writer.insert([prediction(1)])
+    written = prediction(1)
+    writer.insert([written])
     writer.close()
-    assert prediction(1) == predictions.find(opened, str(prediction(1).prediction_id))
+    assert written == predictions.find(opened, str(written.prediction_id))
 
 
 def test_a_writer_can_be_opened_while_another_process_writes(opened: Journal, path: Path) -> None:
-    """Opening the writer needs no lock, so a worker may start while a backup or a save holds it."""
+    """Opening needs no lock, so a worker can start while another process holds it."""
     with locked(f"sqlite:///{path}"):
         writer = Inserter(opened)
         writer.connect()
         writer.close()
 
 
-def test_a_closed_writer_leaves_the_pool_as_patient_as_before(opened: Journal, path: Path) -> None:
-    """The writer's impatience is its own: other calls still wait for a lock that is soon released."""
+def test_the_timeout_of_the_writer_is_not_the_pool_s(opened: Journal, path: Path) -> None:
+    """Other calls still wait for a lock that is released soon."""
     writer = Inserter(opened)
     writer.connect()
     writer.close()
@@ -160,7 +150,7 @@ def test_a_closed_writer_leaves_the_pool_as_patient_as_before(opened: Journal, p
 
 
 def test_reading_does_not_wait_for_a_writer(opened: Journal, path: Path) -> None:
-    """Looking something up works while another process holds the write lock."""
+    """A query works while another process holds the write lock."""
     promote(opened, "a")
 
     with locked(f"sqlite:///{path}"):

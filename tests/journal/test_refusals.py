@@ -5,17 +5,17 @@ from __future__ import annotations
 from prediction import metrics
 from prediction.journal import refusals
 from prediction.journal.database import Journal
-from prediction.journal.refusals import HOUR_US, Reporter
+from prediction.journal.refusals import Reporter
 from prediction.journal.tables import refusals as table
-from prediction.times import now_us
+from prediction.times import HOUR_US, now_us
 from tests import databases
 
 journal_url = databases.journal_url
 journal = databases.journal
 
 
-def test_what_is_new_is_added(journal: Journal, journal_url: str) -> None:
-    """Two reporters, as of two workers, add; a report without news writes nothing."""
+def test_new_counts_are_added(journal: Journal, journal_url: str) -> None:
+    """The counts of two workers are added up; a report without new counts writes nothing."""
     tea = f"tea of {journal_url[:6]}"  # metrics are the process's, and outlive a test
     reporter = Reporter(journal)
     metrics.REFUSED.labels(tea, "invalid").inc(3)
@@ -34,7 +34,7 @@ def test_what_is_new_is_added(journal: Journal, journal_url: str) -> None:
 
 
 def test_a_window_leaves_out_older_hours(journal: Journal) -> None:
-    """And other models."""
+    """And refusals of other models."""
     hour_us = now_us() // HOUR_US * HOUR_US
     rows = [
         {

@@ -1,4 +1,4 @@
-"""What is deleted when, on SQLite and PostgreSQL, and that nobody waits for it."""
+"""Pruning on SQLite and PostgreSQL: which rows it deletes, and that nobody waits for it."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def kept(journal: Journal, ids: list[str]) -> list[bool]:
     return found
 
 
-def test_what_is_older_than_it_is_kept_is_deleted(journal: Journal) -> None:
-    """Predictions without a label go after so many days, those with one stay ten times as long."""
+def test_old_predictions_are_deleted(journal: Journal) -> None:
+    """Those without a label after so many days, those with one after ten times as many."""
     ids = [
         made(journal, 1, days=29.9),
         made(journal, 2, days=30.1),
@@ -58,8 +58,8 @@ def test_what_is_older_than_it_is_kept_is_deleted(journal: Journal) -> None:
     assert 0 == sum(retention.prune(journal, days=30))
 
 
-def test_labels_go_with_their_prediction(journal: Journal, journal_url: str) -> None:
-    """No label and no correction is left of a prediction that was deleted; those of others stay."""
+def test_labels_are_deleted_with_their_prediction(journal: Journal, journal_url: str) -> None:
+    """Labels and corrections of a deleted prediction are deleted; those of others stay."""
     old, young = made(journal, 1, days=301, label="setosa"), made(journal, 2, days=30, label="setosa")
     feedback.give(journal, "iris", [Label(each, "virginica", correct=True) for each in (old, young)])
 
@@ -68,8 +68,8 @@ def test_labels_go_with_their_prediction(journal: Journal, journal_url: str) -> 
         assert [(young,)] == query(journal_url, f"SELECT prediction_id FROM {table}")
 
 
-def test_the_newest_stays_however_old(journal: Journal) -> None:
-    """Its number is not given again, so that who reads on by numbers misses nothing."""
+def test_the_newest_prediction_stays_however_old_it_is(journal: Journal) -> None:
+    """So its number is not used again, and readers that continue after it miss no row."""
     ids = [made(journal, number, days=3) for number in range(3)]
 
     assert 2 == sum(retention.prune(journal, days=1))
@@ -77,12 +77,12 @@ def test_the_newest_stays_however_old(journal: Journal) -> None:
 
 
 def test_an_empty_journal_has_nothing_to_delete(journal: Journal) -> None:
-    """Nothing there is nothing done."""
+    """Pruning it is no error."""
     assert [] == list(retention.prune(journal, days=1))
 
 
-def test_many_go_in_short_transactions(journal: Journal, journal_url: str) -> None:
-    """A long list is deleted in chunks, each told, and predictions of one moment are all met."""
+def test_many_predictions_are_deleted_in_short_transactions(journal: Journal, journal_url: str) -> None:
+    """Each transaction yields its number of rows; predictions of the same time are all deleted."""
     old_us = now_us() - 2 * DAY_US
     record(journal, [prediction(number, at_us=old_us) for number in range(2 * PRUNED_ROWS + 10)])
     record(journal, [prediction(number) for number in range(90_000, 90_005)])
@@ -91,8 +91,8 @@ def test_many_go_in_short_transactions(journal: Journal, journal_url: str) -> No
     assert [(5,)] == query(journal_url, "SELECT count(*) FROM predictions")
 
 
-def test_old_outcomes_are_passed_over(journal: Journal) -> None:
-    """Whole chunks of labelled predictions that stay do not hide what is behind them."""
+def test_old_outcomes_do_not_stop_pruning(journal: Journal) -> None:
+    """Predictions behind whole chunks of labelled ones, which stay, are deleted."""
     old_us = now_us() - 2 * DAY_US
     ids = record(journal, [prediction(number, at_us=old_us) for number in range(PRUNED_ROWS + 500)])
     feedback.give(journal, "iris", [Label(each, "setosa") for each in ids])
@@ -103,8 +103,8 @@ def test_old_outcomes_are_passed_over(journal: Journal) -> None:
     assert [True, True, False] == kept(journal, [ids[0], ids[-1], gone])
 
 
-def test_a_label_that_comes_meanwhile_saves_its_prediction(journal: Journal, journal_url: str) -> None:
-    """A prediction that is labelled after it was found old, and before it is deleted, stays."""
+def test_a_label_that_comes_meanwhile_keeps_its_prediction(journal: Journal, journal_url: str) -> None:
+    """A prediction that gets a label after it was read, and before it is deleted, stays."""
     prediction_id = made(journal, 1, days=2)
     made(journal, 2, days=0)
     deleted: list[int] = []
@@ -123,8 +123,8 @@ def test_a_label_that_comes_meanwhile_saves_its_prediction(journal: Journal, jou
     assert feedback.find(journal, prediction_id) is not None
 
 
-def test_serving_goes_on_meanwhile(journal: Journal) -> None:
-    """While 10,000 rows are deleted, predictions are recorded and labelled, none has to give up."""
+def test_pruning_does_not_stop_serving(journal: Journal) -> None:
+    """While 10,000 rows are deleted, predictions are recorded and labelled without an error."""
     old_us = now_us() - 2 * DAY_US
     record(journal, [prediction(number, at_us=old_us + number) for number in range(10_000)])
     made(journal, 40_000, days=0)
@@ -141,8 +141,8 @@ def test_serving_goes_on_meanwhile(journal: Journal) -> None:
     assert number - 50_000 > 5
 
 
-def test_a_server_prunes_a_turn_at_a_time(journal: Journal) -> None:
-    """A long list takes several short turns; once it is done, the next one begins after an hour."""
+def test_a_server_prunes_in_short_turns(journal: Journal) -> None:
+    """Many rows take several turns; the next pruning begins an hour after the last turn."""
     old_us = now_us() - 2 * DAY_US
     ids = record(journal, [prediction(number, at_us=old_us) for number in range(70 * PRUNED_ROWS)])
     made(journal, 89_999, days=0)

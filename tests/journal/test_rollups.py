@@ -1,4 +1,4 @@
-"""Counts by hour and minute: exact at any time, whatever comes late, and kept up to date by one worker."""
+"""Counts by hour and minute: exact at any time, also after late rows; one worker at a time updates them."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def known_seq(journal_url: str) -> int:
 
 
 def test_counts_are_exact_at_any_time(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before and after each of many turns, with labels that come late and are corrected."""
+    """Before and after each of many turns, with late labels and corrections."""
     monkeypatch.setattr(rollups, "STEP_ROWS", 70)
     rng, ids = random.Random(1), list[str]()
     for turn in range(6):
@@ -116,7 +116,7 @@ def test_counts_are_exact_at_any_time(journal: Journal, monkeypatch: pytest.Monk
 
 
 def test_the_newest_label_is_corrected_in_the_counts_too(journal: Journal) -> None:
-    """Three labels, all counted, the last of them corrected: the old one is counted no more."""
+    """Of three counted labels the last one is corrected: the old label is counted no longer."""
     ids = record(journal, [prediction(number) for number in range(3)])
     feedback.give(journal, "iris", [Label(each, "setosa") for each in ids])
     roll_up(journal)
@@ -128,7 +128,7 @@ def test_the_newest_label_is_corrected_in_the_counts_too(journal: Journal) -> No
 
 
 def test_a_large_batch_of_labels_counts_at_once(journal: Journal) -> None:
-    """Ten thousand of them, over three days, before any turn and after it, and all corrected."""
+    """Ten thousand labels over three days, before and after a turn, and all of them corrected."""
     rng = random.Random(5)
     ids = fill(journal, 0, 10_000, hours=72, rng=rng)
     for _ in range(2):
@@ -139,7 +139,7 @@ def test_a_large_batch_of_labels_counts_at_once(journal: Journal) -> None:
 
 
 def test_a_prediction_that_comes_late_is_counted(journal: Journal) -> None:
-    """From a host whose clock is behind, or by a batch that took long: whatever its time."""
+    """A prediction counts although its time is before the last turn: a slow batch, or a slow clock."""
     fill(journal, 0, 200, hours=9, rng=random.Random(6))
     roll_up(journal)
     fill(journal, 1_000, 200, hours=9, rng=random.Random(7))
@@ -148,7 +148,7 @@ def test_a_prediction_that_comes_late_is_counted(journal: Journal) -> None:
 
 
 def test_a_prediction_that_is_committed_late_is_counted(postgres: Postgres) -> None:
-    """PostgreSQL has numbered it before another that is counted meanwhile."""
+    """PostgreSQL numbers it before another prediction that is committed first."""
     values = dict.fromkeys(("features", "probabilities", "warnings"), "{}")
     with postgres.database() as url, databases.opened(url) as journal:
         with databases.connected(url) as other:
@@ -165,8 +165,8 @@ def test_a_prediction_that_is_committed_late_is_counted(postgres: Postgres) -> N
         assert 2 == counted(journal, "iris", 0, HOUR_US).total()
 
 
-def test_a_turn_waits_for_nobody_for_ever(postgres: Postgres) -> None:
-    """Behind a transaction that does not end nothing is counted, and a question is exact all the same."""
+def test_a_turn_waits_only_so_long_for_a_transaction(postgres: Postgres) -> None:
+    """While a transaction does not end, nothing is counted, and queries are still exact."""
     with postgres.database() as url, databases.opened(url) as journal:
         record(journal, [prediction(1)])
         with databases.connected(url) as other:
@@ -181,8 +181,8 @@ def test_a_turn_waits_for_nobody_for_ever(postgres: Postgres) -> None:
         assert 1 == known_seq(url)
 
 
-def test_numbers_that_begin_anew_are_counted(journal: Journal) -> None:
-    """SQLite gives the numbers of deleted predictions again, when nothing was left of the newest."""
+def test_predictions_with_used_numbers_are_counted(journal: Journal) -> None:
+    """SQLite uses numbers again when the newest predictions were deleted."""
     record(journal, [prediction(number) for number in range(5)])
     roll_up(journal)
     with journal.write() as connection:
@@ -194,8 +194,8 @@ def test_numbers_that_begin_anew_are_counted(journal: Journal) -> None:
     assert 8 == counted(journal, "iris", 0, HOUR_US).total()
 
 
-def test_what_is_taken_back_is_counted_no_longer(journal: Journal) -> None:
-    """Whether it was counted already or not; and numbers that SQLite gives again are counted anew."""
+def test_deleted_predictions_are_counted_no_longer(journal: Journal) -> None:
+    """Counted ones and others; new predictions with the same numbers are counted."""
     record(journal, [prediction(number) for number in range(5)])
     roll_up(journal)
     late = record(journal, [prediction(5)])
@@ -209,8 +209,8 @@ def test_what_is_taken_back_is_counted_no_longer(journal: Journal) -> None:
         roll_up(journal)
 
 
-def test_a_turn_ends_where_predictions_are_taken_back(journal: Journal) -> None:
-    """It may have read them: it adds nothing any more, and the next one begins anew."""
+def test_a_turn_ends_when_predictions_are_taken_back(journal: Journal) -> None:
+    """The turn may have read them, so it adds nothing; the next turn counts what is left."""
     ids = record(journal, [prediction(number) for number in range(5)])
     turn_us = rollups._take_turn(journal)
     assert turn_us is not None
@@ -229,7 +229,7 @@ def rollup_rows(journal: Journal) -> int:
 
 
 def test_predictions_are_taken_back_and_counted_at_once(journal: Journal) -> None:
-    """Whoever of three threads comes first, in the end there is a count of what is there."""
+    """Whichever of three threads is first, in the end the predictions that are left are counted."""
     stop, kept = threading.Event(), list[str]()
 
     def count_on() -> None:
@@ -258,8 +258,8 @@ def test_predictions_are_taken_back_and_counted_at_once(journal: Journal) -> Non
     assert 120 == rollup_rows(journal)
 
 
-def test_what_was_deleted_stays_counted(journal: Journal) -> None:
-    """Predictions go before their counts do, and a late label does not shrink these."""
+def test_pruned_predictions_stay_counted(journal: Journal) -> None:
+    """Counts are kept longer than predictions, and a late label does not change their sum."""
     at_us = now_us() - 40 * DAY_US
     ids = record(journal, [prediction(number, at_us=at_us) for number in range(10)])
     feedback.give(journal, "iris", [Label(ids[0], "setosa")])
@@ -272,8 +272,8 @@ def test_what_was_deleted_stays_counted(journal: Journal) -> None:
     assert {"": 9, "virginica": 1} == labels
 
 
-def test_a_question_reads_only_what_is_not_counted(journal: Journal) -> None:
-    """After a turn the rows themselves are not needed, nor after a label that comes then."""
+def test_a_query_reads_only_rows_that_are_not_counted(journal: Journal) -> None:
+    """After a turn, and after a label that follows it, the rows themselves are not needed."""
     ids = fill(journal, 0, 300, hours=4, rng=random.Random(2))
     roll_up(journal)
     give(journal, ids[:50], random.Random(2))
@@ -284,8 +284,8 @@ def test_a_question_reads_only_what_is_not_counted(journal: Journal) -> None:
         assert 300 == sum(counted(journal, model, 0, bucket_us).total() for model in MODELS)
 
 
-def test_minutes_are_forgotten(journal: Journal, journal_url: str) -> None:
-    """Those of the last day stay; labels of older predictions count by the hour only."""
+def test_old_minutes_are_deleted(journal: Journal, journal_url: str) -> None:
+    """Minutes of the last day stay; labels of older predictions are counted by the hour only."""
     (old, _, new) = record(
         journal,
         [
@@ -306,8 +306,52 @@ def test_minutes_are_forgotten(journal: Journal, journal_url: str) -> None:
     assert 3 == counted(journal, "iris", 0, HOUR_US).total()
 
 
+@pytest.mark.parametrize(
+    ("ago_us", "expected"), [(rollups.TURN_US, 0), (rollups.TURN_US + 1, 1)], ids=["too early", "due"]
+)
+def test_a_turn_is_due_after_an_interval(
+    journal: Journal, journal_url: str, monkeypatch: pytest.MonkeyPatch, ago_us: int, expected: int
+) -> None:
+    """The next turn may begin when the last one began more than `TURN_US` ago, to the microsecond."""
+    now = now_us()
+    monkeypatch.setattr(rollups, "now_us", lambda: now)
+    record(journal, [prediction(1)])
+    with journal.write() as connection:
+        connection.execute(tables.rollup_state.update().values(turn_us=now - ago_us))
+
+    rollups.roll_up(journal)
+
+    assert expected == known_seq(journal_url)
+
+
+def test_a_turn_that_ends_leaves_the_interval_to_the_next(journal: Journal, journal_url: str) -> None:
+    """A turn that has counted everything is not repeated at once."""
+    record(journal, [prediction(1)])
+    roll_up(journal)
+
+    (turn_us,) = query(journal_url, "SELECT turn_us FROM rollup_state")[0]
+    assert now_us() - 60_000_000 < turn_us <= now_us()
+
+
+def test_minutes_are_kept_for_a_day(
+    journal: Journal, journal_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the microsecond when a row is counted; a turn deletes minutes that ended more than a day ago."""
+    now = (now_us() // MINUTE_US + 1) * MINUTE_US
+    monkeypatch.setattr(rollups, "now_us", lambda: now)
+    oldest = now - rollups.MINUTES_KEPT_US
+    record(journal, [prediction(1, at_us=oldest - 1), prediction(2, at_us=oldest)])
+    roll_up(journal)
+    assert [(oldest,)] == query(journal_url, "SELECT minute_us FROM rollup_minutes")
+
+    for passed_us, expected in [(MINUTE_US, [(oldest,)]), (MINUTE_US + 1, [])]:
+        monkeypatch.setattr(rollups, "now_us", lambda passed_us=passed_us: now + passed_us)
+        roll_up(journal)
+        assert expected == query(journal_url, "SELECT minute_us FROM rollup_minutes")
+
+
 def test_one_worker_takes_the_turn(journal: Journal, journal_url: str) -> None:
-    """Who comes a moment later leaves the counts as they are; what it would have counted comes next."""
+    """A worker that comes a moment later counts nothing; the next turn counts the new rows."""
     rollups.roll_up(journal)
     record(journal, [prediction(1)])
     rollups.roll_up(journal)
@@ -320,7 +364,7 @@ def test_one_worker_takes_the_turn(journal: Journal, journal_url: str) -> None:
 def test_a_turn_of_a_clock_that_was_set_back_is_over(
     journal: Journal, journal_url: str, ahead_us: int, known: int
 ) -> None:
-    """Counting goes on at once, and not when the clock is there again; a host may be some seconds ahead."""
+    """A turn far in the future does not stop counting; a turn some seconds ahead, of another host, does."""
     record(journal, [prediction(1)])
     with journal.write() as connection:
         connection.execute(tables.rollup_state.update().values(turn_us=now_us() + ahead_us))
@@ -330,10 +374,23 @@ def test_a_turn_of_a_clock_that_was_set_back_is_over(
     assert known == known_seq(journal_url)
 
 
-def test_a_long_turn_is_cut_and_goes_on(
+def test_a_turn_counts_in_several_steps(
     journal: Journal, journal_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The thread that counts has other work: what is left is the next turn's, at once."""
+    """A turn goes on to the newest prediction while it has time."""
+    monkeypatch.setattr(rollups, "TURN_SECONDS", 60.0)
+    monkeypatch.setattr(rollups, "STEP_ROWS", 100)
+    fill(journal, 0, 450, hours=5, rng=random.Random(4))
+
+    rollups.roll_up(journal)
+
+    assert 450 == known_seq(journal_url)
+
+
+def test_a_long_turn_ends_and_the_next_one_continues(
+    journal: Journal, journal_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After `TURN_SECONDS` a turn ends; the next turn begins at once and counts the rest."""
     monkeypatch.setattr(rollups, "TURN_SECONDS", 0.0)
     monkeypatch.setattr(rollups, "STEP_ROWS", 100)
     fill(journal, 0, 500, hours=5, rng=random.Random(4))
@@ -358,7 +415,7 @@ journal.close()
 
 
 def test_workers_that_count_at_once_count_once(journal: Journal, journal_url: str) -> None:
-    """Even without turns nothing is added twice: who is overtaken gives up what it has read."""
+    """Even without turns nothing is added twice: an overtaken worker adds nothing."""
     ids = fill(journal, 0, 400, hours=3, rng=random.Random(3))
     give(journal, ids[:80], random.Random(3))
     databases.run_at_once(COUNT, [[journal_url]] * 3)
@@ -388,7 +445,7 @@ journal.close()
 
 
 def test_labels_given_at_once_are_counted_once(journal: Journal, journal_url: str) -> None:
-    """Workers that correct each other while others count leave exact counts."""
+    """Counts are exact after workers have corrected each other while others counted."""
     ids = record(journal, [prediction(number) for number in range(400)])
     counting = threading.Event()
 

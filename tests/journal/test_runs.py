@@ -37,13 +37,13 @@ def journal(journal_url: str) -> Iterator[Journal]:
 
 
 def silence(journal: Journal, run: Retraining) -> None:
-    """Make a run look as if its process had died long ago."""
+    """Make a run's last heartbeat old, as if its process had died."""
     with journal.write() as connection:
         connection.execute(tables.runs.update().where(tables.runs.c.run_id == run.run_id).values(beat_us=0))
 
 
 def test_one_run_at_a_time(journal: Journal) -> None:
-    """While a run is active, asking again answers that one."""
+    """While a run is active, a second request returns that run."""
     first, is_new = runs.request(journal, "iris", force=False)
     again, is_new_again = runs.request(journal, "iris", force=True)
     other, _ = runs.request(journal, "penguins", force=False)
@@ -55,7 +55,7 @@ def test_one_run_at_a_time(journal: Journal) -> None:
 
 
 def test_requests_at_once_make_one_run(journal: Journal) -> None:
-    """Sixteen threads that ask at once get one run, and one of them starts it."""
+    """Sixteen simultaneous requests get one run, and it is new for one of them."""
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda _: runs.request(journal, "iris", False), range(16)))
 
@@ -63,8 +63,8 @@ def test_requests_at_once_make_one_run(journal: Journal) -> None:
     assert sum(is_new for _, is_new in answers) == 1
 
 
-def test_a_run_beats_and_tells_where_it_is(journal: Journal) -> None:
-    """The row says step and progress."""
+def test_a_heartbeat_records_step_and_progress(journal: Journal) -> None:
+    """They are columns of the run's row."""
     run, _ = runs.request(journal, "iris", False)
 
     assert runs.beat(journal, run.run_id, "fit on 10 rows", 0.5)
@@ -73,8 +73,8 @@ def test_a_run_beats_and_tells_where_it_is(journal: Journal) -> None:
     assert (found.status, found.step, found.progress) == ("running", "fit on 10 rows", 0.5)
 
 
-def test_a_running_run_is_told_to_stop(journal: Journal) -> None:
-    """Cancelling is a mark that the next beat reads."""
+def test_the_next_heartbeat_of_a_cancelled_run_says_so(journal: Journal) -> None:
+    """To cancel is to set a mark, which the heartbeat reads."""
     run, _ = runs.request(journal, "iris", False)
     runs.beat(journal, run.run_id, "fit", 0.5)
 
@@ -83,7 +83,7 @@ def test_a_running_run_is_told_to_stop(journal: Journal) -> None:
 
 
 def test_a_queued_run_is_cancelled_at_once(journal: Journal) -> None:
-    """A run that has no process yet needs nobody to obey."""
+    """It has no process yet that could end it."""
     run, _ = runs.request(journal, "iris", False)
 
     assert runs.cancel(journal, "iris", run.run_id).status == "cancelled"
@@ -93,7 +93,7 @@ def test_a_queued_run_is_cancelled_at_once(journal: Journal) -> None:
 
 
 def test_a_silent_run_is_interrupted_and_the_next_one_starts(journal: Journal) -> None:
-    """Whoever looks notices a dead process."""
+    """The next request finds the dead process."""
     run, _ = runs.request(journal, "iris", False)
     silence(journal, run)
 
@@ -105,8 +105,8 @@ def test_a_silent_run_is_interrupted_and_the_next_one_starts(journal: Journal) -
     assert not runs.beat(journal, run.run_id, "still here", 0.9)
 
 
-def test_a_silent_run_tells_at_which_step_it_died(journal: Journal) -> None:
-    """What it did last may be why: the step stays."""
+def test_an_interrupted_run_keeps_its_last_step(journal: Journal) -> None:
+    """The step may be the reason for the end."""
     run, _ = runs.request(journal, "iris", False)
     runs.beat(journal, run.run_id, "fit on 114 rows", 0.5)
     silence(journal, run)
@@ -117,7 +117,7 @@ def test_a_silent_run_tells_at_which_step_it_died(journal: Journal) -> None:
 
 
 def test_promotion_ends_run_and_changes_champion_together(journal: Journal) -> None:
-    """The ledger tells the verdict's sentence."""
+    """The ledger's reason is the verdict's sentence."""
     run, _ = runs.request(journal, "iris", False)
 
     assert "promoted" == promote(journal, run, "v2", 0)
@@ -129,8 +129,8 @@ def test_promotion_ends_run_and_changes_champion_together(journal: Journal) -> N
 
 
 @pytest.mark.parametrize("how", ["cancelled", "interrupted"])
-def test_a_run_that_is_over_promotes_nothing(journal: Journal, how: str) -> None:
-    """A candidate that comes too late does not become champion."""
+def test_a_run_that_has_ended_promotes_nothing(journal: Journal, how: str) -> None:
+    """Its candidate does not become champion."""
     run, _ = runs.request(journal, "iris", False)
     runs.beat(journal, run.run_id, "fit", 0.5)
     if how == "cancelled":
@@ -143,8 +143,8 @@ def test_a_run_that_is_over_promotes_nothing(journal: Journal, how: str) -> None
     assert ledger.champions(journal) == {}
 
 
-def test_a_candidate_takes_the_place_of_the_champion_it_was_compared_with_only(journal: Journal) -> None:
-    """Where somebody has promoted or rolled back meanwhile, that stands, and the run goes on to its end."""
+def test_a_candidate_replaces_only_the_champion_it_was_compared_with(journal: Journal) -> None:
+    """A promotion or rollback of somebody else meanwhile stays, and the run is still active."""
     for version in ("v1", "v2"):
         ledger.promote(journal, NewChampion("iris", version, "d" * 64, by="test", reason="because"))
     run, _ = runs.request(journal, "iris", False)
@@ -156,7 +156,7 @@ def test_a_candidate_takes_the_place_of_the_champion_it_was_compared_with_only(j
 
 
 def test_runs_are_listed_newest_first(journal: Journal) -> None:
-    """A run's id is the cursor."""
+    """Pages continue before a run's id."""
     made = []
     for _ in range(5):
         run, _ = runs.request(journal, "iris", False)
@@ -170,14 +170,14 @@ def test_runs_are_listed_newest_first(journal: Journal) -> None:
 
 
 @pytest.mark.parametrize("run_id", ["", "x", "\x00", "01900000-0000-7000-8000-000000000000"])
-def test_an_unknown_run_is_told(journal: Journal, run_id: str) -> None:
-    """Whatever the text, it is no run."""
+def test_an_unknown_run_is_an_error(journal: Journal, run_id: str) -> None:
+    """Any other text in the place of an id is the same error."""
     with pytest.raises(UnknownRun):
         runs.get(journal, "iris", run_id)
 
 
 def test_active_runs_are_found_by_an_index(journal: Journal) -> None:
-    """The database itself keeps a second active run out."""
+    """The same index keeps a second active run out."""
     run, _ = runs.request(journal, "iris", False)
     row = {
         "run_id": "01900000-0000-7000-8000-000000000000",
@@ -195,10 +195,10 @@ def test_active_runs_are_found_by_an_index(journal: Journal) -> None:
 
 
 @pytest.mark.parametrize(("status", "patience_us"), [("queued", QUEUED_US), ("running", SILENCE_US)])
-def test_a_process_may_take_longer_to_begin_than_to_beat(
+def test_the_first_heartbeat_may_take_longer_than_the_next(
     journal: Journal, status: str, patience_us: int
 ) -> None:
-    """A new process has much to import; once it runs it is expected every second."""
+    """A new process has much to import; a running one sends a heartbeat every second."""
     run, _ = runs.request(journal, "iris", False)
     if status == "running":
         runs.beat(journal, run.run_id, "fit", 0.5)

@@ -15,7 +15,7 @@ journal = databases.journal
 
 
 def test_few_rows_are_all_drawn(journal: Journal) -> None:
-    """Of the model and the window only, with what statistics need."""
+    """Only rows of the model and of the window, with the columns for statistics."""
     now = now_us()
     warning = {"loc": ["petal_width_cm"], "msg": "0.1 is below the training range"}
     record(
@@ -35,7 +35,7 @@ def test_few_rows_are_all_drawn(journal: Journal) -> None:
 
 
 def test_many_rows_are_drawn_evenly(journal: Journal) -> None:
-    """No more than asked for, each once, as many of each tenth of the window, though models are mixed."""
+    """At most `limit` rows, each once, equally many of each tenth of the window; models are mixed."""
     now = now_us()
     rows = [
         prediction(
@@ -53,14 +53,14 @@ def test_many_rows_are_drawn_evenly(journal: Journal) -> None:
     assert min(tenths.values()) > 60
 
 
-def test_nothing_is_drawn_from_nothing(journal: Journal) -> None:
-    """An empty window has an empty sample, whatever was counted."""
+def test_an_empty_window_has_an_empty_sample(journal: Journal) -> None:
+    """Also if the caller says that the window has rows."""
     assert [] == samples.draw(journal, "iris", 0, now_us(), rows=0)
     assert [] == samples.draw(journal, "iris", 0, now_us(), rows=1_000_000)
 
 
 def test_a_rare_model_has_a_sample_too(journal: Journal) -> None:
-    """One row of twenty among others."""
+    """Its rows are one in twenty."""
     now = now_us()
     record(
         journal,

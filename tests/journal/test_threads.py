@@ -1,4 +1,4 @@
-"""Threads for requests that wait for the journal: a limit from the moment they came, whatever hangs."""
+"""Threads for requests that access the journal: timeouts count from the arrival of a request."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from prediction.journal.threads import Threads
 try:
     Threads(1).call(0.1, threading.Event().wait)
 except JournalUnavailable:
-    print("given up")
+    print("timeout")
 """
 
 
 @pytest.fixture
 def hanging() -> Iterator[threading.Event]:
-    """What a call waits for that hangs; it is let go in the end."""
+    """An event for which a call waits that hangs; it is set at the end."""
     event = threading.Event()
     yield event
     event.set()
 
 
 def test_a_call_is_made_in_another_thread_and_its_answer_returned() -> None:
-    """Arguments go in; what comes out, or is raised, comes back."""
+    """Its answer or its exception comes back."""
     mine = Threads(2)
 
     async def main() -> None:
@@ -51,8 +51,8 @@ def test_a_call_is_made_in_another_thread_and_its_answer_returned() -> None:
         mine.call(1, divmod, 1, 0)
 
 
-def test_what_hangs_is_given_up_from_when_it_came(hanging: threading.Event) -> None:
-    """With every thread taken all are given up in their own time, and what waited is never begun."""
+def test_each_timeout_counts_from_the_arrival_of_the_call(hanging: threading.Event) -> None:
+    """While all threads hang, each call has its own timeout, and a call that timed out is never started."""
     mine, begun = Threads(2), list[int]()
 
     async def ask(number: int) -> float:
@@ -74,7 +74,7 @@ def test_what_hangs_is_given_up_from_when_it_came(hanging: threading.Event) -> N
     assert [] == begun
 
 
-def test_one_kind_s_threads_are_no_other_s(hanging: threading.Event) -> None:
+def test_each_kind_of_request_has_its_own_threads(hanging: threading.Event) -> None:
     """While readers hang, a call of another kind is answered."""
 
     async def main() -> None:
@@ -89,10 +89,10 @@ def test_one_kind_s_threads_are_no_other_s(hanging: threading.Event) -> None:
     asyncio.run(main())
 
 
-def test_what_hangs_keeps_no_process_from_ending() -> None:
-    """A process ends although a call of its has never returned."""
+def test_a_process_ends_although_a_call_hangs() -> None:
+    """Its threads are daemons."""
     done = subprocess.run(
         [sys.executable, "-c", HANG], cwd=PROJECT, capture_output=True, text=True, timeout=20, check=True
     )
 
-    assert ("given up\n", "") == (done.stdout, done.stderr)
+    assert ("timeout\n", "") == (done.stdout, done.stderr)

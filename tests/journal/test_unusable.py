@@ -34,10 +34,10 @@ NEEDS_TABLES: list[Callable[[Journal], Any]] = [
 
 @pytest.mark.parametrize("use", [Journal.migrate, connect, *NEEDS_TABLES])
 @pytest.mark.parametrize("name", ["missing/journal.db", "letter.txt"])
-def test_a_journal_that_can_t_be_used_says_so(
+def test_every_call_to_an_unusable_journal_is_an_error(
     tmp_path: Path, use: Callable[[Journal], Any], name: str
 ) -> None:
-    """Where the folder is missing or the file is no database, each call raises the one error for it."""
+    """If the folder is missing, or the file is not a database, each call raises `JournalUnavailable`."""
     (tmp_path / "letter.txt").write_text("this is a letter, and not a database " * 100)
     broken = Journal(f"sqlite:///{tmp_path / name}")
 
@@ -47,8 +47,8 @@ def test_a_journal_that_can_t_be_used_says_so(
 
 
 @pytest.mark.parametrize("use", NEEDS_TABLES)
-def test_a_journal_without_tables_says_so(url: str, use: Callable[[Journal], Any]) -> None:
-    """A journal that nobody migrated is an error of the same kind."""
+def test_a_journal_without_tables_is_an_error(url: str, use: Callable[[Journal], Any]) -> None:
+    """Calls to a journal that was not migrated raise the same error."""
     empty = Journal(url)
 
     with pytest.raises(JournalUnavailable):
@@ -57,7 +57,7 @@ def test_a_journal_without_tables_says_so(url: str, use: Callable[[Journal], Any
 
 
 def test_a_read_only_journal_can_be_read_and_not_written(opened: Journal, path: Path) -> None:
-    """A file that may not be written answers questions and refuses promotions."""
+    """Queries of a file without write permission work; promotions fail."""
     promote(opened, "a")
     read_only = Journal(f"sqlite:///file:{path}?mode=ro&uri=true")
 

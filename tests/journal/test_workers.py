@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import sqlalchemy as sa
 
 from prediction.journal import tables, workers
@@ -10,7 +11,7 @@ from prediction.times import now_us
 
 
 def test_a_worker_s_report_replaces_its_last_one(opened: Journal) -> None:
-    """What a worker serves is what it said last; others' reports stay."""
+    """The last report of a worker counts; the reports of others stay."""
     workers.report(opened, "host", 1, {"iris": ("a", 10), "penguins": ("z", 10)})
     workers.report(opened, "host", 2, {"iris": ("a", 11)})
     workers.report(opened, "host", 1, {"iris": ("b", 20)})
@@ -25,8 +26,8 @@ def serving(opened: Journal, model: str, seen_since_us: int = 0) -> list[tuple[i
     return [(row.worker, row.version, row.since_us) for row in found]
 
 
-def test_a_worker_signs_off_with_an_empty_report(opened: Journal) -> None:
-    """A worker that serves nothing is not listed."""
+def test_a_worker_with_an_empty_report_is_not_listed(opened: Journal) -> None:
+    """A worker reports that it serves no model when it ends."""
     workers.report(opened, "host", 1, {"iris": ("a", 10)})
     workers.report(opened, "host", 1, {})
 
@@ -41,8 +42,8 @@ def test_workers_of_the_same_number_on_two_hosts_are_two(opened: Journal) -> Non
     assert ["left", "right"] == [row.host for row in workers.reported_since(opened, "iris", 0)]
 
 
-def test_a_silent_worker_is_passed_over(opened: Journal) -> None:
-    """A worker that was killed signs nothing off, so only recent reports count."""
+def test_old_reports_can_be_left_out(opened: Journal) -> None:
+    """A worker that was killed leaves its report, so readers ask for recent ones."""
     workers.report(opened, "host", 1, {"iris": ("a", 10)})
     now = now_us()
 
@@ -50,15 +51,39 @@ def test_a_silent_worker_is_passed_over(opened: Journal) -> None:
     assert [] == serving(opened, "iris", now + 1)
 
 
-def test_a_worker_that_is_long_dead_is_forgotten(opened: Journal) -> None:
-    """What it served holds no version back for ever; who reports next removes it."""
-    workers.report(opened, "host", 1, {"iris": ("a", 10)})
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> int:
+    """The present time, which stands still."""
+    now = now_us()
+    monkeypatch.setattr(workers, "now_us", lambda: now)
+    return now
+
+
+def age(opened: Journal, worker: int, seen_us: int) -> None:
+    """Set the time of a worker's report."""
+    mine = tables.workers.c.worker == worker
     with opened.write() as connection:
-        connection.execute(sa.update(tables.workers).values(seen_us=now_us() - workers.FORGOTTEN_US - 1))
+        connection.execute(sa.update(tables.workers).where(mine).values(seen_us=seen_us))
 
-    workers.report(opened, "host", 2, {"iris": ("b", 10)})
 
-    assert [(2, "b", 10)] == serving(opened, "iris", 0)
+def test_reports_of_dead_workers_are_deleted_after_a_day(opened: Journal, now: int) -> None:
+    """The next report of any worker deletes those older than `FORGOTTEN_US`, to the microsecond."""
+    for worker, seen_us in ((1, now - workers.FORGOTTEN_US - 1), (2, now - workers.FORGOTTEN_US)):
+        workers.report(opened, "host", worker, {"iris": ("a", 10)})
+        age(opened, worker, seen_us)
+
+    workers.report(opened, "host", 3, {"iris": ("b", 10)})
+
+    assert [(2, "a", 10), (3, "b", 10)] == serving(opened, "iris", 0)
+
+
+def test_a_worker_is_alive_until_its_report_is_too_old(opened: Journal, now: int) -> None:
+    """A report of `SILENCE_US` ago is recent enough; one microsecond more is too old."""
+    for worker, seen_us in ((1, now - workers.SILENCE_US - 1), (2, now - workers.SILENCE_US)):
+        workers.report(opened, "host", worker, {"iris": ("a", 10)})
+        age(opened, worker, seen_us)
+
+    assert [2] == [report.worker for report in workers.alive(opened, "iris")]
 
 
 def test_workers_agree_when_each_serves_the_champion(opened: Journal) -> None:

@@ -285,3 +285,131 @@ def test_a_new_model_is_a_new_file(tmp_path: Path) -> None:
     done = run(sys.executable, "-c", code, home=tmp_path, cwd=tmp_path)
 
     assert [*sorted([*SPECS, "lilies"])] == done.stdout.split(), done.stderr
+
+
+LILIES = (PROJECT / "models_store" / "catalog" / "iris.py").read_text().replace('"iris"', '"lilies"')
+NAMES = "from models_store import catalog; print(catalog.FOLDER, *catalog.load())"
+
+
+def python(code: str, cwd: Path, package: Path = PROJECT, **settings: Any) -> tuple[str, str]:
+    """Run code in a process in a folder, with the package of another one; return output and last error."""
+    code = f"import sys; sys.path.insert(0, {str(package)!r}); {code}"
+    done = run(sys.executable, "-c", code, home=cwd / "home", cwd=cwd, **settings)
+    return done.stdout.strip(), (done.stderr.splitlines() or [""])[-1]
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """A folder of specs that belongs to no project."""
+    folder = tmp_path / "specs"
+    folder.mkdir()
+    (folder / "lilies.py").write_text(LILIES)
+    return folder
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """The package as it is installed: without specs."""
+    ignored = shutil.ignore_patterns("__pycache__", *(f"{name}.py" for name in SPECS))
+    shutil.copytree(PROJECT / "models_store", tmp_path / "package" / "models_store", ignore=ignored)
+    return tmp_path / "package"
+
+
+def test_the_setting_names_the_folder(outside: Path, tmp_path: Path) -> None:
+    """Its specs are served, and ours are not; it may be relative."""
+    for value in (outside, "specs"):
+        assert (f"{outside} lilies", "") == python(NAMES, tmp_path, catalog=value)
+
+
+def test_specs_of_any_folder_have_the_same_module_names(outside: Path, tmp_path: Path) -> None:
+    """Pickles refer to them, and are loaded by a process that has not loaded the catalog."""
+    pickled = tmp_path / "pickled"
+    dump = "import pickle; from models_store.catalog import lilies;"
+    dump += f"pickle.dump(lilies.load, open({str(pickled)!r}, 'wb'))"
+    load = f"import pickle; print(pickle.load(open({str(pickled)!r}, 'rb')).__module__)"
+
+    assert ("", "") == python(dump, tmp_path, catalog=outside)
+    assert ("models_store.catalog.lilies", "") == python(load, tmp_path, catalog=outside)
+
+
+def test_the_project_one_stands_in_is_the_default(package: Path, tmp_path: Path) -> None:
+    """Or the nearest parent that has a catalog."""
+    folder = tmp_path / "project" / "models_store" / "catalog"
+    inside = tmp_path / "project" / "docs" / "pages"
+    for each in (folder, inside):
+        each.mkdir(parents=True)
+    (folder / "lilies.py").write_text(LILIES)
+
+    for where in (tmp_path / "project", inside):
+        assert (f"{folder} lilies", "") == python(NAMES, where, package)
+
+
+def test_elsewhere_an_installed_package_has_no_catalog(package: Path, tmp_path: Path) -> None:
+    """It says so, and what to do."""
+    assert (
+        "",
+        "models_store.errors.NoCatalog: no catalog here: go to the folder of a project, or set"
+        " PREDICTION_CATALOG to a folder of specs",
+    ) == python(NAMES, tmp_path, package)
+
+
+def test_a_bento_serves_its_own_specs(package: Path, tmp_path: Path) -> None:
+    """Also if the server is started in the folder of a project."""
+    source = tmp_path / "bento" / "src"
+    shutil.copytree(package, source)
+    (tmp_path / "bento" / "bento.yaml").touch()
+    own = source / "models_store" / "catalog"
+    (own / "lilies.py").write_text(LILIES)
+
+    assert (f"{own} lilies", "") == python(NAMES, PROJECT, source)
+
+
+def test_a_folder_without_a_spec_is_named(tmp_path: Path) -> None:
+    """By the variable."""
+    (tmp_path / "empty").mkdir()
+    words = (
+        f"PREDICTION_CATALOG: {tmp_path / 'empty'} holds no spec: name a folder with a file for each model"
+    )
+
+    assert ("", f"models_store.errors.NoCatalog: {words}") == python(NAMES, tmp_path, catalog="empty")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("\nSPEC = 1 +", ", line 2: SyntaxError: invalid syntax (lilies.py, line 2)"),
+        ("import no_such_package", ", line 1: ModuleNotFoundError: No module named 'no_such_package'"),
+        ("\n\nSPEC = SPECS", ", line 3: NameError: name 'SPECS' is not defined"),
+        ("SPEC = 1", " must define SPEC = Spec(name='lilies', ...)"),
+        (
+            LILIES.replace("low=0.1, high=30, example=5.1", "low=0.1, high=30, example=500"),
+            ", line 42: lilies: ",
+        ),
+    ],
+)
+def test_a_fault_in_a_file_is_told_with_its_place(content: str, words: str, outside: Path) -> None:
+    """The file, the line where there is one, and what is wrong."""
+    (outside / "lilies.py").write_text(content)
+
+    _, told = python(NAMES, outside.parent, catalog=outside)
+
+    assert told.startswith(f"models_store.errors.InvalidSpec: specs/lilies.py{words}")
+
+
+def test_data_beside_a_spec_is_copied_with_it(
+    outside: Path, package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Into another copy of the package, whose own specs go; caches and notes stay behind."""
+    target = package / "models_store" / "catalog"
+    (target / "tulips.py").touch()
+    for name in ("own.csv", "own.parquet", "notes.md", ".hidden.csv", "__init__.py"):
+        (outside / name).touch()
+    (outside / "tables").mkdir()
+    (outside / "tables" / "more.csv").touch()
+    monkeypatch.setattr(catalog, "__path__", [str(outside)])
+
+    catalog.copy_to(target)
+
+    found = {str(path.relative_to(target)) for path in target.rglob("*") if path.is_file()}
+    assert {"__init__.py", "lilies.py", "own.csv", "own.parquet", "tables/more.csv"} == found
+    assert (target / "__init__.py").read_text() == Path(catalog.__file__).read_text()

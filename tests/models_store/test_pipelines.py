@@ -98,7 +98,7 @@ def test_a_pipeline_without_probabilities_is_refused() -> None:
 
 
 def test_probabilities_are_those_of_scikit_learn() -> None:
-    """The columns become the frame that the pipeline was fitted on, whatever their order."""
+    """The columns become the frame of the fit, in any order."""
     columns, labels = dataset()
     fitted = pipelines.fit(SPEC, 0, columns, labels, [1.0] * 150)
     X, _ = SPEC.load()

@@ -248,7 +248,7 @@ def test_a_batch_has_a_limit() -> None:
 
 @pytest.mark.parametrize("raw", [b"{}", b"1", b"null", b'{"mass_g": 750, "flour": "rye"}'])
 def test_a_batch_that_is_no_array_is_refused(raw: bytes) -> None:
-    """An object in the place of a batch is told to be sent in an array."""
+    """The error of an object says that an array is expected."""
     with pytest.raises(InvalidInput, match="send an array of rows"):
         BREAD.rows.rows(raw, 3)
 
@@ -277,7 +277,7 @@ def test_rows_become_columns() -> None:
 
 
 def test_a_frame_takes_the_types_that_pipelines_expect() -> None:
-    """Numbers are float64 with NaN, categories objects, whichever values happen to be there."""
+    """Numbers are float64 with NaN and categories are objects, for all values."""
     columns: Columns = {
         "mass_g": [750, 500],
         "crumb": [None, None],

@@ -1,4 +1,4 @@
-"""Versions on disk: whole or not at all, whatever is killed, damaged, or put between them."""
+"""Versions on disk: they are complete or not there, also after kills and damage."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload([__name__, "sklearn.pipeline", "bentoml_cli.cli", "train"])
 
 WRITERS = {"write_bytes", "write_text", "copyfile", "_fastcopy_sendfile", "_write_info", "dump", "rmtree"}
-"""Functions, whoever's they are, between whose lines a file may be half written."""
+"""A file may be incomplete between two lines of these functions."""
 
 
 @pytest.fixture(scope="module")

@@ -44,6 +44,7 @@ def test_every_gauge_is_read(specs: dict[str, Spec], trained_home: Path, journal
     ledger.promote(journal, NewChampion("iris", version, "d" * 64, by="test", reason="test"))
     workers.report(journal, "host", 1, {"iris": (version, 0)})
     workers.report(journal, "host", 2, {"iris": ("another", 0)})
+    workers.report(journal, "host", 3, {"iris": ("another", 0)})
     ids = record(journal, [prediction(number, version=version) for number in range(60)])
     feedback.give(journal, "iris", [Label(i, "setosa" if i != ids[0] else "virginica") for i in ids[:10]])
     runs.request(journal, "iris", force=False)
@@ -54,7 +55,7 @@ def test_every_gauge_is_read(specs: dict[str, Spec], trained_home: Path, journal
     assert 0 <= found["prediction_champion_age_seconds", "iris"] < 60
     assert 0 == found["prediction_unlabelled_age_seconds", "iris"]
     assert 1 == found["prediction_serving_workers", "iris", version]
-    assert 1 == found["prediction_disagreeing_workers", "iris"]
+    assert 2 == found["prediction_disagreeing_workers", "iris"]
     assert 0.9 == found["prediction_accuracy_ratio", "iris", version]
     assert 0.9 == pytest.approx(found["prediction_estimated_accuracy_ratio", "iris", version])
     assert (10, 50) == tuple(

@@ -116,20 +116,20 @@ def test_predictions_are_made_labelled_and_counted(browser: Browser, served: Ser
         for right in (True, True, False):
             page.get_by_role("button", name="Predict").click()
             if right:
-                page.get_by_role("button", name="Right").click()
+                page.get_by_role("button", name="Correct").click()
             else:
                 said = page.locator("#answer b").inner_text()
                 page.locator("#answer select").select_option("Gentoo" if said != "Gentoo" else "Adelie")
-                page.get_by_role("button", name="Say so").click()
+                page.get_by_role("button", name="Save").click()
             expect(page.locator("#answer .good")).to_contain_text("recorded")
             expect(page.locator("#answer .good")).to_be_focused()
         expect(cards).to_contain_text("66.7")
         expect(cards).to_contain_text(re.compile(r"n\s=\s3"))
-        expect(page.locator("#recent")).to_contain_text("with the admin token only")
+        expect(page.locator("#recent")).to_contain_text("need the admin token")
         unlock(page)
         expect(page.locator("#recent .pill.wrong")).to_have_count(1)
         page.get_by_role("button", name="Lock", exact=True).click()
-        expect(page.locator("#recent")).to_contain_text("with the admin token only")
+        expect(page.locator("#recent")).to_contain_text("need the admin token")
 
 
 def test_versions_are_promoted_and_rolled_back(browser: Browser, served: Server) -> None:
@@ -235,7 +235,7 @@ def test_a_wrong_token_is_told_and_what_was_typed_is_kept(
         page.get_by_label("Admin token").fill(wrong)
         page.keyboard.press("Enter")
 
-        expect(page.locator("#ask-error")).to_have_text("that is not the admin token")
+        expect(page.locator("#ask-error")).to_have_text("wrong admin token")
         expect(page.get_by_label("Reason")).to_have_value("typed with care")
         expect(page.get_by_label("Admin token")).to_be_focused()
         wait_for_exchanges(page, 1)
@@ -304,7 +304,7 @@ def test_what_is_read_waits_for_its_reader(browser: Browser, served: Server) -> 
         opened_row.locator("summary").click()
         for _ in range(25):  # more than are shown
             served.post("/iris/predict", ROW).raise_for_status()
-        expect(page.locator("#waiting")).to_contain_text("Newer predictions and labels wait")
+        expect(page.locator("#waiting")).to_contain_text("There are newer predictions and labels")
         wait_for_exchanges(page, 2)
         expect(page.locator(f'#recent details[open][data-key="{key}"] .why')).to_be_visible()
 

@@ -11,10 +11,10 @@ import httpx
 import pytest
 from prometheus_client import REGISTRY
 
-from models_store import catalog
+from models_store import catalog, store
 from models_store.spec import Spec
 from prediction.http.entrance import Entrance
-from prediction.journal import ledger, refusals, runs, tables
+from prediction.journal import ledger, refusals, runs, tables, workers
 from prediction.journal.database import Journal
 from prediction.journal.ledger import NewChampion
 from prediction.journal.runs import Ending
@@ -94,10 +94,10 @@ def test_nothing_yet_says_what_to_do_next(world: World) -> None:
 
     for sentence in (
         "No predictions in the last 24h",
-        "Distributions and what the tests say of them appear from 50 rows on",
-        "Empty until somebody says what was true",
-        "None yet. A retraining takes",
-        "Nothing was promoted yet",
+        "Distributions and drift tests appear from 50 rows on",
+        "No labels yet: give the true class",
+        "No retrainings yet. A retraining learns",
+        "No promotions yet",
         "train one: loop train iris",
         "No request was refused since 20",
     ):
@@ -133,11 +133,28 @@ def test_it_shows_what_is_served_and_how_it_does(world: World) -> None:
     assert 3 == len(re.findall(r"\d\u00a0% to 100.0\u00a0%, n&nbsp;=&nbsp;\d", recall))
     assert 'class="pill drifted">drifted' in page
     assert 'class="pill no-drift-found">no drift found' in page
-    assert "PSI is larger by chance where rows are few" in page
+    assert "With few rows PSI is larger by chance" in page
     assert "stable" not in page
     assert "&lt;b&gt;a test&lt;/b&gt;" in page
     assert "<b>a test</b>" not in page
     assert "not of the champion" not in page
+
+
+def test_the_champion_s_card_says_whether_workers_agree(world: World) -> None:
+    """No worker, one that serves the champion, and a second one that serves another version."""
+    version = store.newest(world.home, "iris").version
+    ledger.promote(world.journal, NewChampion("iris", version, "d" * 64, by="test", reason="better"))
+    assert "no worker is running" in world.get("/dashboard").text
+
+    workers.report(world.journal, "host", 1, {"iris": (version, 0)})
+    page = world.get("/dashboard").text
+    assert 'class="pill agree"' in page
+    assert "1 worker<" in page
+
+    workers.report(world.journal, "host", 2, {"iris": ("another", 0)})
+    page = world.get("/dashboard").text
+    assert 'class="pill disagree"' in page
+    assert "2 workers<" in page
 
 
 def test_figures_of_another_version_are_not_the_champions(world: World) -> None:
@@ -251,7 +268,7 @@ def test_a_file_that_is_not_there_is_told(world: World, path: str, status: int) 
         ("model=nope", 404, "There is no such model"),
         ("model=", 404, "There is no such model"),
         ("window=long", 400, "write 30m, 24h or 7d"),
-        ("window=9999d", 400, "give at most 366d"),
+        ("window=9999d", 400, "must be at most 366d"),
         ("window=<b>", 400, "&lt;b&gt;"),
     ],
 )

@@ -69,6 +69,8 @@ def test_figures_for_people() -> None:
     """Shares, numbers, p-values, times and names."""
     assert ("93.4\u00a0%", "-") == (pages.percent(0.934), pages.percent(None))
     assert ("12,345", "0.1", "1,235") == (pages.number(12345), pages.number(0.1), pages.number(1234.567))
+    assert ("1,000", "999.6") == (pages.number(1000.4), pages.number(999.6))
+    assert ("0.001", "< 0.001") == (pages.p_value(0.001), pages.p_value(0.000999))
     assert ("10,000", "-1,234,568") == (pages.number(10_000.0), pages.number(-1_234_567.8))
     found = [pages.plain(value) for value in (3750.0, 39.1, 12345.678, "male")]
     assert ["3750", "39.1", "12345.678", "male"] == found
@@ -79,3 +81,8 @@ def test_figures_for_people() -> None:
         pages.words("sepal_length_cm", "cm"),
         pages.words("body_mass_g"),
     )
+
+
+def test_an_inlined_asset_is_its_text_unescaped() -> None:
+    """The report holds style and scripts as they are."""
+    assert (pages.TEMPLATES / "plots.js").read_text() == str(pages.inlined("plots.js"))

@@ -211,6 +211,44 @@ def test_examples_with_the_features_of_a_held_out_row_are_never_trained_on(specs
     assert plain.training == dataset.training
 
 
+def test_an_example_that_repeats_a_row_of_the_dataset_is_not_used(specs: dict[str, Spec]) -> None:
+    """The row is already there; with another label it is new."""
+    spec = specs["iris"]
+    plain = datasets.load(spec)
+    columns, labels = plain.part(plain.training[:20])
+
+    def copies(label: str | None) -> list[Example]:
+        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        return [Example(f"copy-{number}", row, label or labels[number]) for number, row in enumerate(rows)]
+
+    assert plain.training == datasets.load(spec, copies(label=None)).training
+    assert len(plain.training) < len(datasets.load(spec, copies("virginica")).training)
+
+
+def test_few_examples_weigh_as_much_as_rows_of_the_dataset(specs: dict[str, Spec]) -> None:
+    """A weight is never more than 1."""
+    features = {name: item.example + 0.123 for name, item in specs["iris"].inputs.items()}
+    few = [
+        Example(f"id-{number}", features | {"petal_width_cm": 0.3 + number / 100}, "setosa")
+        for number in range(10)
+    ]
+
+    dataset = datasets.load(specs["iris"], few)
+
+    assert len(dataset.training) > 114
+    assert {1.0} == set(dataset.weights)
+
+
+def test_the_rows_of_each_part_are_counted(specs: dict[str, Spec]) -> None:
+    """Examples are counted as training rows too, from the first one on."""
+    features = {name: item.example + 0.123 for name, item in specs["iris"].inputs.items()}
+
+    dataset = datasets.load(specs["iris"], [Example("id-0", features, "setosa")])
+
+    counts = {"training": 115, "of_feedback": 1, "holdout": 36, "feedback_holdout": 0}
+    assert counts == dataset.count()
+
+
 def test_a_repeated_example_counts_once(specs: dict[str, Spec]) -> None:
     """The same features with the same label are one row, even with many ids."""
     features = {name: item.example + 0.123 for name, item in specs["iris"].inputs.items()}

@@ -101,7 +101,7 @@ def test_a_spawned_run_is_executed_to_its_end(
     monkeypatch.setenv("BENTOML_HOME", str(home))
     with homes.lock(home):
         process.spawn(asked)
-        eventually(lambda: not runs.get(journal, "iris", asked.run_id).is_active)
+        eventually(lambda: not runs.get(journal, "iris", asked.run_id).is_active, 200)
 
     ended = runs.get(journal, "iris", asked.run_id)
     assert "promoted" == ended.status, ended

@@ -228,7 +228,7 @@ def test_a_value_unlike_the_training_data_is_answered_with_a_warning(
 def test_a_category_unlike_the_training_data_is_answered_with_a_warning(
     specs: dict[str, Spec], home: Path
 ) -> None:
-    """A category that exists and that the version never saw is told, with those it saw."""
+    """The warning names the category, and the categories of the training data."""
     spec = specs["penguins"]
 
     def forget_dream(profile: Any) -> Any:

@@ -343,10 +343,12 @@ def test_a_damaged_champion_leaves_the_old_one(served: Runtime, home: Path, jour
     damage(new)
     promote(journal, new)
     failures = counted("prediction_version_load_failures_total", model="iris")
+    since = [row.since_us for row in workers.reported_since(journal, "iris", 0)]
 
     served.follow()
 
     assert old == version_of(served)
+    assert since == [row.since_us for row in workers.reported_since(journal, "iris", 0)]
     assert served.ready
     assert failures + 1 == counted("prediction_version_load_failures_total", model="iris")
     assert [old] == [row.version for row in workers.reported_since(journal, "iris", 0)]

@@ -1,5 +1,5 @@
-// Keeps the page true, and gives it hands. The page is made by the server: it is fetched again, and the
-// parts that differ are exchanged. The admin token lives in a variable of this file and nowhere else.
+// Keeps the page current, and sends what its buttons and forms ask for. The server makes the page: it is
+// fetched again, and the parts that differ are replaced. Only a variable of this file holds the admin token.
 "use strict";
 
 const REFRESH_MS = 3000;
@@ -24,7 +24,7 @@ async function call(address, options = {}) {
   if (answer.ok) return said;
   if (answer.status !== 401) throw new Error(said.error);
   token = "";
-  throw new Error("that is not the admin token");
+  throw new Error("wrong admin token");
 }
 
 function post(name, body) {
@@ -38,7 +38,7 @@ function notice(text) {
   notice.timer = setTimeout(() => (byId("notice").textContent = ""), 8000);
 }
 
-// ---------------------------------------------------------------------------------- staying true
+// ---------------------------------------------------------------------------------- staying current
 
 function exchange(old, fresh, force) {
   const differs = old.source !== fresh.innerHTML;
@@ -71,7 +71,7 @@ function offer(isWaiting) {
     await refresh(true);
     byId("recent-title").focus();
   });
-  byId("waiting").replaceChildren(...(isWaiting ? ["Newer predictions and labels wait. ", button] : []));
+  byId("waiting").replaceChildren(...(isWaiting ? ["There are newer predictions and labels. ", button] : []));
 }
 
 function keep(plots, made) {
@@ -95,7 +95,7 @@ function selectorOf(element) {
   return `[data-do="${act}"]` + (version ? `[data-version="${version}"]` : "") + (run ? `[data-run="${run}"]` : "");
 }
 
-// Returns what leads the focus back to an element, or to its section's heading once the element is gone.
+// Returns a function that puts the focus back on an element, or on the heading of its section if it is gone.
 function place(element) {
   const selector = selectorOf(element);
   const title = element.closest("section")?.querySelector("h2").id;
@@ -124,7 +124,7 @@ async function fetchPage(force) {
     if (!answer.ok) throw new Error(String(answer.status));
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const isNewer = page.documentElement.dataset.made !== document.documentElement.dataset.made;
-    if (isNewer) state = "the server has a newer page: reload this one";
+    if (isNewer) state = "the server has a newer page: reload it";
     else if (address === location.href) show(page, force);
   } catch {
     state = "no answer";
@@ -133,7 +133,7 @@ async function fetchPage(force) {
   if (byId("pulse").textContent !== state) byId("pulse").textContent = state;
 }
 
-// One after the other: what is asked for after a change must not be told what was so before it.
+// One after the other: a refresh after a change must not show the state before it.
 function refresh(force = false) {
   waiting += 1;
   last = last.then(() => fetchPage(force)).finally(() => (waiting -= 1));
@@ -152,7 +152,7 @@ window.addEventListener("popstate", () => refresh(true));
 
 // --------------------------------------------------------------------------------------- steering
 
-// Asks for what is missing, and does it; what was typed stays until it is done or left.
+// Asks for the token and the reason if needed, then acts. The input stays until that succeeds or is closed.
 function ask(title, wantsReason, act) {
   const dialog = byId("ask");
   const form = dialog.querySelector("form");
@@ -191,7 +191,7 @@ async function steer(button) {
     retrain: `Retrain ${model}?`,
     cancel: "Cancel this retraining?",
     promote: `Make ${version} the champion of ${model}?`,
-    rollback: `Go back to the champion before, of ${model}?`,
+    rollback: `Go back to the previous champion of ${model}?`,
   };
   const bodies = { retrain: { force: byId("force").checked }, cancel: { run_id: run }, promote: { version }, rollback: {} };
   const send = async (reason) => {
@@ -225,7 +225,7 @@ byId("unlock")?.addEventListener("click", async () => {
   await refresh(true);
 });
 
-// ------------------------------------------------------------------------ predicting, and being told
+// ------------------------------------------------------------------------ predicting, and giving labels
 
 function element(tag, text, className = "") {
   const made = document.createElement(tag);
@@ -273,7 +273,7 @@ function labels(said) {
     const label = event.submitter?.name === "label" ? said.predicted_class : select.value;
     try {
       const answer = await post("feedback", { prediction_id: said.prediction_id, label, correct: true });
-      const done = element("p", `${answer.status}: it is ${answer.label}`, "good");
+      const done = element("p", `${answer.status}: the true class is ${answer.label}`, "good");
       done.tabIndex = -1;
       form.replaceChildren(done);
       done.focus();
@@ -285,12 +285,12 @@ function labels(said) {
   return form;
 }
 
-// A feature is called as its field is.
+// Returns the name of a feature as its field shows it.
 function called(name) {
   return byId("predict").elements[name]?.closest("label").querySelector("span").firstChild.textContent.trim() ?? name;
 }
 
-// The server speaks of JSON; where it takes null, a form has a field that is left empty.
+// The messages of the server are about JSON: null there is an empty field in the form.
 function inForm(message) {
   return message.replace(/ or null$/, ", or left empty");
 }
