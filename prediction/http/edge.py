@@ -32,7 +32,7 @@ from starlette.types import ASGIApp
 
 from prediction import home
 from prediction.errors import AlreadyServing, InvalidSettings, NotReady, PortTaken
-from prediction.http import calls, entrance
+from prediction.http import calls, error_answers
 from prediction.http.calls import Call
 from prediction.http.connections import Connections, Limits
 from prediction.http.entrance import Entrance
@@ -228,7 +228,7 @@ class AppFactory(ServiceAppFactory):
             error = NotReady(
                 "this worker can't answer every model yet: GET /models shows what each worker serves"
             )
-            status, _reason, body, headers = entrance.explain(error)
+            status, _reason, body, headers = error_answers.explain(error)
             return Response(body, status, headers, media_type="application/json")
 
     async def index_page(self, _: Request) -> Response:

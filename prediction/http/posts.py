@@ -10,7 +10,7 @@ from models_store.errors import Error
 from models_store.spec import Features, Spec
 from models_store.validation import Validator
 from prediction import metrics
-from prediction.http import bodies, entrance, resources
+from prediction.http import bodies, error_answers, resources
 from prediction.http.calls import Call
 from prediction.journal import feedback, runs, threads
 from prediction.journal.predictions import Prediction
@@ -240,7 +240,7 @@ def _answer(prediction: Prediction) -> dict[str, Any]:
 def _label_answer(item: Any, answer: str | Error) -> dict[str, Any]:
     """Return the answer for one label."""
     if isinstance(answer, Error):
-        code, _ = entrance.status_of(answer)
+        code, _ = error_answers.status_of(answer)
         return {
             "prediction_id": item.prediction_id,
             "status": "error",

@@ -14,7 +14,7 @@ from models_store import store
 from models_store.errors import InvalidInput, UnknownModel
 from models_store.spec import Spec
 from prediction import metrics
-from prediction.http import entrance
+from prediction.http import error_answers
 from prediction.journal import feedback, ledger, runs, workers
 from prediction.journal.database import Journal
 from prediction.journal.threads import reading
@@ -67,8 +67,8 @@ class Dashboard:
         try:
             return self._page(request)
         except (UnknownModel, InvalidInput) as error:
-            status, reason = entrance.status_of(error)
-            entrance.log_error(request.scope, status, reason, error)
+            status, reason = error_answers.status_of(error)
+            error_answers.log_error(request.scope, status, reason, error)
             metrics.REFUSED.labels("", reason).inc()
             html = pages.render("mistake.html", sentence=str(error), models=list(self.specs))
             return HTMLResponse(html, status, headers=HEADERS)

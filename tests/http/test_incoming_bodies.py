@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from starlette.types import Message
 
-from prediction.http import entrance
 from tests.http.asgi import MAX_BYTES, Never, Sender, World, ask, refused
 
 
@@ -156,7 +155,7 @@ def test_slow_bodies_fill_no_memory(world: World, good: bytes, size: int, fit: i
         slow = [Slow(good.ljust(size), go) for _ in range(fit + 3)]
         asked = [asyncio.create_task(ask(world.app, "POST", "/iris/echo", sender)) for sender in slow]
         await asyncio.sleep(0.05)
-        held = world.app.held_bytes
+        held = world.app.buffers.held_bytes
         meanwhile = await ask(world.app, "POST", "/iris/echo", good)
         go.set()
         return held, meanwhile.status, [answer.status for answer in await asyncio.gather(*asked)]
@@ -165,7 +164,7 @@ def test_slow_bodies_fill_no_memory(world: World, good: bytes, size: int, fit: i
 
     assert (fit * (size - 1), 200) == (held, meanwhile)
     assert [200] * fit + [429] * 3 == sorted(statuses)
-    assert 0 == world.app.held_bytes
+    assert 0 == world.app.buffers.held_bytes
 
 
 def test_a_body_in_many_parts_is_held_no_longer_than_its_request(world: World, good: bytes) -> None:
@@ -173,15 +172,15 @@ def test_a_body_in_many_parts_is_held_no_longer_than_its_request(world: World, g
     parts = Sender([good[:10], good[10:20], good[20:30], good[30:]])
 
     assert 200 == world.ask("POST", "/iris/echo", parts, transfer_encoding="chunked").status
-    assert 0 == world.app.held_bytes
+    assert 0 == world.app.buffers.held_bytes
 
 
 def test_a_body_that_takes_too_long_is_a_408(
     world: World, good: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A client that stops in the middle of a body gets the timeout's message, and is counted."""
-    monkeypatch.setattr(entrance, "BODY_SECONDS", 0.05)
-    monkeypatch.setattr(entrance, "DISCARD_SECONDS", 0.05)
+    monkeypatch.setattr(incoming_bodies, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(incoming_bodies, "DISCARD_SECONDS", 0.05)
     before = refused("slow_body", "iris")
 
     answer = world.ask("POST", "/iris/echo", Stopped(good[:9]), content_length=str(len(good)))
