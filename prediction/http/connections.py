@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 from prediction import metrics
 
-MAX_CONNECTIONS = 4_096
-"""Of one worker: with as many heads of the largest size its memory stays below 600 MB."""
+MAX_CONNECTIONS = 2_048
+"""Of one worker: as many heads of the largest size take 200 MB."""
 
 RESERVED_DESCRIPTORS = 128
 """Descriptors that connections leave to the journal, the log, the models and the metrics."""
