@@ -77,6 +77,10 @@ class Settings(BaseSettings):
         default=256, ge=1, description="Requests that one worker answers at a time; more get 429."
     )
 
+    keep_alive_seconds: int = Field(
+        default=75, ge=1, le=3_600, description="How long a connection stays open between requests."
+    )
+
     @field_validator("home")
     @classmethod
     def _expand(cls, home: Path) -> Path:

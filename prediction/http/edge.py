@@ -10,11 +10,13 @@ import shutil
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import bentoml
 import click
+import uvicorn.config
 from _bentoml_impl.server.app import ServiceAppFactory
 from _bentoml_sdk import images
 from _bentoml_sdk.service import Service
@@ -32,7 +34,9 @@ from prediction import home
 from prediction.errors import AlreadyServing, InvalidSettings, NotReady, PortTaken
 from prediction.http import calls, error_answers
 from prediction.http.calls import Call
+from prediction.http.connections import Connections, Limits
 from prediction.http.entrance import Entrance
+from prediction.http.protocol import Connection
 
 STATIC_FILES = Path(server.__file__).parent / "static_content"
 IMAGE_FOLDER = Path(__file__).parent / "image"
@@ -62,6 +66,7 @@ class Parts:
     home: Path
     max_body_bytes: int
     max_in_flight: int
+    keep_alive_seconds: float
     protected: Sequence[BaseRoute] = ()
     admin_token: SecretStr | None = None
 
@@ -151,8 +156,11 @@ class Loop(Service[Any]):
         super().inject_config()
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
-        """Make a worker's application."""
+        """Make a worker's application, and the connections that uvicorn hands to it."""
         super().inject_config()
+        # BentoML names no protocol to uvicorn, which then takes this one.
+        limits = Limits(keep_alive_seconds=self.parts.keep_alive_seconds)
+        uvicorn.config.HTTP_PROTOCOLS["auto"] = partial(Connection, Connections(limits))  # type: ignore[assignment]
         token = self.parts.admin_token
         return Entrance(
             app=AppFactory(self, is_main=is_main)(),
