@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     )
     admin_token: SecretStr | None = Field(
         default=None,
-        description="Opens admin routes and single predictions. Unset: the former are shut, the latter open.",
+        description="Opens admin routes and single predictions. Unset: the first are shut, the rest open.",
     )
     promote_baked: bool = Field(
         default=False,

@@ -55,7 +55,6 @@ def prune(_: argparse.Namespace, configured: Settings, journal: Journal) -> int:
         for deleted in retention.prune(journal, configured.journal_days):
             rows += deleted
             shown.update(task, completed=rows)
-    print(
-        f"{rows} predictions deleted; {configured.journal_days} days are kept, labelled ones ten times as long"
-    )
+    days = configured.journal_days
+    print(f"{rows} predictions deleted; {days} days are kept, labelled ones ten times as long")
     return 0
