@@ -155,6 +155,7 @@ prediction = edge.make_service(
         max_body_bytes=SETTINGS.max_body_bytes,
         max_in_flight=SETTINGS.max_in_flight,
         admin_token=SETTINGS.admin_token,
+        cors_origins=SETTINGS.cors_origins or (),
     ),
     name="prediction",
     image=IMAGE,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from prediction.errors import InvalidSettings
 
 MIN_TOKEN = 8
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 
 
 class Settings(BaseSettings):
@@ -77,6 +80,10 @@ class Settings(BaseSettings):
         default=256, ge=1, description="Requests that one worker answers at a time; more get 429."
     )
 
+    cors_origins: Annotated[tuple[str, ...] | None, NoDecode] = Field(
+        default=None, description="The origins of pages that may call the service from a browser."
+    )
+
     @field_validator("home")
     @classmethod
     def _expand(cls, home: Path) -> Path:
@@ -104,12 +111,29 @@ class Settings(BaseSettings):
             raise ValueError(f"give at least {MIN_TOKEN} printable ASCII characters without spaces")
         return token
 
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _read_origins(cls, given: object) -> object:
+        if not isinstance(given, str):
+            return given
+        origins = tuple(_listed(given))
+        if not origins or not all(ORIGIN.fullmatch(origin) for origin in origins):
+            raise ValueError(
+                "give origins with commas between them, such as https://app.example.com: scheme, host in"
+                " lower case, the port if it is not the usual one, and no slash at the end"
+            )
+        return origins
+
     @property
     def journal_url(self) -> str:
         """Where the journal is; may hold a password."""
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.home / 'journal.db'}"
+
+
+def _listed(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",")]
 
 
 def load() -> Settings:

@@ -97,6 +97,9 @@ def test_another_journal_is_used_and_its_password_is_not_shown(monkeypatch: pyte
         ("PREDICTION_ADMIN_TOKEN", "seven77\n"),
         ("PREDICTION_ADMIN_TOKEN", "two words of it"),
         ("PREDICTION_ADMIN_TOKEN", "mot-de-passe-sûr"),
+        *(("PREDICTION_CORS_ORIGINS", value) for value in ("*", "null", "app.example.com", "https://a.b/")),
+        ("PREDICTION_CORS_ORIGINS", "https://App.example.com"),
+        ("PREDICTION_CORS_ORIGINS", "https://a.b, ,https://c.d"),
     ],
 )
 def test_an_unusable_value_is_told_by_its_variable(
@@ -164,6 +167,17 @@ def test_the_line_s_end_of_a_mounted_token_is_no_part_of_it(monkeypatch: pytest.
 
     assert token is not None
     assert "a-token-of-tests" == token.get_secret_value()
+
+
+def test_lists_are_read_at_their_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spaces around a comma do not matter."""
+    monkeypatch.setenv(
+        "PREDICTION_CORS_ORIGINS", "https://app.example.com, http://127.0.0.1:8080,http://[::1]:5"
+    )
+
+    found = settings.load()
+
+    assert ("https://app.example.com", "http://127.0.0.1:8080", "http://[::1]:5") == found.cors_origins
 
 
 def test_settings_do_not_change_while_running() -> None:

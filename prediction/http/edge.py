@@ -33,6 +33,8 @@ from prediction.errors import AlreadyServing, InvalidSettings, NotReady, PortTak
 from prediction.http import calls, error_answers
 from prediction.http.calls import Call
 from prediction.http.entrance import Entrance
+from prediction.http.origins import Origins
+from prediction.http.request_ids import RequestIds
 
 STATIC_FILES = Path(server.__file__).parent / "static_content"
 IMAGE_FOLDER = Path(__file__).parent / "image"
@@ -64,6 +66,7 @@ class Parts:
     max_in_flight: int
     protected: Sequence[BaseRoute] = ()
     admin_token: SecretStr | None = None
+    cors_origins: tuple[str, ...] = ()
 
 
 def start_error(message: str) -> bentoml.exceptions.BentoMLException:
@@ -151,7 +154,15 @@ class Loop(Service[Any]):
         super().inject_config()
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
-        """Make a worker's application."""
+        """Make a worker's application: the entrance, and what the way to it adds."""
+        app: ASGIApp = self.entrance(is_main)
+        parts = self.parts
+        if parts.cors_origins:
+            app = Origins(app, frozenset(parts.cors_origins))
+        return RequestIds(app)
+
+    def entrance(self, is_main: bool = True) -> Entrance:
+        """Make a worker's entrance with BentoML's application behind it."""
         super().inject_config()
         token = self.parts.admin_token
         return Entrance(
