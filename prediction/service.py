@@ -109,7 +109,7 @@ MODELS = {f"{name}_model": TrainedModel(f"{name}:latest") for name in SPECS}
 class Base:
     """Predictions of scikit-learn models, each recorded under an id by which its label can follow.
 
-    The [dashboard](/dashboard) shows how they do.
+    The [dashboard](dashboard) shows how they do.
     """
 
     @bentoml.on_deployment
@@ -155,6 +155,8 @@ prediction = edge.make_service(
         max_body_bytes=SETTINGS.max_body_bytes,
         max_in_flight=SETTINGS.max_in_flight,
         admin_token=SETTINGS.admin_token,
+        root_path=SETTINGS.root_path or "",
+        trusted_proxies=SETTINGS.trusted_proxies or (),
         cors_origins=SETTINGS.cors_origins or (),
     ),
     name="prediction",

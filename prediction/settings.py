@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import asdict
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from prediction.errors import InvalidSettings
 
 MIN_TOKEN = 8
+PREFIX = re.compile(r"(?=.{1,200}$)(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+")
+"""A path prefix: parts of letters, digits, `.`, `_`, `~` and `-`, and no slash at its end."""
+
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 
 
@@ -80,6 +84,12 @@ class Settings(BaseSettings):
         default=256, ge=1, description="Requests that one worker answers at a time; more get 429."
     )
 
+    root_path: str | None = Field(
+        default=None, description="The path prefix under which a proxy publishes the service."
+    )
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...] | None, NoDecode] = Field(
+        default=None, description="The proxies whose X-Forwarded-* headers are believed; by default none."
+    )
     cors_origins: Annotated[tuple[str, ...] | None, NoDecode] = Field(
         default=None, description="The origins of pages that may call the service from a browser."
     )
@@ -110,6 +120,25 @@ class Settings(BaseSettings):
         if len(token) < MIN_TOKEN or not all("!" <= character <= "~" for character in token):
             raise ValueError(f"give at least {MIN_TOKEN} printable ASCII characters without spaces")
         return token
+
+    @field_validator("root_path")
+    @classmethod
+    def _check_prefix(cls, prefix: str | None) -> str | None:
+        if prefix is None or PREFIX.fullmatch(prefix.strip()):
+            return prefix and prefix.strip()
+        raise ValueError("give a path such as /ml, without a slash at its end")
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _read_networks(cls, given: object) -> object:
+        if not isinstance(given, str):
+            return given
+        try:
+            return tuple(ip_network(text) for text in _listed(given))
+        except ValueError:
+            raise ValueError(
+                "give addresses or networks with commas between them, such as 10.0.0.7,192.168.1.0/24"
+            ) from None
 
     @field_validator("cors_origins", mode="before")
     @classmethod
