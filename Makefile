@@ -84,5 +84,5 @@ lock: $(BIN)/uv ## pin the dependencies of pyproject.toml anew
 	@$(LOCK) --constraint requirements.txt --group dev -o requirements-dev.txt
 
 clean: ## remove the environment and all caches; versions and journal stay in BENTOML_HOME
-	@rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .cache .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

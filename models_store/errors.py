@@ -64,4 +64,4 @@ def none_trained(model: str | None = None) -> NothingTrained:
     """Make the error for a model, or for all models, without a version in the model store."""
     if model is None:
         return NothingTrained("nothing is trained yet: run `loop train`")
-    return NothingTrained(f"{model} is not trained yet: run `loop train --missing`")
+    return NothingTrained(f"{model} is not trained yet: run `loop train {model}`")

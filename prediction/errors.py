@@ -51,10 +51,6 @@ class JournalTooNew(Error):
     """The journal was written by a newer release."""
 
 
-class JournalMissing(Error):
-    """A command needs rows of a journal that does not exist yet."""
-
-
 class ServerFailed(Error):
     """The server does not answer, or not as expected."""
 

@@ -21,6 +21,9 @@ REFUSED = Counter(
     "Requests answered with an error, by reason; model is empty if the path names none",
     ["model", "reason"],
 )
+CLOSED_CONNECTIONS = Counter(
+    "prediction_closed_connections", "Connections that a limit closed, by the reason", ["reason"]
+)
 INVALID_FIELDS = Counter(
     "prediction_invalid_fields", "Feature values refused as invalid", ["model", "feature"]
 )

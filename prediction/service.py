@@ -62,7 +62,7 @@ TASKS = [
 
 
 class TrainedModel(bentoml.models.BentoModel):
-    """Packs the champion into a Bento, and tells how to train where there is none."""
+    """Packs the champion into a Bento. If there is no version, names the command that trains one."""
 
     @property
     def stored(self) -> bentoml.Model | None:
@@ -107,9 +107,9 @@ MODELS = {f"{name}_model": TrainedModel(f"{name}:latest") for name in SPECS}
 
 
 class Base:
-    """Predictions of scikit-learn models, each recorded under an id by which its label can follow.
+    """Predictions of scikit-learn models, each recorded under an id: send the true label with it.
 
-    The [dashboard](dashboard) shows how they do.
+    The [dashboard](dashboard) shows their accuracy and drift.
     """
 
     @bentoml.on_deployment
@@ -154,6 +154,7 @@ prediction = edge.make_service(
         home=SETTINGS.home,
         max_body_bytes=SETTINGS.max_body_bytes,
         max_in_flight=SETTINGS.max_in_flight,
+        keep_alive_seconds=SETTINGS.keep_alive_seconds,
         admin_token=SETTINGS.admin_token,
         root_path=SETTINGS.root_path or "",
         trusted_proxies=SETTINGS.trusted_proxies or (),

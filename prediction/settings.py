@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     )
     catalog: Path | None = Field(
         default=None,
-        description="The folder of the specs; by default that of the project one stands in.",
+        description="The folder of the specs; by default that of the project around the working folder.",
     )
     database_url: SecretStr | None = Field(
         default=None,
@@ -55,11 +55,11 @@ class Settings(BaseSettings):
     )
     admin_token: SecretStr | None = Field(
         default=None,
-        description="Opens the admin routes, and shuts row-level reads; without it they are shut.",
+        description="Opens admin routes and single predictions. Unset: the first are shut, the rest open.",
     )
     promote_baked: bool = Field(
         default=False,
-        description="Whether a version that a Bento or an image brings takes over when it is new here.",
+        description="Whether a version of a Bento or an image becomes champion if it is new to the ledger.",
     )
     min_outcomes: int = Field(
         default=50, ge=0, description="New labels without which a retraining is not worth it."
@@ -69,7 +69,7 @@ class Settings(BaseSettings):
         default=365,
         ge=1,
         le=36_500,
-        description="Days that predictions without feedback are kept; those with it, ten times that.",
+        description="Days that predictions are kept; those with feedback are kept ten times as long.",
     )
     workers: int | None = Field(
         default=None, ge=1, le=256, description="Worker processes; by default one a core."
@@ -84,6 +84,9 @@ class Settings(BaseSettings):
         default=256, ge=1, description="Requests that one worker answers at a time; more get 429."
     )
 
+    keep_alive_seconds: int = Field(
+        default=75, ge=1, le=3_600, description="How long a connection stays open between requests."
+    )
     root_path: str | None = Field(
         default=None, description="The path prefix under which a proxy publishes the service."
     )

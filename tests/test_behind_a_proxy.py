@@ -22,6 +22,7 @@ from urllib.parse import urljoin
 
 import bentoml
 import httpx
+import psutil
 import pytest
 
 from models_store.spec import Spec
@@ -72,6 +73,13 @@ class Proxied:
     def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Send one request to nginx."""
         return self.client.request(method, path, extensions={"sni_hostname": NAME}, **options)
+
+    def upstream_connections(self) -> int:
+        """Return how many connections nginx has to the server."""
+        found = psutil.Process(self.process.pid).net_connections("tcp4")
+        return sum(
+            1 for each in found if each.status == "ESTABLISHED" and each.raddr.port == self.server.port
+        )
 
     def predict(self, spec: Spec) -> int:
         """Predict one row and return the status."""
@@ -264,6 +272,8 @@ def test_idle_connections_never_give_a_502(proxied: Proxied, specs: dict[str, Sp
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         opened = list(pool.map(lambda _: proxied.predict(spec), range(CONNECTIONS)))
         started = time.monotonic()
+        time.sleep(first - 2)
+        idle = proxied.upstream_connections()
 
         def later(number: int) -> int:
             time.sleep(max(0.0, started + first + (last - first) * number / REQUESTS - time.monotonic()))
@@ -272,4 +282,5 @@ def test_idle_connections_never_give_a_502(proxied: Proxied, specs: dict[str, Sp
         statuses = Counter(pool.map(later, range(REQUESTS)))
 
     assert {200: CONNECTIONS} == Counter(opened)
+    assert idle > CONNECTIONS // 5, "the server closed them before nginx did"
     assert {200: REQUESTS} == statuses

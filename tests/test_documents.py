@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from models_store.spec import Spec
-from prediction.http import error_answers
+from prediction.http import connections, error_answers, protocol
 from tests.documents import DOCS, PAGES, README, blocks, copy_project, parsed, started, wait_ready
 from tests.servers import PROJECT, Server, free_port, run
 
@@ -90,10 +90,19 @@ def test_all_errors_are_listed() -> None:
     answered = (
         {status for status, _ in error_answers.STATUSES.values()}
         | set(error_answers.REFUSALS.values())
+        | {status for status, _ in protocol.REFUSALS.values()}
         | {500}
     )
 
     assert sorted(answered) == printed
+
+
+def test_all_reasons_to_close_a_connection_are_listed() -> None:
+    """The table has every reason that is counted, in order."""
+    section = HTTP.read_text().partition("## Limits of connections")[2]
+
+    assert list(connections.REASONS) == re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+    assert set(protocol.REFUSALS) < set(connections.REASONS)
 
 
 def test_all_make_targets_are_listed() -> None:

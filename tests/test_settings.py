@@ -64,7 +64,13 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch, name
 
 def test_every_number_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each limit is taken from the variable of its name."""
-    numbers = {"workers": 3, "max_batch_rows": 7, "max_body_bytes": 2_000, "max_in_flight": 5}
+    numbers = {
+        "workers": 3,
+        "max_batch_rows": 7,
+        "max_body_bytes": 2_000,
+        "max_in_flight": 5,
+        "keep_alive_seconds": 9,
+    }
     for name, value in numbers.items():
         monkeypatch.setenv(f"PREDICTION_{name.upper()}", str(value))
 
@@ -91,6 +97,7 @@ def test_another_journal_is_used_and_its_password_is_not_shown(monkeypatch: pyte
         ("PREDICTION_MAX_BATCH_ROWS", "1.5"),
         ("PREDICTION_MAX_BODY_BYTES", "12"),
         ("PREDICTION_MAX_IN_FLIGHT", "0"),
+        ("PREDICTION_KEEP_ALIVE_SECONDS", "0"),
         ("BENTOML_HOME", ""),
         ("PREDICTION_JOURNAL_REQUIRED", "perhaps"),
         ("PREDICTION_JOURNAL_DAYS", "0"),

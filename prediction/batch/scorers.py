@@ -42,7 +42,7 @@ CALLS = 4
 READY_SECONDS = 10.0
 """Timeout of the first request, which asks whether the server is ready."""
 
-RETRY_SECONDS = 30.0
+BUSY_SECONDS = 30.0
 """How long calls are retried while the server, or the journal, is busy."""
 
 
@@ -209,7 +209,7 @@ class ServerScorer:
         return _answers(self._spec, found)
 
     def _ask(self, part: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        deadline = time.monotonic() + RETRY_SECONDS
+        deadline = time.monotonic() + BUSY_SECONDS
         while True:
             try:
                 return self._call()(part)

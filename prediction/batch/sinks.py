@@ -17,7 +17,7 @@ from models_store.errors import InvalidInput
 from prediction.batch import files
 from prediction.batch.chunks import Row
 
-Columns = Mapping[str, type]
+ColumnTypes = Mapping[str, type]
 """The columns of a file, in order: each a float, a str or an int."""
 
 
@@ -41,7 +41,7 @@ class Writer:
         When the kind of file is not known, or the file can't be written, on a full disk for example.
     """
 
-    def __init__(self, path: Path, columns: Columns | None = None) -> None:
+    def __init__(self, path: Path, columns: ColumnTypes | None = None) -> None:
         self.path = path
         self.rows = 0
         self._kind = files.kind(path)  # first: a path without a name has no draft beside it
@@ -104,7 +104,7 @@ class Writer:
         return parquet.ParquetWriter(self._draft, schema, use_dictionary=texts)
 
 
-def batch_of(rows: Sequence[Row], columns: Columns) -> Any:
+def batch_of(rows: Sequence[Row], columns: ColumnTypes) -> Any:
     """Make a batch of rows; a value that a row does not have is missing."""
     import pyarrow
 

@@ -15,7 +15,7 @@ from prediction.settings import Settings
 
 def declare(commands: subcommands.Commands) -> None:
     """Declare the commands."""
-    run = subcommands.on_journal(backup, exists=True)
+    run = subcommands.on_journal(backup)
     text = "copy a SQLite journal into a file, also while servers use it"
     command = subcommands.add(commands, "backup", run, text, example="loop backup journal-copy.db")
     command.add_argument("file", type=Path, metavar="FILE", help="the copy to write")
@@ -24,8 +24,8 @@ def declare(commands: subcommands.Commands) -> None:
     command = subcommands.add(commands, "restore", restore, text, example="loop restore journal-copy.db")
     command.add_argument("file", type=Path, metavar="FILE", help="a copy that `loop backup` wrote")
 
-    run = subcommands.on_journal(prune, exists=True)
-    text = "delete predictions older than PREDICTION_JOURNAL_DAYS; servers do it every hour"
+    run = subcommands.on_journal(prune)
+    text = "delete predictions past their retention time (PREDICTION_JOURNAL_DAYS); servers do it hourly"
     subcommands.add(commands, "prune", run, text, example="PREDICTION_JOURNAL_DAYS=90 loop prune")
 
 
@@ -43,17 +43,18 @@ def restore(options: argparse.Namespace) -> int:
         with home.lock(configured.home):
             backups.restore(journal, options.file)
         journal.migrate()
-    print(f"the journal is what {options.file} holds")
+    print(f"the journal was replaced by {options.file}")
     return 0
 
 
 def prune(_: argparse.Namespace, configured: Settings, journal: Journal) -> int:
-    """Delete what is older than it is kept."""
+    """Delete predictions past their retention time."""
     with progress.bar() as shown:
         task = shown.add_task("pruning", total=None)
         rows = 0
         for deleted in retention.prune(journal, configured.journal_days):
             rows += deleted
             shown.update(task, completed=rows)
-    print(f"{rows} predictions deleted; {configured.journal_days} days are kept")
+    days = configured.journal_days
+    print(f"{rows} predictions deleted; {days} days are kept, labelled ones ten times as long")
     return 0

@@ -44,8 +44,9 @@ def _show(console: Console, configured: Settings, journal: Journal, spec: Spec) 
     found = ledger.champion(journal, spec.name)
     champion = found.to_version if found else ""
     versions = store.versions(configured.home, spec.name)
-    serving = [report.version for report in workers.alive(journal, spec.name)]
-    columns = ("version", "created", "served by", "accuracy", "")
+    alive = workers.alive(journal, spec.name)
+    serving = [report.version for report in alive]
+    columns = ("version", "created (UTC)", "served by", "accuracy", "")
     table = reports.narrow(spec.name, *columns, wrapped=columns[1:])
     for version in versions:
         served = serving.count(version.version)
@@ -57,6 +58,8 @@ def _show(console: Console, configured: Settings, journal: Journal, spec: Spec) 
     if champion and champion not in {version.version for version in versions}:
         table.add_row(champion, "", "", "", "champion, missing from the store")
     console.print(table)
-    others = sorted({version or "nothing" for version in serving} - {champion})
+    others = sorted({report.version or "nothing" for report in workers.disagreeing(alive, champion)})
     if others:
-        console.print(f"{spec.name}: a worker serves {', '.join(others)}, and not the champion")
+        console.print(
+            f"{spec.name}: at least one worker serves {', '.join(others)} instead of the champion"
+        )

@@ -12,7 +12,6 @@ from pydantic_core import to_json
 from models_store import catalog, store
 from models_store.errors import none_trained
 from prediction import home, settings
-from prediction.errors import JournalMissing
 from prediction.http import bodies
 from prediction.journal import ledger
 from prediction.journal.database import Journal
@@ -76,21 +75,14 @@ def print_json(value: Any) -> None:
     print(to_json(value, indent=2).decode())
 
 
-def on_journal(act: Act, *, exists: bool = False) -> Run:
-    """Make a command that works on the migrated journal.
-
-    Parameters
-    ----------
-    exists
-        Whether a SQLite journal that does not exist is an error: a new one would be empty.
-    """
+def on_journal(act: Act) -> Run:
+    """Make a command that works on the migrated journal of a home in which something was trained."""
 
     def run(options: argparse.Namespace) -> int:
         configured = settings.load()
         home.make(configured.home)
         with closing(Journal(configured.journal_url)) as journal:
-            if exists:
-                _demand_journal(journal)
+            _demand_journal(configured, journal)
             journal.migrate()
             return act(options, configured, journal)
 
@@ -110,9 +102,11 @@ def on_versions(act: Act) -> Run:
     return on_journal(act_if_trained)
 
 
-def _demand_journal(journal: Journal) -> None:
-    if journal.is_sqlite and journal.file.parent.is_dir() and not journal.file.exists():
-        raise JournalMissing(f"there is no journal at {journal.file} yet: run `loop train` first")
+def _demand_journal(configured: Settings, journal: Journal) -> None:
+    """Refuse an untrained home before an empty journal is made for it."""
+    is_missing = journal.is_sqlite and journal.file.parent.is_dir() and not journal.file.exists()
+    if is_missing and not any(store.versions(configured.home, name) for name in catalog.load()):
+        raise none_trained()
 
 
 def _demand_versions(configured: Settings, journal: Journal, model: str | None) -> None:

@@ -29,7 +29,7 @@ REFUSED_COLUMNS = {"row": int, "prediction_id": str, "label": str, "reason": str
 def declare(commands: subcommands.Commands) -> None:
     """Declare the commands."""
     kinds = ", ".join(files.KINDS)
-    run = subcommands.on_journal(export, exists=True)
+    run = subcommands.on_journal(export)
     text = "write a model's labelled predictions into a file"
     example = "loop export iris outcomes.parquet --since 7d"
     command = subcommands.add(commands, "export", run, text, example=example)
@@ -40,7 +40,7 @@ def declare(commands: subcommands.Commands) -> None:
     text = "only labels given in this time up to now: 30m, 24h or 7d; default: all"
     command.add_argument("--since", metavar="SPAN", help=text)
 
-    run = subcommands.on_journal(import_feedback, exists=True)
+    run = subcommands.on_journal(import_feedback)
     text = "record the labels in a file as feedback"
     example = "loop import-feedback iris labels.csv"
     command = subcommands.add(commands, "import-feedback", run, text, example=example)

@@ -17,7 +17,7 @@ from prediction.figures.scores import Metrics
 METRICS = {"macro_f1": "macro-F1", "accuracy": "accuracy"}
 """The metrics that a spec may choose, and their names in a verdict."""
 
-NOT_FINITE = "rejected: some of its probabilities are no finite numbers"
+NOT_FINITE = "rejected: some of its probabilities are not finite numbers"
 NO_VOTE = "rejected: too few held-out rows of the dataset to judge by"
 
 
@@ -56,7 +56,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Rule:
-    """One comparison of champion and candidate; `passed` is null where too few rows say it, or just one.
+    """One comparison of champion and candidate; `passed` is null if the rows are too few, or one decides.
 
     `champion` and `candidate` are the compared figures, on `n` rows; `p` is the p-value of a test, or null.
     """
@@ -117,7 +117,7 @@ class Comparison:
 
 
 Check = Callable[[Comparison], Iterable[Rule]]
-"""A rule of the gate: it compares both models on one part."""
+"""One rule of the gate: it compares both models on one part, and yields a result for each figure."""
 
 
 def metric_within_tolerance(compared: Comparison) -> Iterator[Rule]:

@@ -12,11 +12,13 @@ import shutil
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import bentoml
 import click
+import uvicorn.config
 from _bentoml_impl.server.app import ServiceAppFactory
 from _bentoml_sdk import images
 from _bentoml_sdk.service import Service
@@ -34,8 +36,10 @@ from prediction import home
 from prediction.errors import AlreadyServing, InvalidSettings, NotReady, PortTaken
 from prediction.http import calls, error_answers, proxies
 from prediction.http.calls import Call
+from prediction.http.connections import Connections, Limits
 from prediction.http.entrance import SYSTEM_PATHS, Entrance
 from prediction.http.origins import Origins
+from prediction.http.protocol import Connection
 from prediction.http.proxies import Proxies
 from prediction.http.request_ids import RequestIds
 
@@ -67,6 +71,7 @@ class Parts:
     home: Path
     max_body_bytes: int
     max_in_flight: int
+    keep_alive_seconds: float
     protected: Sequence[BaseRoute] = ()
     admin_token: SecretStr | None = None
     root_path: str = ""
@@ -165,8 +170,11 @@ class Loop(Service[Any]):
         super().inject_config()
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
-        """Make a worker's application: the entrance, and what the way to it adds."""
+        """Make a worker's application, and the connections that uvicorn hands to it."""
         os.environ["FORWARDED_ALLOW_IPS"] = ""  # read next by uvicorn, which else trusts 127.0.0.1
+        # BentoML names no protocol to uvicorn, which then takes this one.
+        limits = Limits(keep_alive_seconds=self.parts.keep_alive_seconds)
+        uvicorn.config.HTTP_PROTOCOLS["auto"] = partial(Connection, Connections(limits))  # type: ignore[assignment]
         app: ASGIApp = self.entrance(is_main)
         parts = self.parts
         if parts.root_path or parts.trusted_proxies:

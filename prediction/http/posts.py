@@ -189,7 +189,7 @@ class Posts:
         refusals: tuple[int, ...] = (404, 409),
     ) -> Call:
         async def run(validated: Any) -> dict[str, Any]:
-            return await threads.ADMIN.run(threads.ADMIN_SECONDS, act, validated)
+            return await threads.ADMIN_THREADS.run(threads.ADMIN_SECONDS, act, validated)
 
         validator: Validator[Any] = bodies.request_validator(body, f"{name} of {self.spec.name}")
         return Call(
@@ -210,7 +210,7 @@ class Posts:
         labels = [feedback.Label(item.prediction_id, item.label, item.correct) for item in items]
         seconds = threads.FEEDBACK_SECONDS + len(labels) * threads.LABEL_SECONDS
         journal, name = self.plan.journal, self.spec.name
-        answers = await threads.FEEDBACK.run(seconds, feedback.give, journal, name, labels)
+        answers = await threads.FEEDBACK_THREADS.run(seconds, feedback.give, journal, name, labels)
         for answer in answers:
             status = answer if isinstance(answer, str) else "refused"
             metrics.FEEDBACK.labels(self.spec.name, status).inc()

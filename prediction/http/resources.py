@@ -72,7 +72,7 @@ class _Get:
 
 @dataclass(frozen=True)
 class Resources:
-    """Reads the store and the journal. Each method answers one route, in a thread of `threads.READING`."""
+    """Reads the store and the journal. Each method answers one route, in a reading thread."""
 
     specs: dict[str, Spec]
     home: Path

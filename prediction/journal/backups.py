@@ -55,11 +55,13 @@ def restore(database: Journal, source: Path) -> None:
     _check(database, source, "pg_restore")
     if not database.file.parent.is_dir():
         raise InvalidInput(f"{database.file.parent} is not a folder: make it first")
+    if not source.is_file():
+        raise InvalidInput(f"there is no file {source}")
     log = Path(f"{source}-wal")
     if log.exists() and log.stat().st_size:
         raise InvalidInput(
             f"{source} is not a backup: it was copied from a journal in use, and a part is in {log.name}."
-            " Make one with the command backup"
+            " Make one with `loop backup`"
         )
     with _draft(database.file) as draft:
         try:

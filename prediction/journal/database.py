@@ -1,6 +1,6 @@
 """The journal's database: connections, transactions, locks, migrations, errors.
 
-SQLite and PostgreSQL differ here and nowhere else. The other modules of this folder query it.
+Almost everything in which SQLite and PostgreSQL differ is here. The other modules of this folder query it.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ FIRST_ROWS = 10
 """Rows whose `seq` is read at each end of a window, because `seq` follows the times only roughly."""
 
 MAX_DRAWN = 60_000
-"""Most rows that are read for a sample. So the sample of a model with few predictions may be smaller."""
+"""The largest number of rows read for a sample: that of a model with few predictions may be smaller."""
 
 
 class Sampled(NamedTuple):

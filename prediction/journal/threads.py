@@ -93,15 +93,15 @@ class Threads:
             self._waiting.get()()
 
 
-FEEDBACK = Threads(4)
-ADMIN = Threads(2)
-READING = Threads(6)
+FEEDBACK_THREADS = Threads(4)
+ADMIN_THREADS = Threads(2)
+READING_THREADS = Threads(6)
 
 
 def reading(call: Callable[[Argument], Answer]) -> Callable[[Argument], Awaitable[Answer]]:
     """Turn a function that reads the journal into one that an event loop can await."""
 
     async def run(argument: Argument) -> Answer:
-        return await READING.run(READING_SECONDS, call, argument)
+        return await READING_THREADS.run(READING_SECONDS, call, argument)
 
     return run

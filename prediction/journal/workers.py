@@ -62,6 +62,11 @@ def reported_since(journal: Journal, model: str, since_us: int) -> list[Report]:
         return [Report(*row) for row in rows]
 
 
+def disagreeing(reports: Sequence[Report], champion: str | None) -> list[Report]:
+    """Return the reports of workers that do not serve the champion."""
+    return [report for report in reports if report.version != champion]
+
+
 def agree(reports: Sequence[Report], champion: str | None) -> bool:
-    """Return whether there are workers, and all of them serve the champion."""
-    return bool(reports) and all(item.version == champion for item in reports)
+    """Return True if at least one worker reports and all of them serve the champion."""
+    return bool(reports) and not disagreeing(reports, champion)

@@ -127,8 +127,8 @@ class Gauges(Collector):
         if champion is not None:
             yield "prediction_champion_info", (name, champion.to_version), 1
             yield "prediction_champion_age_seconds", (name,), (now - champion.at_us) / 1e6
-            wrong = sum(report.version != champion.to_version for report in reports)
-            yield "prediction_disagreeing_workers", (name,), wrong
+            disagreeing = workers.disagreeing(reports, champion.to_version)
+            yield "prediction_disagreeing_workers", (name,), len(disagreeing)
         for version, number in Counter(report.version for report in reports).items():
             yield "prediction_serving_workers", (name, version or "none"), number
         waiting_us = feedback.waiting_since_us(self.journal, name)

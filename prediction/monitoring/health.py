@@ -18,7 +18,7 @@ from prediction.journal.database import Journal
 from prediction.journal.ledger import Entry
 from prediction.journal.rollups import Count
 from prediction.journal.samples import Sampled
-from prediction.times import HOUR_US, MINUTE_US, iso, now_us
+from prediction.times import DAY_US, HOUR_US, MINUTE_US, iso, now_us
 
 BUCKETS_US = [
     *(MINUTE_US * n for n in (1, 2, 5)),
@@ -37,7 +37,7 @@ PROMOTIONS = 50
 VERSION_ROWS = 250
 """A version with fewer rows in the sample of the window gets a sample of its own."""
 
-MAX_WINDOW_US = 366 * 24 * HOUR_US
+MAX_WINDOW_US = 366 * DAY_US
 DEFAULT_WINDOW = "24h"
 
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 Figure = dict[str, Any]
-Proportion = dict[str, Any] | None
+Share = dict[str, Any] | None
 """A share with its interval and n, in its JSON form; None for no rows."""
 
 
@@ -50,7 +50,7 @@ def _middles(edges: list[str]) -> list[str]:
     return [(start + (end - start) / 2).isoformat() for start, end in pairwise(times)]
 
 
-def _labelled(found: list[Proportion]) -> Figure:
+def _labelled(found: list[Share]) -> Figure:
     """Draw intervals as bars: a band between two lines is invisible around a single point."""
     return {
         **_curve(found, lambda item: [item["n"], item["low"], item["high"]]),
@@ -69,7 +69,7 @@ def _labelled(found: list[Proportion]) -> Figure:
     }
 
 
-def _estimated(found: list[Proportion]) -> Figure:
+def _estimated(found: list[Share]) -> Figure:
     return {
         **_curve(found, lambda item: [item["n"]]),
         "name": "estimate without labels",
@@ -79,7 +79,7 @@ def _estimated(found: list[Proportion]) -> Figure:
     }
 
 
-def _curve(found: list[Proportion], hover: Callable[[dict[str, Any]], list[Any]]) -> Figure:
+def _curve(found: list[Share], hover: Callable[[dict[str, Any]], list[Any]]) -> Figure:
     """Draw values with gaps for missing ones, and with a hover text for each."""
     return {
         "y": _each(found, lambda item: item["value"]),
@@ -89,7 +89,7 @@ def _curve(found: list[Proportion], hover: Callable[[dict[str, Any]], list[Any]]
     }
 
 
-def _each(found: list[Proportion], pick: Callable[[dict[str, Any]], Any]) -> list[Any]:
+def _each(found: list[Share], pick: Callable[[dict[str, Any]], Any]) -> list[Any]:
     return [pick(item) if item else None for item in found]
 
 
@@ -221,7 +221,7 @@ def _shares(item: dict[str, Any], name: str, x: list[Any]) -> Figure:
     return {"x": x, "y": item["histogram"][name], "name": words[name], "hovertemplate": "%{y:.1%}"}
 
 
-def _lowest(found: list[Proportion], estimated: list[Proportion]) -> float:
+def _lowest(found: list[Share], estimated: list[Share]) -> float:
     lows: list[float] = [item["low"] for item in found if item]
     values: list[float] = [item["value"] for item in estimated if item]
     return min([0.5, *lows, *values])

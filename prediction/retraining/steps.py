@@ -62,7 +62,7 @@ def execute(
     plan: Plan,
     run: Retraining,
     server_lock: Path | None = None,
-    watch: training.Report = training.ignore,
+    watch: training.OnStep = training.ignore,
     leave: Callable[[str], None] = training.ignore,
 ) -> Retraining:
     """Retrain, judge, and promote or reject; return the run as it ended.
@@ -102,7 +102,7 @@ def _progress(step: str) -> float:
     return number / len(STEPS)
 
 
-def _retrain(plan: Plan, run: Retraining, report: training.Report) -> None:
+def _retrain(plan: Plan, run: Retraining, report: training.OnStep) -> None:
     spec, journal = plan.spec, plan.journal
     report("read the labels")
     store.recover(plan.home, [spec.name])
@@ -143,16 +143,16 @@ def _promote(plan: Plan, run: Retraining, before: Entry, new: ledger.NewChampion
     """Make the candidate the champion, or delete it: an unpromoted version must not be the newest one."""
     journal = plan.journal
     try:
-        outcome = runs.promote(journal, run, new, before.position, ending)
+        result = runs.promote(journal, run, new, before.position, ending)
     except JournalUnavailable as error:
         # If the run has ended, it was promoted, and only the answer of the journal was lost.
         if runs.finish(journal, run.run_id, Ending("failed", str(error))):
             store.delete(plan.home, run.model, new.version)
         raise
-    if outcome == "promoted":
+    if result == "promoted":
         return
     store.delete(plan.home, run.model, new.version)
-    if outcome == "cancelled":
+    if result == "cancelled":
         ending = Ending("cancelled", "cancelled on request")
     else:
         verdict = (ending.verdict or {}) | {"promote": False, "sentence": OVERTAKEN}

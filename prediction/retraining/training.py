@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 GOLDEN_ROWS_A_CLASS = 4
 PACKAGES = ("scikit-learn", "numpy", "pandas", "skl2onnx", "onnxruntime", "bentoml")
 
-Report = Callable[[str], None]
+OnStep = Callable[[str], None]
 """Called with the name of each step as it begins."""
 
 
@@ -69,7 +69,7 @@ class Candidate:
         return pipelines.probabilities(self.pipeline, self.spec, columns)
 
 
-def train(spec: Spec, seed: int, report: Report = ignore, examples: Sequence[Example] = ()) -> Candidate:
+def train(spec: Spec, seed: int, report: OnStep = ignore, examples: Sequence[Example] = ()) -> Candidate:
     """Fit a spec's pipeline, evaluate it on the dataset's holdout and compile it.
 
     Parameters
@@ -103,7 +103,7 @@ def train(spec: Spec, seed: int, report: Report = ignore, examples: Sequence[Exa
 
 
 def save(
-    candidate: Candidate, home: Path, report: Report = ignore, name: str | None = None
+    candidate: Candidate, home: Path, report: OnStep = ignore, name: str | None = None
 ) -> store.Version:
     """Write a candidate into the model store, completely or not at all.
 

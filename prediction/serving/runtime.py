@@ -165,7 +165,7 @@ class Runtime:
             thread.join(timeout=5)
         try:
             sign_off = partial(workers.report, self._journal, socket.gethostname(), os.getpid(), {})
-            threads.FEEDBACK.call(threads.FEEDBACK_SECONDS, sign_off)
+            threads.FEEDBACK_THREADS.call(threads.FEEDBACK_SECONDS, sign_off)
         except Exception as error:  # the server must end, whatever the error is
             _log.warning("the worker could not sign off: %s", errors.cause(error))
         self._recorder.close()

@@ -66,7 +66,7 @@ def test_what_can_t_be_done_is_one_sentence(main: Main, journal: Journal, tmp_pa
         (["backup", str(tmp_path / "journal.db")], "is the journal itself"),
         (["backup", ""], ". can't be written: it is a folder"),
         (["import-feedback", "iris", ""], "the name must end with .csv"),
-        (["restore", str(tmp_path / "missing.db")], "is not a backup of a journal"),
+        (["restore", str(tmp_path / "missing.db")], "there is no file"),
         (["promote", "iris", "v", "--reason", "because"], "nothing is trained yet: run `loop train`"),
         (["rollback", "iris", "--reason", "because"], "nothing is trained yet: run `loop train`"),
     ]:
@@ -185,19 +185,17 @@ def test_on_an_untrained_home_a_command_says_what_to_run(
 
 
 @pytest.mark.parametrize("name", WITHOUT_JOURNAL)
-def test_a_journal_that_does_not_exist_is_named(
+def test_commands_on_the_journal_of_an_untrained_home_are_refused(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """Commands that need its rows say so, and make no empty one."""
+    """They say how to train, and make no empty journal."""
     monkeypatch.setenv("BENTOML_HOME", str(tmp_path))
     monkeypatch.delenv("PREDICTION_DATABASE_URL", raising=False)
     monkeypatch.chdir(tmp_path)
 
     assert 1 == cli.main([name, *WITHOUT_JOURNAL[name]])
 
-    journal = tmp_path / "journal.db"
-    told = f"loop {name}: there is no journal at {journal} yet: run `loop train` first\n"
-    assert ("", told) == capsys.readouterr()
+    assert ("", f"loop {name}: nothing is trained yet: run `loop train`\n") == capsys.readouterr()
     assert [] == list(tmp_path.iterdir())
 
 
@@ -213,7 +211,7 @@ def test_a_model_that_is_not_trained_is_named(
 
     for arguments in (["status", "iris"], ["retrain", "iris"], ["serve"]):
         assert 1 == cli.main(arguments)
-        told = f"loop {arguments[0]}: iris is not trained yet: run `loop train --missing`\n"
+        told = f"loop {arguments[0]}: iris is not trained yet: run `loop train iris`\n"
         assert ("", told) == capsys.readouterr()
 
 

@@ -27,7 +27,10 @@ def test_prune_in_a_process(tmp_path: Path) -> None:
 
         done = command(tmp_path, "prune", journal_days=30)
 
-        assert (0, "3 predictions deleted; 30 days are kept\n") == (done.returncode, done.stdout)
+        assert (0, "3 predictions deleted; 30 days are kept, labelled ones ten times as long\n") == (
+            done.returncode,
+            done.stdout,
+        )
         assert young == predictions.find(journal, young).prediction_id
 
 
@@ -47,7 +50,7 @@ def test_backup_and_restore_beside_a_server(server: Server, tmp_path: Path) -> N
     assert refused.stderr.startswith(sentence)
     assert 1 == refused.stderr.count("\n")
     assert 200 == server.get(f"/iris/predictions/{prediction_id}").status_code
-    assert (0, f"the journal is what {copy} holds\n") == (restored.returncode, restored.stdout)
+    assert (0, f"the journal was replaced by {copy}\n") == (restored.returncode, restored.stdout)
     with databases.opened(f"sqlite:///{tmp_path / 'other' / 'journal.db'}") as journal:
         assert prediction_id == predictions.find(journal, prediction_id).prediction_id
 

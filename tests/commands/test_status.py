@@ -34,8 +34,8 @@ def test_status_tells_what_is_amiss(main: Main, journal: Journal, monkeypatch: p
 
     (line,) = (line for line in well.splitlines() if "goneaway" in line)
     assert "champion, missing from the store" in line
-    assert "and not the champion" not in well
-    assert amiss.endswith("iris: a worker serves nothing, older, and not the champion\n")
+    assert "instead of the champion" not in well
+    assert amiss.endswith("iris: at least one worker serves nothing, older instead of the champion\n")
 
 
 @pytest.mark.parametrize(("serving", "words"), [(1, "champion, 1 worker "), (2, "champion, 2 workers ")])

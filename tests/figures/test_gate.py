@@ -241,7 +241,7 @@ def test_probabilities_that_are_no_numbers_are_rejected(value: float) -> None:
     verdict = judge([same], CLASSES, RULES)
 
     assert (False, []) == (verdict.promote, verdict.rules)
-    assert "no finite numbers" in verdict.sentence
+    assert "not finite numbers" in verdict.sentence
 
 
 def test_small_losses_of_many_runs_do_not_add_up() -> None:

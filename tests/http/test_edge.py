@@ -12,6 +12,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -24,6 +25,7 @@ from models_store import catalog
 from prediction import errors, home
 from prediction.http import entrance
 from prediction.http.entrance import Entrance
+from prediction.http.protocol import Connection
 from prediction.http.proxies import Proxies
 from prediction.http.request_ids import RequestIds
 from tests.http.asgi import Answer, ask
@@ -171,6 +173,19 @@ def test_bentoml_calls_what_we_override() -> None:
         assert called in inspect.getsource(caller)
     serve_http = inspect.unwrap(Service.serve_http)
     assert "inject_config" in inspect.getsource(importlib.import_module(serve_http.__module__))
+
+
+def test_uvicorn_takes_our_protocol(whole: Whole) -> None:
+    """A worker makes its application before it configures uvicorn, and names no protocol there."""
+    source = inspect.getsource(importlib.import_module("_bentoml_impl.worker.service"))
+    before, _, after = source.partition("uvicorn.Config(")
+    config = uvicorn.Config(whole.entrance, log_config=None)
+    config.load()
+
+    assert "service.to_asgi(" in before
+    assert "http=" not in after
+    assert isinstance(config.http_protocol_class, partial)
+    assert Connection is config.http_protocol_class.func
 
 
 def test_a_service_may_be_of_a_class_of_ours() -> None:

@@ -78,10 +78,10 @@ def test_each_kind_of_request_has_its_own_threads(hanging: threading.Event) -> N
     """While readers hang, a call of another kind is answered."""
 
     async def main() -> None:
-        stuck = [asyncio.create_task(threads.READING.run(0.3, hanging.wait)) for _ in range(20)]
+        stuck = [asyncio.create_task(threads.READING_THREADS.run(0.3, hanging.wait)) for _ in range(20)]
         await asyncio.sleep(0.05)
-        assert 1 == await threads.FEEDBACK.run(5, abs, -1)
-        assert 1 == await threads.ADMIN.run(5, abs, -1)
+        assert 1 == await threads.FEEDBACK_THREADS.run(5, abs, -1)
+        assert 1 == await threads.ADMIN_THREADS.run(5, abs, -1)
         assert 1 == await asyncio.wait_for(asyncio.to_thread(abs, -1), 5)
         answers = await asyncio.gather(*stuck, return_exceptions=True)
         assert {JournalUnavailable} == {type(answer) for answer in answers}

@@ -153,7 +153,7 @@ def test_an_empty_store_has_no_versions(folder: str, tmp_path: Path) -> None:
     (tmp_path / folder).mkdir(parents=True, exist_ok=True)
 
     assert [] == store.versions(tmp_path, "iris")
-    with pytest.raises(NothingTrained, match=r"run `loop train --missing`"):
+    with pytest.raises(NothingTrained, match=r"run `loop train iris`"):
         store.newest(tmp_path, "iris")
 
 

@@ -202,7 +202,7 @@ def test_a_model_without_a_version_ends_the_start(
     """The error names the model that was never trained, and the command that trains it."""
     shutil.rmtree(home / "models" / untrained)
 
-    with pytest.raises(NothingTrained, match=rf"{untrained} .* `loop train --missing`"):
+    with pytest.raises(NothingTrained, match=rf"{untrained} .* `loop train {untrained}`"):
         runtime.prepare(specs, home, journal, [])
 
 

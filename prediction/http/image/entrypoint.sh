@@ -1,5 +1,5 @@
 #!/bin/sh
-# The image's entrance: `serve` and its options, which is what it does if nothing is said, or any other command.
+# The image's entrance: without arguments it runs `serve`; any other command runs as it is.
 set -eu
 
 if ! [ -w "$BENTOML_HOME" ]; then

@@ -1,4 +1,4 @@
-"""Runs the migrations on the connection that `journal.Journal.migrate` lends, in its transaction."""
+"""Runs the migrations on the connection that `database.Journal.migrate` lends, in its transaction."""
 
 from alembic import context
 
