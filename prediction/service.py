@@ -109,7 +109,7 @@ MODELS = {f"{name}_model": TrainedModel(f"{name}:latest") for name in SPECS}
 class Base:
     """Predictions of scikit-learn models, each recorded under an id: send the true label with it.
 
-    The [dashboard](/dashboard) shows their accuracy and drift.
+    The [dashboard](dashboard) shows their accuracy and drift.
     """
 
     @bentoml.on_deployment
@@ -156,6 +156,9 @@ prediction = edge.make_service(
         max_in_flight=SETTINGS.max_in_flight,
         keep_alive_seconds=SETTINGS.keep_alive_seconds,
         admin_token=SETTINGS.admin_token,
+        root_path=SETTINGS.root_path or "",
+        trusted_proxies=SETTINGS.trusted_proxies or (),
+        cors_origins=SETTINGS.cors_origins or (),
     ),
     name="prediction",
     image=IMAGE,

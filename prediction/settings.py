@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import asdict
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from prediction.errors import InvalidSettings
 
 MIN_TOKEN = 8
+PREFIX = re.compile(r"(?=.{1,200}$)(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+")
+"""A path prefix: parts of letters, digits, `.`, `_`, `~` and `-`, and no slash at its end."""
+
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 
 
 class Settings(BaseSettings):
@@ -80,6 +87,15 @@ class Settings(BaseSettings):
     keep_alive_seconds: int = Field(
         default=75, ge=1, le=3_600, description="How long a connection stays open between requests."
     )
+    root_path: str | None = Field(
+        default=None, description="The path prefix under which a proxy publishes the service."
+    )
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...] | None, NoDecode] = Field(
+        default=None, description="The proxies whose X-Forwarded-* headers are believed; by default none."
+    )
+    cors_origins: Annotated[tuple[str, ...] | None, NoDecode] = Field(
+        default=None, description="The origins of pages that may call the service from a browser."
+    )
 
     @field_validator("home")
     @classmethod
@@ -108,12 +124,48 @@ class Settings(BaseSettings):
             raise ValueError(f"give at least {MIN_TOKEN} printable ASCII characters without spaces")
         return token
 
+    @field_validator("root_path")
+    @classmethod
+    def _check_prefix(cls, prefix: str | None) -> str | None:
+        if prefix is None or PREFIX.fullmatch(prefix.strip()):
+            return prefix and prefix.strip()
+        raise ValueError("give a path such as /ml, without a slash at its end")
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _read_networks(cls, given: object) -> object:
+        if not isinstance(given, str):
+            return given
+        try:
+            return tuple(ip_network(text) for text in _listed(given))
+        except ValueError:
+            raise ValueError(
+                "give addresses or networks with commas between them, such as 10.0.0.7,192.168.1.0/24"
+            ) from None
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _read_origins(cls, given: object) -> object:
+        if not isinstance(given, str):
+            return given
+        origins = tuple(_listed(given))
+        if not origins or not all(ORIGIN.fullmatch(origin) for origin in origins):
+            raise ValueError(
+                "give origins with commas between them, such as https://app.example.com: scheme, host in"
+                " lower case, the port if it is not the usual one, and no slash at the end"
+            )
+        return origins
+
     @property
     def journal_url(self) -> str:
         """Where the journal is; may hold a password."""
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.home / 'journal.db'}"
+
+
+def _listed(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",")]
 
 
 def load() -> Settings:

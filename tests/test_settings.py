@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,17 @@ def test_another_journal_is_used_and_its_password_is_not_shown(monkeypatch: pyte
         ("PREDICTION_ADMIN_TOKEN", "seven77\n"),
         ("PREDICTION_ADMIN_TOKEN", "two words of it"),
         ("PREDICTION_ADMIN_TOKEN", "mot-de-passe-sûr"),
+        *(
+            ("PREDICTION_ROOT_PATH", value)
+            for value in ("/", "ml", "/ml/", "//ml", "/a/../b", "/a b", "/ü")
+        ),
+        *(
+            ("PREDICTION_TRUSTED_PROXIES", value)
+            for value in ("*", "proxy", "10.0.0.1/8", "10.0.0.1,", "1.2.3")
+        ),
+        *(("PREDICTION_CORS_ORIGINS", value) for value in ("*", "null", "app.example.com", "https://a.b/")),
+        ("PREDICTION_CORS_ORIGINS", "https://App.example.com"),
+        ("PREDICTION_CORS_ORIGINS", "https://a.b, ,https://c.d"),
     ],
 )
 def test_an_unusable_value_is_told_by_its_variable(
@@ -126,6 +138,7 @@ def test_an_unusable_value_is_told_by_its_variable(
         ("workers", "257", "give a whole number from 1 to 256"),
         ("keep_versions", "1.5", "give a whole number from 2 on"),
         ("journal_required", "perhaps", "give true or false"),
+        ("root_path", "ml/", "give a path such as /ml, without a slash at its end"),
     ],
 )
 def test_what_a_value_may_be_is_told(
@@ -171,6 +184,22 @@ def test_the_line_s_end_of_a_mounted_token_is_no_part_of_it(monkeypatch: pytest.
 
     assert token is not None
     assert "a-token-of-tests" == token.get_secret_value()
+
+
+def test_lists_are_read_at_their_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Addresses are networks of one; spaces around a comma do not matter."""
+    monkeypatch.setenv("PREDICTION_TRUSTED_PROXIES", "10.0.0.7, 192.168.1.0/24,fd00::/8")
+    monkeypatch.setenv(
+        "PREDICTION_CORS_ORIGINS", "https://app.example.com, http://127.0.0.1:8080,http://[::1]:5"
+    )
+    monkeypatch.setenv("PREDICTION_ROOT_PATH", " /a/b-c.d ")
+
+    found = settings.load()
+
+    networks = ("10.0.0.7/32", "192.168.1.0/24", "fd00::/8")
+    assert tuple(ip_network(text) for text in networks) == found.trusted_proxies
+    assert ("https://app.example.com", "http://127.0.0.1:8080", "http://[::1]:5") == found.cors_origins
+    assert "/a/b-c.d" == found.root_path
 
 
 def test_settings_do_not_change_while_running() -> None:

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import inspect
+import json
+import os
 import shutil
 import socket
 from collections.abc import Sequence
@@ -26,17 +28,20 @@ from bentoml._internal.service.openapi.specification import Info, OpenAPISpecifi
 from pydantic import SecretStr
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
-from starlette.routing import BaseRoute
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from prediction import home
 from prediction.errors import AlreadyServing, InvalidSettings, NotReady, PortTaken
-from prediction.http import calls, error_answers
+from prediction.http import calls, error_answers, proxies
 from prediction.http.calls import Call
 from prediction.http.connections import Connections, Limits
-from prediction.http.entrance import Entrance
+from prediction.http.entrance import SYSTEM_PATHS, Entrance
+from prediction.http.origins import Origins
 from prediction.http.protocol import Connection
+from prediction.http.proxies import Proxies
+from prediction.http.request_ids import RequestIds
 
 STATIC_FILES = Path(server.__file__).parent / "static_content"
 IMAGE_FOLDER = Path(__file__).parent / "image"
@@ -69,6 +74,15 @@ class Parts:
     keep_alive_seconds: float
     protected: Sequence[BaseRoute] = ()
     admin_token: SecretStr | None = None
+    root_path: str = ""
+    trusted_proxies: tuple[proxies.Network, ...] = ()
+    cors_origins: tuple[str, ...] = ()
+
+    def own(self) -> frozenset[str]:
+        """Return the first parts of all paths of the service."""
+        gets = [route.path for route in self.resources if isinstance(route, Route)]
+        paths = [*SYSTEM_PATHS, *gets, "/static_content", *(call.path for call in self.calls)]
+        return frozenset(path.split("/")[1] for path in paths) - {""}
 
 
 def start_error(message: str) -> bentoml.exceptions.BentoMLException:
@@ -157,10 +171,21 @@ class Loop(Service[Any]):
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """Make a worker's application, and the connections that uvicorn hands to it."""
-        super().inject_config()
+        os.environ["FORWARDED_ALLOW_IPS"] = ""  # read next by uvicorn, which else trusts 127.0.0.1
         # BentoML names no protocol to uvicorn, which then takes this one.
         limits = Limits(keep_alive_seconds=self.parts.keep_alive_seconds)
         uvicorn.config.HTTP_PROTOCOLS["auto"] = partial(Connection, Connections(limits))  # type: ignore[assignment]
+        app: ASGIApp = self.entrance(is_main)
+        parts = self.parts
+        if parts.root_path or parts.trusted_proxies:
+            app = Proxies(app, parts.root_path, parts.trusted_proxies, parts.own())
+        if parts.cors_origins:
+            app = Origins(app, frozenset(parts.cors_origins))
+        return RequestIds(app)
+
+    def entrance(self, is_main: bool = True) -> Entrance:
+        """Make a worker's entrance with BentoML's application behind it."""
+        super().inject_config()
         token = self.parts.admin_token
         return Entrance(
             app=AppFactory(self, is_main=is_main)(),
@@ -230,6 +255,15 @@ class AppFactory(ServiceAppFactory):
             )
             status, _reason, body, headers = error_answers.explain(error)
             return Response(body, status, headers, media_type="application/json")
+
+    async def openapi_spec_view(self, req: Request) -> Response:
+        """Answer `docs.json`; where a prefix is known, it is the server's address."""
+        answer = await super().openapi_spec_view(req)
+        prefix = req.scope.get("prefix")
+        if not prefix or answer.status_code != 200:
+            return answer
+        document = json.loads(answer.body) | {"servers": [{"url": prefix}]}
+        return JSONResponse(document)
 
     async def index_page(self, _: Request) -> Response:
         """Answer the docs page."""

@@ -138,7 +138,8 @@ class Entrance:
         elif any(route.matches(scope)[0] is not Match.NONE for route in self.resources):
             app = self._router
         else:
-            raise Refusal("unknown_path", "no such path: the routes are listed at /")
+            place = f"{scope.get('prefix', '')}/"
+            raise Refusal("unknown_path", f"no such path: the routes are listed at {place}")
         if scope["method"] not in ("GET", "HEAD"):
             raise _wrong_method(scope, "GET", "HEAD")
         if self.admin_token and any(r.matches(scope)[0] is not Match.NONE for r in self.protected):

@@ -78,13 +78,15 @@ def status_of(error: Exception) -> tuple[int, str]:
 
 
 def log_error(scope: Scope, status: int, reason: str, error: Exception) -> None:
-    """Log one line without values; only a 500 gets a traceback."""
+    """Log one line with the request's id and without values; only a 500 gets a traceback."""
+    request = f", request {scope['request_id']}" if "request_id" in scope else ""
     if status == 500:
-        _log.error("%s %.200r failed", scope["method"], scope["path"], exc_info=error)
+        _log.error("%s %.200r failed%s", scope["method"], scope["path"], request, exc_info=error)
     else:
         level = logging.INFO if status < 500 else logging.WARNING
         cause = f": {errors.cause(error)}" if status >= 500 and error.__cause__ else ""
-        _log.log(level, "%s %.200r %d %s%s", scope["method"], scope["path"], status, reason, cause)
+        text = "%s %.200r %d %s%s%s"
+        _log.log(level, text, scope["method"], scope["path"], status, reason, cause, request)
 
 
 def count(model: str, reason: str, error: Exception) -> None:

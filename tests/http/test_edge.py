@@ -18,13 +18,16 @@ from types import ModuleType
 
 import pytest
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models_store import catalog
 from prediction import errors, home
 from prediction.http import entrance
 from prediction.http.entrance import Entrance
 from prediction.http.protocol import Connection
+from prediction.http.proxies import Proxies
+from prediction.http.request_ids import RequestIds
 from tests.http.asgi import Answer, ask
 from tests.servers import PROJECT
 
@@ -64,7 +67,7 @@ def whole(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         patch.syspath_prepend(str(PROJECT))
         service = importlib.import_module("prediction.service")
         patch.delitem(sys.modules, "prediction.service")
-        app = service.prediction.to_asgi()
+        app = service.prediction.to_asgi().app
         lifespan = app.app.router.lifespan_context(app.app)
         runner.run(lifespan.__aenter__())
         yield Whole(service, app, runner)
@@ -92,6 +95,43 @@ def test_every_call_is_declared_to_bentomls_clients(whole: Whole) -> None:
     assert set(catalog.load()["iris"].inputs) == set(features)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_uvicorn_believes_no_proxy(whole: Whole) -> None:
+    """Without our change it takes the headers of any client on 127.0.0.1; our own module decides."""
+    seen: list[Scope] = []
+
+    async def behind(scope: Scope, _receive: Receive, send: Send) -> None:
+        seen.append(scope)
+        await PlainTextResponse("behind")(scope, _receive, send)
+
+    app = whole.service.prediction.to_asgi()
+    config = uvicorn.Config(app=behind, log_config=None)  # as BentoML makes it, after `to_asgi`
+    config.load()
+    whole.ask(config.loaded_app, "GET", "/", x_forwarded_for="192.0.2.9", x_forwarded_proto="https")
+
+    assert isinstance(app, RequestIds)
+    assert [("http", ("127.0.0.1", 1))] == [(scope["scheme"], scope["client"]) for scope in seen]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize(("prefix", "expected"), [("", "."), ("/ml", "/ml")])
+def test_the_description_names_the_prefix(whole: Whole, prefix: str, expected: str) -> None:
+    """Clients that are made from `docs.json` call the proxy's address."""
+    app = Proxies(whole.entrance, prefix, (), frozenset())
+    document = json.loads(whole.ask(app, "GET", f"{prefix}/docs.json").body)
+
+    assert [{"url": expected}] == document["servers"]
+    assert "/iris/predict" in document["paths"]
+
+
+def test_a_prefix_like_a_route_is_known(whole: Whole) -> None:
+    """The first parts of all paths: a prefix that begins with one of them can't be removed here."""
+    own = whole.service.prediction.parts.own()
+
+    assert {"iris", "penguins", "models", "dashboard", "static_content", "docs.json", "livez"} <= own
+    assert "" not in own
+
+
 # ------------------------------------------------------------------------- BentoML's private names
 
 
@@ -106,7 +146,7 @@ def test_bentoml_is_the_version_that_we_know() -> None:
 def test_the_methods_that_we_override_are_there() -> None:
     """What we replace in BentoML exists there, and takes the same arguments."""
     for ours, theirs, names in (
-        (edge.AppFactory, ServiceAppFactory, ("index_page", "readyz")),
+        (edge.AppFactory, ServiceAppFactory, ("index_page", "openapi_spec_view", "readyz")),
         (edge.Loop, Service, ("inject_config", "to_asgi")),
     ):
         assert issubclass(ours, theirs)
@@ -126,6 +166,7 @@ def test_bentoml_calls_what_we_override() -> None:
     for caller, called in (
         (BaseAppFactory.__call__, "self.routes"),
         (ServiceAppFactory.__call__, "self.index_page"),
+        (ServiceAppFactory.__call__, "self.openapi_spec_view"),
         (ServiceAppFactory.openapi_spec_view, "self.service.openapi_spec"),
         (BaseAppFactory.get_system_routes, "self.readyz"),
     ):

@@ -8,7 +8,7 @@ let last = Promise.resolve();
 let waiting = 0;
 
 const byId = (id) => document.getElementById(id);
-const path = (call) => `/${document.body.dataset.model}/${call}`;
+const path = (call) => `${document.body.dataset.model}/${call}`; // relative: a proxy may add a prefix
 
 function headers() {
   if (!token) return {};
