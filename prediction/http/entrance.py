@@ -95,7 +95,7 @@ class Entrance:
     async def _answer(self, call: Call, scope: Scope, body: Body, send: Send) -> None:
         if call.admin:
             self._check_admin(scope)
-        raw = await body.read(scope)
+        raw = await body.read(scope, call.max_bytes)
         if self.in_flight >= self.max_in_flight:
             raise busy()
         started = time.perf_counter()
