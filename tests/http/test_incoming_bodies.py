@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from starlette.types import Message
 
+from prediction.http import incoming_bodies
 from tests.http.asgi import MAX_BYTES, Never, Sender, World, ask, refused
 
 
