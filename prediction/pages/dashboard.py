@@ -14,7 +14,7 @@ from models_store import store
 from models_store.errors import InvalidInput, UnknownModel
 from models_store.spec import Spec
 from prediction import metrics
-from prediction.http import error_answers
+from prediction.http import error_answers, parameters
 from prediction.journal import feedback, ledger, runs, workers
 from prediction.journal.database import Journal
 from prediction.journal.threads import reading
@@ -74,10 +74,11 @@ class Dashboard:
             return HTMLResponse(html, status, headers=HEADERS)
 
     def _page(self, request: Request) -> Response:
+        parameters.check(request, ("model", "window"))
         name = request.query_params.get("model", next(iter(self.specs)))
         if name not in self.specs:
             raise UnknownModel(f"there is no such model: the models are {', '.join(self.specs)}")
-        span = health.window(request.query_params.get("window", health.DEFAULT_WINDOW))
+        span = parameters.window(request)
         may_see_rows = not self.has_token or bool(request.scope.get("is_admin"))
         values = describe(self.specs[name], self.home, self.journal, span)
         html = pages.render(
