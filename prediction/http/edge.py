@@ -32,6 +32,7 @@ from prediction import home
 from prediction.errors import AlreadyServing, InvalidSettings, NotReady, PortTaken
 from prediction.http import calls, error_answers
 from prediction.http.calls import Call
+from prediction.http.doors import PAGE_HEADERS
 from prediction.http.entrance import Entrance
 
 STATIC_FILES = Path(server.__file__).parent / "static_content"
@@ -225,4 +226,4 @@ class AppFactory(ServiceAppFactory):
 
     async def index_page(self, _: Request) -> Response:
         """Answer the docs page."""
-        return HTMLResponse(DOCS_PAGE.read_text(encoding="utf-8"))
+        return HTMLResponse(DOCS_PAGE.read_text(encoding="utf-8"), headers=PAGE_HEADERS)
