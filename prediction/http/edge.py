@@ -37,6 +37,7 @@ from prediction.errors import AlreadyServing, InvalidSettings, NotReady, PortTak
 from prediction.http import calls, error_answers, proxies
 from prediction.http.calls import Call
 from prediction.http.connections import Connections, Limits
+from prediction.http.doors import PAGE_HEADERS
 from prediction.http.entrance import SYSTEM_PATHS, Entrance
 from prediction.http.origins import Origins
 from prediction.http.protocol import Connection
@@ -267,4 +268,4 @@ class AppFactory(ServiceAppFactory):
 
     async def index_page(self, _: Request) -> Response:
         """Answer the docs page."""
-        return HTMLResponse(DOCS_PAGE.read_text(encoding="utf-8"))
+        return HTMLResponse(DOCS_PAGE.read_text(encoding="utf-8"), headers=PAGE_HEADERS)
