@@ -15,10 +15,10 @@ from starlette.routing import BaseRoute, Match, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from prediction import metrics
-from prediction.http import error_answers
 from prediction.http.calls import Call
-from prediction.http.error_answers import REFUSALS, Refusal, busy
 from prediction.http.incoming_bodies import Body, Buffers, ClientLeft
+from prediction.network import error_answers
+from prediction.network.error_answers import REFUSALS, Refusal, busy
 
 SYSTEM_PATHS = frozenset({"/", "/docs.json", "/schema.json", "/livez", "/healthz", "/readyz", "/metrics"})
 

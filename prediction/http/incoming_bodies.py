@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from starlette.types import Message, Receive, Scope
 
-from prediction.http.error_answers import Refusal, busy
+from prediction.network.error_answers import Refusal, busy
 
 BODY_SECONDS = 20.0
 """Timeout for the arrival of a body: a server that shuts down waits for such requests."""

@@ -14,12 +14,13 @@ from models_store import store
 from models_store.errors import InvalidInput, UnknownModel
 from models_store.spec import Spec
 from prediction import metrics
-from prediction.http import error_answers, parameters
-from prediction.http.doors import PAGE_HEADERS
+from prediction.http import parameters
 from prediction.journal import feedback, ledger, runs, workers
 from prediction.journal.database import Journal
 from prediction.journal.threads import reading
 from prediction.monitoring import health
+from prediction.network import error_answers
+from prediction.network.doors import PAGE_HEADERS
 from prediction.pages import pages, plots
 from prediction.times import iso
 

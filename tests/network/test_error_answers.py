@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 from models_store import errors as store_errors
 from models_store.errors import Error
 from prediction import errors
-from prediction.http import error_answers
+from prediction.network import error_answers
 from tests.http.asgi import World, refused, series
 
 

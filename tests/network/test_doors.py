@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prediction.http import doors
+from prediction.network import doors
 
 
 def test_pages_load_nothing_from_outside() -> None:
