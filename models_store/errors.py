@@ -1,4 +1,4 @@
-"""The base of the error tree. It knows no HTTP: `prediction.http.error_answers` has the statuses."""
+"""The base of the error tree. It knows no HTTP: `prediction.network.error_answers` has the statuses."""
 
 from collections.abc import Sequence
 from typing import Any

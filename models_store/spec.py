@@ -16,7 +16,7 @@ from annotated_types import Ge, Le
 from pydantic import BaseModel, ConfigDict, Field
 
 from models_store.errors import InvalidInput, InvalidSpec
-from models_store.validation import Validator
+from models_store.validation import Validator, listing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -136,7 +136,7 @@ class Feature:
     def expected(self) -> str:
         """Describes a valid value in words."""
         if self.categories:
-            words = f"one of {', '.join(self.categories)}"
+            words = f"one of {listing(self.categories)}"
         else:
             words = f"a number from {self.low:g} to {self.high:g} {self.unit}".rstrip()
         return words + (" or null" if self.optional else "")

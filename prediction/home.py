@@ -1,15 +1,21 @@
-"""The folder `BENTOML_HOME`: made if it is missing, and locked so that one server uses it at a time."""
+"""The folder `BENTOML_HOME`: made if it is missing, and locked so that one server uses it at a time.
+
+It also owns the rights of the journal's files.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 from prediction.errors import AlreadyServing, InvalidSettings
 
 LOCK_FILE = "server.lock"
+LOG_SUFFIXES = ("-wal", "-shm")
+"""Suffixes of the files that SQLite keeps beside an open database."""
 
 
 def make(home: Path) -> None:
@@ -60,3 +66,16 @@ def lock(home: Path) -> IO[str]:
     file.write(str(os.getpid()))
     file.flush()
     return file
+
+
+def hide(file: Path) -> None:
+    """Make a SQLite file if it is missing, and let nobody but its owner read it and its logs.
+
+    SQLite gives new logs the rights of the database. A group that may write keeps its rights: its members
+    share the journal.
+    """
+    with suppress(OSError):  # the folder is missing or closed to us: SQLite's own error says so
+        file.touch(mode=0o600)
+    for path in (file, *(Path(f"{file}{suffix}") for suffix in LOG_SUFFIXES)):
+        with suppress(OSError):  # there is no such file, or it is another user's
+            path.chmod(0o660 if path.stat().st_mode & 0o020 else 0o600)

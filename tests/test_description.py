@@ -133,6 +133,8 @@ def test_the_docs_page_loads_nothing_from_outside(server: Server) -> None:
     files = re.findall(r'(?:src|href)="([^"]+)"', page.text)
 
     assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'; script-src 'self';" in page.headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
     assert files
     assert "//" not in page.text.replace("</", "")
     for file in files:

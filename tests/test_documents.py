@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from models_store.spec import Spec
-from prediction.http import connections, error_answers, protocol
+from prediction.network import connections, error_answers, protocol
 from tests.documents import DOCS, PAGES, README, blocks, copy_project, parsed, started, wait_ready
 from tests.servers import PROJECT, Server, free_port, run
 

@@ -1,4 +1,4 @@
-"""The lock of a home: one server at a time, whatever becomes of its process."""
+"""The lock of a home: one server at a time, whatever becomes of its process. The rights of its journal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import pytest
 
 from prediction import home
 from prediction.errors import AlreadyServing, InvalidSettings
+from prediction.journal import backups
 from tests import databases
+from tests.databases import opened, prediction, record
 from tests.servers import PROJECT
 
 HOLD = """
@@ -28,6 +30,7 @@ sys.stdin.read()
 RACE = """
 from pathlib import Path
 from prediction import home
+from prediction.journal import backups
 from prediction.errors import AlreadyServing
 wait()
 try:
@@ -121,3 +124,45 @@ def test_a_home_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(InvalidSettings, match=f"file/home can't be written to by user {os.getuid()}"):
         home.lock(tmp_path / "file" / "home")
+
+
+# ---------------------------------------------------------------------- the rights of the journal's files
+
+
+def rights(folder: Path) -> dict[str, int]:
+    """Return the rights of the journal's files."""
+    return {path.name: path.stat().st_mode & 0o777 for path in folder.glob("journal.db*")}
+
+
+def test_a_new_journal_is_its_owner_s_alone(tmp_path: Path) -> None:
+    """The database and its logs hold what clients sent: other users of the machine can't read them."""
+    with opened(f"sqlite:///{tmp_path / 'journal.db'}") as journal:
+        record(journal, [prediction(1)])
+
+        assert dict.fromkeys(("journal.db", "journal.db-wal", "journal.db-shm"), 0o600) == rights(tmp_path)
+
+
+@pytest.mark.parametrize(("before", "after"), [(0o644, 0o600), (0o664, 0o660), (0o660, 0o660)])
+def test_an_older_journal_is_tightened_at_a_start(tmp_path: Path, before: int, after: int) -> None:
+    """Files of an older release lose the rights of others, also while they are open."""
+    with opened(f"sqlite:///{tmp_path / 'journal.db'}") as journal:
+        record(journal, [prediction(1)])
+        for path in tmp_path.glob("journal.db*"):
+            path.chmod(before)
+
+        journal.migrate()
+
+        assert [after] * 3 == list(rights(tmp_path).values())
+
+
+def test_backups_are_their_owner_s_alone(tmp_path: Path) -> None:
+    """A backup, and a journal that was restored from a file that all could read."""
+    with opened(f"sqlite:///{tmp_path / 'journal.db'}") as journal:
+        copy = tmp_path / "copy.db"
+        backups.backup(journal, copy)
+        assert 0o600 == copy.stat().st_mode & 0o777
+        copy.chmod(0o644)
+
+        backups.restore(journal, copy)
+
+        assert {0o600} == set(rights(tmp_path).values())

@@ -287,8 +287,8 @@ TWINS = {
     "prediction.__main__": "commands/test_cli",
     "prediction.journal.tables": "journal/test_migrations",
     "models_store.staging": "models_store/test_store",
-    "models_store.errors": "http/test_error_answers",
-    "prediction.errors": "http/test_error_answers",
+    "models_store.errors": "network/test_error_answers",
+    "prediction.errors": "network/test_error_answers",
 }
 """Modules that are tested with the one that they are part of."""
 

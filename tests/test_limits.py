@@ -60,10 +60,24 @@ def test_a_body_over_the_limit_is_refused_and_the_next_one_answered(
     chunk = b" " * 1_000_000
     for content in (chunk * 9, (chunk for _ in range(9))):
         answer = server.client.post(
-            "/iris/predict", content=content, headers={"content-type": "application/json"}
+            "/iris/predict_batch", content=content, headers={"content-type": "application/json"}
         )
-        assert "8000000 bytes" in problem(answer, 413)["error"]
+        assert "8000000 bytes: split the batch" in problem(answer, 413)["error"]
         assert 200 == server.post("/iris/predict", specs["iris"].example).status_code
+
+
+def test_one_row_may_have_64_kilobytes(server: Server, specs: dict[str, Spec]) -> None:
+    """The routes of one row refuse more, announced or in chunks, and take a row with that many blanks."""
+    row = json.dumps(specs["iris"].example).encode()
+    headers = {"content-type": "application/json"}
+    for route in ("predict", "feedback"):
+        for content in (row.ljust(65_537), iter([row, b" " * 65_537])):
+            answer = server.client.post(f"/iris/{route}", content=content, headers=headers)
+            assert "larger than 65536 bytes: send one row" in problem(answer, 413)["error"]
+
+    assert (
+        200 == server.client.post("/iris/predict", content=row.ljust(65_536), headers=headers).status_code
+    )
 
 
 def test_head_answers_like_get_without_a_body(server: Server) -> None:

@@ -9,7 +9,8 @@ from rich.console import Console
 from models_store import catalog, store
 from models_store.spec import Spec
 from prediction.commands import subcommands
-from prediction.http.resources import LIMIT, Resources
+from prediction.http.parameters import LIMIT
+from prediction.http.resources import Resources
 from prediction.journal import ledger, workers
 from prediction.journal.database import Journal
 from prediction.pages import reports

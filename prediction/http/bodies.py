@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from models_store.spec import Spec
-from models_store.validation import Validator
+from models_store.validation import Validator, listing
 from prediction.figures.gate import Verdict
 
 
@@ -79,7 +79,7 @@ def feedback_validator(spec: Spec) -> Validator[Any]:
     """Make the validator of feedback of a spec."""
     expected = {
         "prediction_id": "the id of a prediction, from the answer of predict",
-        "label": f"one of {', '.join(spec.classes)}",
+        "label": f"one of {listing(spec.classes)}",
         "correct": "true or false",
     }
     return Validator(feedback(spec), f"feedback of {spec.name}", expected)

@@ -5,6 +5,7 @@ The entrance's answers, the APIs that BentoML's clients read and `docs.json` all
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from prediction.http.bodies import Problem
 
 SCHEMAS = "#/components/schemas/"
 PROBLEMS = {
-    400: "Invalid input: every wrong place is in detail",
+    400: "Invalid input: the wrong places are in detail, at most 100",
     401: "The admin token is missing or wrong",
     403: "No admin token is configured",
     404: "No such model, version, prediction or run",
@@ -85,8 +86,13 @@ class Call:
         row: Any = self.validator.model
         return row if self.max_rows is None else list[row]
 
-    def parse(self, raw: bytes) -> Any:
-        """Validate a body.
+    @property
+    def max_bytes(self) -> int | None:
+        """The size that the body of one row may have; None for an array, which has the server's limit."""
+        return self.validator.row_bytes if self.max_rows is None else None
+
+    async def parse(self, raw: bytes) -> Any:
+        """Validate a body. Other requests have their turn between the parts of a long array.
 
         Raises
         ------
@@ -95,11 +101,16 @@ class Call:
         """
         if self.max_rows is None:
             return self.validator.row(raw)
-        return self.validator.rows(raw, self.max_rows)
+        rows: list[Any] = []
+        for number, part in enumerate(self.validator.parts(raw, self.max_rows)):
+            rows += part
+            if number:
+                await asyncio.sleep(0)
+        return rows
 
     async def respond(self, raw: bytes) -> bytes:
         """Answer the bytes of a body with the bytes of a JSON body."""
-        return to_json(await self.run(self.parse(raw)))
+        return to_json(await self.run(await self.parse(raw)))
 
 
 def operations(calls: Sequence[Call]) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:

@@ -34,14 +34,16 @@ from starlette.types import ASGIApp
 
 from prediction import home
 from prediction.errors import AlreadyServing, InvalidSettings, NotReady, PortTaken
-from prediction.http import calls, error_answers, proxies
+from prediction.http import calls
 from prediction.http.calls import Call
-from prediction.http.connections import Connections, Limits
 from prediction.http.entrance import SYSTEM_PATHS, Entrance
-from prediction.http.origins import Origins
-from prediction.http.protocol import Connection
-from prediction.http.proxies import Proxies
-from prediction.http.request_ids import RequestIds
+from prediction.network import error_answers, proxies
+from prediction.network.connections import Connections, Limits
+from prediction.network.doors import PAGE_HEADERS
+from prediction.network.origins import Origins
+from prediction.network.protocol import Connection
+from prediction.network.proxies import Proxies
+from prediction.network.request_ids import RequestIds
 
 STATIC_FILES = Path(server.__file__).parent / "static_content"
 IMAGE_FOLDER = Path(__file__).parent / "image"
@@ -267,4 +269,4 @@ class AppFactory(ServiceAppFactory):
 
     async def index_page(self, _: Request) -> Response:
         """Answer the docs page."""
-        return HTMLResponse(DOCS_PAGE.read_text(encoding="utf-8"))
+        return HTMLResponse(DOCS_PAGE.read_text(encoding="utf-8"), headers=PAGE_HEADERS)

@@ -15,10 +15,10 @@ from starlette.routing import BaseRoute, Match, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from prediction import metrics
-from prediction.http import error_answers
 from prediction.http.calls import Call
-from prediction.http.error_answers import REFUSALS, Refusal, busy
 from prediction.http.incoming_bodies import Body, Buffers, ClientLeft
+from prediction.network import error_answers
+from prediction.network.error_answers import REFUSALS, Refusal, busy
 
 SYSTEM_PATHS = frozenset({"/", "/docs.json", "/schema.json", "/livez", "/healthz", "/readyz", "/metrics"})
 
@@ -95,7 +95,7 @@ class Entrance:
     async def _answer(self, call: Call, scope: Scope, body: Body, send: Send) -> None:
         if call.admin:
             self._check_admin(scope)
-        raw = await body.read(scope)
+        raw = await body.read(scope, call.max_bytes)
         if self.in_flight >= self.max_in_flight:
             raise busy()
         started = time.perf_counter()

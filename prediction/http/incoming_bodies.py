@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from starlette.types import Message, Receive, Scope
 
-from prediction.http.error_answers import Refusal, busy
+from prediction.network.error_answers import Refusal, busy
 
 BODY_SECONDS = 20.0
 """Timeout for the arrival of a body: a server that shuts down waits for such requests."""
@@ -41,12 +41,17 @@ class Body:
     def __init__(self, receive: Receive, buffers: Buffers) -> None:
         self._receive = receive
         self._buffers = buffers
-        self._max_bytes = buffers.max_body_bytes
+        self._max_bytes, self._remedy = buffers.max_body_bytes, "split the batch"
         self._at_end = False
         self.held = 0
 
-    async def read(self, scope: Scope) -> bytes:
+    async def read(self, scope: Scope, row_bytes: int | None = None) -> bytes:
         """Read the whole body.
+
+        Parameters
+        ----------
+        row_bytes
+            The size that the body may have if it is one row; None if it is an array.
 
         Raises
         ------
@@ -61,6 +66,8 @@ class Body:
             raise Refusal("not_json", "send JSON, with the header Content-Type: application/json")
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise Refusal("encoded", "send the body uncompressed, without the header Content-Encoding")
+        if row_bytes is not None and row_bytes < self._max_bytes:
+            self._max_bytes, self._remedy = row_bytes, "send one row"
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or len(length) > 15 or int(length) > self._max_bytes:
             raise self._too_large()
@@ -86,7 +93,7 @@ class Body:
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def _hold(self, size: int) -> None:
-        if self._buffers.held_bytes + size > BODIES_AT_ONCE * self._max_bytes:
+        if self._buffers.held_bytes + size > BODIES_AT_ONCE * self._buffers.max_body_bytes:
             raise busy()
         self._buffers.held_bytes += size
         self.held += size
@@ -99,8 +106,7 @@ class Body:
         return message
 
     def _too_large(self) -> Refusal:
-        limit = self._max_bytes
-        return Refusal("too_large", f"the body is larger than {limit} bytes: split the batch")
+        return Refusal("too_large", f"the body is larger than {self._max_bytes} bytes: {self._remedy}")
 
     def release(self) -> None:
         """Count the body's bytes no longer: its request is answered."""

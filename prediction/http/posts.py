@@ -10,10 +10,11 @@ from models_store.errors import Error
 from models_store.spec import Features, Spec
 from models_store.validation import Validator
 from prediction import metrics
-from prediction.http import bodies, error_answers, resources
+from prediction.http import bodies, resources
 from prediction.http.calls import Call
 from prediction.journal import feedback, runs, threads
 from prediction.journal.predictions import Prediction
+from prediction.network import error_answers
 from prediction.retraining import process
 from prediction.retraining.steps import Plan
 from prediction.serving import champions

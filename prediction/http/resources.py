@@ -14,23 +14,21 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from models_store import store
-from models_store.errors import InvalidInput, UnknownModel, UnknownVersion
+from models_store.errors import UnknownModel, UnknownVersion
 from models_store.spec import Spec
 from prediction.errors import UnknownPrediction
-from prediction.http import bodies, calls
+from prediction.http import bodies, calls, parameters
 from prediction.journal import feedback, ledger, predictions, runs, workers
 from prediction.journal.database import Journal
 from prediction.journal.ledger import Entry
-from prediction.journal.predictions import Prediction, is_id
+from prediction.journal.predictions import Prediction
 from prediction.journal.runs import Retraining
 from prediction.journal.threads import reading
 from prediction.monitoring import health
 from prediction.times import iso
 
-LIMIT, MAX_LIMIT = 50, 1_000
-"""Length of a list, by default and at most: a whole answer is in memory at once."""
-
-MAX_POSITION = 1_000_000
+NO_STORE = {"cache-control": "no-store"}
+"""For rows: no cache on the way keeps them."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +43,13 @@ class _Get:
     is_protected: bool = False
 
     def route(self) -> BaseRoute:
-        """Make the Starlette route. It refuses unknown parameters: they may be misspelt."""
+        """Make the Starlette route."""
         known = [item["name"] for item in self.parameters if item["in"] == "query"]
 
         def endpoint(request: Request) -> Response:
-            _check_parameters(request, known)
-            return Response(to_json(self.answer(request)), media_type="application/json")
+            parameters.check(request, known)
+            headers = NO_STORE if self.is_protected else None
+            return Response(to_json(self.answer(request)), headers=headers, media_type="application/json")
 
         return Route(self.path, reading(endpoint), methods=["GET"])
 
@@ -92,16 +91,13 @@ class Resources:
         return {each.path: each.operation(schemas) for each in self._gets()}, schemas
 
     def _gets(self) -> list[_Get]:
-        model, names = _parameter("model", "path"), sorted(self.specs)
-        model["schema"]["enum"] = names
-        model["example"] = names[0]
-        limit = _parameter("limit", "query", "integer")
-        limit["schema"] |= {"minimum": 1, "maximum": MAX_LIMIT, "default": LIMIT}
-        before = _parameter("before", "query", "integer")
-        paged = [model, limit, _parameter("before", "query")]
-        window = _parameter("window", "query")
-        window["schema"]["default"] = health.DEFAULT_WINDOW
-        run_id, prediction_id = _parameter("run_id", "path"), _parameter("prediction_id", "path")
+        names = sorted(self.specs)
+        model = parameters.in_path("model", enum=names) | {"example": names[0]}
+        limit, before = parameters.described_limit(), parameters.described_position()
+        paged = [model, limit, parameters.described_cursor()]
+        window = parameters.described_window()
+        run_id = parameters.in_path("run_id", pattern=parameters.ID_PATTERN)
+        prediction_id = parameters.in_path("prediction_id", pattern=parameters.ID_PATTERN)
         all_models = "Every model, its champion and its versions"
         one_model = "One model: champion, versions, ledger, and the version that each worker serves"
         one_run = "One retraining: its status, its step, and the verdict in words and figures"
@@ -125,18 +121,18 @@ class Resources:
 
     def models(self, request: Request) -> Any:
         """`GET /models`."""
-        limit = _limit(request)
+        limit = parameters.limit(request)
         return {"models": [self.describe(name, limit) for name in self.specs]}
 
     def model(self, request: Request) -> Any:
         """`GET /models/{model}`."""
-        before = _integer(request, "before", 0, MAX_POSITION) or None
-        return self.describe(self._known(request), _limit(request), before)
+        before = parameters.position(request)
+        return self.describe(self._known(request), parameters.limit(request), before)
 
     def runs(self, request: Request) -> Any:
         """`GET /{model}/runs`."""
-        limit, name = _limit(request), self._known(request)
-        found = runs.latest(self.journal, name, limit, _id(request, "before"))
+        limit, name = parameters.limit(request), self._known(request)
+        found = runs.latest(self.journal, name, limit, parameters.cursor(request))
         cursor = found[-1].run_id if len(found) == limit else None
         return {"runs": [describe_run(run) for run in found], "next": cursor}
 
@@ -148,13 +144,13 @@ class Resources:
     def monitoring(self, request: Request) -> Any:
         """`GET /{model}/monitoring`."""
         name = self._known(request)
-        span = health.window(request.query_params.get("window", health.DEFAULT_WINDOW))
+        span = parameters.window(request)
         return health.describe(self.specs[name], self.home, self.journal, span)
 
     def predictions(self, request: Request) -> Any:
         """`GET /{model}/predictions`."""
-        limit, name = _limit(request), self._known(request)
-        found = feedback.latest(self.journal, name, limit, _id(request, "before"))
+        limit, name = parameters.limit(request), self._known(request)
+        found = feedback.latest(self.journal, name, limit, parameters.cursor(request))
         cursor = found[-1][0].prediction_id if len(found) == limit else None
         return {
             "predictions": [{**_answered(item), "label": label} for item, label in found],
@@ -266,41 +262,3 @@ def describe_promotion(entry: Entry) -> dict[str, Any]:
         "by": entry.by,
         "at": iso(entry.at_us),
     }
-
-
-def _check_parameters(request: Request, known: list[str]) -> None:
-    given = [name for name, _ in request.query_params.multi_items()]
-    for name in given:
-        if name not in known:
-            rest = f"the parameters are {', '.join(known)}" if known else "this path has none"
-            raise _invalid(name[:50], f"is not a parameter: {rest}")
-        if given.count(name) > 1:
-            raise _invalid(name, "is given more than once")
-
-
-def _invalid(name: str, message: str) -> InvalidInput:
-    return InvalidInput(f"{name} {message}", [{"loc": [name], "msg": message}])
-
-
-def _limit(request: Request) -> int:
-    return _integer(request, "limit", LIMIT, MAX_LIMIT)
-
-
-def _integer(request: Request, name: str, default: int, most: int) -> int:
-    raw = request.query_params.get(name)
-    if raw is None:
-        return default
-    if not re.fullmatch("[0-9]{1,30}", raw) or not 1 <= int(raw) <= most:
-        raise _invalid(name, f"must be a whole number from 1 to {most}")
-    return int(raw)
-
-
-def _id(request: Request, name: str) -> str | None:
-    raw = request.query_params.get(name)
-    if raw is not None and not is_id(raw):
-        raise _invalid(name, "must be the `next` value of the previous page")
-    return raw
-
-
-def _parameter(name: str, where: str, kind: str = "string") -> dict[str, Any]:
-    return {"name": name, "in": where, "required": where == "path", "schema": {"type": kind}}

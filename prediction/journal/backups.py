@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from models_store.errors import InvalidInput
+from prediction.home import LOG_SUFFIXES, hide
 from prediction.journal.database import Journal
-
-LOG_SUFFIXES = ("-wal", "-shm")
-"""Suffixes of the files that SQLite keeps beside an open database."""
 
 
 def backup(database: Journal, target: Path) -> None:
@@ -29,6 +27,7 @@ def backup(database: Journal, target: Path) -> None:
     if target.is_dir():
         raise InvalidInput(f"{target} can't be written: it is a folder")
     with _draft(target) as draft:
+        hide(draft)
         try:
             with database.read() as connection, closing(sqlite3.connect(draft)) as copy:
                 raw: Any = connection.connection.driver_connection
@@ -64,6 +63,7 @@ def restore(database: Journal, source: Path) -> None:
             " Make one with `loop backup`"
         )
     with _draft(database.file) as draft:
+        hide(draft)
         try:
             shutil.copyfile(source, draft)
             _check_backup(draft, source)

@@ -20,12 +20,12 @@ from sqlalchemy import event
 from sqlalchemy.exc import (
     ArgumentError,
     DataError,
-    DBAPIError,
     IntegrityError,
     OperationalError,
     SQLAlchemyError,
 )
 
+from prediction import home
 from prediction.errors import InvalidSettings, JournalBusy, JournalTooNew, JournalUnavailable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -219,6 +219,8 @@ class Journal:
         JournalTooNew
             When a newer release has migrated them.
         """
+        if self.is_sqlite:
+            home.hide(self.file)
         end = time.monotonic() + STARTING_PATIENCE_MS / 1000
         while True:
             try:
@@ -268,11 +270,9 @@ def translated() -> Iterator[None]:
         yield
     except (IntegrityError, DataError):  # the database works, and refuses the row
         raise
-    except DBAPIError as error:
-        if _is_lock(error.orig):
-            raise JournalBusy(LOCKED) from error
-        raise JournalUnavailable(NO_ANSWER) from error
     except SQLAlchemyError as error:
+        if _is_lock(getattr(error, "orig", None)):
+            raise JournalBusy(LOCKED) from error
         raise JournalUnavailable(NO_ANSWER) from error
 
 

@@ -14,11 +14,13 @@ from models_store import store
 from models_store.errors import InvalidInput, UnknownModel
 from models_store.spec import Spec
 from prediction import metrics
-from prediction.http import error_answers
+from prediction.http import parameters
 from prediction.journal import feedback, ledger, runs, workers
 from prediction.journal.database import Journal
 from prediction.journal.threads import reading
 from prediction.monitoring import health
+from prediction.network import error_answers
+from prediction.network.doors import PAGE_HEADERS
 from prediction.pages import pages, plots
 from prediction.times import iso
 
@@ -26,16 +28,6 @@ WINDOWS = ("1h", "24h", "7d", "30d")
 RECENT_ROWS = 20
 RUNS = 8
 LEDGER = 10
-HEADERS = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline';"
-    " img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none';"
-    " frame-ancestors 'none'",
-    "cache-control": "no-store",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-}
-"""Nothing comes from other hosts, and only our files are scripts. Plotly sets inline styles."""
-
 FOR_EVER = "max-age=31536000, immutable"
 """For an address with the fingerprint of the file; a browser checks any other each time."""
 
@@ -71,13 +63,14 @@ class Dashboard:
             error_answers.log_error(request.scope, status, reason, error)
             metrics.REFUSED.labels("", reason).inc()
             html = pages.render("mistake.html", sentence=str(error), models=list(self.specs))
-            return HTMLResponse(html, status, headers=HEADERS)
+            return HTMLResponse(html, status, headers=PAGE_HEADERS)
 
     def _page(self, request: Request) -> Response:
+        parameters.check(request, ("model", "window"))
         name = request.query_params.get("model", next(iter(self.specs)))
         if name not in self.specs:
             raise UnknownModel(f"there is no such model: the models are {', '.join(self.specs)}")
-        span = health.window(request.query_params.get("window", health.DEFAULT_WINDOW))
+        span = parameters.window(request)
         may_see_rows = not self.has_token or bool(request.scope.get("is_admin"))
         values = describe(self.specs[name], self.home, self.journal, span)
         html = pages.render(
@@ -88,7 +81,7 @@ class Dashboard:
             recent=self._recent(name) if may_see_rows else None,
             has_token=self.has_token,
         )
-        return HTMLResponse(html, headers=HEADERS)
+        return HTMLResponse(html, headers=PAGE_HEADERS)
 
     def asset(self, request: Request) -> Response:
         """`GET /dashboard/{file}`."""

@@ -14,6 +14,7 @@ from pydantic_core import to_json
 from models_store import compiled, pipelines, store
 from models_store.errors import DamagedVersion, Detail
 from models_store.spec import Columns, Feature, Features, Spec
+from models_store.validation import clip, listing
 from prediction import metrics
 from prediction.journal.predictions import Prediction
 from prediction.times import now_us
@@ -85,10 +86,10 @@ class Predictor:
             for row, value in enumerate(columns[feature.name]):
                 if value is not None and not low <= value <= high:
                     warnings[row].append(_out_of_range(feature, value, low, high))
-        for feature, seen in self._seen:
+        for feature, seen, words in self._seen:
             for row, value in enumerate(columns[feature.name]):
                 if value is not None and value not in seen:
-                    message = f"{value} is not in the training data ({', '.join(sorted(seen))})"
+                    message = f"{clip(value)} is not in the training data ({words})"
                     warnings[row].append({"loc": [feature.name], "msg": message})
         return warnings
 
@@ -149,12 +150,14 @@ def _training_ranges(spec: Spec, profile: dict[str, Any]) -> list[tuple[Feature,
     return found
 
 
-def _training_categories(spec: Spec, profile: dict[str, Any]) -> list[tuple[Feature, frozenset[str]]]:
+def _training_categories(spec: Spec, profile: dict[str, Any]) -> list[tuple[Feature, frozenset[str], str]]:
+    """Return the categories that a version has seen of each feature, as a set and in words."""
     found = []
     for feature in spec.inputs.values():
         if feature.categories:
             counts = profile["features"][feature.name]["counts"]
-            found.append((feature, frozenset(name for name, count in counts.items() if count)))
+            seen = frozenset(name for name, count in counts.items() if count)
+            found.append((feature, seen, listing(sorted(seen))))
     return found
 
 

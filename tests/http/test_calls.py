@@ -97,9 +97,38 @@ def test_a_call_with_a_limit_reads_an_array(specs: dict[str, Spec]) -> None:
 
     assert [{"rows": 10}] == json.loads(asyncio.run(call.respond(json.dumps([spec.example] * 10).encode())))
     with pytest.raises(InvalidInput, match="at most 10 rows"):
-        call.parse(json.dumps([spec.example] * 11).encode())
+        asyncio.run(call.parse(json.dumps([spec.example] * 11).encode()))
     with pytest.raises(InvalidInput, match="an array of rows"):
-        call.parse(json.dumps(spec.example).encode())
+        asyncio.run(call.parse(json.dumps(spec.example).encode()))
+
+
+def test_others_have_their_turn_while_an_array_is_validated(specs: dict[str, Spec]) -> None:
+    """A long array is validated in parts, and the event loop runs between them."""
+    spec = specs["iris"]
+    call = replace(echo_batch(spec), max_rows=10_000)
+    raw = json.dumps([spec.example] * 10_000).encode()
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def main() -> int:
+        meanwhile = asyncio.create_task(others())
+        rows = await call.parse(raw)
+        meanwhile.cancel()
+        return len(rows)
+
+    assert 10_000 == asyncio.run(main())
+    assert turns > 20
+
+
+def test_a_body_of_one_row_has_a_limit_of_its_own(specs: dict[str, Spec]) -> None:
+    """An array may be as large as the server allows."""
+    assert 65_536 == echo(specs["iris"]).max_bytes
+    assert echo_batch(specs["iris"]).max_bytes is None
 
 
 def test_operations_describe_every_call(specs: dict[str, Spec]) -> None:

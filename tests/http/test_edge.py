@@ -25,9 +25,9 @@ from models_store import catalog
 from prediction import errors, home
 from prediction.http import entrance
 from prediction.http.entrance import Entrance
-from prediction.http.protocol import Connection
-from prediction.http.proxies import Proxies
-from prediction.http.request_ids import RequestIds
+from prediction.network.protocol import Connection
+from prediction.network.proxies import Proxies
+from prediction.network.request_ids import RequestIds
 from tests.http.asgi import Answer, ask
 from tests.servers import PROJECT
 

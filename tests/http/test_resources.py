@@ -384,6 +384,15 @@ def test_an_unknown_prediction_is_not_found(world: World, unknown: str) -> None:
     assert {"error", "detail"} == set(answer.json())
 
 
+def test_no_cache_keeps_rows(world: World) -> None:
+    """Predictions are not to be stored on the way; figures may be."""
+    made = world.predict("iris")
+
+    for path in ("/iris/predictions", f"/iris/predictions/{made.prediction_id}"):
+        assert "no-store" == world.get(path).headers["cache-control"]
+    assert "cache-control" not in world.get("/models/iris").headers
+
+
 # -------------------------------------------------------------------------------------- every route
 
 

@@ -62,7 +62,12 @@ def served(
 
 @contextmanager
 def opened(
-    browser: Browser, server: Server, query: str = "", refused: int = 400, **options: Any
+    browser: Browser,
+    server: Server,
+    query: str = "",
+    refused: int = 400,
+    path: str = "/dashboard",
+    **options: Any,
 ) -> Iterator[Page]:
     """Open the page, and hold that it neither complains nor asks another host for anything.
 
@@ -78,7 +83,7 @@ def opened(
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("request", lambda request: hosts.add(re.split(r"[/?]", request.url, maxsplit=3)[2]))
-    page.goto(f"{server.url}/dashboard{query}")
+    page.goto(f"{server.url}{path}{query}")
     try:
         yield page
     finally:
@@ -428,3 +433,16 @@ def test_the_javascript_of_the_clients_page(browser: Browser, served: Server) ->
         said = page.evaluate(f"async () => {{ {block}; return [predicted_class, status] }}")
 
     assert ["setosa", "recorded"] == said
+
+
+def test_the_docs_page_works_under_its_policy(browser: Browser, served: Server) -> None:
+    """Its "try it" sends a request and shows the answer; the content security policy refuses nothing."""
+    with opened(browser, served, path="/") as page:
+        operation = page.locator("#operations-iris-iris_predict")
+        operation.locator(".opblock-summary-control").click()
+        operation.get_by_role("button", name="Try it out").click()
+        operation.get_by_role("button", name="Execute").click()
+
+        expect(operation.locator(".live-responses-table td.response-col_status").last).to_contain_text(
+            "200"
+        )

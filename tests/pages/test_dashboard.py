@@ -270,6 +270,8 @@ def test_a_file_that_is_not_there_is_told(world: World, path: str, status: int) 
         ("window=long", 400, "write 30m, 24h or 7d"),
         ("window=9999d", 400, "must be at most 366d"),
         ("window=<b>", 400, "&lt;b&gt;"),
+        ("windw=7d", 400, "Windw is not a parameter: the parameters are model, window"),
+        ("window=7d&window=1h", 400, "Window is given more than once"),
     ],
 )
 def test_a_mistyped_address_is_told_on_a_page(world: World, query: str, status: int, sentence: str) -> None:

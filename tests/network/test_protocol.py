@@ -12,9 +12,9 @@ from collections.abc import Iterator
 import pytest
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from prediction.http import protocol
-from prediction.http.protocol import MAX_HEAD_BYTES, MAX_HEADER_LINES, MAX_PIPELINED
-from tests.http.small_server import (
+from prediction.network import protocol
+from prediction.network.protocol import MAX_HEAD_BYTES, MAX_HEADER_LINES, MAX_PIPELINED
+from tests.network.small_server import (
     BIG_BYTES,
     Small,
     get,

@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY
 from models_store import errors as store_errors
 from models_store.errors import Error
 from prediction import errors
+from prediction.network import error_answers
 from tests.http.asgi import World, refused, series
 
 
@@ -191,3 +192,16 @@ def test_an_unavailable_journal_is_a_warning(
     assert [("WARNING", "POST '/iris/echo' 503 journal")] == [
         (line.levelname, line.getMessage()) for line in caplog.records
     ]
+
+
+def test_an_error_s_answer_has_at_most_64_kilobytes() -> None:
+    """Of a long detail the first places are sent, and a long message is cut."""
+    places = [{"loc": [number, "x"], "msg": "é" * 1_000} for number in range(100)]
+    for error in (store_errors.InvalidInput("no", places), errors.UnknownRun("\x01" * 1_000_000)):
+        _, _, body, _ = error_answers.explain(error)
+
+        problem = json.loads(body)
+        assert len(body) <= 65_536
+        assert problem["error"] == str(error)[: error_answers.MAX_MESSAGE]
+        assert problem["detail"] == error.detail[: len(problem["detail"])]
+        assert bool(problem["detail"]) == bool(error.detail)

@@ -1,7 +1,7 @@
 """A server process of its own with our connections and a small application: short limits make short tests.
 
-`python -m tests.http.small_server FD LIMITS` serves on a socket that it inherits. LIMITS is JSON: fields of
-`Limits`.
+`python -m tests.network.small_server FD LIMITS` serves on a socket that it inherits. LIMITS is JSON: the
+fields of `Limits`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ import uvicorn
 from prometheus_client import generate_latest
 from starlette.types import Receive, Scope, Send
 
-from prediction.http.connections import Connections, Limits
-from prediction.http.protocol import Connection
+from prediction.network.connections import Connections, Limits
+from prediction.network.protocol import Connection
 from tests.servers import PROJECT
 
 BIG_BYTES = 50_000_000
@@ -133,7 +133,7 @@ def running(**limits: Any) -> Iterator[Small]:
         command = [
             sys.executable,
             "-m",
-            "tests.http.small_server",
+            "tests.network.small_server",
             str(listener.fileno()),
             json.dumps(limits),
         ]

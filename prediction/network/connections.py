@@ -1,6 +1,6 @@
 """All connections of a worker: how long each may wait, and how many there are.
 
-Knows no HTTP: `http/protocol.py` has what one connection does.
+Knows no HTTP: `network/protocol.py` has what one connection does.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from models_store.spec import Spec
-from prediction.http.request_ids import MAX_LENGTH, RequestIds
+from prediction.network.request_ids import MAX_LENGTH, RequestIds
 from tests.http.asgi import Answer, World, ask
 
 MADE = re.compile("[0-9a-f]{32}")

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from models_store.spec import Spec
-from prediction.http import connections
-from prediction.http.connections import MAX_CONNECTIONS, MAX_LINGERING, RESERVED_DESCRIPTORS
-from tests.http.small_server import Small, get, is_open, problem, read_to, read_to_end, running
+from prediction.network import connections
+from prediction.network.connections import MAX_CONNECTIONS, MAX_LINGERING, RESERVED_DESCRIPTORS
+from tests.network.small_server import Small, get, is_open, problem, read_to, read_to_end, running
 from tests.servers import Server, series
 
 MOST = 20

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from prediction.http.proxies import Network, Proxies
+from prediction.network.proxies import Network, Proxies
 from tests.http.asgi import Answer, World, ask
 
 LOCAL = (ip_network("127.0.0.0/8"), ip_network("10.0.0.0/8"), ip_network("2001:db8::/32"))

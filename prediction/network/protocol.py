@@ -17,7 +17,7 @@ import httptools
 from pydantic_core import to_json
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from prediction.http.connections import Connections, Queue
+from prediction.network.connections import Connections, Queue
 
 MAX_HEAD_BYTES = 65_535
 MAX_HEADER_LINES = 199

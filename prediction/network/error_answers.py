@@ -40,6 +40,12 @@ REFUSALS = {
 }
 """The status of each refusal before any work, by reason."""
 
+MAX_ANSWER_BYTES = 65_536
+"""The size of an error's answer. Of a longer detail, the first places are sent."""
+
+MAX_MESSAGE = 4_000
+"""Characters of a message: some repeat a text that a client sent."""
+
 _log = logging.getLogger("bentoml.prediction")
 
 
@@ -68,7 +74,15 @@ def explain(error: Exception) -> tuple[int, str, bytes, dict[str, str]]:
     detail: list[Any] = error.detail if isinstance(error, Error) and status < 500 else []
     if status == 503:
         headers["retry-after"] = "1"
-    return status, reason, to_json({"error": message, "detail": detail}), headers
+    return status, reason, _body(message[:MAX_MESSAGE], detail), headers
+
+
+def _body(message: str, detail: list[Any]) -> bytes:
+    body = to_json({"error": message, "detail": detail})
+    while len(body) > MAX_ANSWER_BYTES:
+        detail = detail[: len(detail) // 2]
+        body = to_json({"error": message, "detail": detail})
+    return body
 
 
 def status_of(error: Exception) -> tuple[int, str]:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from prediction.http.origins import Origins
+from prediction.network.origins import Origins
 from tests.http.asgi import ADMIN, Answer, World, ask
 
 OURS = "https://app.example.com"

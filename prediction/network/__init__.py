@@ -1,0 +1,1 @@
+"""All of HTTP that knows no route: connections, proxies, origins, request ids, errors as answers."""
