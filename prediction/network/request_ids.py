@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import random
+import itertools
+import os
 import re
+from collections.abc import Awaitable
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -11,6 +13,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 HEADER = b"x-request-id"
 MAX_LENGTH = 128
 _TAKEN = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,%d}" % MAX_LENGTH)
+
+_WORKER = os.urandom(10).hex().encode()
+_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -30,10 +35,11 @@ class RequestIds:
         request_id = _taken(scope) or _made()
         scope["request_id"] = request_id.decode()
 
-        async def answer(message: Message) -> None:
+        def answer(message: Message) -> Awaitable[None]:
+            # Not a coroutine of its own: every prediction comes here.
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], (HEADER, request_id)]}
-            await send(message)
+                message["headers"] = [*message["headers"], (HEADER, request_id)]
+            return send(message)
 
         await self.app(scope, receive, answer)
 
@@ -45,4 +51,4 @@ def _taken(scope: Scope) -> bytes | None:
 
 
 def _made() -> bytes:
-    return b"%032x" % random.getrandbits(128)  # unique, and no secret
+    return _WORKER + b"%012x" % next(_numbers)
