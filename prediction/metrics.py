@@ -21,6 +21,7 @@ REFUSED = Counter(
     "Requests answered with an error, by reason; model is empty if the path names none",
     ["model", "reason"],
 )
+WRONG_TOKENS = Counter("prediction_wrong_tokens", "Requests with a wrong admin token")
 INVALID_FIELDS = Counter(
     "prediction_invalid_fields", "Feature values refused as invalid", ["model", "feature"]
 )

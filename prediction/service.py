@@ -154,6 +154,7 @@ prediction = edge.make_service(
         home=SETTINGS.home,
         max_body_bytes=SETTINGS.max_body_bytes,
         max_in_flight=SETTINGS.max_in_flight,
+        hosts=SETTINGS.host_names,
         admin_token=SETTINGS.admin_token,
     ),
     name="prediction",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -49,6 +51,10 @@ class Settings(BaseSettings):
     admin_token: SecretStr | None = Field(
         default=None,
         description="Opens the admin routes, and shuts row-level reads; without it they are shut.",
+    )
+    hosts: str | None = Field(
+        default=None,
+        description="Names by which clients may call the server, separated by commas; others get 421.",
     )
     promote_baked: bool = Field(
         default=False,
@@ -104,12 +110,38 @@ class Settings(BaseSettings):
             raise ValueError(f"give at least {MIN_TOKEN} printable ASCII characters without spaces")
         return token
 
+    @field_validator("hosts")
+    @classmethod
+    def _demand_names(cls, hosts: str | None) -> str | None:
+        if hosts is not None and not (_split(hosts) and all(map(_is_host, _split(hosts)))):
+            raise ValueError("give host names or IP addresses without ports, separated by commas")
+        return hosts
+
+    @property
+    def host_names(self) -> tuple[str, ...]:
+        """The names in `hosts`; those of version 6 without brackets."""
+        return tuple(name.strip("[]") for name in _split(self.hosts or ""))
+
     @property
     def journal_url(self) -> str:
         """Where the journal is; may hold a password."""
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.home / 'journal.db'}"
+
+
+def _split(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]
+
+
+def _is_host(name: str) -> bool:
+    """Return whether a text is a host's name or IP address, without a port."""
+    if re.fullmatch(r"(?!-)[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", name):
+        return True
+    try:
+        return ipaddress.ip_address(re.sub(r"^\[(.*)\]$", r"\1", name)).version == 6
+    except ValueError:
+        return False
 
 
 def load() -> Settings:

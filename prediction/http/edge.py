@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import shutil
 import socket
 from collections.abc import Sequence
@@ -30,9 +31,9 @@ from starlette.types import ASGIApp
 
 from prediction import home
 from prediction.errors import AlreadyServing, InvalidSettings, NotReady, PortTaken
-from prediction.http import calls, error_answers
+from prediction.http import calls, doors, error_answers
 from prediction.http.calls import Call
-from prediction.http.doors import PAGE_HEADERS
+from prediction.http.doors import PAGE_HEADERS, Hosts
 from prediction.http.entrance import Entrance
 
 STATIC_FILES = Path(server.__file__).parent / "static_content"
@@ -52,6 +53,8 @@ class Parts:
         The GET routes. `gets` has their OpenAPI operations by path, and `schemas` the schemas of these.
     protected, admin_token
         The GET routes that need the admin token, if there is one. Admin calls always need it.
+    hosts
+        The names of the server; if empty, they follow from the address on which it listens.
     home
         Locked while a server runs: a second one on the same home would delete its metrics.
     """
@@ -63,6 +66,7 @@ class Parts:
     home: Path
     max_body_bytes: int
     max_in_flight: int
+    hosts: Sequence[str] = ()
     protected: Sequence[BaseRoute] = ()
     admin_token: SecretStr | None = None
 
@@ -155,6 +159,7 @@ class Loop(Service[Any]):
         """Make a worker's application."""
         super().inject_config()
         token = self.parts.admin_token
+        names = self.parts.hosts or doors.default_names(bound_address())
         return Entrance(
             app=AppFactory(self, is_main=is_main)(),
             calls={call.path: call for call in self.parts.calls},
@@ -163,6 +168,7 @@ class Loop(Service[Any]):
             max_in_flight=self.parts.max_in_flight,
             protected=self.parts.protected,
             admin_token=token.get_secret_value() if token else None,
+            hosts=Hosts(names) if names else None,
             static=frozenset(f"/static_content/{file.name}" for file in STATIC_FILES.iterdir()),
         )
 
@@ -183,6 +189,17 @@ class Loop(Service[Any]):
             paths=paths,
             components={"schemas": schemas, "securitySchemes": {"admin": calls.BEARER}},
         )
+
+
+def bound_address() -> str | None:
+    """Return the address of the socket that a worker was given; None if this process is no worker."""
+    context = click.get_current_context(silent=True)
+    fd = context.params.get("fd") if context is not None else None
+    if fd is None:
+        return None
+    with socket.socket(fileno=os.dup(fd)) as listening:
+        name = listening.getsockname()
+    return str(name[0]) if isinstance(name, tuple) else None
 
 
 def demand_port(host: str, port: int) -> None:

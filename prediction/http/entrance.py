@@ -6,7 +6,6 @@ BentoML's middlewares would take longer than the prediction.
 
 from __future__ import annotations
 
-import hmac
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from prediction import metrics
 from prediction.http import error_answers
 from prediction.http.calls import Call
+from prediction.http.doors import Hosts, Keeper
 from prediction.http.error_answers import REFUSALS, Refusal, busy
 from prediction.http.incoming_bodies import Body, Buffers, ClientLeft
 
@@ -27,7 +27,7 @@ SYSTEM_PATHS = frozenset({"/", "/docs.json", "/schema.json", "/livez", "/healthz
 class Entrance:
     """Answers calls and resources, and lets BentoML answer the rest.
 
-    It checks in this order: route, method, admin token, type and size of the body, free capacity.
+    It checks in this order: host, route, method, admin token, type and size of the body, free capacity.
 
     Parameters
     ----------
@@ -43,6 +43,8 @@ class Entrance:
         Opens the admin calls; without it they are shut.
     static
         The paths of the docs page's files.
+    hosts
+        The names of this server; None: any name.
     """
 
     app: ASGIApp
@@ -53,10 +55,12 @@ class Entrance:
     protected: Sequence[BaseRoute] = ()
     admin_token: str | None = None
     static: frozenset[str] = frozenset()
+    hosts: Hosts | None = None
     in_flight: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self.buffers = Buffers(self.max_body_bytes)
+        self._keeper = Keeper(self.admin_token)
         self._router = Router(self.resources, redirect_slashes=False)
         self._seconds = {
             path: metrics.REQUEST_SECONDS.labels(call.model, call.name) for path, call in self.calls.items()
@@ -74,6 +78,8 @@ class Entrance:
         call = self.calls.get(scope["path"])
         body = Body(receive, self.buffers)
         try:
+            if self.hosts is not None:
+                self.hosts.check(scope)
             if call is None:
                 await self._forward(scope, receive, send)
             elif scope["method"] != "POST":
@@ -94,7 +100,7 @@ class Entrance:
 
     async def _answer(self, call: Call, scope: Scope, body: Body, send: Send) -> None:
         if call.admin:
-            self._check_admin(scope)
+            await self._keeper.demand(scope)
         raw = await body.read(scope)
         if self.in_flight >= self.max_in_flight:
             raise busy()
@@ -116,21 +122,6 @@ class Entrance:
                 return name if name in self._models else ""
         return ""
 
-    def _check_admin(self, scope: Scope) -> None:
-        if self.admin_token is None:
-            message = "admin routes are shut: set PREDICTION_ADMIN_TOKEN where the server starts"
-            raise Refusal("forbidden", message)
-        if not self._is_admin(scope):
-            message = "send the admin token: Authorization: Bearer <PREDICTION_ADMIN_TOKEN>"
-            raise Refusal("unauthorized", message, {"www-authenticate": "Bearer"})
-
-    def _is_admin(self, scope: Scope) -> bool:
-        if self.admin_token is None:
-            return False
-        scheme, _, given = dict(scope["headers"]).get(b"authorization", b"").partition(b" ")
-        is_bearer = scheme.lower() == b"bearer"
-        return hmac.compare_digest(given.strip(), self.admin_token.encode()) and is_bearer
-
     async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
         if path in SYSTEM_PATHS or path in self.static:
@@ -141,9 +132,14 @@ class Entrance:
             raise Refusal("unknown_path", "no such path: the routes are listed at /")
         if scope["method"] not in ("GET", "HEAD"):
             raise _wrong_method(scope, "GET", "HEAD")
-        if self.admin_token and any(r.matches(scope)[0] is not Match.NONE for r in self.protected):
-            self._check_admin(scope)
-        scope = {**scope, "is_admin": self._is_admin(scope)}
+        is_admin = False
+        if app is self._router:
+            if self.admin_token and any(r.matches(scope)[0] is not Match.NONE for r in self.protected):
+                await self._keeper.demand(scope)
+                is_admin = True
+            else:
+                is_admin = await self._keeper.is_admin(scope)
+        scope = {**scope, "is_admin": is_admin}
         # Remove the token: BentoML stores requests with their headers.
         headers = [pair for pair in scope["headers"] if pair[0] != b"authorization"]
         scope = {**scope, "headers": headers}

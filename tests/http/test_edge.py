@@ -8,6 +8,7 @@ import inspect
 import json
 import re
 import shutil
+import socket
 import sys
 import warnings
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+import click
 import pytest
 from starlette.types import ASGIApp
 
@@ -90,6 +92,16 @@ def test_every_call_is_declared_to_bentomls_clients(whole: Whole) -> None:
 
 
 # ------------------------------------------------------------------------- BentoML's private names
+
+
+def test_a_worker_knows_its_bound_address() -> None:
+    """BentoML gives its workers a socket by `--fd`; another process has none."""
+    assert edge.bound_address() is None
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        with click.Context(click.Command("worker")) as context:
+            context.params["fd"] = listening.fileno()
+            assert "127.0.0.1" == edge.bound_address()
+        assert "127.0.0.1" == listening.getsockname()[0], "the socket must stay open"
 
 
 def test_bentoml_is_the_version_that_we_know() -> None:
