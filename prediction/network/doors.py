@@ -132,7 +132,7 @@ class Keeper:
     token
         The admin token; without one nobody is an administrator.
     trusted
-        Networks of trusted proxies. Their addresses are not slowed: all clients behind one share its address.
+        Networks of trusted proxies. Their addresses are not slowed: many clients share the address of one.
     """
 
     token: str | None
