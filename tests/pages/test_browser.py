@@ -452,7 +452,7 @@ def test_the_dashboard_works_under_a_prefix(browser: Browser, served: Server) ->
 
 @pytest.mark.parametrize("prefix", ["", "/kept"])
 def test_the_docs_page_works_under_its_policy(browser: Browser, served: Server, prefix: str) -> None:
-    """Its "try it" calls the address that `docs.json` names; the content security policy refuses nothing."""
+    """Its "try it" calls the address in `docs.json`; the content security policy refuses nothing."""
     with opened(browser, served, path=f"{prefix}/") as page:
         operation = page.locator("#operations-iris-iris_predict")
         operation.locator(".opblock-summary-control").click()
