@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from http.client import HTTPConnection
+from pathlib import Path
 
 import pytest
 
@@ -91,3 +93,44 @@ def test_bad_batches_do_not_stall_good_requests(server: Server, specs: dict[str,
     assert len(statuses) > CLIENTS
     assert {400} == set(statuses)
     assert beside <= max(SHARE * idle, LEAST_SECONDS)
+
+
+def test_many_large_batches_do_not_delay_single_rows(home: Path, specs: dict[str, Spec]) -> None:
+    """Large batches are answered in turn, without any failure, and single rows within a second."""
+    row = json.dumps(specs["iris"].example).encode()
+    batch = b"[" + b",".join([row] * 10_000) + b"]"
+    statuses, seconds = list[int](), list[float]()
+
+    def work(server: Server) -> None:
+        statuses.append(send(server, batch)[0])
+
+    with Server(home) as running:
+        threads = [threading.Thread(target=work, args=(running,)) for _ in range(24)]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            seconds.append(slowest(running, row, requests=1))
+        memory = [worker.memory_info().rss for worker in running.workers]
+        assert "database is locked" not in running.read_log()
+
+    assert 24 == len(statuses)
+    assert 200 in statuses
+    assert set(statuses) <= {200, 429}
+    assert max(seconds) < 1
+    assert max(memory) < 600_000_000
+
+
+def test_slow_large_bodies_do_not_keep_batches_out(server: Server, specs: dict[str, Spec]) -> None:
+    """Clients that hold back the end of 40 bodies of 8 MB lose their places to others."""
+    head = b"POST /iris/predict_batch HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head += b"Content-Length: 7999999\r\n\r\n"
+    batch = json.dumps([specs["iris"].example] * 3_000).encode()
+    with ExitStack() as stack:
+        for _ in range(40):
+            slow = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+            with suppress(OSError):  # given up while it was sent
+                slow.sendall(head + b" " * 7_999_990)
+        time.sleep(1.2)
+        statuses = [send(server, batch)[0] for _ in range(10)]
+
+    assert [200] * 10 == statuses

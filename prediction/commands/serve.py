@@ -70,11 +70,11 @@ def check(configured: Settings, specs: dict[str, Spec], host: str, port: int) ->
     AlreadyServing, InvalidSettings, JournalUnavailable, JournalTooNew, NothingTrained, PortTaken
     """
     home.lock(configured.home).close()
-    with closing(Journal(configured.journal_url)) as journal:
-        journal.migrate()
     untrained = [name for name in specs if not store.versions(configured.home, name)]
     if untrained:
         raise none_trained(None if len(untrained) == len(specs) else untrained[0])
+    with closing(Journal(configured.journal_url)) as journal:
+        journal.migrate()
     edge.demand_port(host, port)
 
 

@@ -82,7 +82,8 @@ def on_journal(act: Act) -> Run:
         configured = settings.load()
         home.make(configured.home)
         with closing(Journal(configured.journal_url)) as journal:
-            _demand_journal(configured, journal)
+            if _is_new(configured, journal):
+                raise none_trained()
             journal.migrate()
             return act(options, configured, journal)
 
@@ -102,11 +103,11 @@ def on_versions(act: Act) -> Run:
     return on_journal(act_if_trained)
 
 
-def _demand_journal(configured: Settings, journal: Journal) -> None:
-    """Refuse an untrained home before an empty journal is made for it."""
-    is_missing = journal.is_sqlite and journal.file.parent.is_dir() and not journal.file.exists()
-    if is_missing and not any(store.versions(configured.home, name) for name in catalog.load()):
-        raise none_trained()
+def _is_new(configured: Settings, journal: Journal) -> bool:
+    """Return whether a home has no versions and no journal; no empty journal is made for it."""
+    if any(store.versions(configured.home, name) for name in catalog.load()):
+        return False
+    return journal.is_sqlite and journal.file.parent.is_dir() and not journal.file.exists()
 
 
 def _demand_versions(configured: Settings, journal: Journal, model: str | None) -> None:

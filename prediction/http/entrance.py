@@ -6,6 +6,7 @@ BentoML's middlewares would take longer than the prediction.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import time
 from collections.abc import Sequence
@@ -21,6 +22,17 @@ from prediction.network import error_answers
 from prediction.network.error_answers import REFUSALS, Refusal, busy
 
 SYSTEM_PATHS = frozenset({"/", "/docs.json", "/schema.json", "/livez", "/healthz", "/readyz", "/metrics"})
+
+LARGE_BYTES = 65_536
+"""A body with more bytes is a large batch."""
+
+LARGE_AT_ONCE = 2
+"""Large batches of one route that a worker answers at the same time; others wait."""
+
+TURN_SECONDS = 10.0
+"""Timeout for a large batch that waits for its turn; then it is answered 429."""
+
+TOO_MANY_LARGE = "the worker has too many large batches"
 
 
 @dataclass
@@ -57,6 +69,8 @@ class Entrance:
 
     def __post_init__(self) -> None:
         self.buffers = Buffers(self.max_body_bytes)
+        self._turns = {path: asyncio.Semaphore(LARGE_AT_ONCE) for path in self.calls}
+        self._large = 0
         self._router = Router(self.resources, redirect_slashes=False)
         self._seconds = {
             path: metrics.REQUEST_SECONDS.labels(call.model, call.name) for path, call in self.calls.items()
@@ -101,11 +115,30 @@ class Entrance:
         started = time.perf_counter()
         self.in_flight += 1
         try:
-            answer = await call.respond(raw)
+            if len(raw) > LARGE_BYTES:
+                answer = await self._respond_in_turn(call, raw)
+            else:
+                answer = await call.respond(raw)
         finally:
             self.in_flight -= 1
         self._seconds[call.path].observe(time.perf_counter() - started)
         await _send(send, call.status, answer)
+
+    async def _respond_in_turn(self, call: Call, raw: bytes) -> bytes:
+        """Answer a large batch in its turn: all at once would fill the memory and lock the journal."""
+        if self._large >= max(1, self.max_in_flight // 2):  # the other half is for single rows
+            raise busy(TOO_MANY_LARGE)
+        self._large += 1
+        try:
+            async with asyncio.timeout(TURN_SECONDS) as waiting, self._turns[call.path]:
+                waiting.reschedule(None)
+                return await call.respond(raw)
+        except TimeoutError:
+            if not waiting.expired():
+                raise
+            raise busy(TOO_MANY_LARGE) from None
+        finally:
+            self._large -= 1
 
     def _model(self, scope: Scope) -> str:
         """Return the model in a path; an empty text for an unknown one, which would add a series."""

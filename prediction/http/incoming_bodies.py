@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.types import Message, Receive, Scope
 
@@ -14,6 +14,9 @@ BODY_SECONDS = 20.0
 
 BODIES_AT_ONCE = 16
 """A worker buffers at most as many bytes as this number of bodies of the largest size."""
+
+STALLED_SECONDS = 1.0
+"""A worker without room for more bytes gives up the bodies of which nothing came for so long."""
 
 DISCARD_SECONDS = 1.0
 """Timeout for the rest of a refused body: many clients read the answer only after they have sent all."""
@@ -29,6 +32,24 @@ class Buffers:
 
     max_body_bytes: int
     held_bytes: int = 0
+    unfinished: set[Body] = field(default_factory=set)
+
+    def hold(self, body: Body, size: int) -> None:
+        """Count bytes of a body. If there is no room, stalled bodies are given up.
+
+        Raises
+        ------
+        Refusal
+            When there is no room, and no body is stalled.
+        """
+        limit = BODIES_AT_ONCE * self.max_body_bytes
+        if self.held_bytes + size > limit:
+            for other in [each for each in self.unfinished if each is not body and each.is_stalled]:
+                other.give_up()
+        if self.held_bytes + size > limit:
+            raise busy("the worker holds too many unfinished bodies")
+        self.held_bytes += size
+        body.held += size
 
 
 class Body:
@@ -43,6 +64,9 @@ class Body:
         self._buffers = buffers
         self._max_bytes, self._remedy = buffers.max_body_bytes, "split the batch"
         self._at_end = False
+        self._timeout: asyncio.Timeout | None = None
+        self._given_up = False
+        self._last_part_at = 0.0
         self.held = 0
 
     async def read(self, scope: Scope, row_bytes: int | None = None) -> bytes:
@@ -72,12 +96,12 @@ class Body:
         if not length.isdigit() or len(length) > 15 or int(length) > self._max_bytes:
             raise self._too_large()
         try:
-            async with asyncio.timeout(BODY_SECONDS):
+            async with asyncio.timeout(BODY_SECONDS) as self._timeout:
                 return await self._read_chunks()
         except TimeoutError:
-            raise Refusal(
-                "slow_body", f"the body took more than {BODY_SECONDS:g} s: send it faster, or less"
-            ) from None
+            raise self._too_slow() from None
+        finally:
+            self._buffers.unfinished.discard(self)
 
     async def _read_chunks(self) -> bytes:
         chunks: list[bytes] = []
@@ -89,14 +113,23 @@ class Body:
             if size > self._max_bytes:
                 raise self._too_large()
             if not self._at_end:
-                self._hold(len(chunks[-1]))
+                self._last_part_at = asyncio.get_running_loop().time()
+                self._buffers.hold(self, len(chunks[-1]))
+                self._buffers.unfinished.add(self)
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    def _hold(self, size: int) -> None:
-        if self._buffers.held_bytes + size > BODIES_AT_ONCE * self._buffers.max_body_bytes:
-            raise busy()
-        self._buffers.held_bytes += size
-        self.held += size
+    @property
+    def is_stalled(self) -> bool:
+        """Whether no part of the body came for some time."""
+        return asyncio.get_running_loop().time() - self._last_part_at > STALLED_SECONDS
+
+    def give_up(self) -> None:
+        """End the reading at once, as if its timeout were over."""
+        self.release()
+        self._buffers.unfinished.discard(self)
+        self._given_up = True
+        if self._timeout is not None:
+            self._timeout.reschedule(asyncio.get_running_loop().time())
 
     async def _next(self) -> Message:
         message = await self._receive()
@@ -104,6 +137,16 @@ class Body:
             raise ClientLeft
         self._at_end = not message.get("more_body", False)
         return message
+
+    def _too_slow(self) -> Refusal:
+        if self._given_up:
+            seconds = STALLED_SECONDS
+            message = (
+                f"nothing of the body came for {seconds:g} s, and the worker has no room: send it again"
+            )
+        else:
+            message = f"the body took more than {BODY_SECONDS:g} s: send it faster, or less"
+        return Refusal("slow_body", message)
 
     def _too_large(self) -> Refusal:
         return Refusal("too_large", f"the body is larger than {self._max_bytes} bytes: {self._remedy}")

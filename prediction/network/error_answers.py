@@ -58,9 +58,9 @@ class Refusal(Exception):
         self.headers = headers or {}
 
 
-def busy() -> Refusal:
+def busy(reason: str = "the worker is busy") -> Refusal:
     """Make the refusal for a worker without free capacity."""
-    return Refusal("busy", "the worker is busy: try again in a second", {"retry-after": "1"})
+    return Refusal("busy", f"{reason}: try again in a second", {"retry-after": "1"})
 
 
 def explain(error: Exception) -> tuple[int, str, bytes, dict[str, str]]:

@@ -291,3 +291,59 @@ def test_a_method_that_is_made_up_is_cut(world: World) -> None:
     answer = world.ask("M" * 50, "/iris/echo")
 
     assert f"use POST, not {'M' * 20}, on this path" == answer.problem["error"]
+
+
+def test_large_batches_are_answered_in_turn(
+    world: World, good: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few at a time; one that waits too long gets a 429 that says so, and small bodies pass."""
+    monkeypatch.setattr(entrance, "LARGE_BYTES", len(good))
+    monkeypatch.setattr(entrance, "TURN_SECONDS", 0.05)
+    world.app.max_in_flight = 100
+    large, free, at_once = good + b" ", asyncio.Event(), []
+
+    async def run(value: Any) -> Any:
+        at_once.append(value)
+        await free.wait()
+        return value
+
+    async def main() -> tuple[list[Answer], int, list[Answer]]:
+        asked = [asyncio.create_task(ask(world.app, "POST", "/iris/echo", large)) for _ in range(5)]
+        await asyncio.sleep(0.2)
+        running = len(at_once)
+        small = asyncio.create_task(ask(world.app, "POST", "/iris/echo", good))
+        await asyncio.sleep(0)
+        free.set()
+        return await asyncio.gather(*asked), running, [await small]
+
+    world.run = run
+    answers, running, small = asyncio.run(asyncio.wait_for(main(), 10))
+
+    assert entrance.LARGE_AT_ONCE == running == 2
+    assert [200, 200, 429, 429, 429] == [answer.status for answer in answers]
+    assert "too many large batches: try again in a second" in answers[-1].problem["error"]
+    assert "1" == answers[-1].headers["retry-after"]
+    assert [200] == [answer.status for answer in small]
+
+
+def test_large_batches_leave_room_for_others(
+    world: World, good: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They take at most half of the requests that a worker answers at the same time."""
+    monkeypatch.setattr(entrance, "LARGE_BYTES", len(good))
+    world.app.max_in_flight = 8
+    free = asyncio.Event()
+
+    async def run(value: Any) -> Any:
+        await free.wait()
+        return value
+
+    async def main() -> list[int]:
+        asked = [asyncio.create_task(ask(world.app, "POST", "/iris/echo", good + b" ")) for _ in range(6)]
+        await asyncio.sleep(0.05)
+        free.set()
+        return [answer.status for answer in await asyncio.gather(*asked)]
+
+    world.run = run
+
+    assert [200] * 4 + [429] * 2 == asyncio.run(asyncio.wait_for(main(), 10))

@@ -11,7 +11,7 @@ import pytest
 from starlette.types import Message
 
 from prediction.http import incoming_bodies
-from tests.http.asgi import MAX_BYTES, Never, Sender, World, ask, refused
+from tests.http.asgi import MAX_BYTES, Answer, Never, Sender, World, ask, refused
 
 
 @pytest.mark.parametrize(
@@ -224,3 +224,32 @@ def test_a_refused_request_that_was_read_to_its_end_keeps_its_connection(
     assert answer.status >= 400
     assert "connection" not in answer.headers
     assert sender.asked == (len(parts) if headers else 0)
+
+
+def test_stalled_bodies_are_given_up_when_there_is_no_room(
+    world: World, good: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clients that stop in the middle of large bodies get 408 then, and others are answered."""
+    monkeypatch.setattr(incoming_bodies, "STALLED_SECONDS", 0.05)
+    monkeypatch.setattr(incoming_bodies, "DISCARD_SECONDS", 0.05)
+    part = good.ljust(MAX_BYTES - 1)
+
+    async def main() -> tuple[list[Answer], Answer]:
+        stalled = [
+            asyncio.create_task(
+                ask(world.app, "POST", "/iris/echo", Stopped(part), content_length=str(MAX_BYTES))
+            )
+            for _ in range(incoming_bodies.BODIES_AT_ONCE)
+        ]
+        await asyncio.sleep(0.2)
+        whole = Sender([part, b" "])
+        later = await ask(world.app, "POST", "/iris/echo", whole, transfer_encoding="chunked")
+        return await asyncio.gather(*stalled), later
+
+    stalled, later = asyncio.run(asyncio.wait_for(main(), 10))
+
+    assert 200 == later.status
+    assert {408} == {answer.status for answer in stalled}
+    assert "nothing of the body came for 0.05 s, and the worker has no room" in stalled[0].problem["error"]
+    assert 0 == world.app.buffers.held_bytes
+    assert set() == world.app.buffers.unfinished
