@@ -127,6 +127,13 @@ def fits(document: dict[str, Any], schema: dict[str, Any], value: Any) -> None:
         fits(document, schema["items"], item)
 
 
+def test_a_prefix_from_a_client_is_ignored(server: Server) -> None:
+    """A server that names no trusted proxy believes nobody, not even on its own machine."""
+    document = server.client.get("/docs.json", headers={"X-Forwarded-Prefix": "/elsewhere"}).json()
+
+    assert [{"url": "."}] == document["servers"]
+
+
 def test_the_docs_page_loads_nothing_from_outside(server: Server) -> None:
     """The page and its first script name no other host, so no other host learns who reads it."""
     page = server.get("/")

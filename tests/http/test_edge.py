@@ -64,6 +64,7 @@ def whole(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(), asyncio.Runner() as runner:
         warnings.simplefilter("ignore", DeprecationWarning)
         patch.setenv("BENTOML_HOME", str(own))
+        patch.setenv("FORWARDED_ALLOW_IPS", "*")  # the service must not believe it
         patch.setenv("PREDICTION_MAX_BATCH_ROWS", "20")
         patch.delitem(sys.modules, "prediction.service", raising=False)
         patch.syspath_prepend(str(PROJECT))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -48,7 +49,7 @@ def served(
     shutil.copytree(trained_home, home, symlinks=True)
     done = run("python", "train.py", "iris", "--seed", "1", "--no-promote", home=home)
     assert 0 == done.returncode, done.stderr
-    with Server(home, admin_token=TOKEN) as running:
+    with Server(home, admin_token=TOKEN, root_path="/kept") as running:
         version = running.get("/models/iris").json()["champion"]
         journal = Journal(f"sqlite:///{home / 'journal.db'}")
         databases.record(journal, rows(specs["iris"], version, 90, 0, petal_width_cm=0.6))
@@ -435,14 +436,30 @@ def test_the_javascript_of_the_clients_page(browser: Browser, served: Server) ->
     assert ["setosa", "recorded"] == said
 
 
-def test_the_docs_page_works_under_its_policy(browser: Browser, served: Server) -> None:
-    """Its "try it" sends a request and shows the answer; the content security policy refuses nothing."""
-    with opened(browser, served, path="/") as page:
+def test_the_dashboard_works_under_a_prefix(browser: Browser, served: Server) -> None:
+    """Its form, its links and its exchanges stay under the prefix of the page."""
+    asked: set[str] = set()
+    with opened(browser, served, "?model=penguins", path="/kept/dashboard") as page:
+        page.on("request", lambda request: asked.add(urlsplit(request.url).path))
+        page.get_by_role("button", name="Predict").click()
+        expect(page.locator("#answer b")).to_be_visible()
+        page.get_by_role("link", name="iris").click()
+        expect(page).to_have_url(re.compile(r"/kept/dashboard\?model=iris"))
+        wait_for_exchanges(page, 1)
+
+    assert {"/kept/penguins/predict", "/kept/dashboard"} == asked
+
+
+@pytest.mark.parametrize("prefix", ["", "/kept"])
+def test_the_docs_page_works_under_its_policy(browser: Browser, served: Server, prefix: str) -> None:
+    """Its "try it" calls the address in `docs.json`; the content security policy refuses nothing."""
+    with opened(browser, served, path=f"{prefix}/") as page:
         operation = page.locator("#operations-iris-iris_predict")
         operation.locator(".opblock-summary-control").click()
         operation.get_by_role("button", name="Try it out").click()
         operation.get_by_role("button", name="Execute").click()
 
+        expect(operation.locator(".request-url")).to_contain_text(f"{served.url}/kept/iris/predict")
         expect(operation.locator(".live-responses-table td.response-col_status").last).to_contain_text(
             "200"
         )
