@@ -122,7 +122,7 @@ def test_many_large_batches_do_not_delay_single_rows(home: Path, specs: dict[str
 
 def test_slow_large_bodies_do_not_keep_batches_out(server: Server, specs: dict[str, Spec]) -> None:
     """Clients that hold back the end of 40 bodies of 8 MB lose their places to others."""
-    head = b"POST /iris/predict_batch HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head = b"POST /iris/predict_batch HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     head += b"Content-Length: 7999999\r\n\r\n"
     batch = json.dumps([specs["iris"].example] * 3_000).encode()
     with ExitStack() as stack:
