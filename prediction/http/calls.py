@@ -25,7 +25,7 @@ PROBLEMS = {
     408: "The body did not arrive in time",
     409: "Conflict: there is another label already, the run has ended, or there is no previous champion",
     413: "The body is too large",
-    415: "The body is not sent as application/json, or it is compressed",
+    415: "The body is not sent as application/json, or compressed by something else than gzip",
     421: "The Host is no name of this server: PREDICTION_HOSTS lists its names",
     429: "The worker is busy: wait for the seconds in Retry-After",
     500: "A defect of the service: its log has the traceback",

@@ -38,6 +38,7 @@ from prediction.http import calls
 from prediction.http.calls import Call
 from prediction.http.entrance import SYSTEM_PATHS, Entrance
 from prediction.network import doors, error_answers, proxies
+from prediction.network.compression import Compression
 from prediction.network.connections import Connections, Limits
 from prediction.network.doors import PAGE_HEADERS, Hosts
 from prediction.network.origins import Origins
@@ -180,7 +181,7 @@ class Loop(Service[Any]):
         # BentoML names no protocol to uvicorn, which then takes this one.
         limits = Limits(keep_alive_seconds=self.parts.keep_alive_seconds)
         uvicorn.config.HTTP_PROTOCOLS["auto"] = partial(Connection, Connections(limits))  # type: ignore[assignment]
-        app: ASGIApp = self.entrance(is_main)
+        app: ASGIApp = Compression(self.entrance(is_main))
         parts = self.parts
         if parts.root_path or parts.trusted_proxies:
             app = Proxies(app, parts.root_path, parts.trusted_proxies, parts.own())

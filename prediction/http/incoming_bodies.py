@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from starlette.types import Message, Receive, Scope
 
+from prediction.network import compression
 from prediction.network.error_answers import Refusal, busy
 
 BODY_SECONDS = 20.0
@@ -88,8 +89,9 @@ class Body:
         kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
         if kind != b"application/json":  # a page of another site can send a body without a type
             raise Refusal("not_json", "send JSON, with the header Content-Type: application/json")
-        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-            raise Refusal("encoded", "send the body uncompressed, without the header Content-Encoding")
+        encoding = headers.get(b"content-encoding", b"identity").lower()
+        if encoding not in (b"identity", b"gzip"):
+            raise Refusal("encoded", "send the body uncompressed, or with Content-Encoding: gzip")
         if row_bytes is not None and row_bytes < self._max_bytes:
             self._max_bytes, self._remedy = row_bytes, "send one row"
         length = headers.get(b"content-length", b"0")
@@ -97,11 +99,19 @@ class Body:
             raise self._too_large()
         try:
             async with asyncio.timeout(BODY_SECONDS) as self._timeout:
-                return await self._read_chunks()
+                raw = await self._read_chunks()
         except TimeoutError:
             raise self._too_slow() from None
         finally:
             self._buffers.unfinished.discard(self)
+        return await self._inflate(raw) if encoding == b"gzip" else raw
+
+    async def _inflate(self, raw: bytes) -> bytes:
+        text = await compression.inflate(raw, self._max_bytes)
+        if text is None:
+            raise self._too_large()
+        self._buffers.hold(self, len(text))
+        return text
 
     async def _read_chunks(self) -> bytes:
         chunks: list[bytes] = []

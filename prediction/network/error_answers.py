@@ -36,6 +36,7 @@ REFUSALS = {
     "too_large": 413,
     "not_json": 415,
     "encoded": 415,
+    "not_gzip": 400,
     "host": 421,
     "busy": 429,
 }
