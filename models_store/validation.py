@@ -94,7 +94,12 @@ class Validator(Generic[Row]):
         self._subject = subject
         self._expected = expected
         self._fields = model.model_fields
-        self._texts = [name for name, info in self._fields.items() if _may_be_text(info.annotation)]
+        kinds = {name: info.annotation for name, info in self._fields.items()}
+        texts = [
+            name for name, kind in kinds.items() if _is_text(kind) and self._fields[name].is_required()
+        ]
+        self._texts_a_row = len(texts)
+        self._maybe_texts = [n for n, kind in kinds.items() if n not in texts and _may_be_text(kind)]
         self._array: TypeAdapter[list[Row]] | None = None
 
     def row(self, raw: bytes) -> Row:
@@ -104,7 +109,7 @@ class Validator(Generic[Row]):
             row: Row = self.model.__pydantic_validator__.validate_json(raw)
         except ValidationError as error:
             raise self._refusal_of_row(raw, error) from None
-        if raw.count(b'"') != self._quotes(row):
+        if raw.count(b'"') != self._quotes([row]):
             self._demand_unique_keys(raw, [()])
         return row
 
@@ -143,11 +148,14 @@ class Validator(Generic[Row]):
 
     # ------------------------------------------------------------------------------ keys given twice
 
-    def _quotes(self, row: Row) -> int:
-        """Return how many quotation marks the JSON of a row has, if no key is repeated in it."""
-        values = row.__dict__
-        texts = sum(isinstance(values[name], str) for name in self._texts) if self._texts else 0
-        return 2 * (len(row.__pydantic_fields_set__) + texts)
+    def _quotes(self, rows: list[Row]) -> int:
+        """Return how many quotation marks the JSON of rows has, if no key is repeated in it."""
+        marked = self._texts_a_row * len(rows)
+        for row in rows:
+            marked += len(row.__pydantic_fields_set__)
+        for name in self._maybe_texts:
+            marked += sum([isinstance(row.__dict__[name], str) for row in rows])
+        return 2 * marked
 
     def _demand_unique_keys(self, text: bytes, places: Iterable[Sequence[Any]]) -> None:
         """Refuse a repeated key. This is slow: only texts with too many quotation marks come here.
@@ -174,7 +182,7 @@ class Validator(Generic[Row]):
             rows = self._array.validate_json(part.text)
         except ValidationError:
             return None
-        if part.text.count(b'"') != sum(map(self._quotes, rows)):
+        if part.text.count(b'"') != self._quotes(rows):
             self._demand_unique_keys(part.text, ((first + index,) for index in range(len(rows))))
         return rows
 
@@ -275,6 +283,12 @@ def _words(annotation: Any) -> list[str]:
     """Return the texts that a type allows, also as part of a union."""
     inner = get_args(annotation)
     return [word for kind in inner for word in ([kind] if isinstance(kind, str) else _words(kind))]
+
+
+def _is_text(annotation: Any) -> bool:
+    return annotation is str or (
+        bool(get_args(annotation)) and _words(annotation) == list(get_args(annotation))
+    )
 
 
 def _may_be_text(annotation: Any) -> bool:

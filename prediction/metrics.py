@@ -24,6 +24,7 @@ REFUSED = Counter(
 CLOSED_CONNECTIONS = Counter(
     "prediction_closed_connections", "Connections that a limit closed, by the reason", ["reason"]
 )
+WRONG_TOKENS = Counter("prediction_wrong_tokens", "Requests with a wrong admin token")
 INVALID_FIELDS = Counter(
     "prediction_invalid_fields", "Feature values refused as invalid", ["model", "feature"]
 )

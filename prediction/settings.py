@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from dataclasses import asdict
@@ -56,6 +57,10 @@ class Settings(BaseSettings):
     admin_token: SecretStr | None = Field(
         default=None,
         description="Opens admin routes and single predictions. Unset: the first are shut, the rest open.",
+    )
+    hosts: str | None = Field(
+        default=None,
+        description="Names by which clients may call the server, separated by commas; others get 421.",
     )
     promote_baked: bool = Field(
         default=False,
@@ -156,6 +161,18 @@ class Settings(BaseSettings):
             )
         return origins
 
+    @field_validator("hosts")
+    @classmethod
+    def _demand_names(cls, hosts: str | None) -> str | None:
+        if hosts is not None and not all(map(_is_host, _listed(hosts))):
+            raise ValueError("give host names or IP addresses without ports, separated by commas")
+        return hosts
+
+    @property
+    def host_names(self) -> tuple[str, ...]:
+        """The names in `hosts`; those of version 6 without brackets."""
+        return tuple(name.strip("[]") for name in (_listed(self.hosts) if self.hosts else []))
+
     @property
     def journal_url(self) -> str:
         """Where the journal is; may hold a password."""
@@ -166,6 +183,16 @@ class Settings(BaseSettings):
 
 def _listed(text: str) -> list[str]:
     return [item.strip() for item in text.split(",")]
+
+
+def _is_host(name: str) -> bool:
+    """Return whether a text is a host's name or IP address, without a port."""
+    if re.fullmatch(r"(?!-)[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", name):
+        return True
+    try:
+        return ipaddress.ip_address(re.sub(r"^\[(.*)\]$", r"\1", name)).version == 6
+    except ValueError:
+        return False
 
 
 def load() -> Settings:

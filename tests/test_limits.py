@@ -19,8 +19,8 @@ from tests.servers import Server, problem
 def slow_sender(server: Server) -> Iterator[socket.socket]:
     """A client that began to send a body when these tests began, and never ends."""
     with closing(socket.create_connection(("127.0.0.1", server.port))) as slow:
-        kind = b"Content-Type: application/json\r\n"
-        slow.sendall(b"POST /iris/predict HTTP/1.1\r\nHost: x\r\n" + kind + b"Content-Length: 100\r\n\r\n{")
+        head = b"Host: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+        slow.sendall(b"POST /iris/predict HTTP/1.1\r\n" + head)
         yield slow
 
 

@@ -101,6 +101,12 @@ def test_another_journal_is_used_and_its_password_is_not_shown(monkeypatch: pyte
         ("BENTOML_HOME", ""),
         ("PREDICTION_JOURNAL_REQUIRED", "perhaps"),
         ("PREDICTION_JOURNAL_DAYS", "0"),
+        ("PREDICTION_HOSTS", "models.example:443"),
+        ("PREDICTION_HOSTS", "https://models.example"),
+        ("PREDICTION_HOSTS", "models.example, a b"),
+        ("PREDICTION_HOSTS", "*"),
+        ("PREDICTION_HOSTS", "[fd00::7"),
+        ("PREDICTION_HOSTS", ","),
         ("PREDICTION_ADMIN_TOKEN", "short"),
         ("PREDICTION_ADMIN_TOKEN", "seven77\n"),
         ("PREDICTION_ADMIN_TOKEN", "two words of it"),
@@ -200,6 +206,13 @@ def test_lists_are_read_at_their_commas(monkeypatch: pytest.MonkeyPatch) -> None
     assert tuple(ip_network(text) for text in networks) == found.trusted_proxies
     assert ("https://app.example.com", "http://127.0.0.1:8080", "http://[::1]:5") == found.cors_origins
     assert "/a/b-c.d" == found.root_path
+
+
+def test_hosts_are_names_between_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blanks do not matter; addresses of version 6 may have brackets."""
+    monkeypatch.setenv("PREDICTION_HOSTS", "models.example, LOCALHOST,10.0.0.7,[fd00::7],::1")
+
+    assert ("models.example", "LOCALHOST", "10.0.0.7", "fd00::7", "::1") == settings.load().host_names
 
 
 def test_settings_do_not_change_while_running() -> None:

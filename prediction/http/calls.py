@@ -26,12 +26,13 @@ PROBLEMS = {
     409: "Conflict: there is another label already, the run has ended, or there is no previous champion",
     413: "The body is too large",
     415: "The body is not sent as application/json, or it is compressed",
+    421: "The Host is no name of this server: PREDICTION_HOSTS lists its names",
     429: "The worker is busy: wait for the seconds in Retry-After",
     500: "A defect of the service: its log has the traceback",
     503: "Not ready, or the journal does not answer",
 }
 
-OF_EVERY_POST = (400, 408, 413, 415, 429, 500, 503)
+OF_EVERY_POST = (400, 408, 413, 415, 421, 429, 500, 503)
 
 BEARER = {"type": "http", "scheme": "bearer", "description": "PREDICTION_ADMIN_TOKEN"}
 

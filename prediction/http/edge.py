@@ -37,9 +37,9 @@ from prediction.errors import AlreadyServing, InvalidSettings, NotReady, PortTak
 from prediction.http import calls
 from prediction.http.calls import Call
 from prediction.http.entrance import SYSTEM_PATHS, Entrance
-from prediction.network import error_answers, proxies
+from prediction.network import doors, error_answers, proxies
 from prediction.network.connections import Connections, Limits
-from prediction.network.doors import PAGE_HEADERS
+from prediction.network.doors import PAGE_HEADERS, Hosts
 from prediction.network.origins import Origins
 from prediction.network.protocol import Connection
 from prediction.network.proxies import Proxies
@@ -62,6 +62,8 @@ class Parts:
         The GET routes. `gets` has their OpenAPI operations by path, and `schemas` the schemas of these.
     protected, admin_token
         The GET routes that need the admin token, if there is one. Admin calls always need it.
+    hosts
+        The names of the server; if empty, they follow from the address on which it listens.
     home
         Locked while a server runs: a second one on the same home would delete its metrics.
     """
@@ -74,6 +76,7 @@ class Parts:
     max_body_bytes: int
     max_in_flight: int
     keep_alive_seconds: float
+    hosts: Sequence[str] = ()
     protected: Sequence[BaseRoute] = ()
     admin_token: SecretStr | None = None
     root_path: str = ""
@@ -189,6 +192,7 @@ class Loop(Service[Any]):
         """Make a worker's entrance with BentoML's application behind it."""
         super().inject_config()
         token = self.parts.admin_token
+        names = self.parts.hosts or doors.default_names(bound_address())
         return Entrance(
             app=AppFactory(self, is_main=is_main)(),
             calls={call.path: call for call in self.parts.calls},
@@ -197,6 +201,8 @@ class Loop(Service[Any]):
             max_in_flight=self.parts.max_in_flight,
             protected=self.parts.protected,
             admin_token=token.get_secret_value() if token else None,
+            hosts=Hosts(names) if names else None,
+            trusted_proxies=self.parts.trusted_proxies,
             static=frozenset(f"/static_content/{file.name}" for file in STATIC_FILES.iterdir()),
         )
 
@@ -217,6 +223,17 @@ class Loop(Service[Any]):
             paths=paths,
             components={"schemas": schemas, "securitySchemes": {"admin": calls.BEARER}},
         )
+
+
+def bound_address() -> str | None:
+    """Return the address of the socket that a worker was given; None if this process is no worker."""
+    context = click.get_current_context(silent=True)
+    fd = context.params.get("fd") if context is not None else None
+    if fd is None:
+        return None
+    with socket.socket(fileno=os.dup(fd)) as listening:
+        name = listening.getsockname()
+    return str(name[0]) if isinstance(name, tuple) else None
 
 
 def demand_port(host: str, port: int) -> None:

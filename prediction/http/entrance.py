@@ -7,7 +7,6 @@ BentoML's middlewares would take longer than the prediction.
 from __future__ import annotations
 
 import asyncio
-import hmac
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,9 @@ from prediction import metrics
 from prediction.http.calls import Call
 from prediction.http.incoming_bodies import Body, Buffers, ClientLeft
 from prediction.network import error_answers
+from prediction.network.doors import Hosts, Keeper
 from prediction.network.error_answers import REFUSALS, Refusal, busy
+from prediction.network.proxies import Network
 
 SYSTEM_PATHS = frozenset({"/", "/docs.json", "/schema.json", "/livez", "/healthz", "/readyz", "/metrics"})
 
@@ -39,7 +40,7 @@ TOO_MANY_LARGE = "the worker has too many large batches"
 class Entrance:
     """Answers calls and resources, and lets BentoML answer the rest.
 
-    It checks in this order: route, method, admin token, type and size of the body, free capacity.
+    It checks in this order: host, route, method, admin token, type and size of the body, free capacity.
 
     Parameters
     ----------
@@ -55,6 +56,10 @@ class Entrance:
         Opens the admin calls; without it they are shut.
     static
         The paths of the docs page's files.
+    hosts
+        The names of this server; None: any name.
+    trusted_proxies
+        Networks whose addresses are not slowed after wrong tokens.
     """
 
     app: ASGIApp
@@ -65,12 +70,15 @@ class Entrance:
     protected: Sequence[BaseRoute] = ()
     admin_token: str | None = None
     static: frozenset[str] = frozenset()
+    hosts: Hosts | None = None
+    trusted_proxies: tuple[Network, ...] = ()
     in_flight: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self.buffers = Buffers(self.max_body_bytes)
         self._turns = {path: asyncio.Semaphore(LARGE_AT_ONCE) for path in self.calls}
         self._large = 0
+        self._keeper = Keeper(self.admin_token, self.trusted_proxies)
         self._router = Router(self.resources, redirect_slashes=False)
         self._seconds = {
             path: metrics.REQUEST_SECONDS.labels(call.model, call.name) for path, call in self.calls.items()
@@ -88,6 +96,8 @@ class Entrance:
         call = self.calls.get(scope["path"])
         body = Body(receive, self.buffers)
         try:
+            if self.hosts is not None:
+                self.hosts.check(scope)
             if call is None:
                 await self._forward(scope, receive, send)
             elif scope["method"] != "POST":
@@ -108,7 +118,7 @@ class Entrance:
 
     async def _answer(self, call: Call, scope: Scope, body: Body, send: Send) -> None:
         if call.admin:
-            self._check_admin(scope)
+            await self._keeper.demand(scope)
         raw = await body.read(scope, call.max_bytes)
         if self.in_flight >= self.max_in_flight:
             raise busy()
@@ -149,21 +159,6 @@ class Entrance:
                 return name if name in self._models else ""
         return ""
 
-    def _check_admin(self, scope: Scope) -> None:
-        if self.admin_token is None:
-            message = "admin routes are shut: set PREDICTION_ADMIN_TOKEN where the server starts"
-            raise Refusal("forbidden", message)
-        if not self._is_admin(scope):
-            message = "send the admin token: Authorization: Bearer <PREDICTION_ADMIN_TOKEN>"
-            raise Refusal("unauthorized", message, {"www-authenticate": "Bearer"})
-
-    def _is_admin(self, scope: Scope) -> bool:
-        if self.admin_token is None:
-            return False
-        scheme, _, given = dict(scope["headers"]).get(b"authorization", b"").partition(b" ")
-        is_bearer = scheme.lower() == b"bearer"
-        return hmac.compare_digest(given.strip(), self.admin_token.encode()) and is_bearer
-
     async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
         if path in SYSTEM_PATHS or path in self.static:
@@ -175,9 +170,14 @@ class Entrance:
             raise Refusal("unknown_path", f"no such path: the routes are listed at {place}")
         if scope["method"] not in ("GET", "HEAD"):
             raise _wrong_method(scope, "GET", "HEAD")
-        if self.admin_token and any(r.matches(scope)[0] is not Match.NONE for r in self.protected):
-            self._check_admin(scope)
-        scope = {**scope, "is_admin": self._is_admin(scope)}
+        is_admin = False
+        if app is self._router:
+            if self.admin_token and any(r.matches(scope)[0] is not Match.NONE for r in self.protected):
+                await self._keeper.demand(scope)
+                is_admin = True
+            else:
+                is_admin = await self._keeper.is_admin(scope)
+        scope = {**scope, "is_admin": is_admin}
         # Remove the token: BentoML stores requests with their headers.
         headers = [pair for pair in scope["headers"] if pair[0] != b"authorization"]
         scope = {**scope, "headers": headers}

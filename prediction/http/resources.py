@@ -55,7 +55,7 @@ class _Get:
 
     def operation(self, schemas: dict[str, Any]) -> dict[str, Any]:
         """Describe the route; add the schemas that it refers to to `schemas`."""
-        refusals = [400, 500, 503]
+        refusals = [400, 421, 429, 500, 503]
         refusals += [404] if any(item["in"] == "path" for item in self.parameters) else []
         refusals += [401] if self.is_protected else []
         found = {

@@ -36,6 +36,7 @@ REFUSALS = {
     "too_large": 413,
     "not_json": 415,
     "encoded": 415,
+    "host": 421,
     "busy": 429,
 }
 """The status of each refusal before any work, by reason."""

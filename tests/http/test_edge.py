@@ -8,6 +8,7 @@ import inspect
 import json
 import re
 import shutil
+import socket
 import sys
 import warnings
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from types import ModuleType
 
+import click
 import pytest
 import uvicorn
 from starlette.responses import PlainTextResponse
@@ -134,6 +136,16 @@ def test_a_prefix_like_a_route_is_known(whole: Whole) -> None:
 
 
 # ------------------------------------------------------------------------- BentoML's private names
+
+
+def test_a_worker_knows_its_bound_address() -> None:
+    """BentoML gives its workers a socket by `--fd`; another process has none."""
+    assert edge.bound_address() is None
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        with click.Context(click.Command("worker")) as context:
+            context.params["fd"] = listening.fileno()
+            assert "127.0.0.1" == edge.bound_address()
+        assert "127.0.0.1" == listening.getsockname()[0], "the socket must stay open"
 
 
 def test_bentoml_is_the_version_that_we_know() -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from models_store.errors import InvalidInput, InvalidSpec
-from models_store.spec import RESERVED_NAMES, Columns, Features, GateRules, Spec, category, number
+from models_store.spec import RESERVED_NAMES, Columns, Feature, Features, GateRules, Spec, category, number
 from tests.servers import run
 
 
@@ -259,6 +259,14 @@ def test_a_batch_full_of_errors_lists_the_first_hundred() -> None:
         BREAD.rows.rows(b"[" + b",".join([b"{}"] * 100_000) + b"]", 100_000)
 
     assert 100 == len(refused.value.detail)
+
+
+def test_at_most_twenty_categories_are_named() -> None:
+    """The message of a feature with many categories has the first of them, and how many there are."""
+    of_many = Feature("zip", "Zip", "", True, "zip0", tuple(f"zip{number}" for number in range(2_000)))
+
+    assert of_many.expected.startswith("one of zip0, zip1, ")
+    assert of_many.expected.endswith(", zip19 and 1980 more or null")
 
 
 def test_rows_become_columns() -> None:
