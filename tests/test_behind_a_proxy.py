@@ -255,15 +255,17 @@ def test_a_preflight_of_an_admin_route_is_answered(proxied: Proxied) -> None:
 
 
 def test_nginx_tries_the_other_server(proxied: Proxied, specs: dict[str, Spec]) -> None:
-    """One of the two servers is dead; no client notices."""
+    """One of the two servers is dead; no client notices when nginx asks it again, every few seconds."""
+    statuses = Counter[int]()
     before = proxied.log.read_text().count("Connection refused")
-    time.sleep(2.1)  # nginx asks the dead one again after 2 s
-    statuses = Counter(
-        proxied.ask("POST", "/ml/iris/predict", json=specs["iris"].example).status_code for _ in range(20)
-    )
+    deadline = time.monotonic() + 20
+    while proxied.log.read_text().count("Connection refused") == before:
+        assert time.monotonic() < deadline, proxied.log.read_text()
+        answer = proxied.ask("POST", "/ml/iris/predict", json=specs["iris"].example)
+        statuses[answer.status_code] += 1
+        time.sleep(0.05)
 
-    assert {200: 20} == statuses
-    assert proxied.log.read_text().count("Connection refused") > before
+    assert {200} == set(statuses)
 
 
 def test_idle_connections_never_give_a_502(proxied: Proxied, specs: dict[str, Spec]) -> None:
