@@ -171,8 +171,8 @@ def soak(server: Server, tally: Tally, intervals: int) -> list[Sample]:
         print(heading(), flush=True)
         for number in range(1, intervals + 1):
             time.sleep(max(0.0, started + number * INTERVAL_SECONDS - time.monotonic()))
-            if not abusers.is_alive():
-                raise RuntimeError("the hostile clients ended too early")
+            if server.process.poll() is not None or not abusers.is_alive():
+                raise RuntimeError(f"the server or the hostile clients ended:\n{server.read_log()[-2000:]}")
             samples.append(sample(server.workers, tally, time.monotonic() - started))
             print(line(samples[-1]), flush=True)
     finally:
@@ -246,17 +246,21 @@ def counted(numbers: dict[str, int]) -> str:
 
 def growth(values: Sequence[float]) -> float:
     """Return the median of the last third, divided by that of the first third."""
-    third = len(values) // 3
+    third = max(1, len(values) // 3)
     return statistics.median(values[-third:]) / statistics.median(values[:third])
+
+
+def largest_growth(of_workers: Sequence[Sequence[float]]) -> float:
+    """Return the growth of the worker that grew most; infinity without a worker."""
+    return max((growth(values) for values in zip(*of_workers, strict=True)), default=float("inf"))
 
 
 def tell(samples: Sequence[Sample], failures: Sequence[str]) -> bool:
     """Print the verdict; return whether no good request failed, no worker died and memory is flat."""
     stayed = all(each.pids == samples[0].pids for each in samples)
-    memory = max(growth(values) for values in zip(*(each.memory for each in samples), strict=stayed))
-    descriptors = max(
-        growth(values) for values in zip(*(each.descriptors for each in samples), strict=stayed)
-    )
+    same = [each for each in samples if each.pids == samples[-1].pids]
+    memory = largest_growth([each.memory for each in same])
+    descriptors = largest_growth([each.descriptors for each in same])
     p99 = growth([each.p99_ms for each in samples])
     hostile_counts: Counter[str] = Counter()
     good: Counter[str] = Counter()
