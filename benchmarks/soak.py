@@ -273,7 +273,7 @@ def tell(samples: Sequence[Sample], failures: Sequence[str]) -> bool:
         f" {'met' if memory <= MOST_GROWTH else 'missed'}), descriptors {descriptors:.2f}, p99 {p99:.2f};"
         f" {'no worker died' if stayed else 'A WORKER DIED'}"
     )
-    print(f"{good.total():,} good requests, {len(failures):,} failed (warm-up included)")
+    print(f"{good.total():,} good requests; failed, also in the warm-up: {len(failures):,}")
     for failure in failures[:5]:
         print(f"  {failure}")
     return not failures and stayed and memory <= MOST_GROWTH

@@ -213,7 +213,6 @@ def test_a_module_starts_no_module_but_itself(module: str) -> None:
     [
         ("run([sys.executable, '-m', __name__, 'x'])", []),
         ("run([sys.executable, '-m', 'pip', 'check'])", []),
-        ("run([sys.executable, '-m', 'pip', 'check'])", []),
         ("run([sys.executable, '-m', 'prediction', 'retrain'])", ["'prediction'"]),
         ("command = (sys.executable, '-m', f'prediction.{name}')", ["f'prediction.{name}'"]),
         ("run([sys.executable, '-c', SCRIPT])", ["SCRIPT"]),
