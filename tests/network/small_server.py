@@ -67,7 +67,7 @@ class Small:
 
 def get(path: str, headers: bytes = b"") -> bytes:
     """Return a GET."""
-    return b"GET %b HTTP/1.1\r\nHost: x\r\n%b\r\n" % (path.encode(), headers)
+    return b"GET %b HTTP/1.1\r\nHost: localhost\r\n%b\r\n" % (path.encode(), headers)
 
 
 def send(client: socket.socket, sent: bytes) -> None:

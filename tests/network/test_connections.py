@@ -124,7 +124,7 @@ def test_a_stall_of_the_server_is_not_blamed_on_clients() -> None:
         time.sleep(0.3)
         server.process.send_signal(signal.SIGSTOP)
         time.sleep(3)
-        client.sendall(b"Host: x\r\nConnection: close\r\n\r\n")
+        client.sendall(b"Host: localhost\r\nConnection: close\r\n\r\n")
         server.process.send_signal(signal.SIGCONT)
 
         assert read_to_end(client).endswith(b"ok")

@@ -27,7 +27,7 @@ from tests.network.small_server import (
 )
 
 CLOSE = b"Connection: close\r\n"
-CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_a_head_over_a_limit_is_a_431(small: Small, head: bytes) -> None:
 def test_each_request_of_a_connection_has_the_whole_limit(small: Small) -> None:
     """Bytes of earlier requests, bodies included, do not count for the next head."""
     body = b"z" * 100_000
-    request = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nX: %b\r\n\r\n" % (
+    request = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\nX: %b\r\n\r\n" % (
         len(body),
         b"y" * 60_000,
     )
@@ -109,7 +109,7 @@ def test_memory_stays_flat_while_heads_never_end(small: Small) -> None:
     """Eight clients send 30 MB of header lines each; the server grows by less than 30 MB."""
     before = small.process.memory_info().rss
     chunk = b"".join(b"X-%d: %b\r\n" % (number, b"y" * 1_000) for number in range(1_000))
-    clients = [small.connect(b"GET / HTTP/1.1\r\nHost: x\r\n") for _ in range(8)]
+    clients = [small.connect(b"GET / HTTP/1.1\r\nHost: localhost\r\n") for _ in range(8)]
     most = 0
     for _ in range(30):
         for client in clients:
@@ -195,7 +195,7 @@ def test_a_body_that_nobody_reads_does_not_hold_a_connection(small: Small) -> No
 
 def test_pipelined_requests_are_answered_in_order(small: Small) -> None:
     """Several requests in one piece get their answers in order."""
-    post = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+    post = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc"
     answer = small.exchange(get("/slow") + post + get("/", CLOSE))
 
     assert [b"ok", b"3", b"ok"] == [part.partition(b"\r\n\r\n")[2] for part in answers(answer)]
@@ -237,7 +237,11 @@ def test_a_request_to_upgrade_is_answered_as_it_is(small: Small, protocol_name: 
 
 def test_a_client_that_waits_for_100_continue_gets_it(small: Small) -> None:
     """`Expect: 100-continue` works as before."""
-    head = b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n" + CLOSE + b"\r\n"
+    head = (
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 3\r\n"
+        + CLOSE
+        + b"\r\n"
+    )
     with small.connect(head) as client:
         assert b"HTTP/1.1 100 Continue\r\n\r\n" == client.recv(1_000)
         client.sendall(b"abc")
