@@ -52,6 +52,9 @@ class Recorder(ABC):
         JournalUnavailable
             When the journal does not answer, or stays locked for `PATIENCE_SECONDS`.
         """
+        if 0 < len(predictions) <= CHUNK_ROWS:  # nearly every request: nothing to take back if it fails
+            await self._commit(predictions)
+            return
         committed = 0
         try:
             for chunk in _chunks(predictions):
