@@ -70,7 +70,7 @@ def whole(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         patch.syspath_prepend(str(PROJECT))
         service = importlib.import_module("prediction.service")
         patch.delitem(sys.modules, "prediction.service")
-        app = service.prediction.to_asgi().app
+        app = service.prediction.to_asgi().app.app  # behind request ids and compression
         lifespan = app.app.router.lifespan_context(app.app)
         runner.run(lifespan.__aenter__())
         yield Whole(service, app, runner)
