@@ -7,16 +7,15 @@ import shlex
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from models_store.spec import Spec
 from prediction.commands import serve
 from tests import databases
+from tests.documents import wait_ready
 from tests.servers import PROJECT, Server, environment, free_port, run
 
 START_SECONDS = 120
@@ -59,20 +58,6 @@ def test_it_prints_the_addresses_and_becomes_bentoml_serve(
     assert printed.startswith(f"Docs page:  http://127.0.0.1:{port}/\nDashboard:  http://127.0.0.1:{port}/")
     assert '"predicted_class":"' in answer.stdout
     assert (0, str(process.pid)) == (code, owner)
-
-
-def wait_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait until a server answers."""
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            if httpx.get(f"{url}/readyz").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.1)
 
 
 def test_a_home_that_is_served_already_is_refused(server: Server) -> None:
