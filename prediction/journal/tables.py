@@ -121,3 +121,8 @@ refusals = sa.Table(  # counts of refused requests by hour; the feature is empty
     sa.Column("feature", sa.String(255), primary_key=True),
     sa.Column("requests", sa.BigInteger, nullable=False),
 )
+journal_format = sa.Table(  # one row: the oldest migration that a release must know to use the journal
+    "journal_format",
+    tables,
+    sa.Column("min_reader", sa.Integer, primary_key=True, autoincrement=False),
+)

@@ -10,11 +10,9 @@ from functools import partial
 
 import pytest
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
 
 from models_store.errors import Error
-from prediction.journal import database, feedback, retention, rollups, tables
+from prediction.journal import feedback, migrations, retention, rollups, tables
 from prediction.journal.database import Journal
 from prediction.journal.feedback import Label
 from prediction.journal.rollups import take_back
@@ -467,11 +465,8 @@ def test_labels_given_at_once_are_counted_once(journal: Journal, journal_url: st
 
 def test_an_older_journal_keeps_its_labels_and_is_counted_anew(journal_url: str) -> None:
     """Each label keeps its number and time, corrections stay, and the counts begin with what there is."""
-    config = Config()
-    config.set_main_option("script_location", str(database.MIGRATIONS))
     with databases.connected(journal_url) as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0004")
+        migrations.upgrade(connection, "0004")
         for statement in OLDER:
             connection.execute(sa.text(statement.format(now=now_us())))
     labels = query(journal_url, "SELECT * FROM feedback ORDER BY seq")
