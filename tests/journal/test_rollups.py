@@ -348,6 +348,22 @@ def test_minutes_are_kept_for_a_day(
         assert expected == query(journal_url, "SELECT minute_us FROM rollup_minutes")
 
 
+def test_sums_by_minute_are_kept_as_the_counts_are(
+    journal: Journal, journal_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A turn deletes sums whose minute ended more than a day ago."""
+    now = (now_us() // MINUTE_US + 1) * MINUTE_US
+    oldest = now - rollups.MINUTES_KEPT_US
+    with journal.write() as connection:
+        row = {"model": "iris", "version": "v", "name": "n", "total": 7, "minute_us": oldest}
+        connection.execute(tables.sum_minutes.insert(), row)
+
+    for passed_us, expected in [(MINUTE_US, [(oldest, 7)]), (MINUTE_US + 1, [])]:
+        monkeypatch.setattr(rollups, "now_us", lambda passed_us=passed_us: now + passed_us)
+        roll_up(journal)
+        assert expected == query(journal_url, "SELECT minute_us, total FROM sum_minutes")
+
+
 def test_one_worker_takes_the_turn(journal: Journal, journal_url: str) -> None:
     """A worker that comes a moment later counts nothing; the next turn counts the new rows."""
     rollups.roll_up(journal)

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from prediction.errors import JournalBusy, JournalTooNew
 
-HEAD = "0007"
+HEAD = "0008"
 """The newest migration of this release."""
 
 FOLDER = Path(__file__).parent
