@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from contextlib import closing
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +17,18 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from prediction.errors import JournalTooNew
+from prediction.errors import JournalBusy, JournalTooNew
 from prediction.journal import ledger, migrations, predictions
 from prediction.journal.database import LOCK_PATIENCE_MS, Journal
 from prediction.journal.tables import tables
 from tests import databases
 from tests.databases import query
 from tests.journal.test_ledger import promote
+from tests.timing import eventually
 
 journal_url = databases.journal_url
 journal = databases.journal
+postgres = databases.postgres
 
 MIGRATE = """
 from prediction.journal import ledger
@@ -163,3 +168,64 @@ def test_a_migration_only_adds_what_earlier_releases_ignore(journal_url: str, be
         for table, (columns, demanded, key, unique) in old.items():
             assert columns.items() <= new[table][0].items()
             assert (demanded, key, unique) == new[table][1:]
+
+
+@contextmanager
+def long_read(url: str) -> Iterator[int]:
+    """Read predictions in a transaction that stays open, as `pg_dump` does; lend its process."""
+    with databases.connected(url) as reader:
+        reader.exec_driver_sql("SELECT count(*) FROM predictions")
+        yield int(reader.exec_driver_sql("SELECT pg_backend_pid()").scalar_one())
+
+
+@pytest.fixture
+def older(postgres: databases.Postgres) -> Iterator[str]:
+    """The URL of a journal on PostgreSQL whose next migrations lock the predictions."""
+    with postgres.database() as url:
+        with databases.connected(url) as connection:
+            migrations.upgrade(connection, "0007")
+        yield url
+
+
+def test_inserts_go_on_while_a_migration_waits_for_a_long_read(
+    older: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It never waits longer for a lock than they do; it says who holds it, and is done after the read."""
+    journal = Journal(older)
+    inserted = 0
+    with ThreadPoolExecutor(1) as pool:
+        with long_read(older) as reader:
+            migrating = pool.submit(journal.migrate)
+            while len(caplog.records) < 5 and not migrating.done():
+                databases.record(journal, [databases.prediction(inserted)])
+                inserted += 1
+            assert not migrating.done()
+        migrating.result(timeout=60)
+    journal.close()
+
+    assert f"(PostgreSQL's process {reader} for " in caplog.text
+    assert "attempt 5, the next one in 1.6 s" in caplog.text
+    assert [(migrations.HEAD,)] == query(older, "SELECT version_num FROM alembic_version")
+    assert [(inserted,)] == query(older, "SELECT count(*) FROM predictions")
+
+
+def test_a_migration_gives_up_after_a_time(older: str) -> None:
+    """The error says what happened and what to do; the journal is as it was."""
+    with closing(Journal(older)) as journal, long_read(older) as reader:
+        time.sleep(1)
+        with pytest.raises(JournalBusy, match=f"process {reader} for .*; end them, or start again later"):
+            migrations.migrate(journal.read, journal.write, patience_seconds=0.5)
+
+    assert [("0007",)] == query(older, "SELECT version_num FROM alembic_version")
+
+
+def test_a_start_waits_while_another_host_migrates(older: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Hosts take turns, however long one of them needs."""
+    with ThreadPoolExecutor(1) as pool, closing(Journal(older)) as journal:
+        with databases.connected(older) as other:
+            other.exec_driver_sql(f"SELECT pg_advisory_xact_lock({migrations.TURN_LOCK})")
+            migrating = pool.submit(journal.migrate)
+            eventually(lambda: "another host migrates the journal; attempt 2" in caplog.text)
+        migrating.result(timeout=60)
+
+    assert [(migrations.HEAD,)] == query(older, "SELECT version_num FROM alembic_version")

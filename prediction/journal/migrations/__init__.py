@@ -46,7 +46,7 @@ Lender = Callable[[], AbstractContextManager[sa.Connection]]
 _log = logging.getLogger("bentoml.prediction")
 
 
-def migrate(read: Lender, write: Lender) -> None:
+def migrate(read: Lender, write: Lender, patience_seconds: float = PATIENCE_SECONDS) -> None:
     """Migrate the tables to this release, unless they are of it or of a newer one that they work with.
 
     Hosts that start at the same time take turns. Others may use the journal meanwhile.
@@ -56,15 +56,17 @@ def migrate(read: Lender, write: Lender) -> None:
     read, write
         Lend a connection that reads, and one in a transaction that is committed at the end. They raise
         `JournalBusy` when they don't get a lock.
+    patience_seconds
+        Timeout of all attempts to get the locks.
 
     Raises
     ------
     JournalTooNew
         When a newer release has migrated the journal, and it asks for a newer reader than this release.
     JournalBusy
-        When others hold the locks for `PATIENCE_SECONDS`.
+        When others hold the locks for so long.
     """
-    end = time.monotonic() + PATIENCE_SECONDS
+    end = time.monotonic() + patience_seconds
     pause_seconds = FIRST_PAUSE_SECONDS
     for attempt in count(1):
         try:
