@@ -1,4 +1,4 @@
-"""The description of a model: its features, classes, dataset, estimator and gate rules.
+"""The description of a model: its features, target, dataset, estimator and gate rules.
 
 It does no I/O, and imports neither scikit-learn nor pandas, because servers use it for each request.
 """
@@ -10,12 +10,14 @@ import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, Self, Union, get_args, get_origin
 
 from annotated_types import Ge, Le
 from pydantic import BaseModel, ConfigDict, Field
 
 from models_store.errors import InvalidInput, InvalidSpec
+from models_store.targets.classes import Classes
+from models_store.targets.classes import classes as classes  # specs import all that they need from here
 from models_store.validation import Validator, listing
 
 if TYPE_CHECKING:
@@ -154,11 +156,11 @@ class Spec:
         One line for people.
     features
         The schema of a row.
-    classes
-        The labels, sorted, as scikit-learn orders the columns of `predict_proba`.
+    target
+        What the model predicts: `classes(...)`.
     load
         Returns `X` (n rows, one column for each feature, missing values as NaN or None) and `y`
-        (n labels). It does not use the network.
+        (n labels of the target). It does not use the network.
     pipeline
         Returns an unfitted classifier with `predict_proba` for a random seed. It is fitted on a frame
         with the columns of `X`: numbers are float64, categories object.
@@ -172,10 +174,16 @@ class Spec:
     name: str
     title: str
     features: type[Features]
-    classes: tuple[str, ...]
+    target: Classes
     load: Callable[[], tuple[pd.DataFrame, pd.Series]]
     pipeline: Callable[[int], ClassifierMixin]
     gate: GateRules = field(default_factory=GateRules)
+
+    def __new__(cls, *_: Any, **given: Any) -> Self:
+        """Refuse `classes=`, which the first release had, with its remedy; Python's own error has none."""
+        if "classes" in given:
+            raise InvalidSpec(f"{given.get('name', 'Spec')}: {_remedy(given['classes'])}")
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z]([a-z0-9_]{0,48}[a-z0-9])?", self.name):
@@ -183,8 +191,8 @@ class Spec:
             raise InvalidSpec(f"model name {self.name!r}: {words}")
         if self.name in RESERVED_NAMES:
             raise InvalidSpec(f"model name {self.name!r} is a route of the service: choose another")
-        if len(self.classes) < 2 or list(self.classes) != sorted(set(self.classes)):
-            raise InvalidSpec(f"{self.name}: give two or more classes, sorted, each once")
+        if not isinstance(self.target, Classes):
+            raise InvalidSpec(f"{self.name}: {_remedy(self.target)}")
         if not self.inputs:
             raise InvalidSpec(f"{self.name}: the feature schema has no field")
         try:
@@ -247,6 +255,12 @@ class Spec:
                 values = [None if gone else v for v, gone in zip(values, missing, strict=True)]
             columns[name] = values
         return columns
+
+
+def _remedy(labels: object) -> str:
+    """Say how to declare a target, for labels that stand alone."""
+    shown = ", ".join(map(repr, labels)) if isinstance(labels, tuple | list) else "..."
+    return f"declare what it predicts by target=classes({shown}), imported from models_store.spec"
 
 
 def _feature(model: str, name: str, info: FieldInfo) -> Feature:

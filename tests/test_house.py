@@ -163,6 +163,7 @@ def test_only_the_edge_knows_bentomls_private_names() -> None:
     "module",
     [
         "models_store.spec",
+        "models_store.targets.classes",
         "prediction.figures.scores",
         "prediction.figures.gate",
         "prediction.figures.drift",

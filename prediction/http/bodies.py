@@ -34,7 +34,7 @@ class Warned(BaseModel):
 
 def answer(spec: Spec) -> type[BaseModel]:
     """Make the model of one answered row of a spec."""
-    said: Any = Literal[spec.classes]
+    said: Any = Literal[spec.target.texts]
     name: Any = Literal[spec.name]
     title = spec.name.title().replace("_", "")
     return create_model(
@@ -60,7 +60,7 @@ def answer(spec: Spec) -> type[BaseModel]:
 
 def feedback(spec: Spec) -> type[BaseModel]:
     """Make the model of the true label of one prediction of a spec."""
-    label: Any = Literal[spec.classes]
+    label: Any = Literal[spec.target.texts]
     title = spec.name.title().replace("_", "")
     return create_model(
         f"{title}Feedback",
@@ -79,7 +79,7 @@ def feedback_validator(spec: Spec) -> Validator[Any]:
     """Make the validator of feedback of a spec."""
     expected = {
         "prediction_id": "the id of a prediction, from the answer of predict",
-        "label": f"one of {listing(spec.classes)}",
+        "label": f"one of {listing(spec.target.texts)}",
         "correct": "true or false",
     }
     return Validator(feedback(spec), f"feedback of {spec.name}", expected)

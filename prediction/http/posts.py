@@ -222,7 +222,7 @@ class Posts:
         """Make a body for the docs page; users replace its id by a real one."""
         return {
             "prediction_id": "01900000-0000-7000-8000-000000000000",
-            "label": self.spec.classes[0],
+            "label": self.spec.target.texts[0],
         }
 
 

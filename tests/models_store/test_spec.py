@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,17 @@ import pandas as pd
 import pytest
 
 from models_store.errors import InvalidInput, InvalidSpec
-from models_store.spec import RESERVED_NAMES, Columns, Feature, Features, GateRules, Spec, category, number
+from models_store.spec import (
+    RESERVED_NAMES,
+    Columns,
+    Feature,
+    Features,
+    GateRules,
+    Spec,
+    category,
+    classes,
+    number,
+)
 from tests.servers import run
 
 
@@ -42,7 +53,7 @@ BREAD = Spec(
     name="bread",
     title="Colour of a loaf",
     features=Bread,
-    classes=("dark", "white"),
+    target=classes("dark", "white"),
     load=load,
     pipeline=pipeline,
 )
@@ -120,11 +131,15 @@ def test_the_name_of_a_route_is_refused(name: str) -> None:
         replace(BREAD, name=name)
 
 
-@pytest.mark.parametrize("classes", [(), ("dark",), ("white", "dark"), ("dark", "dark", "white")])
-def test_classes_out_of_order_are_refused(classes: tuple[str, ...]) -> None:
-    """There are two classes or more, sorted, each once."""
-    with pytest.raises(InvalidSpec, match="bread: give two or more classes, sorted"):
-        replace(BREAD, classes=classes)
+def test_the_classes_of_the_first_release_are_refused_with_a_remedy() -> None:
+    """`classes=` is not accepted, as a keyword or in its place; the error has the new line."""
+    facts = {"name": "bread", "title": "Colour", "features": Bread, "load": load, "pipeline": pipeline}
+    remedy = re.escape("bread: declare what it predicts by target=classes('dark', 'white'), imported from")
+
+    with pytest.raises(InvalidSpec, match=remedy):
+        Spec(classes=("dark", "white"), **facts)  # type: ignore[call-arg, arg-type]
+    with pytest.raises(InvalidSpec, match=remedy):
+        Spec(target=("dark", "white"), **facts)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
