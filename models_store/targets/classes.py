@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from models_store import faults
 from models_store.errors import InvalidSpec
+from models_store.faults import Fault
 from models_store.validation import listing
 
 if TYPE_CHECKING:
@@ -46,10 +48,10 @@ class Classes:
     labels: tuple[Label, ...]
     positive: Label | None = None
 
-    def __post_init__(self) -> None:
-        _check_labels(self.labels)
-        if self.positive is not None:
-            _check_positive(self.labels, self.positive)
+    def faults(self) -> list[Fault]:
+        """Return what is wrong with the declaration."""
+        words = _of_labels(self.labels) or _of_positive(self.labels, self.positive)
+        return [Fault(("target",), each) for each in words]
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
@@ -121,10 +123,6 @@ def classes(*labels: Label, positive: Label | None = None) -> Classes:
         them as they are.
     positive
         The class that one looks for, "fraud" for example, if there are two.
-
-    Raises
-    ------
-    InvalidSpec
     """
     return Classes(labels, positive)
 
@@ -137,26 +135,34 @@ def _shown(labels: Iterable[Label]) -> str:
     return ", ".join(f'"{label}"' if isinstance(label, str) else str(label) for label in labels)
 
 
-def _check_labels(labels: tuple[Label, ...]) -> None:
+def _of_labels(labels: tuple[Any, ...]) -> list[str]:
     if len(labels) == 1 and isinstance(labels[0], list | tuple):
-        raise InvalidSpec(f"classes(...): write the labels without brackets: classes({_shown(labels[0])})")
-    if len(labels) < 2:
-        raise InvalidSpec("classes(...): give two or more labels")
-    if len({type(label) for label in labels}) > 1 or type(labels[0]) not in KINDS:
-        raise InvalidSpec("classes(...): give labels that are all texts, all integers or all booleans")
-    ordered: list[Any] = sorted({*labels})
-    if list(labels) != ordered:
-        raise InvalidSpec(f"classes(...): give each label once, sorted: classes({_shown(ordered)})")
-    for label in labels:
-        if isinstance(label, str) and not (0 < len(label) <= MAX_LABEL and "\x00" not in label):
-            words = f"a text has 1 to {MAX_LABEL} characters, and no NUL"
-            raise InvalidSpec(f"classes(...): {label[:20]!r}: {words}")
-        if isinstance(label, int) and abs(label) > MAX_INTEGER:
-            raise InvalidSpec(f"classes(...): {label} is too large: integers are at most 2**53")
+        return [f"write the labels without brackets: classes({_shown(labels[0])})"]
+    if len({type(label) for label in labels}) > 1 or not {type(label) for label in labels} <= {*KINDS}:
+        return ["give labels that are all texts, all integers or all booleans"]
+    words = faults.of_repeats(labels)
+    if len(set(labels)) < 2:
+        words.append("give two or more labels")
+    elif not words and list(labels) != sorted(labels):
+        words.append(
+            f"give the labels sorted, as scikit-learn orders them: classes({_shown(sorted(labels))})"
+        )
+    long = [label for label in labels if isinstance(label, str) and not _is_storable(label)]
+    large = [label for label in labels if isinstance(label, int) and abs(label) > MAX_INTEGER]
+    words += [
+        f"{label[:20]!r} is no label: a text has 1 to {MAX_LABEL} characters, no NUL" for label in long
+    ]
+    return words + [f"{label} is no label: integers are from -2**53 to 2**53" for label in large]
 
 
-def _check_positive(labels: tuple[Label, ...], positive: Label) -> None:
+def _is_storable(text: str) -> bool:
+    return 0 < len(text) <= MAX_LABEL and "\x00" not in text
+
+
+def _of_positive(labels: tuple[Label, ...], positive: Label | None) -> list[str]:
+    if positive is None:
+        return []
     if len(labels) != 2:
-        raise InvalidSpec("classes(...): positive= is for two classes: leave it out")
-    if not any(type(positive) is type(label) and positive == label for label in labels):
-        raise InvalidSpec(f"classes(...): positive={positive!r} is no label: give one of {_shown(labels)}")
+        return ["positive= is for two classes: leave it out"]
+    is_one = any(type(positive) is type(label) and positive == label for label in labels)
+    return [] if is_one else [f"positive={positive!r} is no label: give one of {_shown(labels)}"]

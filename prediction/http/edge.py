@@ -38,13 +38,11 @@ from prediction.http import calls
 from prediction.http.calls import Call
 from prediction.http.entrance import SYSTEM_PATHS, Entrance
 from prediction.network import doors, error_answers, proxies
-from prediction.network.compression import Compression
 from prediction.network.connections import Connections, Limits
 from prediction.network.doors import PAGE_HEADERS, Hosts
 from prediction.network.origins import Origins
 from prediction.network.protocol import Connection
 from prediction.network.proxies import Proxies
-from prediction.network.request_ids import RequestIds
 
 STATIC_FILES = Path(server.__file__).parent / "static_content"
 IMAGE_FOLDER = Path(__file__).parent / "image"
@@ -181,13 +179,13 @@ class Loop(Service[Any]):
         # BentoML names no protocol to uvicorn, which then takes this one.
         limits = Limits(keep_alive_seconds=self.parts.keep_alive_seconds)
         uvicorn.config.HTTP_PROTOCOLS["auto"] = partial(Connection, Connections(limits))  # type: ignore[assignment]
-        app: ASGIApp = Compression(self.entrance(is_main))
+        app: ASGIApp = self.entrance(is_main)
         parts = self.parts
         if parts.root_path or parts.trusted_proxies:
             app = Proxies(app, parts.root_path, parts.trusted_proxies, parts.own())
         if parts.cors_origins:
             app = Origins(app, frozenset(parts.cors_origins))
-        return RequestIds(app)
+        return app
 
     def entrance(self, is_main: bool = True) -> Entrance:
         """Make a worker's entrance with BentoML's application behind it."""

@@ -21,24 +21,26 @@ TEXTS, INTEGERS, BOOLEANS = classes("a", "b", "c"), classes(-1, 0, 10), classes(
         ((), "give two or more labels"),
         (("dark",), "give two or more labels"),
         ((("dark", "white"),), 'without brackets: classes("dark", "white")'),
-        (("white", "dark"), 'each label once, sorted: classes("dark", "white")'),
-        (("dark", "dark", "white"), 'each label once, sorted: classes("dark", "white")'),
-        ((10, 9), "each label once, sorted: classes(9, 10)"),
-        ((True, False), "each label once, sorted: classes(False, True)"),
+        (("white", "dark"), 'sorted, as scikit-learn orders them: classes("dark", "white")'),
+        (("dark", "dark", "white"), "'dark' is there more than once"),
+        ((10, 9), "sorted, as scikit-learn orders them: classes(9, 10)"),
+        ((True, False), "sorted, as scikit-learn orders them: classes(False, True)"),
         ((0, True), "all texts, all integers or all booleans"),
         (("0", 1), "all texts, all integers or all booleans"),
         ((0.5, 1.5), "all texts, all integers or all booleans"),
         ((None, "a"), "all texts, all integers or all booleans"),
         (("", "a"), "a text has 1 to 255 characters"),
-        (("a", "b\x00"), "a text has 1 to 255 characters, and no NUL"),
+        (("a", "b\x00"), "a text has 1 to 255 characters, no NUL"),
         (("a", "b" * (MAX_LABEL + 1)), "a text has 1 to 255 characters"),
-        ((0, MAX_INTEGER + 1), "is too large"),
+        ((0, MAX_INTEGER + 1), "integers are from -2**53 to 2**53"),
     ],
 )
-def test_labels_that_are_no_classes_are_refused(labels: tuple[Any, ...], message: str) -> None:
-    """There are two labels or more, of one type, sorted, each once; the error has the right line."""
-    with pytest.raises(InvalidSpec, match=re.escape(message)):
-        classes(*labels)
+def test_labels_that_are_no_classes_are_a_fault(labels: tuple[Any, ...], message: str) -> None:
+    """There are two labels or more, of one type, sorted, each once; the words have the right line."""
+    (found,) = classes(*labels).faults()[:1]
+
+    assert ("target",) == found.place
+    assert message in found.words
 
 
 @pytest.mark.parametrize(
@@ -52,12 +54,15 @@ def test_labels_that_are_no_classes_are_refused(labels: tuple[Any, ...], message
 )
 def test_a_positive_class_is_one_of_two(labels: tuple[Any, ...], positive: Any, message: str) -> None:
     """It is a label as it is declared; `1` is not `True`."""
-    with pytest.raises(InvalidSpec, match=message):
-        classes(*labels, positive=positive)
+    (found,) = classes(*labels, positive=positive).faults()
+
+    assert message in found.words
 
 
 def test_a_positive_class_is_kept() -> None:
     """For two classes of each type."""
+    assert [] == TEXTS.faults() + INTEGERS.faults() + BOOLEANS.faults()
+    assert [] == classes(0, 1, positive=0).faults() + classes(False, True, positive=True).faults()
     assert "fraud" == classes("fine", "fraud", positive="fraud").positive
     assert classes(0, 1, positive=0).positive == 0
     assert classes(False, True, positive=True).positive is True
