@@ -64,6 +64,11 @@ class Classes:
         return dict(zip(self.texts, self.labels, strict=True))
 
     @property
+    def example(self) -> Label:
+        """A label for descriptions."""
+        return self.labels[0]
+
+    @property
     def expected(self) -> str:
         """Describes a valid label in words."""
         return f"one of {listing(self.texts)}"
