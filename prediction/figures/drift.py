@@ -82,7 +82,7 @@ def profile(spec: Spec, columns: Columns, labels: Sequence[str]) -> dict[str, An
     """
     return {
         "rows": len(labels),
-        "classes": {name: Counter(labels)[name] for name in spec.classes},
+        "classes": {name: Counter(labels)[name] for name in spec.target.texts},
         "features": {name: _distribution(feature, columns[name]) for name, feature in spec.inputs.items()},
     }
 

@@ -43,7 +43,7 @@ class Predictor:
         self._ranges = _training_ranges(spec, profile)
         self._seen = _training_categories(spec, profile)
         self._answered = {
-            name: metrics.PREDICTIONS.labels(spec.name, version.version, name) for name in spec.classes
+            name: metrics.PREDICTIONS.labels(spec.name, version.version, name) for name in spec.target.texts
         }
 
     def predict(self, rows: Sequence[Features]) -> list[Prediction]:
@@ -54,7 +54,7 @@ class Predictor:
         probabilities = self.score(columns)
         best = probabilities.argmax(axis=1).tolist()
         warnings = self._warnings(columns, len(rows))
-        at_us, classes = now_us(), self.spec.classes
+        at_us, classes = now_us(), self.spec.target.texts
         return [
             Prediction(
                 prediction_id=str(uuid_utils.uuid7()),
@@ -130,7 +130,7 @@ def _check_schema(spec: Spec, version: store.Version, profile: dict[str, Any]) -
     """Refuse a version that was trained for other features or classes than those of the spec."""
     trained = {name: set(seen.get("counts", ())) for name, seen in profile["features"].items()}
     wanted = {name: set(feature.categories) for name, feature in spec.inputs.items()}
-    if trained != wanted or version.metadata["classes"] != list(spec.classes):
+    if trained != wanted or version.metadata["classes"] != list(spec.target.texts):
         raise DamagedVersion(
             f"{version.model}:{version.version} was trained for other features or classes than the"
             f" catalog has now: run `loop train {spec.name}`"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, ks_2samp
 
 from models_store import catalog
-from models_store.spec import Columns, Features, Spec, category, number
+from models_store.spec import Columns, Features, Spec, category, classes, number
 from prediction.figures import drift
 
 SPECS = catalog.load()
@@ -33,7 +33,7 @@ def load() -> tuple[pd.DataFrame, pd.Series]:
     raise NotImplementedError
 
 
-CUP = Spec("cup", "Taste of a cup", Cup, ("bitter", "sweet"), load, lambda seed: seed)
+CUP = Spec("cup", "Taste of a cup", Cup, classes("bitter", "sweet"), load, lambda seed: seed)
 
 
 def profile_of(volumes: list[float | None], sorts: list[str | None] | None = None) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def test_the_profile_of_a_dataset(spec: Spec) -> None:
 
     assert len(labels) == profile["rows"]
     assert y.value_counts().to_dict() == profile["classes"]
-    assert list(spec.classes) == list(profile["classes"])
+    assert list(spec.target.texts) == list(profile["classes"])
     assert list(spec.inputs) == list(profile["features"])
     assert profile == json.loads(json.dumps(profile))
     for name, feature in spec.inputs.items():
@@ -259,8 +259,8 @@ def test_the_tests_are_those_of_scipy() -> None:
         assert theirs.statistic == pytest.approx(found[name].statistic)
         raw[name] = theirs.pvalue
     counts = [
-        [profile["classes"][name] for name in spec.classes],
-        [said.count(name) for name in spec.classes],
+        [profile["classes"][name] for name in spec.target.texts],
+        [said.count(name) for name in spec.target.texts],
     ]
     theirs = chi2_contingency(counts, correction=False)
     assert theirs.statistic == pytest.approx(found[drift.PREDICTED_CLASS].statistic)

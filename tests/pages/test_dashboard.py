@@ -118,7 +118,7 @@ def test_the_form_is_made_of_the_schema(world: World, name: str) -> None:
             )
         for each in feature.categories:
             assert f">{each}</option>" in page
-    for label in world.specs[name].classes:
+    for label in world.specs[name].target.texts:
         assert f"<option>{label}</option>" in page
 
 
