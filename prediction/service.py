@@ -137,6 +137,7 @@ class Base:
         return counted + GAUGES.text()
 
     def __is_ready__(self) -> bool:
+        RUNTIME.demand_journal()
         return RUNTIME.ready
 
 

@@ -33,7 +33,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from prediction import home, parent
-from prediction.errors import AlreadyServing, InvalidSettings, NotReady, PortTaken
+from prediction.errors import AlreadyServing, InvalidSettings, JournalFault, NotReady, PortTaken
 from prediction.http import calls
 from prediction.http.calls import Call
 from prediction.http.entrance import SYSTEM_PATHS, Entrance
@@ -271,9 +271,11 @@ class AppFactory(ServiceAppFactory):
         """Answer whether this worker can predict; if not, in the common shape of errors."""
         try:
             return await super().readyz(_)
-        except HTTPException:
+        except (HTTPException, JournalFault) as caught:
             error = NotReady(
-                "this worker can't answer every model yet: GET /models shows what each worker serves"
+                str(caught)
+                if isinstance(caught, JournalFault)
+                else "this worker can't answer every model yet: GET /models shows what each worker serves"
             )
             status, _reason, body, headers = error_answers.explain(error)
             return Response(body, status, headers, media_type="application/json")

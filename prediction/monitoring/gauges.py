@@ -95,6 +95,8 @@ class Gauges(Collector):
 
     def text(self) -> str:
         """Return the exposition; if the journal does not answer, `prediction_journal_up` is 0."""
+        if self.journal.fault is not None:
+            return DOWN
         try:
             return self._thread.call(PATIENCE_SECONDS, self._fresh)
         except JournalUnavailable:
