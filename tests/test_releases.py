@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import tarfile
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from prediction.journal import migrations
 from tests import databases
 from tests.databases import query
 from tests.load import Load
-from tests.servers import PROJECT, Server, run
+from tests.servers import PROJECT, SHIPPED, Server, run
 from tests.timing import eventually
 
 journal_url = databases.journal_url
@@ -79,7 +80,12 @@ def make_next(folder: Path) -> Path:
 
 def start(home: Path, url: str, release: Path = PROJECT) -> Server:
     """Start a server of a release, as one host of several on the journal."""
-    settings: dict[str, Any] = {"database_url": url, "admin_token": TOKEN, "workers": 1}
+    settings: dict[str, Any] = {
+        "database_url": url,
+        "admin_token": TOKEN,
+        "workers": 1,
+        "min_outcomes": 10_000,
+    }
     return Server(home, "service:prediction", cwd=release, **settings)
 
 
@@ -140,3 +146,58 @@ def test_two_releases_share_a_journal(
     for each in (load, beside):
         assert {200} == each.statuses
         each.assert_recorded(journal_url)
+
+
+def use(server: Server, url: str, specs: dict[str, Spec]) -> str:
+    """Predict, label, correct, get refused, retrain, promote. Return the id of a corrected prediction."""
+    load = Load(server, specs, pause_seconds=0.05)
+    with load.running():
+        load.go_on()
+    eventually(lambda: query(url, "SELECT prediction_seq FROM rollup_state") > [(0,)])
+    post = partial(server.client.post, headers=ADMIN)
+    labelled = [each for each in load.labelled if load.predicted[each]["model"] == "iris"]
+    corrections = [{"prediction_id": each, "label": "virginica", "correct": True} for each in labelled]
+    assert 200 == post("/iris/feedback_batch", json=corrections).status_code
+    assert 400 == post("/iris/predict", json=SETOSA | {"petal_width_cm": -1}).status_code
+    assert 202 == post("/iris/retrain", json={}).status_code
+    promotion = {"version": EARLIER, "reason": "the tests"}
+    assert 200 == post("/iris/promote", json=promotion).status_code
+    eventually(lambda: serves(server, EARLIER))
+    eventually(lambda: server.get("/iris/runs").json()["runs"][0]["finished_at"] is not None)
+    return labelled[0]
+
+
+def shown(server: Server, prediction_id: str) -> dict[str, Any]:
+    """Return what a server shows of the past, without the limits of windows and the pieces without rows."""
+    pages: dict[str, Any] = {}
+    for model in SHIPPED:
+        for window in ("4h", "7d"):  # counted by minute, and by hour
+            page = server.get(f"/{model}/monitoring?window={window}").json()
+            pieces = [piece for piece in page["over_time"] if piece["predictions"]]
+            limits = dict.fromkeys(("since", "until", "refused_since"))
+            pages[f"{model}, {window}"] = page | {"over_time": pieces} | limits
+        pages[f"runs of {model}"] = server.get(f"/{model}/runs").json()
+        pages[f"ledger of {model}"] = server.get(f"/models/{model}").json()["ledger"]
+    pages["prediction"] = server.client.get(f"/iris/predictions/{prediction_id}", headers=ADMIN).json()
+    return pages
+
+
+def test_an_upgrade_changes_no_figure(
+    journal_url: str, homes: list[Path], tmp_path: Path, specs: dict[str, Spec]
+) -> None:
+    """Predictions, labels, counts and runs of the release before are shown by this one as they were."""
+    with start(homes[0], journal_url, unpack(BEFORE, tmp_path / "before")) as server:
+        corrected = use(server, journal_url, specs)
+        before = shown(server, corrected)
+    with start(homes[0], journal_url) as server:
+        assert [(migrations.HEAD,)] == query(journal_url, "SELECT version_num FROM alembic_version")
+        after = shown(server, corrected)
+
+    assert before == after
+    iris = before["iris, 4h"]
+    assert {"invalid"} <= {each["reason"] for each in iris["refused"]}
+    assert 2 == len(iris["versions"])
+    assert min(each["predictions"] for each in iris["versions"]) > 0
+    assert iris["outcomes"] > 0
+    assert ["rejected"] == [each["status"] for each in before["runs of iris"]["runs"]]
+    assert "virginica" == before["prediction"]["feedback"]["label"]
