@@ -163,6 +163,7 @@ def test_only_the_edge_knows_bentomls_private_names() -> None:
     "module",
     [
         "models_store.spec",
+        "models_store.targets.classes",
         "prediction.figures.scores",
         "prediction.figures.gate",
         "prediction.figures.drift",
@@ -286,6 +287,7 @@ TWINS = {
     "train": "commands/test_train",
     "prediction.__main__": "commands/test_cli",
     "prediction.journal.tables": "journal/test_migrations",
+    "prediction.http.targets.kinds": "test_targets",
     "models_store.staging": "models_store/test_store",
     "models_store.errors": "network/test_error_answers",
     "prediction.errors": "network/test_error_answers",

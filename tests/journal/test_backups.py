@@ -100,7 +100,32 @@ def test_a_restored_journal_is_the_backup(sqlite_journal: Journal, tmp_path: Pat
     assert [(kept,)] == query(f"sqlite:///{tmp_path / 'journal.db'}", ids)
     record(sqlite_journal, [prediction(3)])
     assert kept == predictions.find(sqlite_journal, kept).prediction_id
-    assert {"journal.db", "copy.db"} == visible(tmp_path)
+    assert {"journal.db", "journal.db.before-restore", "copy.db"} == visible(tmp_path)
+
+
+def test_a_damaged_journal_is_kept_with_its_log(sqlite_journal: Journal, tmp_path: Path) -> None:
+    """What can still be read of a damaged journal and its log is not thrown away."""
+    backups.backup(sqlite_journal, tmp_path / "copy.db")
+    sqlite_journal.close()
+    path = tmp_path / "journal.db"
+    for damaged in (b"", b"damaged" * 10_000):
+        path.write_bytes(damaged)
+        log = tmp_path / "journal.db-wal"
+        log.write_bytes(b"rows")
+        kept = backups.restore(sqlite_journal, tmp_path / "copy.db")
+        assert kept is not None
+        assert (damaged, b"rows") == (kept.read_bytes(), Path(f"{kept}-wal").read_bytes())
+        assert not log.exists()
+        assert [("ok",)] == query(f"sqlite:///{path}", "PRAGMA integrity_check")
+
+
+def test_a_restore_without_a_journal_keeps_nothing(sqlite_journal: Journal, tmp_path: Path) -> None:
+    """Where the journal is missing, there is nothing to keep."""
+    backups.backup(sqlite_journal, tmp_path / "copy.db")
+    (tmp_path / "new").mkdir()
+
+    assert backups.restore(Journal(f"sqlite:///{tmp_path}/new/journal.db"), tmp_path / "copy.db") is None
+    assert {"journal.db"} == visible(tmp_path / "new")
 
 
 def test_a_backup_of_an_older_release_is_migrated(sqlite_journal: Journal, tmp_path: Path) -> None:
