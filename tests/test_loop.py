@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import signal
@@ -243,10 +242,7 @@ def test_a_run_does_not_outlive_its_server(home: Path, number: signal.Signals) -
         if number == signal.SIGTERM:
             running.stop()
         else:
-            workers = running.workers
-            os.kill(running.process.pid, signal.SIGKILL)
-            for worker in workers:
-                worker.kill()
+            running.process.kill()
             running.process.wait(timeout=30)
 
         journal = Journal(f"sqlite:///{home / 'journal.db'}")

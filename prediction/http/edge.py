@@ -32,7 +32,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from prediction import home
+from prediction import home, parent
 from prediction.errors import AlreadyServing, InvalidSettings, NotReady, PortTaken
 from prediction.http import calls
 from prediction.http.calls import Call
@@ -64,7 +64,7 @@ class Parts:
     hosts
         The names of the server; if empty, they follow from the address on which it listens.
     home
-        Locked while a server runs: a second one on the same home would delete its metrics.
+        Locked while a server or a worker of it runs: a second one would delete its metrics.
     """
 
     calls: Sequence[Call]
@@ -171,10 +171,14 @@ class Loop(Service[Any]):
                 demand_port(host, options.get("port") or BentoMLContainer.http.port.get())
             except (AlreadyServing, InvalidSettings, PortTaken) as error:
                 raise start_error(str(error)) from None
+            home.share(self._lock)
+            parent.bind_children()
         super().inject_config()
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """Make a worker's application, and the connections that uvicorn hands to it."""
+        if parent.follow():
+            home.sign(self.parts.home)
         os.environ["FORWARDED_ALLOW_IPS"] = ""  # read next by uvicorn, which else trusts 127.0.0.1
         # BentoML names no protocol to uvicorn, which then takes this one.
         limits = Limits(keep_alive_seconds=self.parts.keep_alive_seconds)

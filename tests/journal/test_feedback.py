@@ -258,10 +258,8 @@ def test_ten_thousand_labels_at_once(journal: Journal, journal_url: str) -> None
     """The largest batch is recorded whole, the second time unchanged, the third time corrected."""
     ids = record(journal, [prediction(number) for number in range(10_000)])
     for label, status in [("setosa", "recorded"), ("setosa", "unchanged"), ("virginica", "corrected")]:
-        started = time.monotonic()
         answers = give(journal, *(Label(each, label, correct=True) for each in ids))
         assert [status] * 10_000 == answers
-        assert time.monotonic() - started < 10
 
     assert [("virginica", 10_000)] == query(
         journal_url, "SELECT label, count(*) FROM feedback GROUP BY label"

@@ -120,7 +120,8 @@ def test_drift_is_against_the_version_that_answered(
     assert {"stable"} == set(states.values())
     (drifted,) = [item for item in mine["drift"] if item["state"] == "drifted"]
     assert ("cm", 200, 0) == (drifted["unit"], drifted["rows"], drifted["rows_needed"])
-    assert drifted["p"] < 0.001 < 0.25 < drifted["psi"]
+    assert drifted["p"] < 0.001 < 0.25 < drifted["psi_low"] < drifted["psi"] - drifted["psi_by_chance"]
+    assert [True, True] == [each["holds"] for each in drifted["conditions"]]
     histogram = drifted["histogram"]
     assert 1 == pytest.approx(sum(histogram["live"]) + histogram["below"] + histogram["above"])
 
