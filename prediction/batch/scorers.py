@@ -124,9 +124,9 @@ class LocalScorer:
         import pyarrow
 
         columns: Any = rows.columns
-        probabilities = self._predictor.score(columns)
+        found = self._predictor.score(columns)
         versions = pyarrow.repeat(self._predictor.version.version, len(rows))
-        return Answers(probabilities, probabilities.argmax(axis=1), versions)
+        return Answers(found.probabilities, found.best, versions)
 
     def close(self) -> None:
         """Nothing is open."""
