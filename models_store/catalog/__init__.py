@@ -163,7 +163,9 @@ def _signature(error: BaseException) -> str:
     function = getattr(models_store.spec, called[1], None) if called else None
     if called is None or function is None or not isinstance(error, TypeError):
         return ""
-    return f": {called[1]}() takes {', '.join(signature(function).parameters)}"
+    made = function.__init__ if isinstance(function, type) else function  # type: ignore[misc]
+    taken = [name for name in signature(made).parameters if name != "self"]
+    return f": {called[1]}() takes {', '.join(taken)}"
 
 
 def _file(name: str) -> Path:
