@@ -23,7 +23,7 @@ from prediction.errors import InvalidSettings, JournalBusy, JournalUnavailable
 from prediction.journal import migrations
 from prediction.journal.sqlite import engine
 from prediction.journal.sqlite.engine import FILES
-from prediction.journal.sqlite.guard import Fault, Guard
+from prediction.journal.sqlite.guard import FileFault, Guard
 
 ORDER_LOCK = migrations.TURN_LOCK + 1
 LOCK_PATIENCE_MS = 800
@@ -93,7 +93,7 @@ class Journal:
             self._guard.forget()
 
     @property
-    def fault(self) -> Fault | None:
+    def fault(self) -> FileFault | None:
         """What is wrong with the file of a SQLite journal, as far as it is known."""
         return None if self._guard is None else self._guard.fault
 
