@@ -24,7 +24,7 @@ def test_workers_end_with_their_server(home: Path) -> None:
     port = free_port()
     with Server(home, port=port) as first:
         workers = first.workers
-        owners = [str(pid) for pid in (first.process.pid, *(worker.pid for worker in workers))]
+        owners = [str(first.process.pid), *(str(worker.pid) for worker in workers)]
         assert sorted(owners) == sorted((home / LOCK_FILE).read_text().split())
         workers[0].suspend()
         first.process.kill()
