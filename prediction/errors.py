@@ -31,6 +31,10 @@ class NothingToRollBack(Error):
     """The model has no previous champion."""
 
 
+class AlreadyChampion(Error):
+    """The version to promote is the champion already."""
+
+
 class ConflictingLabel(Error):
     """The prediction has another label already, and the request does not allow a correction."""
 

@@ -107,7 +107,7 @@ def _describe(candidate: training.Candidate, version: store.Version, promoted: b
         "version": version.version,
         "champion": promoted,
         "rows": {"training": len(dataset.training), "holdout": len(dataset.holdout)},
-        "classes": list(candidate.spec.classes),
+        "classes": list(candidate.spec.target.texts),
         "metrics": version.metrics,
         "seconds": candidate.seconds,
         "bytes": _size(version.path),

@@ -21,6 +21,7 @@ STATUSES: dict[type[Error], tuple[int, str]] = {
     errors.ConflictingLabel: (409, "conflict"),
     errors.RunEnded: (409, "conflict"),
     errors.NothingToRollBack: (409, "conflict"),
+    errors.AlreadyChampion: (409, "conflict"),
     store_errors.DamagedVersion: (409, "conflict"),
     errors.NotReady: (503, "not_ready"),
     errors.JournalUnavailable: (503, "journal"),

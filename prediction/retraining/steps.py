@@ -215,7 +215,7 @@ def _read_labels(spec: Spec, journal: Journal, known_us: int) -> _Labels:
 def _fits(spec: Spec, features: dict[str, Any], label: str) -> bool:
     with suppress(InvalidInput):
         spec.rows.object(features)
-        return label in spec.classes
+        return spec.target.knows(label)
     return False
 
 
@@ -237,4 +237,4 @@ def _judge(
                     is_feedback=name == "feedback",
                 )
             )
-    return gate.judge(parts, spec.classes, spec.gate)
+    return gate.judge(parts, spec.target.texts, spec.gate)

@@ -26,7 +26,7 @@ from prediction.journal import ledger, recorder, threads, workers
 from prediction.journal.database import Journal
 from prediction.journal.ledger import Entry
 from prediction.journal.predictions import Prediction
-from prediction.journal.sqlite.guard import Fault
+from prediction.journal.sqlite.guard import FileFault
 from prediction.serving import champions, predictor
 from prediction.serving.predictor import Predictor
 from prediction.times import now_us
@@ -138,7 +138,7 @@ class Runtime:
         """By model: why its champion can't be loaded."""
         self._logged: dict[str, str] = {}
         """By version: the reason that was logged last, so that it is logged once."""
-        self._fault: Fault | None = None
+        self._fault: FileFault | None = None
         """What was wrong with the journal's file when it was looked at last."""
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []

@@ -11,12 +11,10 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
 
 from models_store.errors import InvalidInput
 from prediction.errors import JournalTooNew
-from prediction.journal import backups, database, ledger, predictions
+from prediction.journal import backups, ledger, migrations, predictions
 from prediction.journal.database import Journal
 from tests import databases
 from tests.databases import Postgres, prediction, query, record
@@ -134,10 +132,7 @@ def test_a_backup_of_an_older_release_is_migrated(sqlite_journal: Journal, tmp_p
     """A backup of a release without feedback is migrated when it is restored."""
     old = sa.create_engine(f"sqlite:///{tmp_path / 'old.db'}")
     with old.begin() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(database.MIGRATIONS))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+        migrations.upgrade(connection, "0001")
     old.dispose()
 
     backups.restore(sqlite_journal, tmp_path / "old.db")
@@ -157,6 +152,7 @@ def no_backups(folder: Path, journal: Journal) -> dict[str, Path]:
     (folder / "newer.db").write_bytes((folder / "whole.db").read_bytes())
     with closing(sqlite3.connect(folder / "newer.db")) as newer, newer:
         newer.execute("UPDATE alembic_version SET version_num = '9999'")
+        newer.execute("UPDATE journal_format SET min_reader = 9999")
     names = ("letter", "empty", "folder", "foreign", "half", "newer", "missing")
     return {name: folder / f"{name}.db" for name in names}
 

@@ -57,7 +57,7 @@ Identity = tuple[int, int]
 """Device and inode of a file."""
 
 
-class Fault(NamedTuple):
+class FileFault(NamedTuple):
     """What is wrong with the files; `cause` are the words of SQLite or the system, for the log."""
 
     kind: str
@@ -89,14 +89,14 @@ class Guard:
         self.path = Path(path)
         self._log_path = Path(f"{path}-wal")
         self._lock = Lock()
-        self._fault: Fault | None = None
+        self._fault: FileFault | None = None
         self._file: Identity | None = None
         self._log: Identity | None = None
         self._size = self._log_size = self._changed_ns = 0
         self._header: int | None = None
 
     @property
-    def fault(self) -> Fault | None:
+    def fault(self) -> FileFault | None:
         """What is wrong now, as far as it is known."""
         return self._fault
 
@@ -220,7 +220,7 @@ class Guard:
         """Remember a fault, unless a worse one is known."""
         with self._lock:
             if self._fault is None or self._fault.kind not in LASTING:
-                self._fault = Fault(kind, cause or "")
+                self._fault = FileFault(kind, cause or "")
             return JournalFault(self._fault.message)
 
     def _status(self) -> os.stat_result:
@@ -247,7 +247,7 @@ class Guard:
         except OSError:
             return False
 
-    def _clear(self, known: Fault) -> None:
+    def _clear(self, known: FileFault) -> None:
         """Forget a fault that has ended, unless another one was noted meanwhile."""
         with self._lock:
             if self._fault is known:
@@ -275,7 +275,7 @@ class Guard:
             return  # it is locked, say: the next look will tell
         self._size, self._changed_ns = file.st_size, file.st_mtime_ns
 
-    def _can_write(self, known: Fault | None) -> bool:
+    def _can_write(self, known: FileFault | None) -> bool:
         """Try whether a transaction can begin; after a fault, also write, and demand some free space."""
         try:
             with closing(_connect(self.path)) as connection:

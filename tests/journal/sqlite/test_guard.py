@@ -318,5 +318,5 @@ def test_each_fault_has_its_words() -> None:
 
     assert kinds == set(guard.MESSAGES)
     for kind in kinds:
-        assert ": " in guard.Fault(kind).message
-        assert "{" not in guard.Fault(kind).message
+        assert ": " in guard.FileFault(kind).message
+        assert "{" not in guard.FileFault(kind).message
