@@ -162,6 +162,10 @@ class Spec:
     pipeline
         Returns an unfitted classifier with `predict_proba` for a random seed. It is fitted on a frame
         with the columns of `X`: numbers are float64, categories object.
+    group
+        A column of the frame of `load`, a feature or not. Rows with the same value are held out together.
+    time
+        A column of that frame with numbers, dates or ISO texts: the latest quarter is held out.
 
     Raises
     ------
@@ -176,6 +180,8 @@ class Spec:
     load: Callable[[], tuple[pd.DataFrame, pd.Series]]
     pipeline: Callable[[int], ClassifierMixin]
     gate: GateRules = field(default_factory=GateRules)
+    group: str | None = None
+    time: str | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z]([a-z0-9_]{0,48}[a-z0-9])?", self.name):
@@ -185,6 +191,8 @@ class Spec:
             raise InvalidSpec(f"model name {self.name!r} is a route of the service: choose another")
         if len(self.classes) < 2 or list(self.classes) != sorted(set(self.classes)):
             raise InvalidSpec(f"{self.name}: give two or more classes, sorted, each once")
+        if self.group is not None and self.time is not None:
+            raise InvalidSpec(f"{self.name}: give group= or time=, not both")
         if not self.inputs:
             raise InvalidSpec(f"{self.name}: the feature schema has no field")
         try:

@@ -84,9 +84,18 @@ def train(spec: Spec, seed: int, report: OnStep = ignore, examples: Sequence[Exa
     InvalidSpec
         When the dataset or the pipeline does not match the spec.
     """
-    started = time.monotonic()
     report("load the data")
-    dataset = datasets.load(spec, examples)
+    return fit(spec, seed, datasets.load(spec, examples), report)
+
+
+def fit(spec: Spec, seed: int, dataset: Dataset, report: OnStep = ignore) -> Candidate:
+    """Fit a spec's pipeline on a loaded dataset, evaluate and compile it; see `train`."""
+    started = time.monotonic()
+    if not dataset.holdout:
+        raise InvalidSpec(
+            f"{spec.name}: no row of load() can be held out to judge by: each class must keep one to learn"
+            " from, so give at least two different rows of a class"
+        )
     report(f"fit on {len(dataset.training)} rows")
     columns, labels = dataset.part(dataset.training)
     pipeline = pipelines.fit(spec, seed, columns, labels, dataset.weights)
@@ -161,6 +170,9 @@ def _metadata(candidate: Candidate) -> dict[str, Any]:
         "metrics": candidate.metrics.as_dict(),
         "rows": candidate.dataset.count(),
         "data_digest": candidate.dataset.digest,
+        "training_digest": candidate.dataset.training_digest,
+        "holdout_digest": candidate.dataset.holdout_digest,
+        "split": candidate.dataset.split.as_note(),
         "seed": candidate.seed,
         "seconds": round(candidate.seconds, 3),
         "python": platform.python_version(),

@@ -116,8 +116,8 @@ def test_each_step_is_reported_as_it_begins() -> None:
 
     assert [
         "load the data",
-        "fit on 114 rows",
-        "evaluate on 36 rows",
+        "fit on 120 rows",
+        "evaluate on 30 rows",
         "compile and compare on 10150 rows",
     ] == steps
 
