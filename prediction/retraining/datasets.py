@@ -119,29 +119,22 @@ def load(
     holdout = _held_by(split, frame, hashes)
     training = sorted(set(range(own)) - set(holdout))
     proven = _proven(judged, frame, columns, hashes, labels)
-    for example in examples:
-        labels.append(example.label)
-        for name in columns:
-            columns[name].append(example.features.get(name))
-    hashes += splits.row_hashes(spec, {name: values[own:] for name, values in columns.items()})
-    if split.rule == "time" and examples:
-        cut = splits.latest_quarter(example.at_us for example in examples)
-        split = replace(split, feedback_cut_us=int(cut))
+    hashes += _add(spec, examples, columns, labels)
+    split = _cut_examples(split, examples)
     rows = _Examples(spec, examples, hashes[own:], own)
     feedback_holdout, learnt = _split_examples(rows, split, hashes, labels, holdout)
     repeated = len(examples) - len(feedback_holdout) - len(learnt)
     if not learn:
         learnt, split = [], replace(split, feedback_cut_us=None)
     weight = min(1.0, FEEDBACK_SHARE * len(training) / len(learnt)) if learnt else 0.0
-    weights = [1.0] * len(training) + [weight] * len(learnt)
     lines = [f"{row} {label}" for row, label in zip(hashes, labels, strict=True)]
-    fitted = [f"{lines[row]} {weight}" for row, weight in zip(training + learnt, weights, strict=True)]
+    fitted = [f"{lines[row]} {1.0 if row < own else weight}" for row in training + learnt]
     return Dataset(
         columns=columns,
         labels=labels,
         own_rows=own,
         training=training + learnt,
-        weights=weights,
+        weights=[1.0] * len(training) + [weight] * len(learnt),
         holdout=holdout,
         feedback_holdout=feedback_holdout,
         repeated=repeated,
@@ -179,6 +172,15 @@ def _own_rows(spec: Spec) -> tuple[Columns, list[str], pd.DataFrame]:
     return columns, [str(label) for label in y], X
 
 
+def _add(spec: Spec, examples: Sequence[Example], columns: Columns, labels: list[str]) -> list[str]:
+    """Append examples to columns and labels; return the hashes of their features."""
+    added = {name: [example.features.get(name) for example in examples] for name in columns}
+    for name, values in added.items():
+        columns[name].extend(values)
+    labels.extend(example.label for example in examples)
+    return splits.row_hashes(spec, added)
+
+
 def _split_own(spec: Spec, frame: pd.DataFrame, hashes: list[str], labels: list[str]) -> Split:
     rule, column = splits.rule_of(spec)
     try:
@@ -186,6 +188,13 @@ def _split_own(spec: Spec, frame: pd.DataFrame, hashes: list[str], labels: list[
     except InvalidSpec as error:
         raise InvalidSpec(f"{spec.name}: {error}, and Spec({rule}=) names it") from error
     return splits.make(rule, column, points, labels)
+
+
+def _cut_examples(split: Split, examples: Sequence[Example]) -> Split:
+    """By the rule `time`, predictions have a cut of their own: they are later than the dataset."""
+    if split.rule != "time" or not examples:
+        return split
+    return replace(split, feedback_cut_us=int(splits.latest_quarter(item.at_us for item in examples)))
 
 
 def _held_by(split: Split, frame: pd.DataFrame, hashes: list[str]) -> list[int]:

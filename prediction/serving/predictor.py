@@ -128,7 +128,7 @@ def _check_schema(spec: Spec, version: store.Version, profile: dict[str, Any]) -
     if trained != wanted or version.metadata["classes"] != list(spec.classes):
         raise DamagedVersion(
             f"{version.model}:{version.version} was trained for other features or classes than the"
-            f" catalog has now: run `loop train {spec.name}`"
+            f" catalog has now: run `loop train {spec.name} --promote`"
         )
 
 
