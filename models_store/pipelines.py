@@ -25,7 +25,7 @@ def fit(
     seed
         For the pipeline, and for the draw of rows.
     columns, labels
-        n rows.
+        n rows; the labels are canonical texts.
     weights
         The weight of each row, in [0, 1]. An estimator that takes no weights is fitted on a random
         draw: a row of weight w is drawn with probability w.
@@ -35,7 +35,7 @@ def fit(
     InvalidSpec
         When the pipeline gives no probabilities.
     """
-    pipeline, X, y = spec.pipeline(seed), spec.frame(columns), np.array(labels, object)
+    pipeline, X, y = spec.pipeline(seed), spec.frame(columns), spec.target.as_y(labels)
     if not hasattr(pipeline, "predict_proba"):
         raise InvalidSpec(f"{spec.name}: its pipeline has no predict_proba")
     if set(weights) == {1.0}:

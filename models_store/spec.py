@@ -1,21 +1,24 @@
-"""The description of a model: its features, classes, dataset, estimator and gate rules.
+"""The description of a model: its features, target, dataset, estimator and gate rules.
 
 It does no I/O, and imports neither scikit-learn nor pandas, because servers use it for each request.
 """
 
 from __future__ import annotations
 
-import re
 import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, Self, Union, get_args, get_origin
 
 from annotated_types import Ge, Le
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from models_store import faults
 from models_store.errors import InvalidInput, InvalidSpec
+from models_store.faults import Fault
+from models_store.targets.classes import Classes
+from models_store.targets.classes import classes as classes  # specs import all that they need from here
 from models_store.validation import Validator, listing
 
 if TYPE_CHECKING:
@@ -27,31 +30,12 @@ if TYPE_CHECKING:
 Columns = dict[str, list[Any]]
 """Rows by feature: a list of values for each feature; a missing value is `None`."""
 
-RESERVED_NAMES = frozenset(
-    {
-        "assets",
-        "dashboard",
-        "docs",
-        "healthz",
-        "livez",
-        "metrics",
-        "models",
-        "readyz",
-        "static_content",
-    }
-)
-
-
-RESERVED_FEATURES = re.compile(
-    "at|label|labelled_at|model|predicted_class|prediction_id|probabilities|probability_.*|refused|version"
-)
-"""Names of other columns in files of predictions."""
-
 
 class Features(BaseModel):
     """Base of every feature schema: strict types, no unknown fields, no NaN, no infinities."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    # The schema is built by `Spec`, which names every fault of its fields at once.
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
 
 def number(
@@ -154,11 +138,11 @@ class Spec:
         One line for people.
     features
         The schema of a row.
-    classes
-        The labels, sorted, as scikit-learn orders the columns of `predict_proba`.
+    target
+        What the model predicts: `classes(...)`.
     load
         Returns `X` (n rows, one column for each feature, missing values as NaN or None) and `y`
-        (n labels). It does not use the network.
+        (n labels of the target). It does not use the network.
     pipeline
         Returns an unfitted classifier with `predict_proba` for a random seed. It is fitted on a frame
         with the columns of `X`: numbers are float64, categories object.
@@ -176,35 +160,68 @@ class Spec:
     name: str
     title: str
     features: type[Features]
-    classes: tuple[str, ...]
+    target: Classes
     load: Callable[[], tuple[pd.DataFrame, pd.Series]]
     pipeline: Callable[[int], ClassifierMixin]
     gate: GateRules = field(default_factory=GateRules)
     group: str | None = None
     time: str | None = None
 
+    def __new__(cls, *_: Any, **given: Any) -> Self:
+        """Refuse `classes=`, which the first release had, with its remedy; Python's own error has none."""
+        if "classes" in given:
+            raise InvalidSpec(f"{given.get('name', 'Spec')}: {_remedy(given['classes'])}")
+        return super().__new__(cls)
+
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z]([a-z0-9_]{0,48}[a-z0-9])?", self.name):
-            words = "use up to 50 lower-case letters, digits and _, a letter first and no _ last"
-            raise InvalidSpec(f"model name {self.name!r}: {words}")
-        if self.name in RESERVED_NAMES:
-            raise InvalidSpec(f"model name {self.name!r} is a route of the service: choose another")
-        if len(self.classes) < 2 or list(self.classes) != sorted(set(self.classes)):
-            raise InvalidSpec(f"{self.name}: give two or more classes, sorted, each once")
-        if self.group is not None and self.time is not None:
-            raise InvalidSpec(f"{self.name}: give group= or time=, not both")
-        if not self.inputs:
-            raise InvalidSpec(f"{self.name}: the feature schema has no field")
+        found = [
+            *faults.of_name(self.name),
+            *faults.of_texts(title=self.title),
+            *self._faults_of_target(),
+            *faults.of_functions(load=self.load, pipeline=self.pipeline),
+            *faults.of_gate(self.gate, GateRules),
+            *faults.of_split(self.group, self.time),
+            *self._faults_of_features(),
+        ]
+        if found:
+            raise InvalidSpec(f"{self.name}: {faults.sentence(found)}", [each.detail for each in found])
+
+    def _faults_of_target(self) -> list[Fault]:
+        if isinstance(self.target, Classes):
+            return self.target.faults()
+        return [Fault(("target",), _remedy(self.target))]
+
+    def _faults_of_features(self) -> list[Fault]:
+        if not (isinstance(self.features, type) and issubclass(self.features, Features)):
+            return [Fault(("features",), "give a class derived from Features")]
+        if not self.features.model_fields:
+            return [Fault(("features",), "the feature schema has no field")]
+        fields = self.features.model_fields
+        found = {name: _faults_of_feature(name, info) for name, info in fields.items()}
+        good = {name: info for name, info in fields.items() if not found[name]}
+        return [fault for words in found.values() for fault in words] + self._faults_of_examples(good)
+
+    def _faults_of_examples(self, good: dict[str, FieldInfo]) -> list[Fault]:
+        """Validate the examples of the features that are declared well."""
+        model = self.features
+        if len(good) < len(model.model_fields):
+            declared: dict[str, Any] = {name: (info.annotation, info) for name, info in good.items()}
+            model = create_model("Good", __base__=Features, **declared)
+        model.model_rebuild()
+        inputs = [_feature(name, info) for name, info in good.items()]
+        row = {feature.name: feature.example for feature in inputs}
         try:
-            self.rows.object(self.example)
+            Validator(model, self.name, {each.name: each.expected for each in inputs}).object(row)
         except InvalidInput as error:
-            raise InvalidSpec(f"{self.name}: the examples are no valid row: {error}") from error
+            return [
+                Fault(("features", *each["loc"]), f"its example {each['msg']}") for each in error.detail
+            ]
+        return []
 
     @cached_property
     def inputs(self) -> dict[str, Feature]:
         """The features by name, in the schema's order."""
-        fields = self.features.model_fields
-        return {name: _feature(self.name, name, info) for name, info in fields.items()}
+        return {name: _feature(name, info) for name, info in self.features.model_fields.items()}
 
     @property
     def example(self) -> dict[str, Any]:
@@ -257,30 +274,59 @@ class Spec:
         return columns
 
 
-def _feature(model: str, name: str, info: FieldInfo) -> Feature:
+def _remedy(labels: object) -> str:
+    """Say how to declare a target, for labels that stand alone."""
+    shown = ", ".join(map(repr, labels)) if isinstance(labels, tuple | list) else "..."
+    return f"declare what it predicts by target=classes({shown}), imported from models_store.spec"
+
+
+def _kind(info: FieldInfo) -> tuple[Any, bool]:
+    """Return the annotation of a field without None, and whether None was in it."""
     annotation, optional = info.annotation, False
     if get_origin(annotation) in (Union, types.UnionType):
         kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
         optional = len(kinds) < len(get_args(annotation))
         annotation = kinds[0] if len(kinds) == 1 else None
+    return annotation, optional
+
+
+def _limits(info: FieldInfo) -> tuple[Any, Any]:
+    """Return the range of a field, None where there is no limit."""
+    low = next((item.ge for item in info.metadata if isinstance(item, Ge)), None)
+    high = next((item.le for item in info.metadata if isinstance(item, Le)), None)
+    return low, high
+
+
+def _faults_of_feature(name: str, info: FieldInfo) -> list[Fault]:
+    """Find what is wrong with the declaration of a feature."""
+    annotation, optional = _kind(info)
+    low, high = _limits(info)
+    words = faults.of_feature_name(name)
+    if get_origin(annotation) is Literal:
+        words += faults.of_categories(get_args(annotation))
+        has_range = low is not None or high is not None
+        words += ["a range goes with `float`: declare categories with category(...)"] * has_range
+    elif annotation is not float or low is None or high is None:
+        words.append("declare `float` with number(...), or `Literal[...]` with category(...)")
+    else:
+        words += faults.of_range(low, high)
+    if optional is info.is_required():
+        words.append("optional=True goes with `| None`, and only with it")
+    if not info.examples:
+        words.append("give an example")
+    return [Fault(("features", name), each) for each in words]
+
+
+def _feature(name: str, info: FieldInfo) -> Feature:
+    """Read a declaration without faults."""
+    annotation, optional = _kind(info)
     extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
     shape: dict[str, Any]
     if get_origin(annotation) is Literal:
         shape = {"categories": get_args(annotation)}
-        if not all(isinstance(value, str) and value for value in shape["categories"]):
-            raise InvalidSpec(f"{model}.{name}: categories are texts, and none is empty")
     else:
-        low = next((item.ge for item in info.metadata if isinstance(item, Ge)), None)
-        high = next((item.le for item in info.metadata if isinstance(item, Le)), None)
+        low, high = _limits(info)
         shape = {"low": low, "high": high}
-        if annotation is not float or low is None or high is None:
-            raise InvalidSpec(
-                f"{model}.{name}: declare `float` with number(...), or `Literal[...]` with category(...)"
-            )
-    if optional is info.is_required():
-        raise InvalidSpec(f"{model}.{name}: optional=True goes with `| None`, and only with it")
-    if RESERVED_FEATURES.fullmatch(name):
-        raise InvalidSpec(f"{model}.{name}: files of predictions have a column of that name")
     return Feature(
         name=name,
         description=info.description or "",

@@ -162,6 +162,14 @@ class Server:
         self.process.wait(timeout=30)
 
 
+def is_there(process: psutil.Process) -> bool:
+    """Return whether a process goes on; one that has ended may wait for its parent to notice."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
     """Return an error's body, which must be in the common shape, without names of classes and links."""
     assert status == answer.status_code, answer.text

@@ -122,7 +122,7 @@ def _ask(
                 continue
             body = answer.json()
             shown.versions.append(body["version"])
-            found = [body["probabilities"][name] for name in spec.classes]
+            found = [body["probabilities"][name] for name in spec.target.texts]
             if float(np.abs(found - expected[body["version"]][number]).max()) > 1e-12:
                 shown.wrong.append(answer.text)
 
@@ -144,5 +144,5 @@ def noise(spec: Spec, seed: int) -> list[Example]:
     found = []
     for number in range(30):
         features = {name: round(item.example + draw.random(), 3) for name, item in spec.inputs.items()}
-        found.append(Example(f"{seed}-{number}", features, spec.classes[0]))
+        found.append(Example(f"{seed}-{number}", features, spec.target.texts[0]))
     return found

@@ -247,7 +247,7 @@ def nothing(spec: Spec, records: bool) -> Answers:
     import pyarrow
 
     versions = pyarrow.array([], pyarrow.string())
-    none = np.empty((0, len(spec.classes)))
+    none = np.empty((0, len(spec.target.texts)))
     return Answers(none, np.empty(0, np.intp), versions, [] if records else None)
 
 
@@ -267,8 +267,10 @@ def _answers(spec: Spec, found: Sequence[Mapping[str, Any]]) -> Answers:
     import pyarrow
 
     return Answers(
-        probabilities=np.array([[row["probabilities"][name] for name in spec.classes] for row in found]),
-        best=np.array([spec.classes.index(row["predicted_class"]) for row in found]),
+        probabilities=np.array(
+            [[row["probabilities"][name] for name in spec.target.texts] for row in found]
+        ),
+        best=np.array([spec.target.texts.index(row["predicted_class"]) for row in found]),
         versions=pyarrow.array([row["version"] for row in found]),
         prediction_ids=[row["prediction_id"] for row in found],
     )

@@ -109,7 +109,7 @@ def _describe(name: str, item: Trained) -> dict[str, Any]:
     if candidate is None:
         return facts
     return facts | {
-        "classes": list(candidate.spec.classes),
+        "classes": list(candidate.spec.target.texts),
         "metrics": candidate.metrics.as_dict(),
         "seconds": candidate.seconds,
         "bytes": _size(version.path) if version else None,

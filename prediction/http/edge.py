@@ -32,19 +32,17 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from prediction import home
+from prediction import home, parent
 from prediction.errors import AlreadyServing, InvalidSettings, NotReady, PortTaken
 from prediction.http import calls
 from prediction.http.calls import Call
 from prediction.http.entrance import SYSTEM_PATHS, Entrance
 from prediction.network import doors, error_answers, proxies
-from prediction.network.compression import Compression
 from prediction.network.connections import Connections, Limits
 from prediction.network.doors import PAGE_HEADERS, Hosts
 from prediction.network.origins import Origins
 from prediction.network.protocol import Connection
 from prediction.network.proxies import Proxies
-from prediction.network.request_ids import RequestIds
 
 STATIC_FILES = Path(server.__file__).parent / "static_content"
 IMAGE_FOLDER = Path(__file__).parent / "image"
@@ -66,7 +64,7 @@ class Parts:
     hosts
         The names of the server; if empty, they follow from the address on which it listens.
     home
-        Locked while a server runs: a second one on the same home would delete its metrics.
+        Locked while a server or a worker of it runs: a second one would delete its metrics.
     """
 
     calls: Sequence[Call]
@@ -173,21 +171,25 @@ class Loop(Service[Any]):
                 demand_port(host, options.get("port") or BentoMLContainer.http.port.get())
             except (AlreadyServing, InvalidSettings, PortTaken) as error:
                 raise start_error(str(error)) from None
+            home.share(self._lock)
+            parent.bind_children()
         super().inject_config()
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """Make a worker's application, and the connections that uvicorn hands to it."""
+        if parent.follow():
+            home.sign(self.parts.home)
         os.environ["FORWARDED_ALLOW_IPS"] = ""  # read next by uvicorn, which else trusts 127.0.0.1
         # BentoML names no protocol to uvicorn, which then takes this one.
         limits = Limits(keep_alive_seconds=self.parts.keep_alive_seconds)
         uvicorn.config.HTTP_PROTOCOLS["auto"] = partial(Connection, Connections(limits))  # type: ignore[assignment]
-        app: ASGIApp = Compression(self.entrance(is_main))
+        app: ASGIApp = self.entrance(is_main)
         parts = self.parts
         if parts.root_path or parts.trusted_proxies:
             app = Proxies(app, parts.root_path, parts.trusted_proxies, parts.own())
         if parts.cors_origins:
             app = Origins(app, frozenset(parts.cors_origins))
-        return RequestIds(app)
+        return app
 
     def entrance(self, is_main: bool = True) -> Entrance:
         """Make a worker's entrance with BentoML's application behind it."""

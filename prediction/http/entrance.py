@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from prediction import metrics
 from prediction.http.calls import Call
 from prediction.http.incoming_bodies import Body, Buffers, ClientLeft
-from prediction.network import error_answers
+from prediction.network import compression, error_answers
 from prediction.network.doors import Hosts, Keeper
 from prediction.network.error_answers import REFUSALS, Refusal, busy
 from prediction.network.proxies import Network
@@ -112,7 +112,7 @@ class Entrance:
             error_answers.count(call.model if call else self._model(scope), reason, error)
             if not await body.discard(scope):
                 headers["connection"] = "close"
-            await _send(send, status, answer, headers)
+            await _send(scope, send, status, answer, headers)
         finally:
             body.release()
 
@@ -132,7 +132,7 @@ class Entrance:
         finally:
             self.in_flight -= 1
         self._seconds[call.path].observe(time.perf_counter() - started)
-        await _send(send, call.status, answer)
+        await _send(scope, send, call.status, answer)
 
     async def _respond_in_turn(self, call: Call, raw: bytes) -> bytes:
         """Answer a large batch in its turn: all at once would fill the memory and lock the journal."""
@@ -181,7 +181,7 @@ class Entrance:
         # Remove the token: BentoML stores requests with their headers.
         headers = [pair for pair in scope["headers"] if pair[0] != b"authorization"]
         scope = {**scope, "headers": headers}
-        await app(scope, receive, send)
+        await app(scope, receive, compression.sender(scope, send))
 
 
 def _wrong_method(scope: Scope, *allowed: str) -> Refusal:
@@ -189,7 +189,11 @@ def _wrong_method(scope: Scope, *allowed: str) -> Refusal:
     return Refusal("method", message, {"allow": ", ".join(allowed)})
 
 
-async def _send(send: Send, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+async def _send(
+    scope: Scope, send: Send, status: int, body: bytes, headers: dict[str, str] | None = None
+) -> None:
+    if len(body) >= compression.LEAST_BYTES:
+        send = compression.sender(scope, send)
     raw = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     raw += [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
     await send({"type": "http.response.start", "status": status, "headers": raw})

@@ -97,14 +97,17 @@ class Body:
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or len(length) > 15 or int(length) > self._max_bytes:
             raise self._too_large()
+        raw = await (self._read_chunks() if scope.get("body_arrived") else self._read_in_time())
+        return await self._inflate(raw) if encoding == b"gzip" else raw
+
+    async def _read_in_time(self) -> bytes:
         try:
             async with asyncio.timeout(BODY_SECONDS) as self._timeout:
-                raw = await self._read_chunks()
+                return await self._read_chunks()
         except TimeoutError:
             raise self._too_slow() from None
         finally:
             self._buffers.unfinished.discard(self)
-        return await self._inflate(raw) if encoding == b"gzip" else raw
 
     async def _inflate(self, raw: bytes) -> bytes:
         text = await compression.inflate(raw, self._max_bytes)

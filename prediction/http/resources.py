@@ -18,6 +18,7 @@ from models_store.errors import UnknownModel, UnknownVersion
 from models_store.spec import Spec
 from prediction.errors import UnknownPrediction
 from prediction.http import bodies, calls, parameters
+from prediction.http.targets import kinds
 from prediction.journal import feedback, ledger, predictions, runs, workers
 from prediction.journal.database import Journal
 from prediction.journal.ledger import Entry
@@ -151,9 +152,11 @@ class Resources:
         """`GET /{model}/predictions`."""
         limit, name = parameters.limit(request), self._known(request)
         found = feedback.latest(self.journal, name, limit, parameters.cursor(request))
-        cursor = found[-1][0].prediction_id if len(found) == limit else None
+        cursor, spec = found[-1][0].prediction_id if len(found) == limit else None, self.specs[name]
         return {
-            "predictions": [{**_answered(item), "label": label} for item, label in found],
+            "predictions": [
+                {**_answered(spec, item), "label": _label(spec, label)} for item, label in found
+            ],
             "next": cursor,
         }
 
@@ -172,17 +175,18 @@ class Resources:
                 "metrics": None,
                 "data_digest": ledger.data_digest(self.journal, name, found.version),
             }
-        return {**_answered(found), **trained, "feedback": self._feedback(prediction_id)}
+        spec = self.specs[name]
+        return {**_answered(spec, found), **trained, "feedback": self._feedback(spec, prediction_id)}
 
-    def _feedback(self, prediction_id: str) -> dict[str, Any] | None:
+    def _feedback(self, spec: Spec, prediction_id: str) -> dict[str, Any] | None:
         found = feedback.find(self.journal, prediction_id)
         if found is None:
             return None
         history = [
-            {"label": old.label, "at": iso(old.at_us), "replaced_at": iso(old.replaced_us)}
+            {"label": _label(spec, old.label), "at": iso(old.at_us), "replaced_at": iso(old.replaced_us)}
             for old in found.history
         ]
-        return {"label": found.label, "at": iso(found.at_us), "history": history}
+        return {"label": _label(spec, found.label), "at": iso(found.at_us), "history": history}
 
     def _known(self, request: Request) -> str:
         name = str(request.path_params["model"])
@@ -212,10 +216,20 @@ class Resources:
         }
 
 
-def _answered(found: Prediction) -> dict[str, Any]:
-    answered = found._asdict() | {"features": found.read_features()}
-    at = iso(answered.pop("at_us"))
-    return {**answered, "at": at}
+def _answered(spec: Spec, found: Prediction) -> dict[str, Any]:
+    return {
+        "prediction_id": found.prediction_id,
+        "model": found.model,
+        "version": found.version,
+        "features": found.read_features(),
+        **kinds.of(spec.target).said(spec.target, found),
+        "warnings": found.warnings,
+        "at": iso(found.at_us),
+    }
+
+
+def _label(spec: Spec, text: str | None) -> Any:
+    return None if text is None else spec.target.value(text)
 
 
 def _version(version: store.Version) -> dict[str, Any]:

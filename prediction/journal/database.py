@@ -1,4 +1,4 @@
-"""The journal's database: connections, transactions, locks, migrations, errors.
+"""The journal's database: connections, transactions, locks, errors.
 
 Almost everything in which SQLite and PostgreSQL differ is here. The other modules of this folder query it.
 """
@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,10 @@ from sqlalchemy.exc import (
 )
 
 from prediction import home
-from prediction.errors import InvalidSettings, JournalBusy, JournalTooNew, JournalUnavailable
+from prediction.errors import InvalidSettings, JournalBusy, JournalUnavailable
+from prediction.journal import migrations
 
-MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0006"
-"""The newest of the migrations."""
-
-MIGRATION_LOCK = 0x70726564  # "pred": any number will do, as long as all hosts use the same
-ORDER_LOCK = MIGRATION_LOCK + 1
+ORDER_LOCK = migrations.TURN_LOCK + 1
 LOCK_PATIENCE_MS = 800
 """Lock timeout of predictions and labels, for which a client waits."""
 
@@ -45,9 +42,6 @@ WRITE_PATIENCE_MS = 5_000
 
 STATEMENT_SECONDS = 10.0
 """Statement timeout of PostgreSQL."""
-
-STARTING_PATIENCE_MS = 60_000
-"""Timeout of a start that waits while another process migrates the journal."""
 
 WORK_SECONDS = 0.2
 """Seconds reserved for work after getting the lock."""
@@ -217,50 +211,12 @@ class Journal:
         Raises
         ------
         JournalTooNew
-            When a newer release has migrated them.
+            When a newer release has migrated them, and this one can't use them.
         """
         if self.is_sqlite:
             home.hide(self.file)
-        end = time.monotonic() + STARTING_PATIENCE_MS / 1000
-        while True:
-            try:
-                self._migrate()
-                return
-            except JournalBusy:  # while another process creates the file, even a connection needs the lock
-                if time.monotonic() > end:
-                    raise
-            time.sleep(LOCK_POLL_SECONDS)
-
-    def _migrate(self) -> None:
-        if self._revision() == HEAD:
-            return
-        from alembic import command  # takes a third of a second: imported only when it is needed
-        from alembic.config import Config
-        from alembic.util import CommandError
-
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        with self.write(durable=True, patience_ms=STARTING_PATIENCE_MS) as connection:
-            if not self.is_sqlite:
-                connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
-                connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
-            config.attributes["connection"] = connection
-            try:
-                command.upgrade(config, "head")
-            except CommandError as error:
-                if "Can't locate revision" not in str(error):
-                    raise
-                raise JournalTooNew(
-                    "the journal was written by a newer release: install that one, or set"
-                    " PREDICTION_DATABASE_URL to another journal"
-                ) from error
-
-    def _revision(self) -> str | None:
-        with self.read() as connection:
-            if not sa.inspect(connection).has_table("alembic_version"):
-                return None
-            return str(connection.scalar(sa.text("SELECT version_num FROM alembic_version")))
+        patience_ms = round(migrations.PATIENCE_SECONDS * 1000)
+        migrations.migrate(self.read, partial(self.write, durable=True, patience_ms=patience_ms))
 
 
 @contextmanager

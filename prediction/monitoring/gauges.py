@@ -65,6 +65,14 @@ GAUGES: dict[str, tuple[str, list[str]]] = {
         f"1 if the last {WINDOW} are unlike the training data, else 0; absent with too few rows",
         ["model", "version", "feature"],
     ),
+    "prediction_drift_p_value": (
+        f"How probable such a difference of the last {WINDOW} is by chance; drift needs less than 0.05",
+        ["model", "version", "feature"],
+    ),
+    "prediction_drift_psi_lower_bound": (
+        f"The stability index of the last {WINDOW} is at least this; drift needs 0.1 or more",
+        ["model", "version", "feature"],
+    ),
     "prediction_runs": ("Retrainings in the journal", ["model", "status"]),
 }
 """The help text and the labels of each gauge."""
@@ -150,4 +158,7 @@ def _of_version(name: str, item: dict[str, Any]) -> Iterator[tuple[str, Iterable
             yield f"prediction_{key}_ratio", labels, item[key]["value"]
     for found in item["drift"] or []:
         if found["state"] != "not enough data":
-            yield "prediction_feature_drifted", (*labels, found["name"]), found["state"] == "drifted"
+            of_feature = (*labels, found["name"])
+            yield "prediction_feature_drifted", of_feature, found["state"] == "drifted"
+            yield "prediction_drift_p_value", of_feature, found["p"]
+            yield "prediction_drift_psi_lower_bound", of_feature, found["psi_low"]

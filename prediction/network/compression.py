@@ -6,9 +6,8 @@ import asyncio
 import gzip
 import re
 import zlib
-from dataclasses import dataclass
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Scope, Send
 
 from prediction.network.error_answers import Refusal
 
@@ -27,22 +26,13 @@ _ASKED = re.compile(
 _TEXTS = (b"application/json", b"application/javascript", b"text/")
 
 
-@dataclass(frozen=True)
-class Compression:
-    """Compresses whole answers of text. Streams, images and files with an ETag go out as they are."""
+def sender(scope: Scope, send: Send) -> Send:
+    """Return a `send` that compresses the answer, if the client asks for it.
 
-    app: ASGIApp
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] == "http" and scope["method"] != "HEAD" and _is_asked(scope):
-            await self.app(scope, receive, _Sender(send))
-        else:
-            await self.app(scope, receive, send)
-
-
-def _is_asked(scope: Scope) -> bool:
-    return any(name == b"accept-encoding" and _ASKED.search(value) for name, value in scope["headers"])
+    Only whole answers of text are compressed. Streams, images and files with an ETag go out as they are.
+    """
+    is_asked = any(name == b"accept-encoding" and _ASKED.search(value) for name, value in scope["headers"])
+    return _Sender(send) if is_asked and scope["method"] != "HEAD" else send
 
 
 class _Sender:

@@ -17,6 +17,7 @@ import httptools
 from pydantic_core import to_json
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from prediction.network import request_ids
 from prediction.network.connections import Connections, Queue
 
 MAX_HEAD_BYTES = 65_535
@@ -140,6 +141,10 @@ class Connection(HttpToolsProtocol):
         self._in_head = self._has_begun = False
         self._head_bytes = self._framing_bytes = 0
         super().on_headers_complete()
+        # Here and not in a layer around the application: uvicorn's own answers have the id too.
+        request_id = request_ids.choose(self.headers)
+        self.scope["request_id"] = request_id.decode()  # type: ignore[typeddict-unknown-key]
+        self.cycle.default_headers = [*self.server_state.default_headers, (request_ids.HEADER, request_id)]
 
     def on_body(self, body: bytes) -> None:
         """Count the bytes that are data."""
@@ -147,7 +152,8 @@ class Connection(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Note the end of a request: a head comes next."""
+        """Note the end of a request: a head comes next, and nobody needs to wait for the body."""
+        self.scope["body_arrived"] = True  # type: ignore[typeddict-unknown-key]
         self._in_head = True
         self._messages += 1
         super().on_message_complete()
@@ -225,12 +231,18 @@ class Connection(HttpToolsProtocol):
         self.refusal = reason
         self.all.note(reason)
         if reason in REFUSALS:
-            self._last_words = _answer(reason, self.server_state.default_headers)
+            self._last_words = _answer(reason, self._default_headers())
         if not self._in_head:  # the fault is in the body of the last request
             self._give_up_request()
         cycle = self.cycle
         if cycle is None or cycle.response_complete or cycle.disconnected:
             self._part()
+
+    def _default_headers(self) -> list[tuple[bytes, bytes]]:
+        """Return the headers of any answer to the request that is being read."""
+        if self._in_head:
+            return [*self.server_state.default_headers, (request_ids.HEADER, request_ids.make())]
+        return self.cycle.default_headers
 
     def _give_up_request(self) -> None:
         if self.pipeline:

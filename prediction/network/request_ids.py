@@ -5,10 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections.abc import Awaitable
-from dataclasses import dataclass
-
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from collections.abc import Iterable
 
 HEADER = b"x-request-id"
 MAX_LENGTH = 128
@@ -18,37 +15,16 @@ _WORKER = os.urandom(10).hex().encode()
 _numbers = itertools.count(1)
 
 
-@dataclass(frozen=True)
-class RequestIds:
-    """Gives every request an id, as `request_id` of its scope, and sends it back as `X-Request-Id`.
+def choose(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Return the id of a request with these headers.
 
-    A client's id is taken if it has at most `MAX_LENGTH` characters that can't break a log line.
+    The client's id is taken if it is the only one, and has at most `MAX_LENGTH` characters that can't break
+    a log line.
     """
-
-    app: ASGIApp
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        request_id = _taken(scope) or _made()
-        scope["request_id"] = request_id.decode()
-
-        def answer(message: Message) -> Awaitable[None]:
-            # Not a coroutine of its own: every prediction comes here.
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (HEADER, request_id)]
-            return send(message)
-
-        await self.app(scope, receive, answer)
+    given = [value for name, value in headers if name == HEADER]
+    return given[0] if len(given) == 1 and _TAKEN.fullmatch(given[0]) else make()
 
 
-def _taken(scope: Scope) -> bytes | None:
-    """Return the client's id; None if there is none, several, or one that is not valid."""
-    given = [value for name, value in scope["headers"] if name == HEADER]
-    return given[0] if len(given) == 1 and _TAKEN.fullmatch(given[0]) else None
-
-
-def _made() -> bytes:
+def make() -> bytes:
+    """Return an id that no other request has."""
     return _WORKER + b"%012x" % next(_numbers)

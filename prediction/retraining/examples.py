@@ -60,5 +60,5 @@ def read(spec: Spec, journal: Journal, known_us: int = 0) -> Labels:
 def _fits(spec: Spec, features: dict[str, Any], label: str) -> bool:
     with suppress(InvalidInput):
         spec.rows.object(features)
-        return label in spec.classes
+        return spec.target.knows(label)
     return False

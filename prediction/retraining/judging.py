@@ -127,7 +127,7 @@ def _compare(rival: Rival, candidate: training.Candidate, best_log_loss: float) 
             )
     if not parts or parts[0].is_feedback:
         return Verdict(False, gate.NO_VOTE, [])
-    return gate.judge(parts, spec.classes, spec.gate)
+    return gate.judge(parts, spec.target.texts, spec.gate)
 
 
 def _repeats(rival: Rival, candidate: training.Candidate) -> bool:

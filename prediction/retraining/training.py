@@ -105,13 +105,13 @@ def fit(spec: Spec, seed: int, dataset: Dataset, report: OnStep = ignore) -> Can
     report(f"fit on {len(dataset.training)} rows")
     columns, labels = dataset.part(dataset.training)
     pipeline = pipelines.fit(spec, seed, columns, labels, dataset.weights)
-    if tuple(pipeline.classes_) != spec.classes:
+    if pipeline.classes_.tolist() != list(spec.target.labels):
         found = ", ".join(map(str, pipeline.classes_))
         raise InvalidSpec(f"{spec.name}: the rows to train on have the classes {found}")
     report(f"evaluate on {len(dataset.holdout)} rows")
     columns, labels = dataset.part(dataset.holdout)
     probabilities = pipelines.probabilities(pipeline, spec, columns)
-    metrics = scores.metrics(np.array(labels, object), probabilities, spec.classes)
+    metrics = scores.metrics(np.array(labels, object), probabilities, spec.target.texts)
     report(f"compile and compare on {len(dataset.labels) + compiled.RANDOM_ROWS} rows")
     graph = compiled.build(pipeline, spec, dataset.columns, seed)
     seconds = time.monotonic() - started
@@ -169,7 +169,7 @@ def _golden(candidate: Candidate) -> dict[str, Any]:
     """Choose a few holdout rows of each class, with the answers that each load must repeat."""
     spec, dataset = candidate.spec, candidate.dataset
     chosen: list[int] = []
-    for name in spec.classes:
+    for name in spec.target.texts:
         of_class = [row for row in dataset.holdout if dataset.labels[row] == name]
         chosen += of_class[:GOLDEN_ROWS_A_CLASS]
     columns, _ = dataset.part(chosen)
@@ -192,7 +192,7 @@ def _metadata(candidate: Candidate) -> dict[str, Any]:
     agreement = candidate.compiled.agreement
     return {
         "title": candidate.spec.title,
-        "classes": list(candidate.spec.classes),
+        "classes": list(candidate.spec.target.texts),
         "runtime": candidate.runtime,
         "compiled": candidate.compiled.reason,
         "agreement": agreement.as_dict() if agreement else {},

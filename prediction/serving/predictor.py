@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,7 @@ class Predictor:
         self._ranges = _training_ranges(spec, profile)
         self._seen = _training_categories(spec, profile)
         self._answered = {
-            name: metrics.PREDICTIONS.labels(spec.name, version.version, name) for name in spec.classes
+            name: metrics.PREDICTIONS.labels(spec.name, version.version, name) for name in spec.target.texts
         }
 
     def predict(self, rows: Sequence[Features]) -> list[Prediction]:
@@ -54,7 +54,7 @@ class Predictor:
         probabilities = self.score(columns)
         best = probabilities.argmax(axis=1).tolist()
         warnings = self._warnings(columns, len(rows))
-        at_us, classes = now_us(), self.spec.classes
+        at_us, classes = now_us(), self.spec.target.texts
         return [
             Prediction(
                 prediction_id=str(uuid_utils.uuid7()),
@@ -73,10 +73,10 @@ class Predictor:
 
     def count(self, predictions: Sequence[Prediction]) -> None:
         """Count answered predictions."""
-        for name, rows in Counter(item.predicted_class for item in predictions).items():
+        for name, rows in _tally([item.predicted_class for item in predictions]):
             self._answered[name].inc(rows)
-        warned = Counter(warning["loc"][0] for item in predictions for warning in item.warnings)
-        for feature, values in warned.items():
+        warned = [warning["loc"][0] for item in predictions for warning in item.warnings]
+        for feature, values in _tally(warned):
             metrics.OUT_OF_RANGE.labels(self.spec.name, feature).inc(values)
 
     def _warnings(self, columns: Columns, rows: int) -> list[list[Detail]]:
@@ -92,6 +92,11 @@ class Predictor:
                     message = f"{clip(value)} is not in the training data ({words})"
                     warnings[row].append({"loc": [feature.name], "msg": message})
         return warnings
+
+
+def _tally(names: list[str]) -> Iterable[tuple[str, int]]:
+    """Return how often each name occurs; a Counter would take longer than all else that is counted."""
+    return Counter(names).items() if len(names) > 1 else [(name, 1) for name in names]
 
 
 def load(spec: Spec, version: store.Version, digest: str) -> Predictor:
@@ -125,7 +130,7 @@ def _check_schema(spec: Spec, version: store.Version, profile: dict[str, Any]) -
     """Refuse a version that was trained for other features or classes than those of the spec."""
     trained = {name: set(seen.get("counts", ())) for name, seen in profile["features"].items()}
     wanted = {name: set(feature.categories) for name, feature in spec.inputs.items()}
-    if trained != wanted or version.metadata["classes"] != list(spec.classes):
+    if trained != wanted or version.metadata["classes"] != list(spec.target.texts):
         raise DamagedVersion(
             f"{version.model}:{version.version} was trained for other features or classes than the"
             f" catalog has now: run `loop train {spec.name} --promote`"

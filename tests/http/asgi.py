@@ -94,7 +94,10 @@ async def ask(
     body: bytes | Sender = b"",
     **headers: str,
 ) -> Answer:
-    """Send one request to an application; headers with `_` for `-`, and none that is empty."""
+    """Send one request to an application; headers with `_` for `-`, and none that is empty.
+
+    A request has the id that the header names, as if our connection had read it.
+    """
     headers = {"content_type": "application/json", **headers}
     sender = body if isinstance(body, Sender) else Sender([body])
     if isinstance(body, bytes) and body:
@@ -115,6 +118,8 @@ async def ask(
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 2),
     }
+    if "x_request_id" in headers:
+        scope["request_id"] = headers["x_request_id"]
     messages: list[Message] = []
 
     async def send(message: Message) -> None:

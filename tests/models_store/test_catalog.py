@@ -75,7 +75,7 @@ def test_the_classes_are_those_of_the_data(spec: Spec) -> None:
     """The classes are the labels that occur, sorted, each once, and none is missing."""
     _, labels = dataset(spec.name)
 
-    assert spec.classes == tuple(sorted(set(labels)))
+    assert spec.target.texts == tuple(sorted(set(labels)))
 
 
 @every_feature
@@ -103,8 +103,8 @@ def test_the_pipeline_fits(spec: Spec) -> None:
     pipeline = spec.pipeline(0).fit(X, y)
     probabilities = pipeline.predict_proba(X)
 
-    assert spec.classes == tuple(pipeline.classes_)
-    assert (len(y), len(spec.classes)) == probabilities.shape
+    assert spec.target.texts == tuple(pipeline.classes_)
+    assert (len(y), len(spec.target.texts)) == probabilities.shape
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
     assert (pipeline.predict(X) == y.to_numpy()).mean() > y.value_counts(normalize=True).max()
 

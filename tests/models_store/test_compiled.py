@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from models_store import catalog, compiled
 from models_store.compiled import RANDOM_ROWS, TOLERANCE, Agreement, Compiled, Session
-from models_store.spec import Columns, Features, Spec, category, number
+from models_store.spec import Columns, Features, Spec, category, classes, number
 from tests.servers import SHIPPED
 
 SPECS = catalog.load()
@@ -233,13 +233,13 @@ def test_the_same_seed_compiles_to_the_same_proof(built: Built) -> None:
 
 
 @pytest.mark.parametrize("pipeline", [forest, logistic_regression])
-@pytest.mark.parametrize("classes", [("setosa", "versicolor"), IRIS.classes], ids=["two", "three"])
-def test_other_estimators_compile(pipeline: Callable[[int], Any], classes: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("species", [("setosa", "versicolor"), IRIS.target.texts], ids=["two", "three"])
+def test_other_estimators_compile(pipeline: Callable[[int], Any], species: tuple[str, ...]) -> None:
     """Trees and linear models agree, for two classes and for three."""
-    spec = replace(IRIS, classes=classes, load=lambda: only(classes), pipeline=pipeline)
+    spec = replace(IRIS, target=classes(*species), load=lambda: only(species), pipeline=pipeline)
     built = build(spec)
 
-    assert (len(built.columns["petal_width_cm"]), len(classes)) == built.session.probabilities(
+    assert (len(built.columns["petal_width_cm"]), len(species)) == built.session.probabilities(
         built.columns
     ).shape
 
@@ -326,7 +326,14 @@ def test_a_feature_may_have_any_name(name: str) -> None:
     annotations = {name: float, "side": Literal["left", "right"]}
     features = type("Made", (Features,), {"__annotations__": annotations, "__module__": __name__, **fields})
     result = build(
-        Spec("made", "Made up", features, ("high", "low"), lambda: mixed_data(name), lambda _: mixed(name))
+        Spec(
+            "made",
+            "Made up",
+            features,
+            classes("high", "low"),
+            lambda: mixed_data(name),
+            lambda _: mixed(name),
+        )
     ).compiled
 
     assert result.onnx is not None, result.reason

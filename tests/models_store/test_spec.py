@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import BaseModel, Field
 
 from models_store.errors import InvalidInput, InvalidSpec
-from models_store.spec import RESERVED_NAMES, Columns, Feature, Features, GateRules, Spec, category, number
+from models_store.faults import RESERVED_NAMES
+from models_store.spec import Columns, Feature, Features, GateRules, Spec, category, classes, number
 from tests.servers import run
 
 
@@ -42,7 +46,7 @@ BREAD = Spec(
     name="bread",
     title="Colour of a loaf",
     features=Bread,
-    classes=("dark", "white"),
+    target=classes("dark", "white"),
     load=load,
     pipeline=pipeline,
 )
@@ -120,11 +124,21 @@ def test_the_name_of_a_route_is_refused(name: str) -> None:
         replace(BREAD, name=name)
 
 
-@pytest.mark.parametrize("classes", [(), ("dark",), ("white", "dark"), ("dark", "dark", "white")])
-def test_classes_out_of_order_are_refused(classes: tuple[str, ...]) -> None:
-    """There are two classes or more, sorted, each once."""
-    with pytest.raises(InvalidSpec, match="bread: give two or more classes, sorted"):
-        replace(BREAD, classes=classes)
+def test_the_classes_of_the_first_release_are_refused_with_a_remedy() -> None:
+    """`classes=` is not accepted, as a keyword or in its place; the error has the new line."""
+    facts = {"name": "bread", "title": "Colour", "features": Bread, "load": load, "pipeline": pipeline}
+    remedy = re.escape("declare what it predicts by target=classes('dark', 'white'), imported from")
+
+    with pytest.raises(InvalidSpec, match=f"bread: {remedy}"):
+        Spec(classes=("dark", "white"), **facts)  # type: ignore[call-arg, arg-type]
+    with pytest.raises(InvalidSpec, match=f"bread: target: {remedy}"):
+        Spec(target=("dark", "white"), **facts)  # type: ignore[arg-type]
+
+
+def test_faults_of_the_target_are_those_of_the_spec() -> None:
+    """They stand beside the others, with their place."""
+    with pytest.raises(InvalidSpec, match=r"bread: target: give two or more labels"):
+        replace(BREAD, target=classes("dark"))
 
 
 @pytest.mark.parametrize(
@@ -135,19 +149,63 @@ def test_classes_out_of_order_are_refused(classes: tuple[str, ...]) -> None:
         ({"a": (str, category("Some", example="x"))}, "declare `float`"),
         ({"a": (bool, some_category(example=True))}, "declare `float`"),
         ({"a": (float, 1.0)}, "declare `float`"),
+        ({"a": (float, some_number(low=9, high=0))}, "low is 9, which is above high, 0"),
+        ({"a": (float, some_number(high=float("inf")))}, "finite numbers, not 0 and inf"),
+        ({"a": (date, some_number())}, "declare `float`"),
+        ({"a": (float, Field(ge=0, le=1))}, "give an example"),
+        ({"a": (Literal["x", ""], category("Some", example="x"))}, "each category is a text"),
         ({"label": (float, some_number())}, "column of that name"),
         ({"probability_white": (float, some_number())}, "column of that name"),
         ({"a": (float | int | None, some_number(optional=True))}, "declare `float`"),
-        ({"a": (float, some_number(example=10))}, "no valid row"),
-        ({"a": (float, some_number(example="1"))}, "no valid row"),
-        ({"a": (float, some_number(example=None))}, "no valid row"),
-        ({"a": (Literal["x", "y"], category("Some", example="z"))}, "no valid row"),
+        ({"a": (float, some_number(example=10))}, "its example must be"),
+        ({"a": (float, some_number(example="1"))}, "its example must be"),
+        ({"a": (float, some_number(example=None))}, "its example must be"),
+        ({"a": (Literal["x", "y"], category("Some", example="z"))}, "its example must be"),
     ],
 )
 def test_a_schema_that_describes_no_model_is_refused(features: dict[str, Any], message: str) -> None:
     """Each feature is a float with a range or a choice of strings, and its example is valid."""
     with pytest.raises(InvalidSpec, match=f"bread.*{message}"):
         replace(BREAD, features=schema(**features))
+
+
+def test_all_faults_of_a_spec_are_named_at_once() -> None:
+    """Each has its place, in the sentence and in the detail; good features are checked beside bad ones."""
+    features = schema(
+        when=(date, some_number()),
+        mass=(float, some_number(low=9, high=0)),
+        size=(float, some_number(example=10)),
+        good=(float, some_number()),
+        flour=(Literal["rye", "oats"], category("Flour", example="wheat")),
+    )
+    rules: dict[str, Any] = {"metric": "auc", "recall_floor": -0.1}
+    gate = GateRules(**rules)
+    with pytest.raises(InvalidSpec) as refused:
+        Spec("Bread", " ", features, ("white", "dark"), load, pipeline=None, gate=gate)  # type: ignore[arg-type]
+
+    assert [
+        ["name"],
+        ["title"],
+        ["target"],
+        ["pipeline"],
+        ["gate", "metric"],
+        ["gate", "recall_floor"],
+        ["features", "when"],
+        ["features", "mass"],
+        ["features", "size"],
+        ["features", "flour"],
+    ] == [item["loc"] for item in refused.value.detail]
+    told = str(refused.value)
+    assert told.startswith("Bread: 10 faults: (1) name: 'Bread' is no name of a model: use up to 50")
+    assert "(9) features.size: its example must be a number from 0 to 9 cm; (10) features.flour: " in told
+    assert "\n" not in told
+
+
+@pytest.mark.parametrize("features", [None, dict, BaseModel, Bread(mass_g=750, flour="rye")])
+def test_features_are_a_schema_of_ours(features: Any) -> None:
+    """Something else is refused, and the remedy named."""
+    with pytest.raises(InvalidSpec, match="bread: features: give a class derived from Features"):
+        replace(BREAD, features=features)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +219,7 @@ def test_a_schema_that_describes_no_model_is_refused(features: dict[str, Any], m
 )
 def test_a_field_that_contradicts_itself_is_refused(annotation: Any, field: Any) -> None:
     """Categories are strings, and a feature that may be missing accepts null."""
-    with pytest.raises(InvalidSpec, match=r"bread\.a"):
+    with pytest.raises(InvalidSpec, match=r"bread: features\.a: "):
         replace(BREAD, features=schema(a=(annotation, field)))
 
 

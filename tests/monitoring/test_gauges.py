@@ -63,7 +63,10 @@ def test_every_gauge_is_read(specs: dict[str, Spec], trained_home: Path, journal
     )
     assert 1 == found["prediction_runs", "iris", "queued"]
     assert 0 == found["prediction_runs", "penguins", "failed"]
-    assert 1 == found["prediction_feature_drifted", "predicted class", "iris", version]
+    of_classes = ("predicted class", "iris", version)
+    assert 1 == found["prediction_feature_drifted", *of_classes]
+    assert found["prediction_drift_p_value", *of_classes] < 0.05
+    assert found["prediction_drift_psi_lower_bound", *of_classes] >= 0.1
     assert set(gauges.GAUGES) == {key[0] for key in found}
 
 

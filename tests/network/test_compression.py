@@ -8,11 +8,10 @@ import json
 
 import pytest
 from starlette.responses import PlainTextResponse, Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models_store.spec import Spec
 from prediction.network import compression
-from prediction.network.compression import Compression
 from prediction.network.error_answers import Refusal
 from tests.http.asgi import Answer, World, ask, echo
 from tests.servers import Server, problem
@@ -22,7 +21,11 @@ LONG = "a text that repeats. " * 100
 
 def answer(app: ASGIApp, accepted: str | None, method: str = "GET") -> Answer:
     """Ask an application behind the compression."""
-    return asyncio.run(ask(Compression(app), method, "/", accept_encoding=accepted or ""))
+
+    async def compressing(scope: Scope, receive: Receive, send: Send) -> None:
+        await app(scope, receive, compression.sender(scope, send))
+
+    return asyncio.run(ask(compressing, method, "/", accept_encoding=accepted or ""))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 from typing import Any
@@ -10,68 +9,68 @@ from typing import Any
 import pytest
 
 from models_store.spec import Spec
-from prediction.network.request_ids import MAX_LENGTH, RequestIds
-from tests.http.asgi import Answer, World, ask
+from prediction.network import request_ids
+from prediction.network.request_ids import HEADER, MAX_LENGTH
+from tests.http.asgi import World
+from tests.network import small_server
+from tests.servers import Server
 
 MADE = re.compile("[0-9a-f]{32}")
 
 
-def send(world: World, path: str = "/iris/echo", body: bytes = b"{}", **headers: str) -> Answer:
-    """Send one POST to the entrance behind the ids."""
-    return asyncio.run(ask(RequestIds(world.app), "POST", path, body, **headers))
-
-
 @pytest.mark.parametrize("given", ["a", "x" * MAX_LENGTH, "Root=1-67891233-abc/def:1+2~3@4._", "0" * 32])
-def test_the_id_of_the_client_is_taken(world: World, good: bytes, given: str) -> None:
-    """A valid id comes back as it was sent."""
-    answer = send(world, body=good, x_request_id=given)
-
-    assert (200, given) == (answer.status, answer.headers["x-request-id"])
+def test_the_id_of_the_client_is_taken(given: str) -> None:
+    """A valid id stays as it was sent."""
+    assert given.encode() == request_ids.choose([(b"host", b"a"), (HEADER, given.encode())])
 
 
 @pytest.mark.parametrize(
     "given", ["", "x" * (MAX_LENGTH + 1), "two words", "a\nb", "caf\u00e9", "a,b", '"', "\x1b[31m"]
 )
-def test_another_text_is_replaced(world: World, good: bytes, given: str) -> None:
+def test_another_text_is_replaced(given: str) -> None:
     """A text that is too long, or that could break a log line, never reaches the log or the answer."""
-    answer = send(world, body=good, x_request_id=given)
-
-    assert MADE.fullmatch(answer.headers["x-request-id"])
+    assert MADE.fullmatch(request_ids.choose([(HEADER, given.encode())]).decode())
 
 
 def test_two_ids_are_replaced() -> None:
     """Nobody knows which one is meant."""
-    sent: list[Any] = []
-
-    async def behind(scope: Any, _receive: Any, send: Any) -> None:
-        sent.append(scope["request_id"])
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-
-    async def keep(message: Any) -> None:
-        sent.append(message)
-
-    headers = [(b"x-request-id", b"one"), (b"x-request-id", b"two")]
-    asyncio.run(RequestIds(behind)({"type": "http", "headers": headers}, None, keep))  # type: ignore[arg-type]
-
-    assert MADE.fullmatch(sent[0])
-    assert [(b"x-request-id", sent[0].encode())] == sent[1]["headers"]
+    assert MADE.fullmatch(request_ids.choose([(HEADER, b"one"), (HEADER, b"two")]).decode())
 
 
-def test_every_request_gets_another_id(world: World, good: bytes) -> None:
+def test_every_request_gets_another_id() -> None:
     """Ids that are made here differ."""
-    made = {send(world, body=good).headers["x-request-id"] for _ in range(100)}
-
-    assert 100 == len(made)
+    assert 100 == len({request_ids.choose([]) for _ in range(100)})
 
 
-def test_refusals_and_resources_carry_the_id(world: World) -> None:
-    """An error's answer has the id too, and so has everything that is answered behind."""
-    for path, status in [("/nope", 404), ("/iris/echo", 400), ("/iris/steer", 401), ("/livez", 405)]:
-        answer = send(world, path, x_request_id="mine")
-        assert (status, "mine") == (answer.status, answer.headers["x-request-id"])
-    for path in ("/livez", "/things/a"):
-        answer = asyncio.run(ask(RequestIds(world.app), "GET", path, x_request_id="mine"))
-        assert (200, "mine") == (answer.status, answer.headers["x-request-id"])
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/livez", 200),
+        ("GET", "/", 200),
+        ("GET", "/models", 200),
+        ("GET", "/dashboard", 200),
+        ("GET", "/nope", 404),
+        ("POST", "/livez", 405),
+        ("POST", "/iris/predict", 400),
+        ("POST", "/iris/rollback", 403),
+    ],
+)
+def test_every_answer_carries_the_id(server: Server, method: str, path: str, status: int) -> None:
+    """Resources, refusals, and the answers of BentoML's application."""
+    answer = server.client.request(method, path, json={}, headers={"X-Request-Id": "mine"})
+
+    assert (status, "mine") == (answer.status_code, answer.headers["x-request-id"])
+
+
+def test_refusals_of_a_connection_carry_an_id() -> None:
+    """A head that is refused gets an id; a body that is refused has that of its head."""
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nX-Request-Id: mine\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with small_server.running() as server:
+        no_http = server.exchange(b"nonsense\r\n\r\n")
+        bad_chunk = server.exchange(head + b"nonsense\r\n\r\n")
+
+    assert re.search(rb"\r\nx-request-id: [0-9a-f]{32}\r\n", no_http)
+    assert b"\r\nx-request-id: mine\r\n" in bad_chunk
 
 
 def test_the_log_line_of_a_refusal_names_the_request(
@@ -79,7 +78,7 @@ def test_the_log_line_of_a_refusal_names_the_request(
 ) -> None:
     """An operator finds the line of a client's complaint."""
     caplog.set_level(logging.DEBUG, "bentoml.prediction")
-    send(world, x_request_id="mine")
+    world.ask("POST", "/iris/echo", b"{}", x_request_id="mine")
 
     (line,) = [record.getMessage() for record in caplog.records if record.name == "bentoml.prediction"]
     assert "POST '/iris/echo' 400 invalid, request mine" == line
@@ -93,21 +92,8 @@ def test_the_traceback_names_the_request(
     async def fail(_: Any) -> Any:
         raise RuntimeError("a defect")
 
-    answer = send(World(specs["iris"], fail), body=good)
+    answer = World(specs["iris"], fail).ask("POST", "/iris/echo", good, x_request_id="mine")
 
     assert 500 == answer.status
     (record,) = [item for item in caplog.records if item.exc_info]
-    assert f"POST '/iris/echo' failed, request {answer.headers['x-request-id']}" == record.getMessage()
-
-
-def test_other_scopes_pass_untouched() -> None:
-    """The start and the end of a worker are no requests."""
-    seen: list[Any] = []
-
-    async def behind(scope: Any, _receive: Any, _send: Any) -> None:
-        seen.append(scope)
-
-    scope = {"type": "lifespan"}
-    asyncio.run(RequestIds(behind)(scope, None, None))  # type: ignore[arg-type]
-
-    assert [{"type": "lifespan"}] == seen
+    assert "POST '/iris/echo' failed, request mine" == record.getMessage()

@@ -256,7 +256,7 @@ def test_the_rows_that_are_proven_are_most_of_the_holdout(name: str) -> None:
     plain = datasets.load(spec)
     hashes = splits.plain_hashes(plain.columns)
     golden = []
-    for label in spec.classes:
+    for label in spec.target.texts:
         held = [row for row in ranked_holdout(hashes, plain.labels) if plain.labels[row] == label]
         golden += [hashes[row] for row in held[:4]]
 

@@ -74,7 +74,7 @@ def test_metrics_are_those_of_the_holdout(name: str) -> None:
     probabilities = candidate.pipeline.predict_proba(candidate.spec.frame(columns))
 
     assert candidate.metrics == scores.metrics(
-        np.array(labels, object), probabilities, candidate.spec.classes
+        np.array(labels, object), probabilities, candidate.spec.target.texts
     )
     assert candidate.metrics.accuracy > 0.9
 
@@ -131,7 +131,7 @@ def test_a_saved_version_describes_its_training(name: str, tmp_path: Path) -> No
 
     assert candidate.runtime == version.runtime == told["runtime"]
     assert candidate.metrics.as_dict() == version.metrics
-    assert list(candidate.spec.classes) == told["classes"]
+    assert list(candidate.spec.target.texts) == told["classes"]
     assert candidate.dataset.digest == told["data_digest"]
     assert len(candidate.dataset.training) == told["rows"]["training"]
     assert len(candidate.dataset.holdout) == told["rows"]["holdout"]
@@ -179,7 +179,7 @@ def test_golden_requests_are_holdout_rows_of_each_class(name: str, tmp_path: Pat
     chosen = list(zip(*(golden["columns"][feature] for feature in spec.inputs), strict=True))
 
     assert list(spec.inputs) == list(golden["columns"])
-    assert dict.fromkeys(spec.classes, training.GOLDEN_ROWS_A_CLASS) == Counter(
+    assert dict.fromkeys(spec.target.texts, training.GOLDEN_ROWS_A_CLASS) == Counter(
         rows_held_out[row] for row in chosen
     )
     loaded = predictor.load(spec, version, version.digest)

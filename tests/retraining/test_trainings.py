@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from models_store import store
-from models_store.spec import Spec
+from models_store.spec import Spec, classes
 from prediction.errors import NotComparable
 from prediction.journal import ledger, workers
 from prediction.journal.database import Journal
@@ -131,7 +131,7 @@ def test_other_classes_can_t_be_compared(home: Path, journal: Journal, specs: di
     X, y = specs["iris"].load()
     spec = replace(
         specs["iris"],
-        classes=("other", "setosa"),
+        target=classes("other", "setosa"),
         load=lambda: (X, y.where(y == "setosa", "other")),
     )
 
