@@ -72,11 +72,8 @@ def find_nothing_new(rival: Rival, dataset: Dataset, recipe: str | None) -> Verd
     recipe
         The digest of all that the fit depends on beside its rows.
     """
-    if (
-        rival.differs("training_digest", dataset.training_digest)
-        is False
-        is rival.differs("recipe", recipe)
-    ):
+    digests = {"training_digest": dataset.training_digest, "recipe": recipe}
+    if all(rival.differs(name, value) is False for name, value in digests.items()):
         words = "the training rows, the pipeline, the seed and the packages are those of the champion"
         return Verdict(False, f"{NOTHING_NEW}: {words}{_count_labels(dataset)}", [])
     return None
@@ -133,9 +130,8 @@ def _compare(rival: Rival, candidate: training.Candidate, best_log_loss: float) 
 def _repeats(rival: Rival, candidate: training.Candidate) -> bool:
     """Return whether nothing speaks for the candidate: no new row, no new recipe, no other answer."""
     dataset = candidate.dataset
-    if rival.differs("training_digest", dataset.training_digest) or rival.differs(
-        "recipe", candidate.recipe
-    ):
+    digests = {"training_digest": dataset.training_digest, "recipe": candidate.recipe}
+    if any(rival.differs(name, value) for name, value in digests.items()):
         return False
     if rival.version.runtime != candidate.runtime:
         return False
