@@ -100,7 +100,7 @@ def fit(spec: Spec, seed: int, dataset: Dataset, report: OnStep = ignore) -> Can
     if not dataset.holdout:
         raise InvalidSpec(
             f"{spec.name}: no row of load() can be held out to judge by: each class must keep one to learn"
-            " from, so give at least two different rows of a class"
+            " from, so give at least two different rows of a class, of two moments if Spec(time=) is given"
         )
     report(f"fit on {len(dataset.training)} rows")
     columns, labels = dataset.part(dataset.training)
