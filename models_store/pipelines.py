@@ -9,8 +9,10 @@ import numpy as np
 
 from models_store.errors import InvalidSpec
 from models_store.spec import Columns, Spec
+from models_store.targets.estimators import last_step
 
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import NDArray
     from sklearn.base import ClassifierMixin
 
@@ -33,17 +35,26 @@ def fit(
     Raises
     ------
     InvalidSpec
-        When the pipeline gives no probabilities.
+        When the pipeline can't learn the target, or can't answer with it.
     """
-    pipeline, X, y = spec.pipeline(seed), spec.frame(columns), spec.target.as_y(labels)
-    if not hasattr(pipeline, "predict_proba"):
-        raise InvalidSpec(f"{spec.name}: its pipeline has no predict_proba")
-    if set(weights) == {1.0}:
+    pipeline = spec.pipeline(seed)
+    try:
+        spec.target.demand(pipeline)
+        fitted = _fit(pipeline, seed, spec.frame(columns), spec.target.as_y(labels), np.array(weights))
+        spec.target.demand_fitted(fitted)
+    except InvalidSpec as error:
+        raise InvalidSpec(f"{spec.name}: {error}") from error
+    return fitted
+
+
+def _fit(
+    pipeline: ClassifierMixin, seed: int, X: pd.DataFrame, y: NDArray[Any], weight: NDArray[np.float64]
+) -> ClassifierMixin:
+    if (weight == 1.0).all():
         return pipeline.fit(X, y)
     from sklearn.utils.validation import has_fit_parameter
 
-    weight = np.array(weights)
-    if not has_fit_parameter(estimator(pipeline), "sample_weight"):
+    if not has_fit_parameter(last_step(pipeline), "sample_weight"):
         drawn = np.random.default_rng(seed).random(len(weight)) < weight
         return pipeline.fit(X[drawn], y[drawn])
     steps = getattr(pipeline, "steps", None)
@@ -51,12 +62,7 @@ def fit(
     return pipeline.fit(X, y, **{name: weight})
 
 
-def probabilities(pipeline: ClassifierMixin, spec: Spec, columns: Columns) -> NDArray[np.float64]:
-    """Return the probability of each class, shape (n, classes), in the spec's class order."""
-    return np.asarray(pipeline.predict_proba(spec.frame(columns)), np.float64)
-
-
-def estimator(pipeline: ClassifierMixin) -> Any:
-    """Return the last step of a pipeline, or the classifier itself."""
-    steps = getattr(pipeline, "steps", None)
-    return steps[-1][1] if steps else pipeline
+def answers(pipeline: ClassifierMixin, spec: Spec, columns: Columns, decision: Any = None) -> Any:
+    """Answer rows by a decision, or as `predict` does; the answers are of the spec's kind of target."""
+    X = spec.frame(columns)
+    return spec.target.ask(pipeline, X) if decision is None else spec.target.ask(pipeline, X, decision)

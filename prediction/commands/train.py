@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from models_store import catalog, store
+from models_store.errors import InvalidSpec
 from prediction import home, settings
 from prediction.commands import subcommands
-from prediction.errors import InvalidSettings
+from prediction.errors import InvalidSettings, NotComparable
 from prediction.journal.database import Journal
 from prediction.retraining import trainings
 from prediction.retraining.trainings import Trained, Training, Wish
@@ -56,18 +58,24 @@ def _seed(text: str) -> int:
 
 
 def train(options: argparse.Namespace) -> int:
-    """Train, save, judge and promote."""
+    """Train, save, judge and promote. If a model of several can't be trained, the others are."""
     configured = settings.load()
+    faults = [] if options.models else [each.reason for each in catalog.broken().values()]
     try:
-        trained = _train_all(options, configured)
+        trained = _train_all(options, configured, faults)
     except OSError as error:
         raise InvalidSettings(f"BENTOML_HOME can't be written to: {error}") from error
     if options.json:
         subcommands.print_json([facts for _, facts in trained])
-    return 1 if any(item.verdict and not item.promoted for item, _ in trained) else 0
+    for fault in faults:
+        print(f"loop train: {fault}", file=sys.stderr)
+    return 1 if faults or any(item.verdict and not item.promoted for item, _ in trained) else 0
 
 
-def _train_all(options: argparse.Namespace, configured: Settings) -> list[tuple[Trained, dict[str, Any]]]:
+def _train_all(
+    options: argparse.Namespace, configured: Settings, faults: list[str]
+) -> list[tuple[Trained, dict[str, Any]]]:
+    """Train the models one after another; add to `faults` why some could not be trained."""
     specs = catalog.select(options.models)
     console = Console(stderr=options.json)
     store.recover(configured.home, [spec.name for spec in specs])
@@ -78,11 +86,14 @@ def _train_all(options: argparse.Namespace, configured: Settings) -> list[tuple[
         if options.promote is not False and specs:  # before hours are lost because the journal fails
             home.make(configured.home)
             journal.migrate()
-        asked = [trainings.prepare(spec, configured.home, journal, wish) for spec in specs]
         trained = []
-        for training in asked:
-            item = _execute(console, training)
-            facts = _describe(training.spec.name, item)
+        for spec in specs:
+            try:
+                item = _execute(console, trainings.prepare(spec, configured.home, journal, wish))
+            except (InvalidSpec, NotComparable) as error:
+                faults.append(str(error))
+                continue
+            facts = _describe(spec.name, item)
             trained.append((item, facts))
             if not options.json:
                 _show(console, facts, item)

@@ -190,7 +190,7 @@ def _split_own(spec: Spec, frame: pd.DataFrame, hashes: list[str], labels: list[
         points = splits.points(rule, frame[column] if column else None, hashes)
     except InvalidSpec as error:
         raise InvalidSpec(f"{spec.name}: {error}, and Spec({rule}=) names it") from error
-    return splits.make(rule, column, points, labels)
+    return splits.make(rule, column, points, [str(each) for each in spec.target.strata(labels)])
 
 
 def _cut_examples(split: Split, examples: Sequence[Example]) -> Split:

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from models_store import compiled, store
+from models_store import store
 from models_store.spec import Spec
 from prediction.figures import gate
 from prediction.figures.gate import Verdict
+from prediction.figures.targets import kinds
 from prediction.journal.ledger import Entry
 from prediction.retraining import splits, training
 from prediction.retraining.datasets import Dataset
@@ -87,9 +88,10 @@ def judge(rival: Rival, candidate: training.Candidate) -> tuple[Verdict, dict[st
     """
     dataset, metadata = candidate.dataset, rival.version.metadata
     left_out = dataset.known.intersection(dataset.holdout)
+    loss = kinds.of(candidate.spec.target).LOSS
     best = inf  # figures of another holdout say nothing about this one
     if not left_out and metadata.get("holdout_digest") == dataset.holdout_digest:
-        best = float(metadata.get("best_log_loss", rival.version.metrics["log_loss"]))
+        best = float(metadata.get(f"best_{loss}", rival.version.metrics[loss]))
     verdict = _compare(rival, candidate, best)
     if verdict.promote and _repeats(rival, candidate):
         words = "the candidate answers every row like the champion, from the same training rows"
@@ -101,8 +103,8 @@ def judge(rival: Rival, candidate: training.Candidate) -> tuple[Verdict, dict[st
             f"the champion may have been trained on {len(left_out)} of {len(dataset.holdout)} held-out rows"
         )
         verdict = replace(verdict, sentence=f"{verdict.sentence}; {words}, which do not judge")
-    notes = {"verdict": verdict.as_dict(), "best_log_loss": min(best, candidate.metrics.log_loss)}
-    return verdict, notes
+    reached = candidate.metrics.as_dict()[loss]
+    return verdict, {"verdict": verdict.as_dict(), f"best_{loss}": min(best, reached)}
 
 
 def _compare(rival: Rival, candidate: training.Candidate, best_log_loss: float) -> Verdict:
@@ -117,14 +119,14 @@ def _compare(rival: Rival, candidate: training.Candidate, best_log_loss: float) 
                     name=name,
                     labels=np.array(labels, object),
                     champion=rival.predictor.score(columns),
-                    candidate=candidate.probabilities(columns),
+                    candidate=candidate.answers(columns),
                     best_log_loss=best_log_loss if name == "dataset" else inf,
                     is_feedback=name == "feedback",
                 )
             )
     if not parts or parts[0].is_feedback:
         return Verdict(False, gate.NO_VOTE, [])
-    return gate.judge(parts, spec.target.texts, spec.gate)
+    return gate.judge(parts, kinds.of(spec.target).rules(spec.target), spec.gate)
 
 
 def _repeats(rival: Rival, candidate: training.Candidate) -> bool:
@@ -135,8 +137,9 @@ def _repeats(rival: Rival, candidate: training.Candidate) -> bool:
         return False
     if rival.version.runtime != candidate.runtime:
         return False
-    difference = rival.predictor.score(dataset.columns) - candidate.probabilities(dataset.columns)
-    return float(np.abs(difference).max()) <= compiled.TOLERANCE
+    target, decision = candidate.spec.target, candidate.compiled.decision
+    golden = target.golden(rival.predictor.score(dataset.columns), decision)
+    return target.compare(golden, candidate.answers(dataset.columns)) is None
 
 
 def _count_labels(dataset: Dataset) -> str:

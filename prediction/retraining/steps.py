@@ -101,12 +101,13 @@ def _retrain(plan: Plan, run: Retraining, report: training.OnStep) -> None:
     champion = ledger.champion(journal, spec.name)
     if champion is None:
         raise none_trained(spec.name)
-    rival = judging.meet(spec, plan.home, champion)
+    version = store.get(plan.home, spec.name, champion.to_version)
     # A time and not a row number: the journal may be another one than that of the last retraining.
-    labels = examples.read(spec, journal, int(rival.version.metadata.get("feedback_us", 0)))
+    labels = examples.read(spec, journal, int(version.metadata.get("feedback_us", 0)))
     if labels.new < plan.min_outcomes and not run.force:
         _reject(plan, run, _too_few(plan, labels.new))
         return
+    rival = judging.meet(spec, plan.home, champion)
     report("load the data")
     dataset = datasets.load(spec, labels.examples, judged=rival.split)
     verdict = judging.find_nothing_new(rival, dataset, training.recipe(spec, plan.seed))

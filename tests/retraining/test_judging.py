@@ -98,7 +98,7 @@ def test_rows_that_the_champion_knows_do_not_judge(rival: Rival, specs: dict[str
     told = f"; the champion may have been trained on {known} of {len(dataset.holdout)} held-out rows"
     assert told in verdict.sentence
     assert verdict.promote
-    assert candidate.metrics.log_loss == notes["best_log_loss"]
+    assert candidate.metrics.as_dict()["log_loss"] == notes["best_log_loss"]
 
 
 def test_the_best_log_loss_holds_for_the_same_holdout(rival: Rival, specs: dict[str, Spec]) -> None:
