@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models_store import boosting, pipelines
+from models_store import boosting, failures, pipelines
 from models_store.spec import Columns, Spec
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def build(pipeline: ClassifierMixin, spec: Spec, columns: Columns, seed: int) ->
     """
     random = spec.random_columns(RANDOM_ROWS, np.random.default_rng(seed))
     rows = {name: columns[name] + random[name] for name in spec.inputs}
-    proof = _Proof(spec, rows, pipelines.probabilities(pipeline, spec, rows))
+    proof = _Proof(spec, rows, pipelines.answers(pipeline, spec, rows, "random rows of the ranges"))
     tried: list[Compiled] = []
     for inputs in _layouts(spec):
         for attempt in _attempts(pipeline, inputs, proof):
@@ -134,7 +134,16 @@ def build(pipeline: ClassifierMixin, spec: Spec, columns: Columns, seed: int) ->
                 return attempt
             tried.append(attempt)
     closest = next((attempt.agreement for attempt in tried if attempt.agreement), None)
-    return Compiled(None, closest, "; ".join(attempt.reason for attempt in tried))
+    return Compiled(None, closest, _joined([attempt.reason for attempt in tried]))
+
+
+def _joined(reasons: Sequence[str]) -> str:
+    """Join the reasons of all attempts, each once: "float64 matrix, float32 matrix: why"."""
+    attempts: dict[str, list[str]] = {}
+    for reason in reasons:
+        name, _, cause = reason.partition(": ")
+        attempts.setdefault(cause, []).append(name)
+    return "; ".join(f"{', '.join(names)}: {cause}" for cause, names in attempts.items())
 
 
 @dataclass(frozen=True)
@@ -186,8 +195,7 @@ def _attempts(pipeline: ClassifierMixin, inputs: _Inputs, proof: _Proof) -> Iter
             if found is not None:
                 yield proof.compare(name, found.SerializeToString())
     except Exception as error:
-        first_line = (str(error).strip() or repr(error)).splitlines()[0]
-        yield Compiled(None, None, f"{inputs}: {type(error).__name__}: {first_line[:200]}")
+        yield Compiled(None, None, f"{inputs}: {failures.first_cause(error)}")
 
 
 def _convert(pipeline: ClassifierMixin, spec: Spec, inputs: _Inputs) -> ModelProto:

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models_store import compiled, pipelines, store
-from models_store.errors import InvalidSpec
+from models_store import compiled, failures, pipelines, store
 from models_store.spec import Columns, Spec
 from prediction.figures import drift, scores
 from prediction.retraining import datasets
@@ -90,12 +89,9 @@ def train(spec: Spec, seed: int, report: OnStep = ignore, examples: Sequence[Exa
     report(f"fit on {len(dataset.training)} rows")
     columns, labels = dataset.part(dataset.training)
     pipeline = pipelines.fit(spec, seed, columns, labels, dataset.weights)
-    if pipeline.classes_.tolist() != list(spec.target.labels):
-        found = ", ".join(map(str, pipeline.classes_))
-        raise InvalidSpec(f"{spec.name}: the rows to train on have the classes {found}")
     report(f"evaluate on {len(dataset.holdout)} rows")
     columns, labels = dataset.part(dataset.holdout)
-    probabilities = pipelines.probabilities(pipeline, spec, columns)
+    probabilities = pipelines.checked(pipeline, spec, columns, "the holdout")
     metrics = scores.metrics(np.array(labels, object), probabilities, spec.target.texts)
     report(f"compile and compare on {len(dataset.labels) + compiled.RANDOM_ROWS} rows")
     graph = compiled.build(pipeline, spec, dataset.columns, seed)
@@ -111,13 +107,16 @@ def save(
     ----------
     name
         Its name in the store; by default the name of the spec.
-    """
-    import joblib
 
+    Raises
+    ------
+    InvalidSpec
+        When the pipeline can't be pickled.
+    """
     report("save")
     spec, dataset = candidate.spec, candidate.dataset
     with store.stage(home) as staged:
-        joblib.dump(candidate.pipeline, staged / store.PIPELINE)
+        _pickle(candidate, staged / store.PIPELINE)
         if candidate.compiled.onnx is not None:
             (staged / store.ONNX).write_bytes(candidate.compiled.onnx)
         profile = drift.profile(spec, *dataset.part(dataset.training))
@@ -125,6 +124,20 @@ def save(
         _write_json(staged / store.GOLDEN, _golden(candidate))
         metadata = _metadata(candidate) | candidate.notes
         return store.publish(home, staged, name or spec.name, _labels(candidate), metadata)
+
+
+def _pickle(candidate: Candidate, path: Path) -> None:
+    import joblib
+
+    spec, remedy = candidate.spec, "a pipeline of scikit-learn is saved by pickle: each part must allow it"
+    with path.open("wb") as file, failures.blamed(spec.name, "save", spec.pipeline, remedy):
+        try:
+            joblib.dump(candidate.pipeline, file)
+        except OSError as error:  # the disk is full: not the fault of the spec
+            full = error
+        else:
+            return
+    raise full
 
 
 def _golden(candidate: Candidate) -> dict[str, Any]:

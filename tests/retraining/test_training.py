@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from models_store import catalog, store
-from models_store.errors import Error
+from models_store.errors import Error, InvalidSpec
 from prediction.figures import scores
 from prediction.retraining import datasets, training
 from prediction.retraining.training import Candidate
@@ -239,3 +239,23 @@ def test_what_is_saved_is_plain_json(tmp_path: Path) -> None:
         text = (version.path / name).read_text()
         assert "NaN" not in text
         assert json.loads(text)
+
+
+def test_a_pipeline_that_can_t_be_pickled_is_one_sentence(tmp_path: Path) -> None:
+    """It names the step, the cause and the remedy, and nothing is left in the store."""
+    spec = SPECS["iris"]
+
+    def with_lambda(seed: int) -> Any:
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import FunctionTransformer
+
+        return make_pipeline(FunctionTransformer(lambda X: X), spec.pipeline(seed))
+
+    candidate = training.train(replace(spec, pipeline=with_lambda), seed=0)
+    with pytest.raises(
+        InvalidSpec, match=r"^iris: save failed: .*lambda.*: define each function and class at"
+    ):
+        training.save(candidate, tmp_path)
+
+    assert [] == store.versions(tmp_path, "iris")
+    assert [] == [path for path in (tmp_path / "staging").iterdir() if path.is_dir()]
