@@ -80,6 +80,7 @@ bench: $(VENV)/testing ## measure against the peers, and write benchmarks/result
 	@$(BIN)/python -m benchmarks.loop
 	@$(BIN)/python -m benchmarks.monitoring
 	@$(BIN)/python -m benchmarks.soak
+	@$(BIN)/python -m benchmarks.chaos
 
 lock: $(BIN)/uv ## pin the dependencies of pyproject.toml anew
 	@$(LOCK) -o requirements.txt

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from models_store import failures
 from models_store.errors import InvalidSpec
 from models_store.spec import Columns, Spec
-from models_store.validation import listing
+from models_store.targets.estimators import last_step
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,51 +37,39 @@ def fit(
     Raises
     ------
     InvalidSpec
-        When the pipeline can't be made or fitted, or gives no probabilities of the spec's classes. The
+        When the pipeline can't be made or fitted, can't learn the target, or can't answer with it. The
         message names the step, the cause and the remedy.
     """
     with failures.blamed(spec.name, "pipeline()", spec.pipeline, "it must return an estimator"):
         pipeline = spec.pipeline(seed)
-    if isinstance(pipeline, type) or not hasattr(pipeline, "fit"):
-        is_class = isinstance(pipeline, type)
-        found = (
-            f"the class {pipeline.__name__}" if is_class else f"{type(pipeline).__name__} without a fit()"
-        )
-        raise InvalidSpec(f"{spec.name}: pipeline() returns {found}: return an estimator, not fitted")
+    with named(spec):
+        spec.target.demand(pipeline)
     X, y = spec.frame(columns), spec.target.as_y(labels)
     remedy = "it must fit the rows and labels of load()"
     with failures.blamed(spec.name, f"fit on {len(y)} rows", spec.pipeline, remedy):
-        fitted = _fit(pipeline, X, y, weights, seed)
-    _check(spec, fitted)
+        fitted = _fit(pipeline, seed, X, y, np.array(weights))
+    with named(spec):
+        spec.target.demand_fitted(fitted)
     return fitted
 
 
-def _check(spec: Spec, fitted: Any) -> None:
-    """Check what an estimator has after its fit: Stacking, for example, has no `predict_proba` before."""
-    if fitted is None:
-        raise InvalidSpec(f"{spec.name}: the fit() of its pipeline returns nothing: return self")
-    if not hasattr(fitted, "predict_proba"):
-        raise InvalidSpec(
-            f"{spec.name}: its pipeline has no predict_proba after the fit ({type(fitted).__name__}):"
-            " wrap the estimator in CalibratedClassifierCV"
-        )
-    labels = list(spec.target.labels)
-    found = getattr(fitted, "classes_", None)
-    if found is None or np.asarray(found).tolist() != labels:
-        shown = "no classes_" if found is None else f"the classes {listing(map(str, found))}"
-        raise InvalidSpec(
-            f"{spec.name}: its pipeline has {shown} after the fit, not {listing(map(str, labels))}:"
-            " each class needs rows to train on, and classes_ has the labels as they are declared"
-        )
+@contextmanager
+def named(spec: Spec) -> Iterator[None]:
+    """Put the name of a spec before an error about its target."""
+    try:
+        yield
+    except InvalidSpec as error:
+        raise InvalidSpec(f"{spec.name}: {error}") from error
 
 
-def _fit(pipeline: Any, X: pd.DataFrame, y: NDArray[Any], weights: Sequence[float], seed: int) -> Any:
-    if set(weights) == {1.0}:
+def _fit(
+    pipeline: ClassifierMixin, seed: int, X: pd.DataFrame, y: NDArray[Any], weight: NDArray[np.float64]
+) -> ClassifierMixin:
+    if (weight == 1.0).all():
         return pipeline.fit(X, y)
     from sklearn.utils.validation import has_fit_parameter
 
-    weight = np.array(weights)
-    if not has_fit_parameter(estimator(pipeline), "sample_weight"):
+    if not has_fit_parameter(last_step(pipeline), "sample_weight"):
         drawn = np.random.default_rng(seed).random(len(weight)) < weight
         return pipeline.fit(X[drawn], y[drawn])
     steps = getattr(pipeline, "steps", None)
@@ -88,13 +77,14 @@ def _fit(pipeline: Any, X: pd.DataFrame, y: NDArray[Any], weights: Sequence[floa
     return pipeline.fit(X, y, **{name: weight})
 
 
-def probabilities(pipeline: ClassifierMixin, spec: Spec, columns: Columns) -> NDArray[np.float64]:
-    """Return the probability of each class, shape (n, classes), in the spec's class order."""
-    return np.asarray(pipeline.predict_proba(spec.frame(columns)), np.float64)
+def answers(pipeline: ClassifierMixin, spec: Spec, columns: Columns, decision: Any = None) -> Any:
+    """Answer rows by a decision, or as `predict` does; the answers are of the spec's kind of target."""
+    X = spec.frame(columns)
+    return spec.target.ask(pipeline, X) if decision is None else spec.target.ask(pipeline, X, decision)
 
 
-def answers(pipeline: ClassifierMixin, spec: Spec, columns: Columns, rows: str) -> NDArray[np.float64]:
-    """Return the probabilities of rows in a training.
+def checked(pipeline: ClassifierMixin, spec: Spec, columns: Columns, rows: str) -> Any:
+    """Answer rows of a training as `predict` does.
 
     Parameters
     ----------
@@ -104,35 +94,11 @@ def answers(pipeline: ClassifierMixin, spec: Spec, columns: Columns, rows: str) 
     Raises
     ------
     InvalidSpec
-        When the pipeline can't answer a row.
+        When the pipeline can't answer a row, or its answers are no numbers.
     """
     remedy = "each row that the features allow must get an answer"
-    with failures.blamed(spec.name, f"predict_proba on {rows}", spec.pipeline, remedy):
-        return probabilities(pipeline, spec, columns)
-
-
-def checked(pipeline: ClassifierMixin, spec: Spec, columns: Columns, rows: str) -> NDArray[np.float64]:
-    """Return the probabilities of rows in a training: one finite number for each row and class.
-
-    Raises
-    ------
-    InvalidSpec
-        When the pipeline can't answer a row, or answers with something else.
-    """
-    found = answers(pipeline, spec, columns, rows)
-    expected = (len(next(iter(columns.values()))), len(spec.target.labels))
-    if found.shape != expected or not np.isfinite(found).all():
-        shown = (
-            f"an array of shape {found.shape}" if found.shape != expected else "values that are no numbers"
-        )
-        raise InvalidSpec(
-            f"{spec.name}: predict_proba on {rows} gives {shown}: it must give a probability for each of"
-            f" {expected[0]} rows and {expected[1]} classes"
-        )
+    with failures.blamed(spec.name, f"predict on {rows}", spec.pipeline, remedy), named(spec):
+        found = answers(pipeline, spec, columns)
+    if not found.is_finite:
+        raise InvalidSpec(f"{spec.name}: predict on {rows} gives values that are no numbers: {remedy}")
     return found
-
-
-def estimator(pipeline: ClassifierMixin) -> Any:
-    """Return the last step of a pipeline, or the classifier itself."""
-    steps = getattr(pipeline, "steps", None)
-    return steps[-1][1] if steps else pipeline

@@ -142,6 +142,7 @@ class Base:
         return counted + GAUGES.text()
 
     def __is_ready__(self) -> bool:
+        RUNTIME.demand_journal()
         return RUNTIME.ready and not HOLD
 
 
@@ -163,6 +164,7 @@ prediction = edge.make_service(
         max_body_bytes=SETTINGS.max_body_bytes,
         max_in_flight=SETTINGS.max_in_flight,
         keep_alive_seconds=SETTINGS.keep_alive_seconds,
+        grace_seconds=SETTINGS.grace_seconds,
         hosts=SETTINGS.host_names,
         admin_token=SETTINGS.admin_token,
         root_path=SETTINGS.root_path or "",

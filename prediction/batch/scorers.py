@@ -22,10 +22,10 @@ from models_store.spec import Spec
 from models_store.validation import SPLIT_IT
 from prediction import home, settings
 from prediction.batch.frames import Rows
+from prediction.batch.recording import FileRecorder
 from prediction.errors import ServerFailed
 from prediction.journal import ledger
 from prediction.journal.database import Journal
-from prediction.journal.recorder import FileRecorder
 from prediction.serving import champions, predictor
 from prediction.serving.predictor import Predictor
 
@@ -124,9 +124,9 @@ class LocalScorer:
         import pyarrow
 
         columns: Any = rows.columns
-        probabilities = self._predictor.score(columns)
+        found = self._predictor.score(columns)
         versions = pyarrow.repeat(self._predictor.version.version, len(rows))
-        return Answers(probabilities, probabilities.argmax(axis=1), versions)
+        return Answers(found.probabilities, found.best, versions)
 
     def close(self) -> None:
         """Nothing is open."""

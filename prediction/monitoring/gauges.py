@@ -107,9 +107,11 @@ class Gauges(Collector):
     def text(self) -> str:
         """Return the exposition; if the journal does not answer, without what is read from it."""
         try:
-            return self._thread.call(PATIENCE_SECONDS, self._fresh)
+            if self.journal.fault is None:
+                return self._thread.call(PATIENCE_SECONDS, self._fresh)
         except JournalUnavailable:
-            return DOWN.format(float(self.broken_specs))
+            pass
+        return DOWN.format(float(self.broken_specs))
 
     def _fresh(self) -> str:
         if time.monotonic() >= self._until:
