@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from models_store import failures
 from models_store.errors import InvalidInput, InvalidSpec
 from models_store.spec import Columns, Spec
+from models_store.validation import listing
 from prediction.retraining import splits
 from prediction.retraining.splits import HOLDOUT_SHARE, Point, Ranked, Split
 
@@ -152,16 +154,7 @@ def _digest(lines: Sequence[str]) -> str:
 
 def _own_rows(spec: Spec) -> tuple[Columns, list[str], pd.DataFrame]:
     """Load a spec's columns, labels and frame, and validate each row as the service validates requests."""
-    try:
-        X, y = spec.load()
-    except OSError as error:
-        raise InvalidSpec(f"{spec.name}: load() can't read its data: {error}") from error
-    _, named = splits.rule_of(spec)
-    lacking = [name for name in [*spec.inputs, named] if name and name not in X.columns]
-    if lacking:
-        raise InvalidSpec(f"{spec.name}: the frame of load() lacks the columns {', '.join(lacking)}")
-    if len(X) != len(y):
-        raise InvalidSpec(f"{spec.name}: load() returns {len(X)} rows and {len(y)} labels")
+    X, y = _loaded(spec)
     columns = spec.columns_of(X)
     for number, values in enumerate(zip(*columns.values(), strict=True)):
         try:
@@ -268,6 +261,39 @@ class _Examples:
             if hashlib.sha256(example.prediction_id.encode()).digest()[0] / 256 >= HOLDOUT_SHARE
         }
         return {row for row in rows if self.hashes[row - self.first] in learnt}
+
+
+def _loaded(spec: Spec) -> tuple[Any, Any]:
+    """Call `load()`, and check that it returns a frame of the features and as many labels."""
+    remedy = "it must return rows and labels, each time the same"
+    with failures.blamed(spec.name, "load()", spec.load, remedy):
+        found = spec.load()
+    fault = _fault(spec, found)
+    if fault:
+        raise InvalidSpec(f"{spec.name}: load() returns {fault}")
+    return found
+
+
+def _fault(spec: Spec, found: Any) -> str:
+    import pandas as pd
+
+    if not isinstance(found, tuple | list) or len(found) != 2:
+        return f"{type(found).__name__}: return two things, the rows and their labels"
+    X, y = found
+    if not isinstance(X, pd.DataFrame):
+        return f"rows as {type(X).__name__}: return a pandas DataFrame with a column for each feature"
+    if isinstance(y, str) or not hasattr(y, "__len__"):
+        return f"labels as {type(y).__name__}: return a label for each row, as a pandas Series or a list"
+    _, named = splits.rule_of(spec)
+    lacking = [name for name in [*spec.inputs, named] if name and name not in X.columns]
+    if lacking:
+        return f"a frame that lacks the columns {listing(lacking)}"
+    double = [name for name in spec.inputs if list(X.columns).count(name) > 1]
+    if double:
+        return f"a frame that has the columns {listing(double)} more than once"
+    if len(X) != len(y):
+        return f"{len(X)} rows and {len(y)} labels: return a label for each row"
+    return "" if len(X) else "no rows"
 
 
 def _split_examples(

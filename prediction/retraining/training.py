@@ -17,7 +17,7 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models_store import compiled, pipelines, store
+from models_store import compiled, failures, pipelines, store
 from models_store.errors import InvalidSpec
 from models_store.spec import Columns, Spec
 from models_store.targets import estimators
@@ -107,7 +107,8 @@ def fit(spec: Spec, seed: int, dataset: Dataset, report: OnStep = ignore) -> Can
     pipeline = pipelines.fit(spec, seed, columns, labels, dataset.weights)
     report(f"evaluate on {len(dataset.holdout)} rows")
     columns, labels = dataset.part(dataset.holdout)
-    metrics = kinds.of(spec.target).metrics(spec.target, labels, pipelines.answers(pipeline, spec, columns))
+    answers = pipelines.checked(pipeline, spec, columns, "the holdout")
+    metrics = kinds.of(spec.target).metrics(spec.target, labels, answers)
     report(f"compile and compare on {len(dataset.labels) + compiled.RANDOM_ROWS} rows")
     graph = compiled.build(pipeline, spec, dataset.columns, seed)
     seconds = time.monotonic() - started
@@ -145,13 +146,16 @@ def save(
     ----------
     name
         Its name in the store; by default the name of the spec.
-    """
-    import joblib
 
+    Raises
+    ------
+    InvalidSpec
+        When the pipeline can't be pickled.
+    """
     report("save")
     spec, dataset = candidate.spec, candidate.dataset
     with store.stage(home) as staged:
-        joblib.dump(candidate.pipeline, staged / store.PIPELINE)
+        _pickle(candidate, staged / store.PIPELINE)
         if candidate.compiled.onnx is not None:
             (staged / store.ONNX).write_bytes(candidate.compiled.onnx)
         profile = drift.profile(spec, *dataset.part(dataset.training))
@@ -159,6 +163,20 @@ def save(
         _write_json(staged / store.GOLDEN, _golden(candidate))
         metadata = _metadata(candidate) | candidate.notes
         return store.publish(home, staged, name or spec.name, _labels(candidate), metadata)
+
+
+def _pickle(candidate: Candidate, path: Path) -> None:
+    import joblib
+
+    spec, remedy = candidate.spec, "a pipeline of scikit-learn is saved by pickle: each part must allow it"
+    with path.open("wb") as file, failures.blamed(spec.name, "save", spec.pipeline, remedy):
+        try:
+            joblib.dump(candidate.pipeline, file)
+        except OSError as error:  # the disk is full: not the fault of the spec
+            full = error
+        else:
+            return
+    raise full
 
 
 def _golden(candidate: Candidate) -> dict[str, Any]:

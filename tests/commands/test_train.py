@@ -229,13 +229,44 @@ def test_a_model_that_cannot_be_compiled_says_so(home: Path, tmp_path: Path) -> 
     version = store.newest(home, "boosted")
     (promotion,) = promotions(home, "boosted")
 
-    assert table(done.stdout)["served by"].startswith("scikit-learn (float64 matrix: ")
+    assert table(done.stdout)["served by"].startswith("scikit-learn (float64 matrix, float32 matrix: ")
     assert f"boosted: {version.version} is the champion" in done.stdout
     assert ("scikit-learn", 7) == (version.runtime, version.metadata["seed"])
     assert "HistGradientBoosting" in version.metadata["compiled"]
     assert (version.version, "trained, seed 7") == (promotion.to_version, promotion.reason)
     assert not (version.path / store.ONNX).exists()
     assert [1, 1] == [len(store.versions(home, name)) for name in ("iris", "penguins")]
+
+
+FAILING = """
+from dataclasses import replace
+
+from models_store.catalog import iris
+
+
+def pipeline(seed):
+    raise ValueError("no two\\nlines")
+
+
+SPEC = replace(iris.SPEC, name="failing", pipeline=pipeline)
+"""
+
+
+def test_a_model_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
+    """It is one line at the end, and the exit code is 1; `python train.py` does the same."""
+    folder = tmp_path / "specs"
+    folder.mkdir()
+    shutil.copy(PROJECT / "models_store" / "catalog" / "iris.py", folder)
+    (folder / "failing.py").write_text(FAILING)
+    done = run("python", "train.py", home=tmp_path / "home", catalog=folder)
+
+    assert 1 == done.returncode
+    assert (
+        "loop train: failing: pipeline() failed in failing.py, line 8: ValueError: no two lines:"
+        " it must return an estimator\n"
+    ) == done.stderr
+    assert 1 == len(promotions(tmp_path / "home", "iris"))
+    assert [] == store.versions(tmp_path / "home", "failing")
 
 
 def test_an_unknown_model_is_told_the_known_ones(tmp_path: Path) -> None:

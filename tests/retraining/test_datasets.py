@@ -119,13 +119,25 @@ def no_file() -> Any:
 @pytest.mark.parametrize(
     ("load", "words"),
     [
-        (no_file, "leaf: load() can't read its data: .*data/mine.csv"),
+        (no_file, "leaf: load() failed in test_datasets.py, line .*: FileNotFoundError: .*data/mine.csv"),
+        (lambda: dict[str, Any]()["x"], "leaf: load() failed in .*, line .*: KeyError: 'x': it must"),
+        (lambda: None, "leaf: load() returns NoneType: return two things, the rows and their labels"),
+        (lambda: ([[1.0]], ["ash"]), "leaf: load() returns rows as list: return a pandas DataFrame"),
+        (lambda: (spec_of(leaves(3)).load()[0], None), "leaf: load() returns labels as NoneType: return a"),
+        (lambda: (spec_of(leaves(3)).load()[0].iloc[:0], []), "leaf: load() returns no rows"),
+        (
+            lambda: (pd.DataFrame([[1, 2, "plain"]], columns=["length_cm", "length_cm", "edge"]), ["ash"]),
+            "the columns length_cm more than once",
+        ),
         (lambda: (pd.DataFrame({"edge": ["plain"]}), ["ash"]), "lacks the columns length_cm"),
         (lambda: (spec_of(leaves(3)).load()[0], ["ash"]), "3 rows and 1 labels"),
         (spec_of([*leaves(60), (5000.0, "plain", "ash")]).load, "row 60 .* length_cm must be"),
         (spec_of([(1.0, "", "ash"), *leaves(60)]).load, "row 0 .* edge must be one of plain"),
     ],
-    ids=["no file", "no column", "no label", "out of range", "missing"],
+    ids=[
+        *("no file", "an error", "nothing", "no frame", "no labels", "no rows", "twice"),
+        *("no column", "no label", "out of range", "missing"),
+    ],
 )
 def test_a_dataset_that_does_not_match_the_spec_is_refused(load: Callable[[], Any], words: str) -> None:
     """Rows that the service would refuse are not trained on; the row and the feature are named."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -269,3 +271,19 @@ def test_a_run_killed_at_any_step_harms_nothing(
     assert "interrupted" == runs.get(journal, "iris", dead.run_id).status
     assert retrain(home, journal, specs["iris"], min_outcomes=0).status in ("promoted", "rejected")
     assert {".lock"} == {path.name for path in (home / "staging").iterdir()}
+
+
+def test_a_run_whose_estimator_fails_has_the_reason(home: Path, specs: dict[str, Spec]) -> None:
+    """In one sentence with step, cause and remedy; the champion stays."""
+    journal = labels.give(home, specs["iris"], 60)
+    before = ledger.champions(journal)
+
+    def broken(_: int) -> Any:
+        raise ModuleNotFoundError("No module named 'xgboost'")
+
+    ended = retrain(home, journal, replace(specs["iris"], pipeline=broken), min_outcomes=0)
+
+    assert "failed" == ended.status
+    assert ended.step.startswith("iris: pipeline() failed in test_steps.py, line ")
+    assert ": ModuleNotFoundError: No module named 'xgboost': install the package in the" in ended.step
+    assert before == ledger.champions(journal)

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from models_store import catalog, store
-from models_store.errors import Error
+from models_store.errors import Error, InvalidSpec
 from prediction.figures import scores
 from prediction.retraining import datasets, training
 from prediction.retraining.training import Candidate
@@ -312,3 +312,23 @@ def test_a_recipe_changes_with_seed_and_pipeline() -> None:
     assert training.recipe(one, 0) == training.recipe(one, 0) is not None
     assert training.recipe(one, 0) not in (training.recipe(one, 1), training.recipe(two, 0))
     assert training.recipe(replace(spec, pipeline=unpicklable), 0) is None
+
+
+def test_a_pipeline_that_can_t_be_pickled_is_one_sentence(tmp_path: Path) -> None:
+    """It names the step, the cause and the remedy, and nothing is left in the store."""
+    spec = SPECS["iris"]
+
+    def with_lambda(seed: int) -> Any:
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import FunctionTransformer
+
+        return make_pipeline(FunctionTransformer(lambda X: X), spec.pipeline(seed))
+
+    candidate = training.train(replace(spec, pipeline=with_lambda), seed=0)
+    with pytest.raises(
+        InvalidSpec, match=r"^iris: save failed: .*lambda.*: define each function and class at"
+    ):
+        training.save(candidate, tmp_path)
+
+    assert [] == store.versions(tmp_path, "iris")
+    assert [] == [path for path in (tmp_path / "staging").iterdir() if path.is_dir()]
