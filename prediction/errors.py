@@ -51,6 +51,13 @@ class JournalBusy(JournalUnavailable):
     """Another process holds the journal's write lock."""
 
 
+class JournalFault(JournalUnavailable):
+    """The SQLite file of the journal is missing, replaced or damaged."""
+
+    committed = False
+    """Whether the rows were committed before that was noticed, and may be there once it has ended."""
+
+
 class JournalTooNew(Error):
     """The journal was written by a newer release."""
 

@@ -21,11 +21,11 @@ from models_store.spec import Spec
 from models_store.validation import SPLIT_IT
 from prediction import home, settings
 from prediction.batch.frames import Rows
+from prediction.batch.recording import FileRecorder
 from prediction.batch.targets import kinds
 from prediction.errors import ServerFailed
 from prediction.journal import ledger
 from prediction.journal.database import Journal
-from prediction.journal.recorder import FileRecorder
 from prediction.serving import champions, predictor
 from prediction.serving.predictor import Predictor
 
