@@ -125,6 +125,7 @@ def _describe(candidate: training.Candidate, version: store.Version, promoted: b
         "bytes": _size(version.path),
         "runtime": candidate.runtime,
         "compiled": candidate.compiled.reason,
+        "decision": candidate.spec.target.describe_decision(version.metadata),
     }
 
 
@@ -145,6 +146,7 @@ def _show(console: Console, facts: dict[str, Any]) -> None:
         ("seconds", f"{facts['seconds']:.1f}"),
         ("size", f"{facts['bytes'] / 1024:.0f} KiB"),
         ("served by", escape(f"{facts['runtime']} ({facts['compiled']})")),
+        ("decision", escape(facts["decision"])),
     ]:
         table.add_row(name, figure)
     console.print(table)
