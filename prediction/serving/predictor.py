@@ -131,7 +131,7 @@ def _check_schema(spec: Spec, version: store.Version, profile: dict[str, Any]) -
     if trained != wanted or not spec.target.is_of(version.metadata):
         raise DamagedVersion(
             f"{version.model}:{version.version} was trained for other features or classes than the"
-            f" catalog has now: run `loop train {spec.name}`"
+            f" catalog has now: run `loop train {spec.name} --promote`"
         )
 
 
