@@ -32,7 +32,17 @@ from prediction.serving import champions, predictor, versions
 
 REJECTED_KEPT = 3
 OVERTAKEN = "rejected: another champion was made meanwhile, and it was not compared with that one"
-STEPS = ("read the labels", "load the data", "fit", "evaluate", "compile", "judge", "save", "promote")
+STEPS = (
+    "read the labels",
+    "load the data",
+    "fit",
+    "evaluate",
+    "calibrate",
+    "compile",
+    "judge",
+    "save",
+    "promote",
+)
 
 _log = logging.getLogger("bentoml.prediction")
 

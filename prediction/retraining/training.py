@@ -20,7 +20,8 @@ from models_store import compiled, pipelines, store
 from models_store.errors import InvalidSpec
 from models_store.spec import Columns, Spec
 from prediction.figures import drift, scores
-from prediction.retraining import datasets
+from prediction.figures.calibration import Calibration
+from prediction.retraining import datasets, out_of_fold
 from prediction.retraining.datasets import Dataset, Example
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Candidate:
     dataset: Dataset
     pipeline: ClassifierMixin
     metrics: scores.Metrics
+    calibration: Calibration
     compiled: compiled.Compiled
     seed: int
     seconds: float
@@ -97,9 +99,13 @@ def train(spec: Spec, seed: int, report: OnStep = ignore, examples: Sequence[Exa
     columns, labels = dataset.part(dataset.holdout)
     probabilities = pipelines.probabilities(pipeline, spec, columns)
     metrics = scores.metrics(np.array(labels, object), probabilities, spec.target.texts)
+    report(f"calibrate on {len(dataset.training) + len(dataset.holdout)} rows")
+    held_out = out_of_fold.Unseen(labels, probabilities, [1.0] * len(labels))
+    calibrated = out_of_fold.calibrate(spec, seed, dataset, held_out)
     report(f"compile and compare on {len(dataset.labels) + compiled.RANDOM_ROWS} rows")
     graph = compiled.build(pipeline, spec, dataset.columns, seed)
-    return Candidate(spec, dataset, pipeline, metrics, graph, seed, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    return Candidate(spec, dataset, pipeline, metrics, calibrated, graph, seed, seconds)
 
 
 def save(
@@ -121,7 +127,7 @@ def save(
         if candidate.compiled.onnx is not None:
             (staged / store.ONNX).write_bytes(candidate.compiled.onnx)
         profile = drift.profile(spec, *dataset.part(dataset.training))
-        _write_json(staged / store.PROFILE, profile)
+        _write_json(staged / store.PROFILE, profile | {"calibration": candidate.calibration.as_dict()})
         _write_json(staged / store.GOLDEN, _golden(candidate))
         metadata = _metadata(candidate) | candidate.notes
         return store.publish(home, staged, name or spec.name, _labels(candidate), metadata)

@@ -118,6 +118,7 @@ def test_each_step_is_reported_as_it_begins() -> None:
         "load the data",
         "fit on 114 rows",
         "evaluate on 36 rows",
+        "calibrate on 150 rows",
         "compile and compare on 10150 rows",
     ] == steps
 
