@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from models_store import failures
 from models_store.errors import InvalidSpec
 from models_store.spec import Columns, Spec
+from models_store.targets.estimators import last_step
 
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import NDArray
     from sklearn.base import ClassifierMixin
 
@@ -33,17 +37,39 @@ def fit(
     Raises
     ------
     InvalidSpec
-        When the pipeline gives no probabilities.
+        When the pipeline can't be made or fitted, can't learn the target, or can't answer with it. The
+        message names the step, the cause and the remedy.
     """
-    pipeline, X, y = spec.pipeline(seed), spec.frame(columns), spec.target.as_y(labels)
-    if not hasattr(pipeline, "predict_proba"):
-        raise InvalidSpec(f"{spec.name}: its pipeline has no predict_proba")
-    if set(weights) == {1.0}:
+    with failures.blamed(spec.name, "pipeline()", spec.pipeline, "it must return an estimator"):
+        pipeline = spec.pipeline(seed)
+    with named(spec):
+        spec.target.demand(pipeline)
+    X, y = spec.frame(columns), spec.target.as_y(labels)
+    remedy = "it must fit the rows and labels of load()"
+    with failures.blamed(spec.name, f"fit on {len(y)} rows", spec.pipeline, remedy):
+        fitted = _fit(pipeline, seed, X, y, np.array(weights))
+    with named(spec):
+        spec.target.demand_fitted(fitted)
+    return fitted
+
+
+@contextmanager
+def named(spec: Spec) -> Iterator[None]:
+    """Put the name of a spec before an error about its target."""
+    try:
+        yield
+    except InvalidSpec as error:
+        raise InvalidSpec(f"{spec.name}: {error}") from error
+
+
+def _fit(
+    pipeline: ClassifierMixin, seed: int, X: pd.DataFrame, y: NDArray[Any], weight: NDArray[np.float64]
+) -> ClassifierMixin:
+    if (weight == 1.0).all():
         return pipeline.fit(X, y)
     from sklearn.utils.validation import has_fit_parameter
 
-    weight = np.array(weights)
-    if not has_fit_parameter(estimator(pipeline), "sample_weight"):
+    if not has_fit_parameter(last_step(pipeline), "sample_weight"):
         drawn = np.random.default_rng(seed).random(len(weight)) < weight
         return pipeline.fit(X[drawn], y[drawn])
     steps = getattr(pipeline, "steps", None)
@@ -51,12 +77,28 @@ def fit(
     return pipeline.fit(X, y, **{name: weight})
 
 
-def probabilities(pipeline: ClassifierMixin, spec: Spec, columns: Columns) -> NDArray[np.float64]:
-    """Return the probability of each class, shape (n, classes), in the spec's class order."""
-    return np.asarray(pipeline.predict_proba(spec.frame(columns)), np.float64)
+def answers(pipeline: ClassifierMixin, spec: Spec, columns: Columns, decision: Any = None) -> Any:
+    """Answer rows by a decision, or as `predict` does; the answers are of the spec's kind of target."""
+    X = spec.frame(columns)
+    return spec.target.ask(pipeline, X) if decision is None else spec.target.ask(pipeline, X, decision)
 
 
-def estimator(pipeline: ClassifierMixin) -> Any:
-    """Return the last step of a pipeline, or the classifier itself."""
-    steps = getattr(pipeline, "steps", None)
-    return steps[-1][1] if steps else pipeline
+def checked(pipeline: ClassifierMixin, spec: Spec, columns: Columns, rows: str) -> Any:
+    """Answer rows of a training as `predict` does.
+
+    Parameters
+    ----------
+    rows
+        Which rows these are, for the message.
+
+    Raises
+    ------
+    InvalidSpec
+        When the pipeline can't answer a row, or its answers are no numbers.
+    """
+    remedy = "each row that the features allow must get an answer"
+    with failures.blamed(spec.name, f"predict on {rows}", spec.pipeline, remedy), named(spec):
+        found = answers(pipeline, spec, columns)
+    if not found.is_finite:
+        raise InvalidSpec(f"{spec.name}: predict on {rows} gives values that are no numbers: {remedy}")
+    return found

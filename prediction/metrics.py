@@ -5,6 +5,10 @@ No label holds an id or a path of a client, so the catalog limits the number of 
 
 from prometheus_client import Counter, Histogram
 
+from prediction import counter_files
+
+counter_files.use()
+
 PREDICTIONS = Counter(
     "prediction_predictions",
     "Rows answered, recorded or not, by version and predicted class",
@@ -49,6 +53,11 @@ JOURNAL_RETRIES = Counter(
 )
 JOURNAL_FAILURES = Counter(
     "prediction_journal_failures", "Commits that failed; their requests were answered 503"
+)
+JOURNAL_FAULTS = Counter(
+    "prediction_journal_file_faults",
+    "Times that a worker found the journal's SQLite file missing, replaced, damaged or not writable",
+    ["fault"],
 )
 SWAPS = Counter("prediction_swaps", "Changes of the version that this worker serves", ["model"])
 LOAD_FAILURES = Counter(

@@ -68,7 +68,10 @@ def swap_under_load(home: Path, swaps: int, workers: int = 4, pause_seconds: flo
     ]
     rows = [spec.rows.object(row) for row in example_rows(spec)]
     columns = spec.columns(rows)
-    expected = {each.version: predictor.load(spec, each, each.digest).score(columns) for each in versions}
+    expected = {
+        each.version: predictor.load(spec, each, each.digest).score(columns).probabilities
+        for each in versions
+    }
     shown, stop = Shown(), threading.Event()
     bodies = [row.model_dump() for row in rows]
     with Server(home, workers=workers, admin_token=TOKEN) as running:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 
 import pytest
 
@@ -12,14 +13,17 @@ from tests.test_house import MODULES
 TARGETS = {"classes": classes("a", "b")}
 """One target of each kind."""
 
-FLOORS = ("prediction.http",)
+FLOORS = ("prediction.batch", "prediction.figures", "prediction.http")
 
 
 def test_every_kind_is_here() -> None:
-    """One module of `models_store/targets/` is one kind."""
-    modules = {name.rpartition(".")[2] for name in MODULES if name.startswith("models_store.targets.")}
+    """A kind is named in its module of `models_store/targets/`, and nowhere else."""
+    named = re.compile(r'kind: ClassVar\[str\] = "(\w+)"')
+    modules = {name: named.findall(path.read_text()) for name, path in MODULES.items()}
 
-    assert set(TARGETS) == modules
+    assert {f"models_store.targets.{kind}": [kind] for kind in TARGETS} == {
+        name: found for name, found in modules.items() if found
+    }
     assert {kind: kind for kind in TARGETS} == {kind: target.kind for kind, target in TARGETS.items()}
 
 

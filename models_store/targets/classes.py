@@ -6,19 +6,33 @@ itself. Everything below `http` and `batch` works with texts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
 
 from models_store import faults
 from models_store.errors import InvalidSpec
 from models_store.faults import Fault
+from models_store.targets import estimators
+from models_store.targets.decisions import (
+    LABEL,
+    PREDICT,
+    PROBABILITIES,
+    TOLERANCE,
+    ClassAnswers,
+    ClassProof,
+    Decision,
+    without_threshold,
+)
 from models_store.validation import listing
 
 if TYPE_CHECKING:
-    import numpy as np
+    import pandas as pd
     from numpy.typing import NDArray
+    from sklearn.base import ClassifierMixin
 
 Label = str | int | bool
 
@@ -28,7 +42,17 @@ MAX_LABEL = 255
 MAX_INTEGER = 2**53
 """Every JSON reader reads integers up to this one exactly."""
 
+TRUTH = Decision(PREDICT)
+"""Whatever a pipeline's `predict` says, which every other rule is compared with."""
+
 KINDS: dict[type, str] = {str: "texts", bool: "booleans", int: "integers"}
+
+
+class Said(NamedTuple):
+    """What the journal keeps of an answer; all of it is plain values."""
+
+    predicted_class: str
+    probabilities: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -73,6 +97,20 @@ class Classes:
         """Describes a valid label in words."""
         return f"one of {listing(self.texts)}"
 
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The names under which answers are counted."""
+        return self.texts
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what the metadata of a version holds of its target."""
+        return {"target": self.kind, "classes": list(self.texts)}
+
+    def is_of(self, metadata: Mapping[str, Any]) -> bool:
+        """Whether a version with this metadata was trained for this target."""
+        known = metadata.get("target", self.kind), metadata["classes"]
+        return known == (self.kind, list(self.texts))
+
     def text(self, label: Any) -> str:
         """Return the canonical text of a valid label."""
         return _text(label)
@@ -104,10 +142,89 @@ class Classes:
 
     def as_y(self, texts: Iterable[str]) -> NDArray[np.generic]:
         """Return labels as the pipeline is fitted with them, from their canonical texts."""
-        import numpy as np
-
         kind = object if isinstance(self.labels[0], str) else type(self.labels[0])
         return np.array([self.values[text] for text in texts], kind)
+
+    def strata(self, texts: Sequence[str]) -> list[int]:
+        """Return the stratum of each label: parts of a dataset have equal shares of every stratum."""
+        position = {text: number for number, text in enumerate(self.texts)}
+        return [position[text] for text in texts]
+
+    def demand(self, pipeline: Any) -> None:
+        """Refuse an estimator that can't learn this target."""
+        estimators.demand_classifier(pipeline)
+
+    def demand_fitted(self, pipeline: Any) -> None:
+        """Refuse a fitted pipeline that can't answer with this target."""
+        estimators.demand_probabilities(pipeline)
+        known = np.ravel(getattr(pipeline, "classes_", [])).tolist()
+        if 0 < len(known) < len(self.labels) and all(label in self.labels for label in known):
+            raise InvalidSpec(f"the rows to train on have only the classes {_shown(known)}")
+        if known != list(self.labels):
+            raise InvalidSpec(
+                f"classes_ of its pipeline is {_shown(known) or 'missing'} after the fit, not"
+                f" {_shown(self.labels)}: it must have the labels as they are declared"
+            )
+
+    def prove(self, pipeline: ClassifierMixin, X: pd.DataFrame) -> ClassProof:
+        """Ask a fitted pipeline about rows, to compare others with it."""
+        return ClassProof(pipeline, self.labels, X)
+
+    def convertible(self, pipeline: ClassifierMixin) -> ClassifierMixin:
+        """Return what the converter to ONNX takes of a fitted pipeline; the decision is ours."""
+        return without_threshold(pipeline)
+
+    def outputs_of(self, graph: Sequence[str]) -> list[str]:
+        """Return the outputs of a graph that answers may be made of."""
+        return [name for name in (PROBABILITIES, LABEL) if name == PROBABILITIES or name in graph]
+
+    def ask(self, pipeline: ClassifierMixin, X: pd.DataFrame, decision: Decision = TRUTH) -> ClassAnswers:
+        """Let a pipeline answer rows, by default with its own `predict`."""
+        outputs = [pipeline.predict_proba(X)]
+        if np.shape(outputs[0]) != (len(X), len(self.labels)):
+            raise InvalidSpec(
+                f"its predict_proba gives an array of shape {np.shape(outputs[0])} for {len(X)} rows:"
+                f" it must give {len(self.labels)} probabilities for each row"
+            )
+        if LABEL in decision.outputs:
+            outputs.append(pipeline.predict(X))
+        return self.reader(decision)(outputs)
+
+    def reader(self, decision: Decision) -> Callable[[Sequence[NDArray[Any]]], ClassAnswers]:
+        """Return the function that reads answers out of the outputs of a graph or a pipeline."""
+        decide = decision.decider(self.labels)
+
+        def read(outputs: Sequence[NDArray[Any]]) -> ClassAnswers:
+            probabilities = np.asarray(outputs[0], np.float64)
+            return ClassAnswers(probabilities, decide([probabilities, *outputs[1:]]))
+
+        return read
+
+    def said(self, answers: ClassAnswers) -> list[Said]:
+        """Return what the journal keeps of each answer."""
+        texts = self.texts
+        rows = zip(answers.best.tolist(), answers.probabilities.tolist(), strict=True)
+        return [Said(texts[best], dict(zip(texts, of_row, strict=True))) for best, of_row in rows]
+
+    def golden(self, answers: ClassAnswers, decision: Decision) -> dict[str, Any]:
+        """Return answers as a version keeps them, to be repeated at each load, and the decision."""
+        return {
+            "decision": decision.as_dict(),
+            "probabilities": answers.probabilities.tolist(),
+            "answers": [self.texts[best] for best in answers.best],
+        }
+
+    def decision(self, golden: Mapping[str, Any]) -> Decision:
+        """Read the decision of a version; those of the first release state none."""
+        return Decision(**golden.get("decision", {}))
+
+    def compare(self, golden: Mapping[str, Any], answers: ClassAnswers) -> str | None:
+        """Say how answers differ from golden ones; None if they are the same."""
+        difference = float(np.abs(answers.probabilities - np.array(golden["probabilities"])).max())
+        if not difference <= TOLERANCE:
+            return f"they differ by {difference:.1e}"
+        others = [self.texts[best] for best in answers.best] != golden.get("answers")
+        return "they are other classes" if others and "answers" in golden else None
 
     def _wrong(self, label: Any) -> str:
         kind, wanted = type(label), type(self.labels[0])

@@ -18,7 +18,7 @@ from prediction.batch import files
 from prediction.batch.chunks import Row
 
 ColumnTypes = Mapping[str, type]
-"""The columns of a file, in order: each a float, a str or an int."""
+"""The columns of a file, in order: each a float, a str, an int or a bool."""
 
 
 class Writer:
@@ -108,7 +108,7 @@ def batch_of(rows: Sequence[Row], columns: ColumnTypes) -> Any:
     """Make a batch of rows; a value that a row does not have is missing."""
     import pyarrow
 
-    types = {float: pyarrow.float64(), str: pyarrow.string(), int: pyarrow.int64()}
+    types = {float: pyarrow.float64(), str: pyarrow.string(), int: pyarrow.int64(), bool: pyarrow.bool_()}
     schema = pyarrow.schema([(name, types[kind]) for name, kind in columns.items()])
     return pyarrow.RecordBatch.from_pylist([_encodable(row) for row in rows], schema)
 

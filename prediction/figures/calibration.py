@@ -12,7 +12,7 @@ from math import log, sqrt
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from prediction.figures.scores import Z95, Proportion, wilson_ends
 
@@ -84,7 +84,7 @@ def read(profile: Mapping[str, Any]) -> Calibration:
     return Calibration(**found) if found else NONE
 
 
-def learn(confidences: Sequence[float], right: Sequence[bool], weights: Sequence[float]) -> Calibration:
+def learn(confidences: ArrayLike, right: ArrayLike, weights: ArrayLike) -> Calibration:
     """Learn a calibration from predictions of rows that the models had not seen.
 
     Parameters
@@ -102,9 +102,9 @@ def learn(confidences: Sequence[float], right: Sequence[bool], weights: Sequence
     these rows is an end of the Wilson interval of their accuracy: the level is what few rows leave
     uncertain.
     """
-    if len(confidences) < MIN_ROWS:
-        return NONE
     c, y, w = (np.asarray(each, np.float64) for each in (confidences, right, weights))
+    if len(c) < MIN_ROWS:
+        return NONE
     c = np.clip(c, SURE, 1 - SURE)
     method, fitted = ("isotonic", _isotonic) if len(c) >= ISOTONIC_ROWS else ("platt", _platt)
     knots, curve = fitted(c, y, w)

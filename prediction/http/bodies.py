@@ -215,6 +215,9 @@ class ModelState(BaseModel):
 
     name: str
     title: str
+    fault: str | None = Field(
+        description="Why its file of the catalog can't be used; its routes then answer 503."
+    )
     champion: str | None
     versions: list[ModelVersion]
     ledger: list[Promotion]

@@ -5,7 +5,10 @@ Rows stay columns from `datasets.load` to the saved golden requests; frames are 
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import json
+import pickle
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -14,21 +17,21 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from models_store import compiled, pipelines, store
+from models_store import compiled, failures, pipelines, store
 from models_store.errors import InvalidSpec
 from models_store.spec import Columns, Spec
-from prediction.figures import drift, scores
+from models_store.targets import estimators
+from prediction.figures import drift
 from prediction.figures.calibration import Calibration
+from prediction.figures.targets import kinds
+from prediction.figures.targets.kinds import TargetMetrics
 from prediction.retraining import datasets, out_of_fold
 from prediction.retraining.datasets import Dataset, Example
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from sklearn.base import ClassifierMixin
 
-GOLDEN_ROWS_A_CLASS = 4
+GOLDEN_ROWS_A_STRATUM = 4
 PACKAGES = ("scikit-learn", "numpy", "pandas", "skl2onnx", "onnxruntime", "bentoml")
 
 OnStep = Callable[[str], None]
@@ -47,6 +50,8 @@ class Candidate:
     ----------
     seconds
         How long the training took.
+    recipe
+        The digest of all that the fit depended on beside its rows; None if it is not known.
     notes
         More entries for the version's metadata.
     """
@@ -54,11 +59,12 @@ class Candidate:
     spec: Spec
     dataset: Dataset
     pipeline: ClassifierMixin
-    metrics: scores.Metrics
+    metrics: TargetMetrics
     calibration: Calibration
     compiled: compiled.Compiled
     seed: int
     seconds: float
+    recipe: str | None = None
     notes: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -66,9 +72,9 @@ class Candidate:
         """The runtime that will serve it: `onnx` or `scikit-learn`."""
         return "onnx" if self.compiled.onnx is not None else "scikit-learn"
 
-    def probabilities(self, columns: Columns) -> NDArray[np.float64]:
-        """Return the pipeline's probability of each class, shape (n, classes)."""
-        return pipelines.probabilities(self.pipeline, self.spec, columns)
+    def answers(self, columns: Columns) -> Any:
+        """Let the pipeline answer rows; the answers are of the spec's kind of target."""
+        return pipelines.answers(self.pipeline, self.spec, columns, self.compiled.decision)
 
 
 def train(spec: Spec, seed: int, report: OnStep = ignore, examples: Sequence[Example] = ()) -> Candidate:
@@ -86,26 +92,53 @@ def train(spec: Spec, seed: int, report: OnStep = ignore, examples: Sequence[Exa
     InvalidSpec
         When the dataset or the pipeline does not match the spec.
     """
-    started = time.monotonic()
     report("load the data")
-    dataset = datasets.load(spec, examples)
+    return fit(spec, seed, datasets.load(spec, examples), report)
+
+
+def fit(spec: Spec, seed: int, dataset: Dataset, report: OnStep = ignore) -> Candidate:
+    """Fit a spec's pipeline on a loaded dataset, evaluate and compile it; see `train`."""
+    started = time.monotonic()
+    if not dataset.holdout:
+        raise InvalidSpec(
+            f"{spec.name}: no row of load() can be held out to judge by: each class must keep one to learn"
+            " from, so give at least two different rows of a class, of two moments if Spec(time=) is given"
+        )
     report(f"fit on {len(dataset.training)} rows")
     columns, labels = dataset.part(dataset.training)
     pipeline = pipelines.fit(spec, seed, columns, labels, dataset.weights)
-    if pipeline.classes_.tolist() != list(spec.target.labels):
-        found = ", ".join(map(str, pipeline.classes_))
-        raise InvalidSpec(f"{spec.name}: the rows to train on have the classes {found}")
     report(f"evaluate on {len(dataset.holdout)} rows")
     columns, labels = dataset.part(dataset.holdout)
-    probabilities = pipelines.probabilities(pipeline, spec, columns)
-    metrics = scores.metrics(np.array(labels, object), probabilities, spec.target.texts)
+    answers = pipelines.checked(pipeline, spec, columns, "the holdout")
+    metrics = kinds.of(spec.target).metrics(spec.target, labels, answers)
     report(f"calibrate on {len(dataset.training) + len(dataset.holdout)} rows")
-    held_out = out_of_fold.Unseen(labels, probabilities, [1.0] * len(labels))
-    calibrated = out_of_fold.calibrate(spec, seed, dataset, held_out)
+    calibrated = out_of_fold.calibrate(spec, seed, dataset, answers)
     report(f"compile and compare on {len(dataset.labels) + compiled.RANDOM_ROWS} rows")
     graph = compiled.build(pipeline, spec, dataset.columns, seed)
     seconds = time.monotonic() - started
-    return Candidate(spec, dataset, pipeline, metrics, calibrated, graph, seed, seconds)
+    return Candidate(spec, dataset, pipeline, metrics, calibrated, graph, seed, seconds, recipe(spec, seed))
+
+
+def recipe(spec: Spec, seed: int) -> str | None:
+    """Return a digest of all that a fit depends on beside its rows; None if that can't be found out.
+
+    It covers the pipeline with its parameters, the text of the spec's file, the seed and the packages.
+    Modules that the spec imports are not covered.
+    """
+    import joblib
+
+    try:
+        unfitted = joblib.hash(spec.pipeline(seed))
+        file = inspect.getsourcefile(spec.pipeline)
+        text = Path(file or "").read_bytes()
+    except (pickle.PicklingError, AttributeError, TypeError, OSError):
+        return None
+    parts = [unfitted, hashlib.sha256(text).hexdigest(), seed, platform.python_version(), _packages()]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _packages() -> dict[str, str]:
+    return {name: package_version(name) for name in PACKAGES}
 
 
 def save(
@@ -117,13 +150,16 @@ def save(
     ----------
     name
         Its name in the store; by default the name of the spec.
-    """
-    import joblib
 
+    Raises
+    ------
+    InvalidSpec
+        When the pipeline can't be pickled.
+    """
     report("save")
     spec, dataset = candidate.spec, candidate.dataset
     with store.stage(home) as staged:
-        joblib.dump(candidate.pipeline, staged / store.PIPELINE)
+        _pickle(candidate, staged / store.PIPELINE)
         if candidate.compiled.onnx is not None:
             (staged / store.ONNX).write_bytes(candidate.compiled.onnx)
         profile = drift.profile(spec, *dataset.part(dataset.training))
@@ -133,26 +169,41 @@ def save(
         return store.publish(home, staged, name or spec.name, _labels(candidate), metadata)
 
 
+def _pickle(candidate: Candidate, path: Path) -> None:
+    import joblib
+
+    spec, remedy = candidate.spec, "a pipeline of scikit-learn is saved by pickle: each part must allow it"
+    with path.open("wb") as file, failures.blamed(spec.name, "save", spec.pipeline, remedy):
+        try:
+            joblib.dump(candidate.pipeline, file)
+        except OSError as error:  # the disk is full: not the fault of the spec
+            full = error
+        else:
+            return
+    raise full
+
+
 def _golden(candidate: Candidate) -> dict[str, Any]:
-    """Choose a few holdout rows of each class, with the answers that each load must repeat."""
-    spec, dataset = candidate.spec, candidate.dataset
+    """Choose a few holdout rows of each stratum, with the decision and the answers of each load."""
+    spec, dataset, graph = candidate.spec, candidate.dataset, candidate.compiled
+    strata = spec.target.strata(dataset.labels)
     chosen: list[int] = []
-    for name in spec.target.texts:
-        of_class = [row for row in dataset.holdout if dataset.labels[row] == name]
-        chosen += of_class[:GOLDEN_ROWS_A_CLASS]
+    for stratum in sorted(set(strata)):
+        rows = [row for row in dataset.holdout if strata[row] == stratum]
+        chosen += rows[:GOLDEN_ROWS_A_STRATUM]
     columns, _ = dataset.part(chosen)
-    if candidate.compiled.onnx is not None:
-        answers = compiled.Session(candidate.compiled.onnx, spec).probabilities(columns)
+    if graph.onnx is not None:
+        answers = compiled.Session(graph.onnx, spec).scorer(graph.decision)(columns)
     else:
-        answers = candidate.probabilities(columns)
-    return {"columns": columns, "probabilities": answers.tolist()}
+        answers = candidate.answers(columns)
+    return {"columns": columns, **spec.target.golden(answers, graph.decision)}
 
 
 def _labels(candidate: Candidate) -> dict[str, str]:
     return {
         "spec": candidate.spec.name,
         "runtime": candidate.runtime,
-        "estimator": type(pipelines.estimator(candidate.pipeline)).__name__,
+        "estimator": type(estimators.last_step(candidate.pipeline)).__name__,
     }
 
 
@@ -160,17 +211,22 @@ def _metadata(candidate: Candidate) -> dict[str, Any]:
     agreement = candidate.compiled.agreement
     return {
         "title": candidate.spec.title,
-        "classes": list(candidate.spec.target.texts),
+        **candidate.spec.target.as_dict(),
+        "decision": candidate.compiled.decision.as_dict(),
         "runtime": candidate.runtime,
         "compiled": candidate.compiled.reason,
         "agreement": agreement.as_dict() if agreement else {},
         "metrics": candidate.metrics.as_dict(),
         "rows": candidate.dataset.count(),
         "data_digest": candidate.dataset.digest,
+        "training_digest": candidate.dataset.training_digest,
+        "holdout_digest": candidate.dataset.holdout_digest,
+        "split": candidate.dataset.split.as_note(),
+        "recipe": candidate.recipe,
         "seed": candidate.seed,
         "seconds": round(candidate.seconds, 3),
         "python": platform.python_version(),
-        "packages": {name: package_version(name) for name in PACKAGES},
+        "packages": _packages(),
     }
 
 

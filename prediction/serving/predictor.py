@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import uuid_utils
 from pydantic_core import to_json
 
@@ -19,10 +18,7 @@ from prediction import metrics
 from prediction.journal.predictions import Prediction
 from prediction.times import now_us
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-Score = Callable[[Columns], "NDArray[np.float64]"]
+Score = Callable[[Columns], Any]
 
 
 class Predictor:
@@ -31,7 +27,7 @@ class Predictor:
     Parameters
     ----------
     score
-        Takes the columns of n rows, returns probabilities of shape (n, classes).
+        Takes the columns of n rows, returns answers of the spec's kind of target.
     profile
         The profile of the version's training data, as `drift.profile` returns it.
     """
@@ -43,7 +39,8 @@ class Predictor:
         self._ranges = _training_ranges(spec, profile)
         self._seen = _training_categories(spec, profile)
         self._answered = {
-            name: metrics.PREDICTIONS.labels(spec.name, version.version, name) for name in spec.target.texts
+            name: metrics.PREDICTIONS.labels(spec.name, version.version, name)
+            for name in spec.target.counted
         }
 
     def predict(self, rows: Sequence[Features]) -> list[Prediction]:
@@ -51,10 +48,9 @@ class Predictor:
         if not rows:
             return []
         columns = self.spec.columns(rows)
-        probabilities = self.score(columns)
-        best = probabilities.argmax(axis=1).tolist()
+        said = self.spec.target.said(self.score(columns))
         warnings = self._warnings(columns, len(rows))
-        at_us, classes = now_us(), self.spec.target.texts
+        at_us = now_us()
         return [
             Prediction(
                 prediction_id=str(uuid_utils.uuid7()),
@@ -62,13 +58,11 @@ class Predictor:
                 model=self.spec.name,
                 version=self.version.version,
                 features=to_json(row).decode(),
-                predicted_class=classes[chosen],
-                probabilities=dict(zip(classes, of_row, strict=True)),
+                predicted_class=of_row.predicted_class,
+                probabilities=of_row.probabilities,
                 warnings=warned,
             )
-            for row, chosen, of_row, warned in zip(
-                rows, best, probabilities.tolist(), warnings, strict=True
-            )
+            for row, of_row, warned in zip(rows, said, warnings, strict=True)
         ]
 
     def count(self, predictions: Sequence[Prediction]) -> None:
@@ -113,15 +107,19 @@ def load(spec: Spec, version: store.Version, digest: str) -> Predictor:
     profile, golden = version.read_json(store.PROFILE), version.read_json(store.GOLDEN)
     _check_schema(spec, version, profile)
     try:
-        score = _onnx(spec, version) if version.runtime == "onnx" else _pipeline(spec, version, digest)
+        decision = spec.target.decision(golden)
+        if version.runtime == "onnx":
+            score: Score = compiled.Session(version.path / store.ONNX, spec).scorer(decision)
+        else:
+            pipeline = store.load_pipeline(version, digest)
+            score = partial(pipelines.answers, pipeline, spec, decision=decision)
         answers = score(golden["columns"])
     except Exception as error:  # the errors of the runtimes have no common base
         raise DamagedVersion(f"{version.tag} can't be loaded: {type(error).__name__}: {error}") from error
-    difference = float(np.abs(answers - np.array(golden["probabilities"])).max())
-    if not difference <= compiled.TOLERANCE:
+    difference = spec.target.compare(golden, answers)
+    if difference:
         raise DamagedVersion(
-            f"{version.tag} gives other answers to its golden requests than when it was saved:"
-            f" they differ by {difference:.1e}"
+            f"{version.tag} gives other answers to its golden requests than when it was saved: {difference}"
         )
     return Predictor(spec, version, score, profile)
 
@@ -130,20 +128,11 @@ def _check_schema(spec: Spec, version: store.Version, profile: dict[str, Any]) -
     """Refuse a version that was trained for other features or classes than those of the spec."""
     trained = {name: set(seen.get("counts", ())) for name, seen in profile["features"].items()}
     wanted = {name: set(feature.categories) for name, feature in spec.inputs.items()}
-    if trained != wanted or version.metadata["classes"] != list(spec.target.texts):
+    if trained != wanted or not spec.target.is_of(version.metadata):
         raise DamagedVersion(
             f"{version.model}:{version.version} was trained for other features or classes than the"
-            f" catalog has now: run `loop train {spec.name}`"
+            f" catalog has now: run `loop train {spec.name} --promote`"
         )
-
-
-def _onnx(spec: Spec, version: store.Version) -> Score:
-    return compiled.Session(version.path / store.ONNX, spec).probabilities
-
-
-def _pipeline(spec: Spec, version: store.Version, digest: str) -> Score:
-    pipeline = store.load_pipeline(version, digest)
-    return partial(pipelines.probabilities, pipeline, spec)
 
 
 def _training_ranges(spec: Spec, profile: dict[str, Any]) -> list[tuple[Feature, float, float]]:

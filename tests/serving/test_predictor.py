@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from prometheus_client import REGISTRY
 
-from models_store import compiled, store
+from models_store import store
 from models_store.errors import DamagedVersion, InvalidInput
 from models_store.spec import Features, Spec, category, classes, number
 from models_store.store import Version
+from models_store.targets.decisions import TOLERANCE
 from prediction.journal.predictions import Prediction
 from prediction.retraining import datasets, training
 from prediction.serving import predictor
@@ -494,7 +495,7 @@ def test_golden_requests_cover_every_class(version: Version, spec: Spec) -> None
     answered = np.array(golden["probabilities"]).argmax(axis=1)
 
     assert set(range(len(spec.target.texts))) == set(answered.tolist())
-    assert compiled.TOLERANCE <= 1e-6
+    assert TOLERANCE <= 1e-6
 
 
 def test_a_row_of_another_model_is_no_row(specs: dict[str, Spec]) -> None:

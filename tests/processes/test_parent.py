@@ -12,13 +12,13 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from prediction import parent
+from prediction.processes import parent
 from tests.servers import PROJECT, is_there
 from tests.timing import eventually
 
 PARENT = """
 import os, subprocess, sys
-from prediction import parent
+from prediction.processes import parent
 if sys.argv[1] == "bound":
     parent.bind_children()
 else:
@@ -27,7 +27,7 @@ child = "import sys; {}; print('begun', flush=True); sys.stdin.read()".format(sy
 subprocess.Popen([sys.executable, "-c", child], preexec_fn=os.setsid)
 sys.stdin.read()
 """
-FOLLOW = "from prediction import parent; assert parent.follow()"
+FOLLOW = "from prediction.processes import parent; assert parent.follow()"
 
 
 @contextmanager
