@@ -14,6 +14,8 @@ from prediction.pages import pages
 def tables(health: dict[str, Any]) -> Iterator[Table]:
     """Yield the tables of the figures that `health.describe` returns."""
     yield _versions(health)
+    if any(item["against_estimate"] for item in health["versions"]):
+        yield _against_estimate(health)
     for item in health["versions"]:
         title = f"{health['model']} {item['version']}"
         if item["recall"]:
@@ -67,6 +69,19 @@ def _versions(health: dict[str, Any]) -> Table:
             f1,
             _share(item["estimated_accuracy"]),
         )
+    return table
+
+
+def _against_estimate(health: dict[str, Any]) -> Table:
+    title = f"{health['model']}: labelled predictions against their estimate"
+    table = narrow(title, "version", "state", "right", "expected", "labels", "p", wrapped=("state",))
+    limit = None
+    for item in health["versions"]:
+        if found := item["against_estimate"]:
+            limit = found["limit"]
+            figures = f"{found['accuracy']:.3f}", f"{found['estimate']:.3f}", str(found["n"])
+            table.add_row(item["version"], found["state"], *figures, pages.p_value(found["p"]))
+    table.caption = f"below estimate: p is at most {limit}, however often one looks"
     return table
 
 

@@ -99,6 +99,7 @@ def test_a_class_of_brackets_is_shown_as_it_is() -> None:
         "accuracy": None,
         "macro_f1": None,
         "estimated_accuracy": None,
+        "against_estimate": None,
         "classes": {"[red]": {"predictions": 1}},
         "recall": {"[red]": {"value": 1.0, "low": 0.2, "high": 1.0, "n": 1}},
         "confusion": {"[red]": {"[red]": 1}},

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models_store.targets.classes import Classes
 from models_store.targets.decisions import ClassAnswers
@@ -22,6 +23,15 @@ LOSS = "log_loss"
 def metrics(target: Classes, labels: Sequence[str], answers: ClassAnswers) -> scores.Metrics:
     """Compare labels with answers."""
     return scores.metrics(np.array(labels, object), answers, target.texts)
+
+
+def sure(
+    target: Classes, labels: Sequence[str], answers: ClassAnswers
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the probability of each answered class, and whether it is right."""
+    truth = scores.positions(np.array(labels, object), target.texts)
+    rows = np.arange(len(answers.best))
+    return answers.probabilities[rows, answers.best], answers.best == truth
 
 
 def rules(target: Classes) -> TargetRules:

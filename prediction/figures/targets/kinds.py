@@ -25,6 +25,9 @@ class TargetFigures(Protocol):
     def metrics(self, target: Any, labels: Sequence[str], answers: Any) -> Any:
         """Compare labels, as canonical texts, with answers; return `TargetMetrics`."""
 
+    def sure(self, target: Any, labels: Sequence[str], answers: Any) -> Any:
+        """Return the confidence of each answer and whether it is right, two arrays."""
+
     def rules(self, target: Any) -> TargetRules:
         """Return the rules of the gate."""
 

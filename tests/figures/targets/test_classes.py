@@ -27,3 +27,11 @@ def test_the_rules_compare_figures_and_test_them() -> None:
     rules = classes.rules(TARGET)
 
     assert (3, 1, "log-loss") == (len(rules.figures), len(rules.tests), rules.loss)
+
+
+def test_the_confidence_is_that_of_the_answer() -> None:
+    """Whether it is the most probable class or not."""
+    answers = ClassAnswers(np.array([[0.7, 0.3], [0.9, 0.1]]), np.array([1, 0]))
+    confidences, right = classes.sure(TARGET, ["1", "1"], answers)
+
+    assert ([0.3, 0.9], [True, False]) == (confidences.tolist(), right.tolist())
