@@ -218,6 +218,13 @@ class Classes:
         """Read the decision of a version; those of the first release state none."""
         return Decision(**golden.get("decision", {}))
 
+    def describe_decision(self, metadata: Mapping[str, Any]) -> str:
+        """Say in words how a version with this metadata decides."""
+        try:
+            return self.decision(metadata).words(self.texts)
+        except (TypeError, ValueError):  # a newer release has saved it
+            return str(metadata["decision"].get("rule"))
+
     def compare(self, golden: Mapping[str, Any], answers: ClassAnswers) -> str | None:
         """Say how answers differ from golden ones; None if they are the same."""
         difference = float(np.abs(answers.probabilities - np.array(golden["probabilities"])).max())

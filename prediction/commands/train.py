@@ -126,6 +126,7 @@ def _describe(name: str, item: Trained) -> dict[str, Any]:
         "bytes": _size(version.path) if version else None,
         "runtime": candidate.runtime,
         "compiled": candidate.compiled.reason,
+        "decision": candidate.compiled.decision.words(candidate.spec.target.texts),
     }
 
 
@@ -166,6 +167,7 @@ def _table(facts: dict[str, Any]) -> Table:
         ("seconds", f"{facts['seconds']:.1f}"),
         ("size", f"{facts['bytes'] / 1024:.0f} KiB"),
         ("served by", escape(f"{facts['runtime']} ({facts['compiled']})")),
+        ("decision", escape(facts["decision"])),
     ]:
         table.add_row(name, figure)
     return table
