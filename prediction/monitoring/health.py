@@ -16,6 +16,7 @@ from models_store.spec import Columns, Spec
 from prediction import times
 from prediction.figures import calibration, deficit, drift, scores
 from prediction.figures.calibration import Calibration
+from prediction.figures.targets import kinds
 from prediction.journal import ledger, refusals, rollups, samples
 from prediction.journal.database import Journal
 from prediction.journal.ledger import Entry
@@ -211,6 +212,7 @@ def _version(spec: Spec, part: _Part) -> dict[str, Any]:
         },
         "confidence": sum(confidences) / len(confidences) if confidences else None,
         "accuracy": asdict(scored.accuracy) if scored else None,
+        **kinds.of(spec.target).monitored(spec.target, by_class, confusion),
         "macro_f1": scored.macro_f1 if scored else None,
         "recall": {name: asdict(found) for name, found in scored.recall.items()} if scored else {},
         "confusion": {

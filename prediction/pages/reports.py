@@ -20,6 +20,8 @@ def tables(health: dict[str, Any]) -> Iterator[Table]:
         title = f"{health['model']} {item['version']}"
         if item["recall"]:
             yield _classes(title, item)
+        if item["positive"]:
+            yield _positive(title, item["positive"])
         if item["drift"]:
             yield _drift(title, item)
         yield _quality(title, item)
@@ -94,6 +96,17 @@ def _classes(title: str, item: dict[str, Any]) -> Table:
         row = [str(rows) for rows in item["confusion"][name].values()]
         table.add_row(escape(name), str(share["predictions"]), _share(item["recall"].get(name)), *row)
     table.caption = "the columns on the right: predictions of the class by true class"
+    if item["labels_are_selective"]:
+        shares = item["labelled"].items()
+        given = ", ".join(f"{escape(name)} {share['value']:.1%}" for name, share in shares if share)
+        table.caption += f"; recalls are biased, because labels come unequally by predicted class: {given}"
+    return table
+
+
+def _positive(title: str, found: dict[str, Any]) -> Table:
+    names = ("precision", "recall", "alert rate")
+    table = narrow(f"{title}: {escape(found['label'])}", *names, wrapped=names)
+    table.add_row(*(_share(found[name.replace(" ", "_")]) for name in names))
     return table
 
 
