@@ -16,12 +16,12 @@ import numpy as np
 
 from models_store import boosting, failures, pipelines
 from models_store.spec import Columns, Spec
-from models_store.targets.decisions import Agreement, ClassProof, Decision
+from models_store.targets.decisions import Decision
+from models_store.targets.kinds import Target
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto
-    from sklearn.base import ClassifierMixin
 
 RANDOM_ROWS = 10_000
 
@@ -41,14 +41,16 @@ class Compiled:
 
     Parameters
     ----------
+    agreement
+        The result of comparing both, of the spec's kind of target.
     decision
         The rule that makes answers of the outputs of the graph, or of the pipeline if there is no graph.
     """
 
     onnx: bytes | None
-    agreement: Agreement | None
+    agreement: Any
     reason: str
-    decision: Decision
+    decision: Any
 
 
 class Session:
@@ -79,10 +81,22 @@ class Session:
         """The outputs of the graph that answers may be made of."""
         return self._target.outputs_of([node.name for node in self._session.get_outputs()])
 
-    def scorer(self, decision: Decision) -> Callable[[Columns], Any]:
-        """Return the function that answers rows by a decision, as the spec's kind of target does."""
-        read, outputs = self._target.reader(decision), decision.outputs
-        return lambda columns: read(self.run(columns, outputs))
+    def scorer(self, decision: Any, beside: Sequence[pipelines.Beside] = ()) -> Callable[[Columns], Any]:
+        """Return the function that answers rows by a decision, as the spec's kind of target does.
+
+        Parameters
+        ----------
+        beside
+            The graphs that the decision names.
+        """
+        read, outputs = self._target.reader(decision), decision.outputs or self.outputs
+        if not beside:
+            return lambda columns: read(self.run(columns, outputs))
+        return lambda columns: read([*self.run(columns, outputs), *(ask(columns) for ask in beside)])
+
+    def first(self, columns: Columns) -> Any:
+        """Return the first output for n rows."""
+        return self.run(columns, self.outputs)[0]
 
     def run(self, columns: Columns, outputs: Sequence[str]) -> list[NDArray[Any]]:
         """Return outputs for n rows, each of shape (n, ...)."""
@@ -116,7 +130,15 @@ def _strings(values: Sequence[Any] | NDArray[np.object_]) -> NDArray[np.object_]
     return np.array(["" if value is None else value for value in values], object)[:, None]
 
 
-def build(pipeline: ClassifierMixin, spec: Spec, columns: Columns, seed: int) -> Compiled:
+def build(
+    pipeline: Any,
+    spec: Spec,
+    columns: Columns,
+    seed: int,
+    *,
+    labels: Sequence[str] = (),
+    target: Target | None = None,
+) -> Compiled:
     """Compile a fitted pipeline, and compare both on all rows of `columns` and on random rows.
 
     Parameters
@@ -125,7 +147,12 @@ def build(pipeline: ClassifierMixin, spec: Spec, columns: Columns, seed: int) ->
         All rows of the dataset.
     seed
         Of the `RANDOM_ROWS` random rows; they cover the physical ranges and have missing values.
+    labels
+        Those of the dataset, as canonical texts.
+    target
+        What the pipeline predicts, by default the target of the spec.
     """
+    target = target or spec.target
     random = spec.random_columns(RANDOM_ROWS, np.random.default_rng(seed))
     rows = {name: columns[name] + random[name] for name in spec.inputs}
     step, remedy = (
@@ -133,7 +160,7 @@ def build(pipeline: ClassifierMixin, spec: Spec, columns: Columns, seed: int) ->
         "each row that the features allow must get an answer",
     )
     with failures.blamed(spec.name, step, spec.pipeline, remedy), pipelines.named(spec):
-        proof = _Proof(spec, rows, spec.target.prove(pipeline, spec.frame(rows)))
+        proof = _Proof(spec, rows, target.prove(pipeline, spec.frame(rows), labels))
     tried: list[Compiled] = []
     for inputs in _layouts(spec):
         for attempt in _attempts(pipeline, inputs, proof):
@@ -159,7 +186,7 @@ class _Proof:
 
     spec: Spec
     rows: Columns
-    answers: ClassProof
+    answers: Any
 
     def compare(self, name: str, onnx: bytes) -> Compiled:
         """Run a graph on all rows; it is kept only if it agrees."""
@@ -184,7 +211,7 @@ def _layouts(spec: Spec) -> list[_Inputs]:
     return [_Inputs(matrix, dtype) for matrix in shapes for dtype in ("float64", "float32")]
 
 
-def _attempts(pipeline: ClassifierMixin, inputs: _Inputs, proof: _Proof) -> Iterator[Compiled]:
+def _attempts(pipeline: Any, inputs: _Inputs, proof: _Proof) -> Iterator[Compiled]:
     # Converters and the runtime refuse an estimator with many kinds of exceptions, without a common
     # base. In each case the pipeline is served instead, and the reason is shown.
     try:
@@ -197,7 +224,7 @@ def _attempts(pipeline: ClassifierMixin, inputs: _Inputs, proof: _Proof) -> Iter
         yield Compiled(None, None, f"{inputs}: {failures.first_cause(error)}", Decision())
 
 
-def _convert(pipeline: ClassifierMixin, spec: Spec, inputs: _Inputs) -> ModelProto:
+def _convert(pipeline: Any, spec: Spec, inputs: _Inputs) -> ModelProto:
     from skl2onnx import to_onnx
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
 
@@ -209,4 +236,5 @@ def _convert(pipeline: ClassifierMixin, spec: Spec, inputs: _Inputs) -> ModelPro
             (name, (StringTensorType if feature.categories else numbers)([None, 1]))
             for name, feature in spec.inputs.items()
         ]
-    return to_onnx(spec.target.convertible(pipeline), initial_types=types, options={"zipmap": False})
+    options = {"zipmap": False} if hasattr(pipeline, "predict_proba") else None
+    return to_onnx(spec.target.convertible(pipeline), initial_types=types, options=options)

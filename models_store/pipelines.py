@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
     from sklearn.base import ClassifierMixin
+
+Beside = Callable[[Columns], Any]
+"""Asks a graph beside a model: returns its first output."""
 
 
 def fit(
@@ -77,10 +80,18 @@ def _fit(
     return pipeline.fit(X, y, **{name: weight})
 
 
-def answers(pipeline: ClassifierMixin, spec: Spec, columns: Columns, decision: Any = None) -> Any:
-    """Answer rows by a decision, or as `predict` does; the answers are of the spec's kind of target."""
-    X = spec.frame(columns)
-    return spec.target.ask(pipeline, X) if decision is None else spec.target.ask(pipeline, X, decision)
+def answers(
+    pipeline: Any, spec: Spec, columns: Columns, decision: Any = None, beside: Sequence[Beside] = ()
+) -> Any:
+    """Answer rows by a decision, or as `predict` does; the answers are of the spec's kind of target.
+
+    Parameters
+    ----------
+    beside
+        The graphs that the decision names.
+    """
+    outputs = [ask(columns) for ask in beside]
+    return spec.target.ask(pipeline, spec.frame(columns), decision, outputs)
 
 
 def checked(pipeline: ClassifierMixin, spec: Spec, columns: Columns, rows: str) -> Any:

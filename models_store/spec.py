@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self, Union, get_args, get_origin
 
@@ -17,15 +17,17 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from models_store import faults
 from models_store.errors import InvalidInput, InvalidSpec
 from models_store.faults import Fault
-from models_store.targets.classes import Classes
+from models_store.targets.classes import GateRules as GateRules
 from models_store.targets.classes import classes as classes  # specs import all that they need from here
+from models_store.targets.kinds import Target
+from models_store.targets.quantity import QuantityRules as QuantityRules
+from models_store.targets.quantity import quantity as quantity
 from models_store.validation import Validator, listing
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from pydantic.fields import FieldInfo
-    from sklearn.base import ClassifierMixin
 
 Columns = dict[str, list[Any]]
 """Rows by feature: a list of values for each feature; a missing value is `None`."""
@@ -76,34 +78,6 @@ def _describe(description: str, unit: str, optional: bool) -> str:
 
 
 @dataclass(frozen=True)
-class GateRules:
-    """The limits for a candidate: it may replace the champion if it is not worse by any rule.
-
-    Parameters
-    ----------
-    metric
-        The metric to compare, in addition to log-loss.
-    metric_tolerance
-        How far the metric may fall, absolute.
-    log_loss_tolerance
-        How far log-loss may rise, absolute, in nats.
-    recall_floor
-        The least recall of each class.
-    significance
-        A candidate is worse if the p-value of McNemar's exact test is below this level.
-    min_rows
-        A rule with fewer rows does not vote.
-    """
-
-    metric: Literal["macro_f1", "accuracy"] = "macro_f1"
-    metric_tolerance: float = 0.05
-    log_loss_tolerance: float = 0.05
-    recall_floor: float = 0.7
-    significance: float = 0.05
-    min_rows: int = 10
-
-
-@dataclass(frozen=True)
 class Feature:
     """One input of a model, as its schema declares it. A number has a range, a category has none."""
 
@@ -139,13 +113,16 @@ class Spec:
     features
         The schema of a row.
     target
-        What the model predicts: `classes(...)`.
+        What the model predicts: `classes(...)` or `quantity(...)`.
     load
         Returns `X` (n rows, one column for each feature, missing values as NaN or None) and `y`
         (n labels of the target). It does not use the network.
     pipeline
-        Returns an unfitted classifier with `predict_proba` for a random seed. It is fitted on a frame
-        with the columns of `X`: numbers are float64, categories object.
+        Returns an unfitted estimator for a random seed: a classifier with `predict_proba`, or a
+        regressor. It is fitted on a frame with the columns of `X`: numbers are float64, categories object.
+    gate
+        The limits for a candidate: `GateRules(...)` for classes, `QuantityRules(...)` for a quantity. By
+        default those of the kind of target.
     group
         A column of the frame of `load`, a feature or not. Rows with the same value are held out together.
     time
@@ -160,10 +137,10 @@ class Spec:
     name: str
     title: str
     features: type[Features]
-    target: Classes
+    target: Target
     load: Callable[[], tuple[pd.DataFrame, pd.Series]]
-    pipeline: Callable[[int], ClassifierMixin]
-    gate: GateRules = field(default_factory=GateRules)
+    pipeline: Callable[[int], Any]
+    gate: Any = None
     group: str | None = None
     time: str | None = None
 
@@ -174,12 +151,14 @@ class Spec:
         return super().__new__(cls)
 
     def __post_init__(self) -> None:
+        if self.gate is None and isinstance(self.target, Target):
+            object.__setattr__(self, "gate", self.target.rules())
         found = [
             *faults.of_name(self.name),
             *faults.of_texts(title=self.title),
             *self._faults_of_target(),
             *faults.of_functions(load=self.load, pipeline=self.pipeline),
-            *faults.of_gate(self.gate, GateRules),
+            *self._faults_of_gate(),
             *faults.of_split(self.group, self.time),
             *self._faults_of_features(),
         ]
@@ -187,9 +166,13 @@ class Spec:
             raise InvalidSpec(f"{self.name}: {faults.sentence(found)}", [each.detail for each in found])
 
     def _faults_of_target(self) -> list[Fault]:
-        if isinstance(self.target, Classes):
+        if isinstance(self.target, Target):
             return self.target.faults()
         return [Fault(("target",), _remedy(self.target))]
+
+    def _faults_of_gate(self) -> list[Fault]:
+        known = isinstance(self.target, Target)
+        return faults.of_gate(self.gate, self.target.rules) if known else []
 
     def _faults_of_features(self) -> list[Fault]:
         if not (isinstance(self.features, type) and issubclass(self.features, Features)):

@@ -19,7 +19,7 @@ from prediction.batch.sources import Source
 from prediction.batch.targets import kinds
 from prediction.commands import progress, subcommands
 from prediction.errors import JournalUnavailable
-from prediction.http import bodies
+from prediction.http import bodies, posts
 from prediction.journal import feedback
 from prediction.journal.database import Journal
 from prediction.journal.feedback import Label
@@ -169,7 +169,7 @@ def _give(give: Give, spec: Spec, number: int, chunk: Chunk) -> tuple[list[str],
         except InvalidInput as error:
             refused.append({**origin, "reason": _reason(error)})
         else:
-            labels.append(feedback.Label(item.prediction_id, spec.target.text(item.label), item.correct))
+            labels.append(posts.as_label(spec, item))
             origins.append(origin)
     for origin, answer in zip(origins, give(labels), strict=True):
         if isinstance(answer, Error):

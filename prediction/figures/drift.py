@@ -31,6 +31,7 @@ TINY = 1e-9
 PSI_BINS = 10
 HISTOGRAM_BINS = 20
 PREDICTED_CLASS = "predicted class"
+PREDICTED_VALUE = "predicted value"
 
 
 @dataclass(frozen=True)
@@ -102,12 +103,13 @@ def profile(spec: Spec, columns: Columns, labels: Sequence[str]) -> dict[str, An
     Returns
     -------
     dict
-        `rows`, `classes` (count by class) and `features`: for a number `missing`, `min`, `max` and
-        `sample` (sorted); for a category `missing` and `counts`. Units are those of the spec.
+        `rows`, `features` and what the target adds, `classes` for example (count by class). For a number
+        `missing`, `min`, `max` and `sample` (sorted); for a category `missing` and `counts`. Units are
+        those of the spec.
     """
     return {
         "rows": len(labels),
-        "classes": {name: Counter(labels)[name] for name in spec.target.texts},
+        **spec.target.profile(labels),
         "features": {name: _distribution(feature, columns[name]) for name, feature in spec.inputs.items()},
     }
 
@@ -123,19 +125,20 @@ def _distribution(feature: Feature, values: list[Any]) -> dict[str, Any]:
         "missing": missing,
         "min": present[0] if present else None,
         "max": present[-1] if present else None,
-        "sample": _evenly_spaced(present, SAMPLE_SIZE),
+        "sample": evenly_spaced(present, SAMPLE_SIZE),
     }
 
 
-def _evenly_spaced(ordered: list[float], size: int) -> list[float]:
+def evenly_spaced(ordered: list[float], size: int) -> list[float]:
+    """Return at most `size` values of a sorted list, evenly spaced in rank."""
     if len(ordered) <= size:
         return ordered
     last = len(ordered) - 1
     return [ordered[round(step * last / (size - 1))] for step in range(size)]
 
 
-def compare(spec: Spec, profile: dict[str, Any], columns: Columns, predicted: Sequence[str]) -> list[Drift]:
-    """Compare live data with a profile: each feature, then the predicted classes.
+def compare(spec: Spec, profile: dict[str, Any], columns: Columns, predicted: Sequence[Any]) -> list[Drift]:
+    """Compare live data with a profile: each feature, then the answers.
 
     A feature has drifted if the test is significant (p below 0.05 after Holm's correction, so that all
     tests together give a false alarm in at most 5 of 100 windows) and the difference is large (the
@@ -144,7 +147,7 @@ def compare(spec: Spec, profile: dict[str, Any], columns: Columns, predicted: Se
     Parameters
     ----------
     columns, predicted
-        n live rows: a list of values for each feature, and the predicted classes.
+        n live rows: a list of values for each feature, and the predicted classes or numbers.
     """
     found = []
     for name, feature in spec.inputs.items():
@@ -156,7 +159,11 @@ def compare(spec: Spec, profile: dict[str, Any], columns: Columns, predicted: Se
             found.append(_chi_squared(name, seen["counts"], Counter(live)))
         else:
             found.append(_kolmogorov_smirnov(name, profile["rows"] - seen["missing"], seen["sample"], live))
-    found.append(_chi_squared(PREDICTED_CLASS, profile["classes"], Counter(predicted)))
+    if "predicted" in profile:  # numbers, with a sample of the answers to rows that were not trained on
+        known = profile["predicted"]
+        found.append(_kolmogorov_smirnov(PREDICTED_VALUE, known["rows"], known["sample"], predicted))
+    else:
+        found.append(_chi_squared(PREDICTED_CLASS, profile["classes"], Counter(predicted)))
     return _judge(found)
 
 

@@ -213,8 +213,7 @@ class Posts:
 
     async def _record(self, items: list[Any]) -> list[str | Error]:
         """Write labels into the journal in a thread, because each write is synced to disk."""
-        text = self.spec.target.text
-        labels = [feedback.Label(item.prediction_id, text(item.label), item.correct) for item in items]
+        labels = [as_label(self.spec, item) for item in items]
         seconds = threads.FEEDBACK_SECONDS + len(labels) * threads.LABEL_SECONDS
         journal, name, measure = self.plan.journal, self.spec.name, self._measure
         answers = await threads.FEEDBACK_THREADS.run(seconds, feedback.give, journal, name, labels, measure)
@@ -251,6 +250,12 @@ class Posts:
             "prediction_id": "01900000-0000-7000-8000-000000000000",
             "label": self.spec.target.example,
         }
+
+
+def as_label(spec: Spec, item: Any) -> feedback.Label:
+    """Return a valid label of a body, or of a row of a file, as the journal takes it."""
+    text = spec.target.text(item.label)
+    return feedback.Label(item.prediction_id, text, item.correct, spec.target.number(text))
 
 
 def _label_answer(item: Any, answer: str | Error) -> dict[str, Any]:

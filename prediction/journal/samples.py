@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from math import nan
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -32,6 +33,11 @@ class Sampled(NamedTuple):
     unlike_training: list[str]
     """Features whose values were out of the training range."""
 
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    """Of a quantity: the answer and its interval; the class is empty then, and its confidence NaN."""
+
 
 def draw(
     journal: Journal, model: str, since_us: int, until_us: int, *, rows: int, limit: int = SAMPLE_ROWS
@@ -46,6 +52,7 @@ def draw(
     mine = (predictions.c.model == model, predictions.c.at_us >= since_us, predictions.c.at_us < until_us)
     columns = [predictions.c[name] for name in ("at_us", "version", "predicted_class")]
     columns += [predictions.c[name] for name in ("probabilities", "features", "warnings")]
+    columns += [predictions.c[name] for name in ("value", "low", "high")]
     query = sa.select(*columns).where(*mine)
     found: list[Sampled] = []
     with journal.read() as connection:
@@ -84,9 +91,9 @@ def _draw_seqs(
 
 
 def _sampled(row: Any) -> Sampled:
-    at_us, version, predicted_class, probabilities, features, warnings = (
-        row  # by name it takes twice as long
-    )
-    confidence = float(from_json(probabilities)[predicted_class])
+    # by name it takes twice as long
+    at_us, version, predicted_class, probabilities, features, warnings, *numbers = row
+    confidence = from_json(probabilities)[predicted_class] if predicted_class else nan
     unlike_training = [warning["loc"][0] for warning in from_json(warnings)]
-    return Sampled(at_us, version, predicted_class, confidence, from_json(features), unlike_training)
+    found = (at_us, version, predicted_class, float(confidence), from_json(features), unlike_training)
+    return Sampled(*found, *numbers)

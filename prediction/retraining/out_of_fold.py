@@ -1,10 +1,10 @@
-"""Answers to rows that their model was not trained on: what a calibration is learned from."""
+"""Answers to rows that their model was not trained on, and what is learned from those of classes."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from models_store.errors import InvalidSpec
 from models_store.spec import Spec
 from prediction.figures import calibration
 from prediction.figures.calibration import Calibration
-from prediction.figures.targets import kinds
+from prediction.figures.targets import classes as figures
 from prediction.retraining import splits
 from prediction.retraining.datasets import Dataset
 
@@ -35,18 +35,35 @@ def calibrate(spec: Spec, seed: int, dataset: Dataset, held_out: Any) -> Calibra
     held_out
         The model's answers to the holdout.
     """
-    sure = kinds.of(spec.target).sure
-    confidences, right = sure(spec.target, dataset.part(dataset.holdout)[1], held_out)
+    sure = figures.sure
+    target: Any = spec.target
+    confidences, right = sure(target, dataset.part(dataset.holdout)[1], held_out)
     found = [(confidences, right, np.ones(len(right)))]
     if dataset.split.rule == "hash" and len(right) < calibration.ISOTONIC_ROWS:
-        for labels, answers, weights in _of_training(spec, seed, dataset):
-            found.append((*sure(spec.target, labels, answers), weights))
+        for fold in of_training(spec, seed, dataset):
+            found.append((*sure(target, fold.labels, fold.answers), fold.weights))
     return calibration.learn(*(np.concatenate(each) for each in zip(*found, strict=True)))
 
 
-def _of_training(
-    spec: Spec, seed: int, dataset: Dataset
-) -> Iterator[tuple[list[str], Any, NDArray[np.float64]]]:
+class Fold(NamedTuple):
+    """Training rows that were answered by a pipeline that was fitted on the others.
+
+    Parameters
+    ----------
+    chosen
+        Their places in `Dataset.training`.
+    weights
+        The weight of each.
+    """
+
+    chosen: NDArray[np.intp]
+    labels: list[str]
+    answers: Any
+    weights: NDArray[np.float64]
+
+
+def of_training(spec: Spec, seed: int, dataset: Dataset) -> Iterator[Fold]:
+    """Answer the training rows in `FOLDS` parts; a part whose pipeline can't be fitted is left out."""
     folds, weights = _folds(spec, dataset), np.array(dataset.weights)
     for fold in range(FOLDS):
         chosen, others = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
@@ -60,7 +77,7 @@ def _of_training(
         except InvalidSpec as error:  # with fewer rows of a class, for example, a pipeline may not fit
             _log.info("one of %d parts is no part of the calibration: %s", FOLDS, error)
             continue
-        yield labels, answers, weights[chosen]
+        yield Fold(chosen, labels, answers, weights[chosen])
 
 
 def _folds(spec: Spec, dataset: Dataset) -> NDArray[np.intp]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from models_store.targets.classes import Classes
-from prediction.http.targets import classes
+from models_store.targets.kinds import Target
+from models_store.targets.quantity import Quantity
+from prediction.http.targets import classes, quantity
 from prediction.journal.predictions import Prediction
 
 
@@ -22,9 +24,9 @@ class TargetBodies(Protocol):
         """Return the fields of `answer_fields` of a prediction."""
 
 
-PARTS: dict[str, TargetBodies] = {Classes.kind: classes}
+PARTS: dict[str, TargetBodies] = {Classes.kind: classes, Quantity.kind: quantity}
 
 
-def of(target: Classes) -> TargetBodies:
+def of(target: Target) -> TargetBodies:
     """Return the part of a target's kind."""
     return PARTS[target.kind]

@@ -1,0 +1,150 @@
+"""A quantity: the model of the expected error, and the factor that makes an interval of it.
+
+Both are learned from training rows, each answered by a pipeline that had not seen it. The holdout is left
+to check the intervals. If a group or the time splits the rows, both are learned from the holdout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models_store import compiled, store
+from models_store.spec import Columns, Spec
+from models_store.targets import spreads
+from models_store.targets.intervals import Width
+from prediction.figures import conformal
+from prediction.figures.drift import evenly_spaced
+from prediction.retraining import out_of_fold
+from prediction.retraining.datasets import Dataset
+
+PREDICTED_KEPT = 1_000
+"""Answers kept in the profile, to compare live ones with them."""
+
+LEAST_ERROR = 0.05
+"""The least expected error of a row, as a share of the mean: a model of errors may say 0, or less."""
+
+
+@dataclass(frozen=True)
+class Errors:
+    """What is known of the errors of a version.
+
+    Parameters
+    ----------
+    spread
+        The standard deviation of an error's size around what was expected of its row, in the unit.
+    predicted
+        Answers to rows that their model had not seen, sorted; `rows` is how many there were.
+    """
+
+    width: Width
+    spread: float | None
+    predicted: list[float]
+    rows: int
+    graphs: Mapping[str, bytes] = field(default_factory=dict)
+
+    def refine(self, decision: Width) -> Width:
+        """Return the decision with the interval; its standard deviation stays."""
+        return replace(self.width, sd=decision.sd)
+
+    def profile(self) -> dict[str, Any]:
+        """Return what the profile of the version holds of it."""
+        return {
+            "predicted": {"rows": self.rows, "sample": self.predicted},
+            "errors": {"rows": self.width.rows, "spread": self.spread},
+        }
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """Rows that their model had not seen, with its errors. `folds` says which rows were answered together."""
+
+    columns: Columns
+    errors: NDArray[np.float64]
+    values: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    folds: NDArray[np.intp]
+
+
+def calibrate(spec: Spec, seed: int, dataset: Dataset, held_out: Any) -> Errors:
+    """Learn how large the errors of a version are."""
+    target: Any = spec.target
+    answered = _out_of_fold(spec, seed, dataset) if dataset.split.rule == "hash" else None
+    method = "folds"
+    if answered is None or len(answered.errors) < conformal.needed(target.level):
+        answered, method = _holdout(spec, dataset, held_out), "holdout"
+    sizes, rows = np.abs(answered.errors), len(answered.errors)
+    predicted = evenly_spaced(sorted(answered.values.tolist()), PREDICTED_KEPT)
+    if rows < conformal.needed(target.level):
+        return Errors(Width(level=target.level), None, predicted, rows)
+    mean = float(np.average(sizes, weights=answered.weights)) or np.finfo(np.float64).tiny
+    graph, expected = _model(spec, seed, answered, LEAST_ERROR * mean)
+    width = Width(
+        level=target.level,
+        factor=conformal.factor(sizes / expected, answered.weights, target.level),
+        floor=LEAST_ERROR * mean if graph else mean,
+        method=method,
+        rows=rows,
+        graphs=(store.SPREAD,) if graph else (),
+    )
+    spread = float(np.sqrt(np.average((sizes - expected) ** 2, weights=answered.weights)))
+    return Errors(width, spread, predicted, rows, {store.SPREAD: graph} if graph else {})
+
+
+def _out_of_fold(spec: Spec, seed: int, dataset: Dataset) -> _Answered | None:
+    """Answer each training row by a pipeline that was fitted on the others."""
+    places: list[int] = []
+    errors, values, weights, folds = [], [], [], []
+    for number, fold in enumerate(out_of_fold.of_training(spec, seed, dataset)):
+        truth = np.array([float(text) for text in fold.labels])
+        places += [dataset.training[place] for place in fold.chosen]
+        errors.append(truth - fold.answers.values)
+        values.append(fold.answers.values)
+        weights.append(fold.weights)
+        folds.append(np.full(len(truth), number))
+    if not places:
+        return None
+    columns, _ = dataset.part(places)
+    return _Answered(columns, *(np.concatenate(each) for each in (errors, values, weights, folds)))
+
+
+def _holdout(spec: Spec, dataset: Dataset, held_out: Any) -> _Answered:
+    columns, labels = dataset.part(dataset.holdout)
+    errors = np.array([float(text) for text in labels]) - held_out.values
+    folds = np.arange(len(errors)) % out_of_fold.FOLDS
+    return _Answered(columns, errors, held_out.values, np.ones(len(errors)), folds)
+
+
+def _model(
+    spec: Spec, seed: int, answered: _Answered, least: float
+) -> tuple[bytes | None, NDArray[np.float64]]:
+    """Return the graph of the model of the error, and what is expected of each row without having seen it.
+
+    There is no graph if there are few rows, or if the model does not compile, or if it is no better than
+    the mean.
+    """
+    sizes, weights, folds = np.abs(answered.errors), answered.weights, answered.folds
+    mean = np.full(len(sizes), np.average(sizes, weights=weights) or np.finfo(np.float64).tiny)
+    if len(sizes) < spreads.MIN_ROWS or not sizes.any():
+        return None, mean
+    X = spec.frame(answered.columns)
+    expected = mean.copy()
+    for fold in np.unique(folds):
+        chosen, others = folds == fold, folds != fold
+        model = spreads.fit(X[others], sizes[others], weights[others], seed) if others.any() else None
+        if model is None:
+            return None, mean
+        expected[chosen] = np.maximum(model.predict(X[chosen]), least)
+    if np.average((sizes - expected) ** 2, weights=weights) >= np.average(
+        (sizes - mean) ** 2, weights=weights
+    ):
+        return None, mean
+    model = spreads.fit(X, sizes, weights, seed)
+    target: Any = spec.target
+    of_errors = replace(target, low=0.0, high=float("inf"))
+    built = compiled.build(model, spec, answered.columns, seed, target=of_errors)
+    return (built.onnx, expected) if built.onnx else (None, mean)
