@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from models_store import faults
 from models_store.errors import InvalidInput, InvalidSpec
 from models_store.faults import Fault
-from models_store.targets.classes import Classes
 from models_store.targets.classes import classes as classes  # specs import all that they need from here
+from models_store.targets.kinds import KINDS, Target
 from models_store.validation import Validator, listing
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class Spec:
     name: str
     title: str
     features: type[Features]
-    target: Classes
+    target: Target
     load: Callable[[], tuple[pd.DataFrame, pd.Series]]
     pipeline: Callable[[int], ClassifierMixin]
     gate: GateRules = field(default_factory=GateRules)
@@ -187,7 +187,7 @@ class Spec:
             raise InvalidSpec(f"{self.name}: {faults.sentence(found)}", [each.detail for each in found])
 
     def _faults_of_target(self) -> list[Fault]:
-        if isinstance(self.target, Classes):
+        if isinstance(self.target, KINDS):
             return self.target.faults()
         return [Fault(("target",), _remedy(self.target))]
 

@@ -107,7 +107,7 @@ def profile(spec: Spec, columns: Columns, labels: Sequence[str]) -> dict[str, An
     """
     return {
         "rows": len(labels),
-        "classes": {name: Counter(labels)[name] for name in spec.target.texts},
+        "classes": {name: Counter(labels)[name] for name in spec.target.counted},
         "features": {name: _distribution(feature, columns[name]) for name, feature in spec.inputs.items()},
     }
 

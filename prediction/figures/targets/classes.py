@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,15 @@ LOSS = "log_loss"
 def metrics(target: Classes, labels: Sequence[str], answers: ClassAnswers) -> scores.Metrics:
     """Compare labels with answers."""
     return scores.metrics(np.array(labels, object), answers, target.texts)
+
+
+def table(metrics: Mapping[str, Any]) -> dict[str, str]:
+    """Return the figures of a training in words, for a table."""
+    return {
+        "accuracy": f"{metrics['accuracy']:.3f} on the holdout",
+        "macro-F1": f"{metrics['macro_f1']:.3f}",
+        "log-loss": f"{metrics['log_loss']:.3f}",
+    }
 
 
 def rules(target: Classes) -> TargetRules:
