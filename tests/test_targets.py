@@ -53,7 +53,7 @@ def test_every_kind_has_its_part_of_the_pages(kind: str) -> None:
         drawn |= set(re.findall(r"\{\{ target\.(\w+)\(", (folder / name).read_text()))
     macros = re.findall(r"\{% macro (\w+)\(", (folder / "targets" / f"{kind}.html").read_text())
 
-    assert drawn == set(macros)
+    assert drawn <= set(macros)
     assert f"const TARGETS = {{ {kind}: " in (folder / "dashboard.js").read_text()
 
 

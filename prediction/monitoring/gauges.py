@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 from models_store.spec import Spec
 from prediction import errors
 from prediction.errors import JournalUnavailable
+from prediction.figures import deficit
 from prediction.journal import feedback, ledger, runs, workers
 from prediction.journal.database import Journal
 from prediction.journal.threads import Threads
@@ -51,6 +52,10 @@ GAUGES: dict[str, tuple[str, list[str]]] = {
     ),
     "prediction_estimated_accuracy_ratio": (
         f"Accuracy estimated from the probabilities of the last {WINDOW}, without labels",
+        ["model", "version"],
+    ),
+    "prediction_accuracy_below_estimate": (
+        f"1 if labels of the last {WINDOW} are right less often than their probabilities promise, else 0",
         ["model", "version"],
     ),
     "prediction_outcomes": (f"Predictions of the last {WINDOW} with a label", ["model", "version"]),
@@ -170,6 +175,9 @@ def _of_version(name: str, item: dict[str, Any]) -> Iterator[tuple[str, Iterable
     for key in ("accuracy", "estimated_accuracy"):
         if item[key] is not None:
             yield f"prediction_{key}_ratio", labels, item[key]["value"]
+    if item["against_estimate"] is not None:
+        is_below = item["against_estimate"]["state"] == deficit.BELOW
+        yield "prediction_accuracy_below_estimate", labels, is_below
     for found in item["drift"] or []:
         if found["state"] != "not enough data":
             of_feature = (*labels, found["name"])

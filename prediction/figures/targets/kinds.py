@@ -29,6 +29,12 @@ class TargetFigures(Protocol):
     def table(self, metrics: Mapping[str, Any]) -> dict[str, str]:
         """Return the figures of a training in words, for a table; `metrics` are plain values."""
 
+    def sure(self, target: Any, labels: Sequence[str], answers: Any) -> Any:
+        """Return the confidence of each answer and whether it is right, two arrays."""
+
+    def monitored(self, target: Any, by_class: Any, confusion: Any) -> dict[str, Any]:
+        """Return figures of a window from its counts, by answer, and by answer and label."""
+
     def rules(self, target: Any) -> TargetRules:
         """Return the rules of the gate."""
 
