@@ -290,6 +290,7 @@ TWINS = {
     "models_store.targets.kinds": "test_targets",
     "prediction.batch.targets.kinds": "test_targets",
     "prediction.figures.targets.kinds": "test_targets",
+    "prediction.monitoring.targets.kinds": "test_targets",
     "prediction.http.targets.kinds": "test_targets",
     "models_store.staging": "models_store/test_store",
     "models_store.errors": "network/test_error_answers",
