@@ -16,8 +16,7 @@ import numpy as np
 
 from models_store import boosting, failures, pipelines
 from models_store.spec import Columns, Spec
-from models_store.targets.decisions import Decision
-from models_store.targets.kinds import Target
+from models_store.targets.kinds import Target, TargetProof
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,7 +41,7 @@ class Compiled:
     Parameters
     ----------
     agreement
-        The result of comparing both, of the spec's kind of target.
+        How both compare, as the kind of target measures it; None if there was nothing to compare.
     decision
         The rule that makes answers of the outputs of the graph, or of the pipeline if there is no graph.
     """
@@ -160,7 +159,8 @@ def build(
         "each row that the features allow must get an answer",
     )
     with failures.blamed(spec.name, step, spec.pipeline, remedy), pipelines.named(spec):
-        proof = _Proof(spec, rows, target.prove(pipeline, spec.frame(rows), labels))
+        answers = target.prove(pipeline, spec.frame(rows), labels)
+    proof = _Proof(spec, rows, answers, answers.own())
     tried: list[Compiled] = []
     for inputs in _layouts(spec):
         for attempt in _attempts(pipeline, inputs, proof):
@@ -168,7 +168,7 @@ def build(
                 return attempt
             tried.append(attempt)
     closest = next((attempt.agreement for attempt in tried if attempt.agreement), None)
-    return Compiled(None, closest, _joined([attempt.reason for attempt in tried]), proof.answers.own())
+    return Compiled(None, closest, _joined([attempt.reason for attempt in tried]), proof.own)
 
 
 def _joined(reasons: Sequence[str]) -> str:
@@ -182,11 +182,12 @@ def _joined(reasons: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class _Proof:
-    """Rows to compare on, and what the pipeline answers to them."""
+    """Rows to compare on, what the pipeline answers to them, and the rule that it follows itself."""
 
     spec: Spec
     rows: Columns
-    answers: Any
+    answers: TargetProof
+    own: Any
 
     def compare(self, name: str, onnx: bytes) -> Compiled:
         """Run a graph on all rows; it is kept only if it agrees."""
@@ -221,7 +222,7 @@ def _attempts(pipeline: Any, inputs: _Inputs, proof: _Proof) -> Iterator[Compile
             if found is not None:
                 yield proof.compare(name, found.SerializeToString())
     except Exception as error:
-        yield Compiled(None, None, f"{inputs}: {failures.first_cause(error)}", Decision())
+        yield Compiled(None, None, f"{inputs}: {failures.first_cause(error)}", proof.own)
 
 
 def _convert(pipeline: Any, spec: Spec, inputs: _Inputs) -> ModelProto:

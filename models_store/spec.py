@@ -19,7 +19,7 @@ from models_store.errors import InvalidInput, InvalidSpec
 from models_store.faults import Fault
 from models_store.targets.classes import GateRules as GateRules
 from models_store.targets.classes import classes as classes  # specs import all that they need from here
-from models_store.targets.kinds import Target
+from models_store.targets.kinds import KINDS, Target
 from models_store.targets.quantity import QuantityRules as QuantityRules
 from models_store.targets.quantity import quantity as quantity
 from models_store.validation import Validator, listing
@@ -151,7 +151,7 @@ class Spec:
         return super().__new__(cls)
 
     def __post_init__(self) -> None:
-        if self.gate is None and isinstance(self.target, Target):
+        if self.gate is None and isinstance(self.target, KINDS):
             object.__setattr__(self, "gate", self.target.rules())
         found = [
             *faults.of_name(self.name),
@@ -166,12 +166,12 @@ class Spec:
             raise InvalidSpec(f"{self.name}: {faults.sentence(found)}", [each.detail for each in found])
 
     def _faults_of_target(self) -> list[Fault]:
-        if isinstance(self.target, Target):
+        if isinstance(self.target, KINDS):
             return self.target.faults()
         return [Fault(("target",), _remedy(self.target))]
 
     def _faults_of_gate(self) -> list[Fault]:
-        known = isinstance(self.target, Target)
+        known = isinstance(self.target, KINDS)
         return faults.of_gate(self.gate, self.target.rules) if known else []
 
     def _faults_of_features(self) -> list[Fault]:

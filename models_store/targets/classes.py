@@ -130,6 +130,10 @@ class Classes:
         """Return what the metadata of a version holds of its target."""
         return {"target": self.kind, "classes": list(self.texts)}
 
+    def table(self) -> dict[str, str]:
+        """Return what a table of a training shows of the target."""
+        return {"classes": ", ".join(self.texts)}
+
     def is_of(self, metadata: Mapping[str, Any]) -> bool:
         """Whether a version with this metadata was trained for this target."""
         known = metadata.get("target", self.kind), metadata.get("classes")

@@ -129,6 +129,10 @@ class Quantity:
         ends = {"low": float(self.low), "high": float(self.high)}
         return {"target": self.kind, "unit": self.unit, **ends, "level": self.level}
 
+    def table(self) -> dict[str, str]:
+        """Return what a table of a training shows of the target."""
+        return {"predicts": f"{self.description}, {self.expected}"}
+
     def is_of(self, metadata: Mapping[str, Any]) -> bool:
         """Whether a version with this metadata was trained for this target; the range may differ."""
         return (metadata.get("target"), metadata.get("unit")) == (self.kind, self.unit)

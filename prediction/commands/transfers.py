@@ -23,7 +23,7 @@ from prediction.http import bodies, posts
 from prediction.journal import feedback
 from prediction.journal.database import Journal
 from prediction.journal.feedback import Label
-from prediction.serving import calibrations
+from prediction.monitoring.targets import kinds as health_kinds
 from prediction.settings import Settings
 from prediction.times import iso, now_us
 
@@ -116,7 +116,7 @@ def import_feedback(options: argparse.Namespace, configured: Settings, journal: 
     (spec,) = catalog.select([options.model])
     source = Source(options.file, LABELS_CHUNK)
     total = _check(source, options.file)
-    measure = calibrations.measure(configured.home, spec.name)
+    measure = health_kinds.of(spec.target).measure(spec, configured.home)
     give = partial(feedback.give, journal, spec.name, measure=measure)
     refused_path = options.file.with_name(f"{options.file.name}.refused.csv")
     totals = dict.fromkeys(("recorded", "unchanged", "corrected"), 0)

@@ -13,9 +13,7 @@ def needed(level: float) -> int:
     return ceil(level / (1 - level) - 1e-9)
 
 
-def factor(
-    scores: NDArray[np.float64], weights: NDArray[np.float64], level: float
-) -> float:
+def factor(scores: NDArray[np.float64], weights: NDArray[np.float64], level: float) -> float:
     """Return the half width of an interval, in expected errors.
 
     Parameters

@@ -95,7 +95,9 @@ def read(totals: Mapping[str, int]) -> ErrorSums:
         measured, _, power = name.partition("/2^")
         if not power:
             continue
-        base, _, limb = measured.rpartition("_") if measured.endswith(("_high", "_low")) else (measured, "", "")
+        base, _, limb = (
+            measured.rpartition("_") if measured.endswith(("_high", "_low")) else (measured, "", "")
+        )
         if base in found:
             scale = 2 * int(power) if limb else int(power)
             found[base] += total * 2.0 ** (scale + (LIMB if limb == "high" else 0))

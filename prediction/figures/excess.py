@@ -72,9 +72,7 @@ def of_error(pieces: Sequence[ErrorSums], learned: Learned) -> Excess | None:
     totals = [piece.absolute - piece.half / learned.factor for piece in pieces]
     doubt = DOUBT * n * learned.spread / sqrt(max(1, learned.rows))
     p = _p_value(whole.absolute - expected, _variance(pieces, totals, by_rows), doubt, n)
-    return Excess(
-        ABOVE if p <= LIMIT else "as estimated", whole.absolute / n, expected / n, n, p, LIMIT
-    )
+    return Excess(ABOVE if p <= LIMIT else "as estimated", whole.absolute / n, expected / n, n, p, LIMIT)
 
 
 def of_coverage(pieces: Sequence[ErrorSums], learned: Learned) -> Excess | None:

@@ -17,10 +17,11 @@ from prediction.http.targets import kinds
 from prediction.journal import feedback, runs, threads
 from prediction.journal.feedback import Measure
 from prediction.journal.predictions import Prediction
+from prediction.monitoring.targets import kinds as health_kinds
 from prediction.network import error_answers
 from prediction.retraining import process
 from prediction.retraining.steps import Plan
-from prediction.serving import calibrations, champions
+from prediction.serving import champions
 from prediction.serving.runtime import Runtime
 
 
@@ -225,7 +226,7 @@ class Posts:
     @cached_property
     def _measure(self) -> Measure:
         """Return the function that measures labelled predictions."""
-        return calibrations.measure(self.plan.home, self.spec.name)
+        return health_kinds.of(self.spec.target).measure(self.spec, self.plan.home)
 
     @cached_property
     def _answer(self) -> Callable[[Prediction], dict[str, Any]]:

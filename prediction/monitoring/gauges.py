@@ -20,11 +20,11 @@ from prometheus_client.registry import Collector
 from models_store.spec import Spec
 from prediction import errors
 from prediction.errors import JournalUnavailable
-from prediction.figures import deficit
 from prediction.journal import feedback, ledger, runs, workers
 from prediction.journal.database import Journal
 from prediction.journal.threads import Threads
 from prediction.monitoring import health
+from prediction.monitoring.targets import kinds
 from prediction.times import now_us
 
 CACHE_SECONDS = 10.0
@@ -56,6 +56,34 @@ GAUGES: dict[str, tuple[str, list[str]]] = {
     ),
     "prediction_accuracy_below_estimate": (
         f"1 if labels of the last {WINDOW} are right less often than their probabilities promise, else 0",
+        ["model", "version"],
+    ),
+    "prediction_mean_absolute_error": (
+        f"Mean absolute error of the last {WINDOW} by labels, in the unit of the target",
+        ["model", "version"],
+    ),
+    "prediction_estimated_mean_absolute_error": (
+        f"The same estimated from the features of the last {WINDOW}, without labels",
+        ["model", "version"],
+    ),
+    "prediction_bias": (
+        f"Mean of true minus predicted of the last {WINDOW}, in the unit of the target",
+        ["model", "version"],
+    ),
+    "prediction_r2": (
+        f"Share of the variance of the labels of the last {WINDOW} that is explained",
+        ["model", "version"],
+    ),
+    "prediction_coverage_ratio": (
+        f"Share of the labels of the last {WINDOW} that lie in their intervals",
+        ["model", "version"],
+    ),
+    "prediction_error_above_estimate": (
+        f"1 if errors by labels of the last {WINDOW} are larger than their estimate, else 0",
+        ["model", "version"],
+    ),
+    "prediction_coverage_below_level": (
+        f"1 if fewer labels of the last {WINDOW} lie in their intervals than stated, else 0",
         ["model", "version"],
     ),
     "prediction_outcomes": (f"Predictions of the last {WINDOW} with a label", ["model", "version"]),
@@ -165,19 +193,15 @@ class Gauges(Collector):
             yield "prediction_runs", (name, status), by_status[status]
         found = health.describe(spec, self.home, self.journal, health.window(WINDOW))
         for item in found["versions"]:
-            yield from _of_version(name, item)
+            yield from _of_version(spec, item)
 
 
-def _of_version(name: str, item: dict[str, Any]) -> Iterator[tuple[str, Iterable[str], float]]:
-    labels = (name, item["version"])
+def _of_version(spec: Spec, item: dict[str, Any]) -> Iterator[tuple[str, Iterable[str], float]]:
+    labels = (spec.name, item["version"])
     yield "prediction_outcomes", labels, item["outcomes"]
     yield "prediction_labels_outstanding", labels, item["labels_outstanding"]
-    for key in ("accuracy", "estimated_accuracy"):
-        if item[key] is not None:
-            yield f"prediction_{key}_ratio", labels, item[key]["value"]
-    if item["against_estimate"] is not None:
-        is_below = item["against_estimate"]["state"] == deficit.BELOW
-        yield "prediction_accuracy_below_estimate", labels, is_below
+    for gauge, value in kinds.of(spec.target).gauges(item):
+        yield gauge, labels, value
     for found in item["drift"] or []:
         if found["state"] != "not enough data":
             of_feature = (*labels, found["name"])

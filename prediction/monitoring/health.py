@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from models_store import store
 from models_store.errors import DamagedVersion, InvalidInput, UnknownVersion
 from models_store.spec import Columns, Spec
 from prediction import times
-from prediction.figures import calibration, deficit, drift, scores
-from prediction.figures.calibration import Calibration
-from prediction.figures.targets import kinds
+from prediction.figures import drift
 from prediction.journal import ledger, refusals, rollups, samples
 from prediction.journal.database import Journal
 from prediction.journal.ledger import Entry
 from prediction.journal.rollups import Count, Total
 from prediction.journal.samples import Sampled
-from prediction.serving import calibrations
+from prediction.monitoring.targets import kinds
 from prediction.times import DAY_US, HOUR_US, MINUTE_US, iso, now_us
 
 BUCKETS_US = [
@@ -100,10 +96,11 @@ def describe(spec: Spec, home: Path, journal: Journal, span: Window) -> dict[str
             [count for count in counted if count.version == version],
             [total for total in totals if total.version == version],
             by_version[version],
-            _calibration(spec, home, version),
+            kinds.of(spec.target).learned(spec, home, version),
         )
         for version, _ in versions.most_common()
     ]
+    whole = _Part("", counted, totals, sample, {part.version: part.learned for part in parts})
     return {
         "model": spec.name,
         "window": span.text,
@@ -116,7 +113,7 @@ def describe(spec: Spec, home: Path, journal: Journal, span: Window) -> dict[str
             _version(spec, part) | {"drift": _drift(spec, home, part.version, part.sample)}
             for part in parts
         ],
-        "over_time": _over_time(span, counted, sample, {part.version: part.calibration for part in parts}),
+        "over_time": _over_time(spec, span, whole),
         "promotions": [
             {"at": iso(entry.at_us), "from": entry.from_version, "to": entry.to_version}
             for entry in promotions
@@ -156,72 +153,25 @@ def _draw(
 
 @dataclass(frozen=True)
 class _Part:
-    """What a window has of one version."""
+    """What a window has of one version; for all versions together `learned` has what each has learned."""
 
     version: str
     counted: list[Count]
     totals: list[Total]
     sample: list[Sampled]
-    calibration: Calibration
-
-    def deficit(self) -> deficit.Deficit | None:
-        """Compare the labelled rows with their estimate.
-
-        Only hours, or minutes, count whose labels are all in the sums: labels that were given to an older
-        release, or on a host without the version, are not.
-        """
-        labelled, right = Counter[int](), Counter[int]()
-        sums: defaultdict[int, dict[str, int]] = defaultdict(dict)
-        for count in self.counted:
-            if count.label:
-                labelled[count.at_us] += count.rows
-                right[count.at_us] += count.rows if count.label == count.predicted_class else 0
-        for total in self.totals:
-            sums[total.at_us][total.name] = total.total
-        whole = [at_us for at_us, rows in labelled.items() if sums[at_us].get(calibrations.ROWS) == rows]
-        added = Counter[str]()
-        for at_us in whole:
-            added.update(sums[at_us])
-        return deficit.judge(sum(right[at_us] for at_us in whole), calibrations.expected(added))
-
-
-def _calibration(spec: Spec, home: Path, version: str) -> Calibration:
-    try:
-        return calibrations.of(home, spec.name, version)
-    except (UnknownVersion, DamagedVersion):
-        return calibration.NONE
+    learned: Any
 
 
 def _version(spec: Spec, part: _Part) -> dict[str, Any]:
-    by_class, confusion = Counter[str](), Counter[tuple[str, str]]()
-    for count in part.counted:
-        by_class[count.predicted_class] += count.rows
-        if count.label:
-            confusion[count.predicted_class, count.label] += count.rows
-    total, outcomes = by_class.total(), confusion.total()
-    scored = scores.scores(confusion, spec.target.texts)
-    confidences = [row.confidence for row in part.sample]
+    total = sum(count.rows for count in part.counted)
+    outcomes = sum(count.rows for count in part.counted if count.label)
+    found = kinds.of(spec.target)
     return {
         "version": part.version,
         "predictions": total,
         "outcomes": outcomes,
         "labels_outstanding": total - outcomes,
-        "classes": {
-            name: {"predictions": by_class[name], "share": by_class[name] / total}
-            for name in spec.target.texts
-        },
-        "confidence": sum(confidences) / len(confidences) if confidences else None,
-        "accuracy": asdict(scored.accuracy) if scored else None,
-        **kinds.of(spec.target).monitored(spec.target, by_class, confusion),
-        "macro_f1": scored.macro_f1 if scored else None,
-        "recall": {name: asdict(found) for name, found in scored.recall.items()} if scored else {},
-        "confusion": {
-            predicted: {label: confusion[predicted, label] for label in spec.target.texts}
-            for predicted in spec.target.texts
-        },
-        "estimated_accuracy": _optional(calibration.expected_accuracy(*part.calibration.of(confidences))),
-        "calibration": {"method": part.calibration.method, "rows": part.calibration.rows},
-        "against_estimate": _optional(part.deficit()),
+        **found.figures(spec.target, part.counted, part.totals, part.sample, part.learned),
         "quality": _quality(spec, part.sample),
     }
 
@@ -233,7 +183,7 @@ def _drift(spec: Spec, home: Path, version: str, sample: Sequence[Sampled]) -> l
     except (UnknownVersion, DamagedVersion):
         return None
     columns: Columns = {name: [row.features.get(name) for row in sample] for name in spec.inputs}
-    found = drift.compare(spec, profile, columns, [row.predicted_class for row in sample])
+    found = drift.compare(spec, profile, columns, kinds.of(spec.target).answered(sample))
     units = {name: feature.unit for name, feature in spec.inputs.items()}
     return [{**asdict(item), "unit": units.get(item.name, "")} for item in found]
 
@@ -251,40 +201,15 @@ def _quality(spec: Spec, sample: Sequence[Sampled]) -> dict[str, Any]:
     }
 
 
-def _over_time(
-    span: Window,
-    counted: Sequence[Count],
-    sample: Sequence[Sampled],
-    by_version: Mapping[str, Calibration],
-) -> list[dict[str, Any]]:
+def _over_time(spec: Spec, span: Window, whole: _Part) -> list[dict[str, Any]]:
     """Return the figures of all versions together by bucket; an empty bucket stays, as a gap."""
-    rows: Counter[int] = Counter()
-    right: Counter[int] = Counter()
-    labelled: Counter[int] = Counter()
-    estimates: defaultdict[int, list[tuple[float, float, float]]] = defaultdict(list)
-    for count in counted:
+    rows = Counter[int]()
+    for count in whole.counted:
         rows[count.at_us] += count.rows
-        if count.label:
-            labelled[count.at_us] += count.rows
-            right[count.at_us] += count.rows if count.label == count.predicted_class else 0
-    for row in sample:
-        curve = by_version.get(row.version, calibration.NONE)
-        estimates[row.at_us // span.bucket_us * span.bucket_us].append(curve.at(row.confidence))
+    of_bucket = kinds.of(spec.target).over_time(
+        span.bucket_us, whole.counted, whole.totals, whole.sample, whole.learned
+    )
     return [
-        {
-            "at": iso(at_us),
-            "predictions": rows[at_us],
-            "accuracy": _optional(scores.wilson(right[at_us], labelled[at_us])),
-            "estimated_accuracy": _optional(_estimate(estimates[at_us])),
-        }
+        {"at": iso(at_us), "predictions": rows[at_us], **of_bucket(at_us)}
         for at_us in range(span.since_us, span.until_us, span.bucket_us)
     ]
-
-
-def _estimate(found: list[tuple[float, float, float]]) -> scores.Proportion | None:
-    p, low, high = np.array(found).reshape(-1, 3).T
-    return calibration.expected_accuracy(p, low, high)
-
-
-def _optional(found: scores.Proportion | deficit.Deficit | None) -> dict[str, Any] | None:
-    return asdict(found) if found else None

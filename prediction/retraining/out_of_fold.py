@@ -35,13 +35,12 @@ def calibrate(spec: Spec, seed: int, dataset: Dataset, held_out: Any) -> Calibra
     held_out
         The model's answers to the holdout.
     """
-    sure = figures.sure
     target: Any = spec.target
-    confidences, right = sure(target, dataset.part(dataset.holdout)[1], held_out)
+    confidences, right = figures.sure(target, dataset.part(dataset.holdout)[1], held_out)
     found = [(confidences, right, np.ones(len(right)))]
     if dataset.split.rule == "hash" and len(right) < calibration.ISOTONIC_ROWS:
-        for fold in of_training(spec, seed, dataset):
-            found.append((*sure(target, fold.labels, fold.answers), fold.weights))
+        folds = of_training(spec, seed, dataset)
+        found += ((*figures.sure(target, fold.labels, fold.answers), fold.weights) for fold in folds)
     return calibration.learn(*(np.concatenate(each) for each in zip(*found, strict=True)))
 
 

@@ -117,9 +117,7 @@ def fit(spec: Spec, seed: int, dataset: Dataset, report: OnStep = ignore) -> Can
     answers = pipelines.answers(pipeline, spec, columns, graph.decision, _beside(spec, calibrated))
     metrics = kinds.of(spec.target).metrics(spec.target, labels, answers)
     seconds = time.monotonic() - started
-    return Candidate(
-        spec, dataset, pipeline, metrics, calibrated, graph, seed, seconds, recipe(spec, seed)
-    )
+    return Candidate(spec, dataset, pipeline, metrics, calibrated, graph, seed, seconds, recipe(spec, seed))
 
 
 def _beside(spec: Spec, calibrated: Calibrated) -> list[pipelines.Beside]:

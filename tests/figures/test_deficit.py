@@ -64,7 +64,7 @@ def flowers(
     measures = (X.to_numpy()[rows] + moved + rng.normal(0, 0.08, (n, 4))).clip(0.1).round(2)
     columns = dict(zip(spec.inputs, measures.T.tolist(), strict=True))
     confidences, right = classes.sure(spec.target, species.tolist(), candidate.answers(columns))
-    p, low, _ = candidate.calibration.of(confidences)
+    p, low, _ = candidate.calibrated.calibration.of(confidences)
     return p, low, right.astype(float)
 
 
@@ -94,7 +94,7 @@ def test_rows_of_the_training_data_are_as_accurate_as_estimated(iris: training.C
     rng, inside = np.random.default_rng(3), 0
     for _ in range(200):
         rows = rng.integers(len(y), size=200)
-        found = calibration.expected_accuracy(*iris.calibration.of(confidences[rows]))
+        found = calibration.expected_accuracy(*iris.calibrated.calibration.of(confidences[rows]))
         assert found is not None
         inside += found.low <= right[rows].mean() <= found.high
 

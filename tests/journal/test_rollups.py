@@ -485,11 +485,12 @@ def test_an_older_journal_keeps_its_labels_and_is_counted_anew(journal_url: str)
         migrations.upgrade(connection, "0004")
         for statement in OLDER:
             connection.execute(sa.text(statement.format(now=now_us())))
-    labels = query(journal_url, "SELECT * FROM feedback ORDER BY seq")
-    replaced = query(journal_url, "SELECT * FROM corrections")
+    given = "SELECT seq, prediction_id, model, label, at_us FROM feedback ORDER BY seq"
+    changed = "SELECT seq, prediction_id, label, at_us, replaced_us FROM corrections"
+    labels, replaced = query(journal_url, given), query(journal_url, changed)
     with databases.opened(journal_url) as journal:
-        assert labels == query(journal_url, "SELECT * FROM feedback ORDER BY seq")
-        assert replaced == query(journal_url, "SELECT * FROM corrections")
+        assert labels == query(journal_url, given)
+        assert replaced == query(journal_url, changed)
         assert_exact(journal)
         feedback.give(journal, labels[-1][2], [Label(labels[-1][1], "versicolor", correct=True)])
         roll_up(journal)

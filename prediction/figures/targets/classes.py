@@ -70,6 +70,15 @@ def sure(
     return answers.probabilities[rows, answers.best], answers.best == truth
 
 
+def table(metrics: Mapping[str, Any]) -> dict[str, str]:
+    """Return the figures of a training in words, for a table."""
+    return {
+        "accuracy": f"{metrics['accuracy']:.3f} on the holdout",
+        "macro-F1": f"{metrics['macro_f1']:.3f}",
+        "log-loss": f"{metrics['log_loss']:.3f}",
+    }
+
+
 def rules(target: Classes) -> TargetRules:
     """Return the rules of the gate."""
     return TargetRules(

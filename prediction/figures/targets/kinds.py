@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from models_store.targets.classes import Classes
@@ -26,6 +26,9 @@ class TargetFigures(Protocol):
 
     def metrics(self, target: Any, labels: Sequence[str], answers: Any) -> Any:
         """Compare labels, as canonical texts, with answers; return `TargetMetrics`."""
+
+    def table(self, metrics: Mapping[str, Any]) -> dict[str, str]:
+        """Return the figures of a training in words, for a table; `metrics` are plain values."""
 
     def rules(self, target: Any) -> TargetRules:
         """Return the rules of the gate."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,19 @@ WORDS = "mean absolute error"
 def metrics(target: Quantity, labels: Sequence[str], answers: QuantityAnswers) -> QuantityMetrics:
     """Compare labels with answers."""
     return errors.metrics(target.as_y(labels), answers, target.level)
+
+
+def table(metrics: Mapping[str, Any]) -> dict[str, str]:
+    """Return the figures of a training in words, for a table."""
+    words = {
+        "mean absolute error": f"{metrics['mae']:.4g} on the holdout",
+        "bias": f"{metrics['bias']:.4g}",
+        "RMSE": f"{metrics['rmse']:.4g}",
+        "R2": f"{metrics['r2']:.3f}" if "r2" in metrics else "",
+        "coverage": f"{metrics['coverage']:.1%} of the intervals hold the number, mean width",
+    }
+    words["coverage"] += f" {metrics['width']:.4g}"
+    return {name: text for name, text in words.items() if text}
 
 
 def rules(target: Quantity) -> TargetRules:
@@ -98,8 +112,8 @@ def _is_at_most(value: float, limit: float) -> bool:
 def _differences(target: Quantity, part: Part) -> NDArray[np.float64]:
     """Return how much larger the absolute error of each row is by the candidate."""
     truth = target.as_y(part.labels)
-    found: NDArray[np.float64] = np.abs(truth - part.candidate.values)
-    return found - np.abs(truth - part.champion.values)
+    after, before = (np.abs(truth - each.values) for each in (part.candidate, part.champion))
+    return np.asarray(after - before, np.float64)
 
 
 def _leave_out(target: Quantity, part: Part) -> Iterable[int]:

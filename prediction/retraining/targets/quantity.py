@@ -61,7 +61,7 @@ class Errors:
 
 @dataclass(frozen=True)
 class _Answered:
-    """Rows that their model had not seen, with its errors. `folds` says which rows were answered together."""
+    """Rows that their model had not seen, with its errors; `folds` says which were answered together."""
 
     columns: Columns
     errors: NDArray[np.float64]
@@ -76,7 +76,7 @@ def calibrate(spec: Spec, seed: int, dataset: Dataset, held_out: Any) -> Errors:
     answered = _out_of_fold(spec, seed, dataset) if dataset.split.rule == "hash" else None
     method = "folds"
     if answered is None or len(answered.errors) < conformal.needed(target.level):
-        answered, method = _holdout(spec, dataset, held_out), "holdout"
+        answered, method = _holdout(dataset, held_out), "holdout"
     sizes, rows = np.abs(answered.errors), len(answered.errors)
     predicted = evenly_spaced(sorted(answered.values.tolist()), PREDICTED_KEPT)
     if rows < conformal.needed(target.level):
@@ -112,7 +112,7 @@ def _out_of_fold(spec: Spec, seed: int, dataset: Dataset) -> _Answered | None:
     return _Answered(columns, *(np.concatenate(each) for each in (errors, values, weights, folds)))
 
 
-def _holdout(spec: Spec, dataset: Dataset, held_out: Any) -> _Answered:
+def _holdout(dataset: Dataset, held_out: Any) -> _Answered:
     columns, labels = dataset.part(dataset.holdout)
     errors = np.array([float(text) for text in labels]) - held_out.values
     folds = np.arange(len(errors)) % out_of_fold.FOLDS

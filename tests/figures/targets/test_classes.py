@@ -25,6 +25,13 @@ def test_metrics_follow_the_decision_and_not_the_most_probable_class() -> None:
     assert found.as_dict()[classes.LOSS] == found.log_loss
 
 
+def test_figures_are_told_in_words() -> None:
+    """Three of them, with three digits."""
+    told = classes.table({"accuracy": 0.98765, "macro_f1": 0.5, "log_loss": 0.06})
+
+    assert {"accuracy": "0.988 on the holdout", "macro-F1": "0.500", "log-loss": "0.060"} == told
+
+
 def test_the_rules_compare_figures_and_test_them() -> None:
     """Four rules compare figures, one is a test."""
     rules = classes.rules(TARGET)
