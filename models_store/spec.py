@@ -171,8 +171,10 @@ class Spec:
         return [Fault(("target",), _remedy(self.target))]
 
     def _faults_of_gate(self) -> list[Fault]:
-        known = isinstance(self.target, KINDS)
-        return faults.of_gate(self.gate, self.target.rules) if known else []
+        if isinstance(self.target, KINDS):
+            return faults.of_gate(self.gate, self.target.rules)
+        known = {kind.rules: kind.rules for kind in KINDS}  # the target is no target: nobody knows the kind
+        return faults.of_gate(self.gate, known.get(type(self.gate), GateRules)) if self.gate else []
 
     def _faults_of_features(self) -> list[Fault]:
         if not (isinstance(self.features, type) and issubclass(self.features, Features)):

@@ -7,15 +7,18 @@ import re
 
 import pytest
 
-from models_store.spec import classes
+from models_store.spec import classes, quantity
 from models_store.targets.kinds import KINDS
 from tests.servers import PROJECT
 from tests.test_house import MODULES
 
-TARGETS = {"classes": classes("a", "b")}
+TARGETS = {"classes": classes("a", "b"), "quantity": quantity("Price", unit="USD", low=0, high=9)}
 """One target of each kind."""
 
-FLOORS = ("prediction.monitoring", "prediction.batch", "prediction.figures", "prediction.http")
+FLOORS = (
+    *("prediction.monitoring", "prediction.batch", "prediction.figures", "prediction.http"),
+    "prediction.retraining",
+)
 
 
 def test_every_kind_is_here() -> None:

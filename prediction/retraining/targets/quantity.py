@@ -30,7 +30,7 @@ LEAST_ERROR = 0.05
 
 
 @dataclass(frozen=True)
-class Errors:
+class ErrorModel:
     """What is known of the errors of a version.
 
     Parameters
@@ -70,7 +70,7 @@ class _Answered:
     folds: NDArray[np.intp]
 
 
-def calibrate(spec: Spec, seed: int, dataset: Dataset, held_out: Any) -> Errors:
+def calibrate(spec: Spec, seed: int, dataset: Dataset, held_out: Any) -> ErrorModel:
     """Learn how large the errors of a version are."""
     target: Any = spec.target
     answered = _out_of_fold(spec, seed, dataset) if dataset.split.rule == "hash" else None
@@ -80,7 +80,7 @@ def calibrate(spec: Spec, seed: int, dataset: Dataset, held_out: Any) -> Errors:
     sizes, rows = np.abs(answered.errors), len(answered.errors)
     predicted = evenly_spaced(sorted(answered.values.tolist()), PREDICTED_KEPT)
     if rows < conformal.needed(target.level):
-        return Errors(Width(level=target.level), None, predicted, rows)
+        return ErrorModel(Width(level=target.level), None, predicted, rows)
     mean = float(np.average(sizes, weights=answered.weights)) or np.finfo(np.float64).tiny
     graph, expected = _model(spec, seed, answered, LEAST_ERROR * mean)
     width = Width(
@@ -92,7 +92,7 @@ def calibrate(spec: Spec, seed: int, dataset: Dataset, held_out: Any) -> Errors:
         graphs=(store.SPREAD,) if graph else (),
     )
     spread = float(np.sqrt(np.average((sizes - expected) ** 2, weights=answered.weights)))
-    return Errors(width, spread, predicted, rows, {store.SPREAD: graph} if graph else {})
+    return ErrorModel(width, spread, predicted, rows, {store.SPREAD: graph} if graph else {})
 
 
 def _out_of_fold(spec: Spec, seed: int, dataset: Dataset) -> _Answered | None:
