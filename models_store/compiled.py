@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models_store import boosting, pipelines
+from models_store.layout import Layout
 from models_store.spec import Columns, Spec
 
 if TYPE_CHECKING:
@@ -71,11 +72,11 @@ class Session:
     ----------
     onnx
         The graph: its bytes or its file.
-    spec
-        Gives the names of the inputs and which of them are categories.
+    layout
+        The columns of the frame that the pipeline was fitted on.
     """
 
-    def __init__(self, onnx: bytes | Path, spec: Spec) -> None:
+    def __init__(self, onnx: bytes | Path, layout: Layout) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -84,7 +85,7 @@ class Session:
         graph = onnx if isinstance(onnx, bytes) else str(onnx)
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         self._inputs = [(node.name, NUMPY_TYPES.get(node.type)) for node in self._session.get_inputs()]
-        self._names = list(spec.inputs)
+        self._names = list(layout.texts)
 
     def probabilities(self, columns: Columns) -> NDArray[np.float64]:
         """Return the probability of each class, shape (n, classes), in the spec's class order."""
@@ -124,9 +125,9 @@ def build(pipeline: ClassifierMixin, spec: Spec, columns: Columns, seed: int) ->
     seed
         Of the `RANDOM_ROWS` random rows; they cover the physical ranges and have missing values.
     """
-    random = spec.random_columns(RANDOM_ROWS, np.random.default_rng(seed))
+    random = spec.random_columns(RANDOM_ROWS, np.random.default_rng(seed), columns)
     rows = {name: columns[name] + random[name] for name in spec.inputs}
-    proof = _Proof(spec, rows, pipelines.probabilities(pipeline, spec, rows))
+    proof = _Proof(spec, rows, pipelines.probabilities(pipeline, spec.layout, rows))
     tried: list[Compiled] = []
     for inputs in _layouts(spec):
         for attempt in _attempts(pipeline, inputs, proof):
@@ -147,7 +148,7 @@ class _Proof:
 
     def compare(self, name: str, onnx: bytes) -> Compiled:
         """Run a graph on all rows; it is kept only if it agrees."""
-        found = Session(onnx, self.spec).probabilities(self.rows)
+        found = Session(onnx, self.spec.layout).probabilities(self.rows)
         if found.shape != self.expected.shape:
             return Compiled(None, None, f"{name}: probabilities of shape {found.shape}")
         agreement = Agreement(
@@ -171,8 +172,7 @@ class _Inputs:
 
 
 def _layouts(spec: Spec) -> list[_Inputs]:
-    has_categories = any(feature.categories for feature in spec.inputs.values())
-    shapes = [False] if has_categories else [True, False]
+    shapes = [False] if any(spec.layout.texts.values()) else [True, False]
     return [_Inputs(matrix, dtype) for matrix in shapes for dtype in ("float64", "float32")]
 
 
@@ -196,10 +196,10 @@ def _convert(pipeline: ClassifierMixin, spec: Spec, inputs: _Inputs) -> ModelPro
 
     numbers = DoubleTensorType if inputs.dtype == "float64" else FloatTensorType
     if inputs.matrix:
-        types = [(MATRIX, numbers([None, len(spec.inputs)]))]
+        types = [(MATRIX, numbers([None, len(spec.layout.texts)]))]
     else:
         types = [
-            (name, (StringTensorType if feature.categories else numbers)([None, 1]))
-            for name, feature in spec.inputs.items()
+            (name, (StringTensorType if is_text else numbers)([None, 1]))
+            for name, is_text in spec.layout.texts.items()
         ]
     return to_onnx(pipeline, initial_types=types, options={"zipmap": False})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models_store.errors import InvalidSpec
+from models_store.layout import Layout
 from models_store.spec import Columns, Spec
 
 if TYPE_CHECKING:
@@ -51,9 +52,15 @@ def fit(
     return pipeline.fit(X, y, **{name: weight})
 
 
-def probabilities(pipeline: ClassifierMixin, spec: Spec, columns: Columns) -> NDArray[np.float64]:
-    """Return the probability of each class, shape (n, classes), in the spec's class order."""
-    return np.asarray(pipeline.predict_proba(spec.frame(columns)), np.float64)
+def probabilities(pipeline: ClassifierMixin, layout: Layout, columns: Columns) -> NDArray[np.float64]:
+    """Return the probability of each class, shape (n, classes), in the spec's class order.
+
+    Parameters
+    ----------
+    layout
+        That of the frame that the pipeline was fitted on.
+    """
+    return np.asarray(pipeline.predict_proba(layout.frame(columns)), np.float64)
 
 
 def estimator(pipeline: ClassifierMixin) -> Any:

@@ -10,7 +10,7 @@ from models_store import catalog
 from models_store.errors import Error, InvalidInput
 from models_store.spec import Spec
 from prediction import times
-from prediction.batch import files, sinks
+from prediction.batch import files, frames, sinks
 from prediction.batch.chunks import Chunk, Row
 from prediction.batch.sinks import Writer
 from prediction.batch.sources import Source
@@ -81,7 +81,7 @@ def _fit(columns: dict[str, type], row: Row) -> Row:
 
 def _outcome_columns(spec: Spec) -> dict[str, type]:
     head = dict.fromkeys(("prediction_id", "at", "version"), str)
-    features = {name: str if item.categories else float for name, item in spec.inputs.items()}
+    features = frames.column_types(spec)
     probabilities = {f"probability_{name}": float for name in spec.classes}
     tail = dict.fromkeys(("predicted_class", "label", "labelled_at"), str)
     return {**head, **features, **probabilities, **tail}

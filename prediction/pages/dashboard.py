@@ -22,6 +22,7 @@ from prediction.monitoring import health
 from prediction.network import error_answers
 from prediction.network.doors import PAGE_HEADERS
 from prediction.pages import pages, plots
+from prediction.pages.features import parts
 from prediction.times import iso
 
 WINDOWS = ("1h", "24h", "7d", "30d")
@@ -78,6 +79,7 @@ class Dashboard:
             **values,
             models=list(self.specs.values()),
             windows=WINDOWS if span.text in WINDOWS else (*WINDOWS, span.text),
+            control=parts.control,
             recent=self._recent(name) if may_see_rows else None,
             has_token=self.has_token,
         )

@@ -19,7 +19,7 @@ import numpy as np
 from models_store import compiled, pipelines, store
 from models_store.errors import InvalidSpec
 from models_store.spec import Columns, Spec
-from prediction.figures import drift, scores
+from prediction.figures import profiles, scores
 from prediction.retraining import datasets
 from prediction.retraining.datasets import Dataset, Example
 
@@ -66,7 +66,7 @@ class Candidate:
 
     def probabilities(self, columns: Columns) -> NDArray[np.float64]:
         """Return the pipeline's probability of each class, shape (n, classes)."""
-        return pipelines.probabilities(self.pipeline, self.spec, columns)
+        return pipelines.probabilities(self.pipeline, self.spec.layout, columns)
 
 
 def train(spec: Spec, seed: int, report: OnStep = ignore, examples: Sequence[Example] = ()) -> Candidate:
@@ -95,7 +95,7 @@ def train(spec: Spec, seed: int, report: OnStep = ignore, examples: Sequence[Exa
         raise InvalidSpec(f"{spec.name}: the rows to train on have the classes {found}")
     report(f"evaluate on {len(dataset.holdout)} rows")
     columns, labels = dataset.part(dataset.holdout)
-    probabilities = pipelines.probabilities(pipeline, spec, columns)
+    probabilities = pipelines.probabilities(pipeline, spec.layout, columns)
     metrics = scores.metrics(np.array(labels, object), probabilities, spec.classes)
     report(f"compile and compare on {len(dataset.labels) + compiled.RANDOM_ROWS} rows")
     graph = compiled.build(pipeline, spec, dataset.columns, seed)
@@ -120,7 +120,7 @@ def save(
         joblib.dump(candidate.pipeline, staged / store.PIPELINE)
         if candidate.compiled.onnx is not None:
             (staged / store.ONNX).write_bytes(candidate.compiled.onnx)
-        profile = drift.profile(spec, *dataset.part(dataset.training))
+        profile = profiles.profile(spec, *dataset.part(dataset.training))
         _write_json(staged / store.PROFILE, profile)
         _write_json(staged / store.GOLDEN, _golden(candidate))
         metadata = _metadata(candidate) | candidate.notes
@@ -136,7 +136,7 @@ def _golden(candidate: Candidate) -> dict[str, Any]:
         chosen += of_class[:GOLDEN_ROWS_A_CLASS]
     columns, _ = dataset.part(chosen)
     if candidate.compiled.onnx is not None:
-        answers = compiled.Session(candidate.compiled.onnx, spec).probabilities(columns)
+        answers = compiled.Session(candidate.compiled.onnx, spec.layout).probabilities(columns)
     else:
         answers = candidate.probabilities(columns)
     return {"columns": columns, "probabilities": answers.tolist()}

@@ -55,7 +55,7 @@ def test_rows_of_weight_zero_teach_nothing(pipeline: Any) -> None:
 
     fitted = pipelines.fit(spec_with(pipeline), 0, columns, labels, weights)
 
-    predicted = pipelines.probabilities(fitted, SPEC, columns).argmax(axis=1)
+    predicted = pipelines.probabilities(fitted, SPEC.layout, columns).argmax(axis=1)
     share = float((predicted[np.array(labels) == "versicolor"] == 1).mean())
     assert share == 0.0
 
@@ -103,7 +103,7 @@ def test_probabilities_are_those_of_scikit_learn() -> None:
     fitted = pipelines.fit(SPEC, 0, columns, labels, [1.0] * 150)
     X, _ = SPEC.load()
 
-    found = pipelines.probabilities(fitted, SPEC, dict(reversed(columns.items())))
+    found = pipelines.probabilities(fitted, SPEC.layout, dict(reversed(columns.items())))
 
     assert (150, 3) == found.shape
     np.testing.assert_array_equal(fitted.predict_proba(X), found)

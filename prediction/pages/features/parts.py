@@ -1,0 +1,24 @@
+"""The part of each kind of feature on pages, found by its kind."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from models_store.features.feature import Feature
+from prediction.pages.features import category, number
+from prediction.pages.features.control import Control
+
+
+class FieldPart(Protocol):
+    """What pages need to know of a kind. A module is a part."""
+
+    def control(self, feature: Any) -> Control:
+        """Return the field of a form."""
+
+
+PARTS: dict[str, FieldPart] = {"number": number, "category": category}
+
+
+def control(feature: Feature) -> Control:
+    """Return the field of a form for a feature."""
+    return PARTS[feature.kind].control(feature)
