@@ -44,7 +44,8 @@ install: $(VENV)/testing ## make .venv with all that tests and checks need, and 
 train: $(VENV)/serving ## train every model without a version in the model store
 	@$(BIN)/loop train --missing
 
-serve: train ## train what is missing, then serve on 127.0.0.1:3000
+serve: $(VENV)/serving ## train what is missing, then serve on 127.0.0.1:3000
+	@$(BIN)/loop train --missing || test $$? -eq 1  # a model that can't be trained does not stop the others
 	@exec $(BIN)/loop serve --host $(HOST) --port $(PORT)
 
 image: train ## build the container image localhost/prediction of the champions, by ENGINE: podman, docker or buildah
@@ -79,6 +80,7 @@ bench: $(VENV)/testing ## measure against the peers, and write benchmarks/result
 	@$(BIN)/python -m benchmarks.loop
 	@$(BIN)/python -m benchmarks.monitoring
 	@$(BIN)/python -m benchmarks.soak
+	@$(BIN)/python -m benchmarks.chaos
 
 lock: $(BIN)/uv ## pin the dependencies of pyproject.toml anew
 	@$(LOCK) -o requirements.txt

@@ -99,7 +99,7 @@ def label(journal: Journal) -> Iterator[None]:
                 "SELECT prediction_id FROM predictions WHERE model = 'iris'"
             ).scalars()
         )
-    classes = catalog.load()["iris"].classes
+    classes = catalog.load()["iris"].target.texts
     random.Random(0).shuffle(ids)
     batches = [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]
 

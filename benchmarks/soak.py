@@ -113,7 +113,7 @@ class Good:
         """Ask for a prediction, and give its label."""
         answer = self._ask("/iris/predict", self._spec.example)
         if answer is not None and answer.status_code == 200:
-            label = {"prediction_id": answer.json()["prediction_id"], "label": self._spec.classes[0]}
+            label = {"prediction_id": answer.json()["prediction_id"], "label": self._spec.target.texts[0]}
             self._ask("/iris/feedback", label)
 
     def repeat(self, work: Callable[[], None], pause_seconds: float) -> None:

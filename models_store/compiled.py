@@ -7,24 +7,23 @@ float32, and some ONNX operators only know one type. `build` keeps the first lay
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models_store import boosting, pipelines
+from models_store import boosting
+from models_store.errors import InvalidSpec
 from models_store.layout import Layout
 from models_store.spec import Columns, Spec
+from models_store.targets.decisions import Agreement, ClassProof, Decision
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto
     from sklearn.base import ClassifierMixin
-
-TOLERANCE = 1e-6
-"""The largest difference of any probability between ONNX Runtime and scikit-learn."""
 
 RANDOM_ROWS = 10_000
 
@@ -39,30 +38,19 @@ NUMPY_TYPES: dict[str, Any] = {"tensor(float)": np.float32, "tensor(double)": np
 
 
 @dataclass(frozen=True)
-class Agreement:
-    """The result of comparing a compiled model with its pipeline."""
-
-    rows: int
-    max_difference: float
-    other_class: int
-
-    @property
-    def holds(self) -> bool:
-        """Whether each row has the same class, and no probability differs by more than `TOLERANCE`."""
-        return self.other_class == 0 and self.max_difference <= TOLERANCE
-
-    def as_dict(self) -> dict[str, float]:
-        """Return the figures as plain values."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
 class Compiled:
-    """A graph that agrees with its pipeline, or the reason why there is none."""
+    """A graph that agrees with its pipeline, or the reason why there is none.
+
+    Parameters
+    ----------
+    decision
+        The rule that makes answers of the outputs of the graph, or of the pipeline if there is no graph.
+    """
 
     onnx: bytes | None
     agreement: Agreement | None
     reason: str
+    decision: Decision
 
 
 class Session:
@@ -72,11 +60,13 @@ class Session:
     ----------
     onnx
         The graph: its bytes or its file.
+    spec
+        Gives the target.
     layout
-        The columns of the frame that the pipeline was fitted on.
+        That of the frame that the pipeline was fitted on; by default the spec's.
     """
 
-    def __init__(self, onnx: bytes | Path, layout: Layout) -> None:
+    def __init__(self, onnx: bytes | Path, spec: Spec, layout: Layout | None = None) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -85,19 +75,34 @@ class Session:
         graph = onnx if isinstance(onnx, bytes) else str(onnx)
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         self._inputs = [(node.name, NUMPY_TYPES.get(node.type)) for node in self._session.get_inputs()]
-        self._names = list(layout.texts)
+        self._names = list((layout or spec.layout).texts)
+        self._target = spec.target
 
-    def probabilities(self, columns: Columns) -> NDArray[np.float64]:
-        """Return the probability of each class, shape (n, classes), in the spec's class order."""
+    @property
+    def outputs(self) -> list[str]:
+        """The outputs of the graph that answers may be made of."""
+        return self._target.outputs_of([node.name for node in self._session.get_outputs()])
+
+    def scorer(self, decision: Decision) -> Callable[[Columns], Any]:
+        """Return the function that answers rows by a decision, as the spec's kind of target does."""
+        read, outputs = self._target.reader(decision), decision.outputs
+        return lambda columns: read(self.run(columns, outputs))
+
+    def run(self, columns: Columns, outputs: Sequence[str]) -> list[NDArray[Any]]:
+        """Return outputs for n rows, each of shape (n, ...)."""
         feed = {name: self._tensor(name, dtype, columns) for name, dtype in self._inputs}
         rows = len(columns[self._names[0]])
-        found = [self._run(feed, start) for start in range(0, rows, SLICE_ROWS)]
-        return np.asarray(found[0] if len(found) == 1 else np.concatenate(found), np.float64)
+        if rows <= SLICE_ROWS:
+            return self._run(outputs, feed)
+        slices = [slice(start, start + SLICE_ROWS) for start in range(0, rows, SLICE_ROWS)]
+        parts = [
+            self._run(outputs, {name: tensor[some] for name, tensor in feed.items()}) for some in slices
+        ]
+        return [np.concatenate(of_output) for of_output in zip(*parts, strict=True)]
 
-    def _run(self, feed: dict[str, NDArray[Any]], start: int) -> NDArray[Any]:
-        some = {name: tensor[start : start + SLICE_ROWS] for name, tensor in feed.items()}
-        found: list[NDArray[Any]] = self._session.run(["probabilities"], some)
-        return found[0]
+    def _run(self, outputs: Sequence[str], feed: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        found: list[NDArray[Any]] = self._session.run(outputs, feed)
+        return found
 
     def _tensor(self, name: str, dtype: Any, columns: Columns) -> NDArray[Any]:
         if name == MATRIX:
@@ -127,7 +132,10 @@ def build(pipeline: ClassifierMixin, spec: Spec, columns: Columns, seed: int) ->
     """
     random = spec.random_columns(RANDOM_ROWS, np.random.default_rng(seed), columns)
     rows = {name: columns[name] + random[name] for name in spec.inputs}
-    proof = _Proof(spec, rows, pipelines.probabilities(pipeline, spec.layout, rows))
+    try:
+        proof = _Proof(spec, rows, spec.target.prove(pipeline, spec.frame(rows)))
+    except InvalidSpec as error:
+        raise InvalidSpec(f"{spec.name}: {error}") from error
     tried: list[Compiled] = []
     for inputs in _layouts(spec):
         for attempt in _attempts(pipeline, inputs, proof):
@@ -135,31 +143,23 @@ def build(pipeline: ClassifierMixin, spec: Spec, columns: Columns, seed: int) ->
                 return attempt
             tried.append(attempt)
     closest = next((attempt.agreement for attempt in tried if attempt.agreement), None)
-    return Compiled(None, closest, "; ".join(attempt.reason for attempt in tried))
+    return Compiled(None, closest, "; ".join(attempt.reason for attempt in tried), proof.answers.own())
 
 
 @dataclass(frozen=True)
 class _Proof:
-    """Rows to compare on, and the pipeline's probabilities for them."""
+    """Rows to compare on, and what the pipeline answers to them."""
 
     spec: Spec
     rows: Columns
-    expected: NDArray[np.float64]
+    answers: ClassProof
 
     def compare(self, name: str, onnx: bytes) -> Compiled:
         """Run a graph on all rows; it is kept only if it agrees."""
-        found = Session(onnx, self.spec.layout).probabilities(self.rows)
-        if found.shape != self.expected.shape:
-            return Compiled(None, None, f"{name}: probabilities of shape {found.shape}")
-        agreement = Agreement(
-            rows=len(self.expected),
-            max_difference=float(np.nan_to_num(np.abs(found - self.expected), nan=np.inf).max()),
-            other_class=int((found.argmax(axis=1) != self.expected.argmax(axis=1)).sum()),
-        )
-        if not agreement.holds:
-            reason = f"{name}: differs by {agreement.max_difference:.1e}, {agreement.other_class} classes"
-            return Compiled(None, agreement, reason)
-        return Compiled(onnx, agreement, f"{name}: agrees on {agreement.rows} rows")
+        session = Session(onnx, self.spec)
+        agreement, decision, words = self.answers.compare(session.run(self.rows, session.outputs))
+        is_kept = agreement is not None and agreement.holds
+        return Compiled(onnx if is_kept else None, agreement, f"{name}: {words}", decision)
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ def _attempts(pipeline: ClassifierMixin, inputs: _Inputs, proof: _Proof) -> Iter
                 yield proof.compare(name, found.SerializeToString())
     except Exception as error:
         first_line = (str(error).strip() or repr(error)).splitlines()[0]
-        yield Compiled(None, None, f"{inputs}: {type(error).__name__}: {first_line[:200]}")
+        yield Compiled(None, None, f"{inputs}: {type(error).__name__}: {first_line[:200]}", Decision())
 
 
 def _convert(pipeline: ClassifierMixin, spec: Spec, inputs: _Inputs) -> ModelProto:
@@ -202,4 +202,4 @@ def _convert(pipeline: ClassifierMixin, spec: Spec, inputs: _Inputs) -> ModelPro
             (name, (StringTensorType if is_text else numbers)([None, 1]))
             for name, is_text in spec.layout.texts.items()
         ]
-    return to_onnx(pipeline, initial_types=types, options={"zipmap": False})
+    return to_onnx(spec.target.convertible(pipeline), initial_types=types, options={"zipmap": False})

@@ -26,6 +26,10 @@ class InvalidSpec(Error):
     """A file of the catalog does not describe a model."""
 
 
+class BrokenSpec(InvalidSpec):
+    """A model can't be used because its file of the catalog is broken."""
+
+
 class NoCatalog(Error):
     """There is no folder of specs, or it is empty."""
 
@@ -65,3 +69,8 @@ def none_trained(model: str | None = None) -> NothingTrained:
     if model is None:
         return NothingTrained("nothing is trained yet: run `loop train`")
     return NothingTrained(f"{model} is not trained yet: run `loop train {model}`")
+
+
+def broken_spec(model: str, fault: str) -> BrokenSpec:
+    """Make the error for a request to a model whose file is broken; `fault` says where and how."""
+    return BrokenSpec(f"{model} can't answer: {fault}: correct the file and restart the server")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from numbers import Real
@@ -87,29 +88,17 @@ def of_functions(**functions: Any) -> list[Fault]:
     ]
 
 
-def of_classes(classes: Any) -> list[Fault]:
-    """Check the classes: texts, sorted, each once."""
-    if isinstance(classes, str) or not isinstance(classes, Sequence):
-        return [Fault(("classes",), 'give a tuple of texts, such as ("no", "yes")')]
-    words = _of_labels(classes, "class")
-    if len(set(map(repr, classes))) < 2:
-        words.append("give two or more classes")
-    elif not words and list(classes) != sorted(classes):
-        order = ", ".join(map(repr, sorted(set(classes))))
-        words.append(f"give the classes sorted, as scikit-learn orders them: {order}")
-    return [Fault(("classes",), each) for each in words]
-
-
 def of_categories(categories: Sequence[Any]) -> list[str]:
     """Check the categories of a feature."""
-    return _of_labels(categories, "category")
+    strange = [repr(each) for each in categories if not isinstance(each, str) or not each]
+    words = [f"each category is a text that is not empty, not {listing(strange)}"] if strange else []
+    return words + of_repeats(categories)
 
 
-def _of_labels(labels: Sequence[Any], noun: str) -> list[str]:
-    strange = [repr(label) for label in labels if not isinstance(label, str) or not label]
-    double = sorted({repr(label) for label in labels if labels.count(label) > 1})
-    words = [f"each {noun} is a text that is not empty, not {listing(strange)}"] if strange else []
-    return words + ([f"{listing(double)} is there more than once"] if double else [])
+def of_repeats(values: Sequence[Any]) -> list[str]:
+    """Check that no value is there twice; `1` and `True` are two values."""
+    double = sorted(each for each, times in Counter(map(repr, values)).items() if times > 1)
+    return [f"{listing(double)} is there more than once"] if double else []
 
 
 def of_feature_name(name: str) -> list[str]:

@@ -10,8 +10,10 @@ import numpy as np
 from models_store.errors import InvalidSpec
 from models_store.layout import Layout
 from models_store.spec import Columns, Spec
+from models_store.targets.estimators import last_step
 
 if TYPE_CHECKING:
+    import pandas as pd
     from numpy.typing import NDArray
     from sklearn.base import ClassifierMixin
 
@@ -26,7 +28,7 @@ def fit(
     seed
         For the pipeline, and for the draw of rows.
     columns, labels
-        n rows.
+        n rows; the labels are canonical texts.
     weights
         The weight of each row, in [0, 1]. An estimator that takes no weights is fitted on a random
         draw: a row of weight w is drawn with probability w.
@@ -34,17 +36,26 @@ def fit(
     Raises
     ------
     InvalidSpec
-        When the pipeline gives no probabilities.
+        When the pipeline can't learn the target, or can't answer with it.
     """
-    pipeline, X, y = spec.pipeline(seed), spec.frame(columns), np.array(labels, object)
-    if not hasattr(pipeline, "predict_proba"):
-        raise InvalidSpec(f"{spec.name}: its pipeline has no predict_proba")
-    if set(weights) == {1.0}:
+    pipeline = spec.pipeline(seed)
+    try:
+        spec.target.demand(pipeline)
+        fitted = _fit(pipeline, seed, spec.frame(columns), spec.target.as_y(labels), np.array(weights))
+        spec.target.demand_fitted(fitted)
+    except InvalidSpec as error:
+        raise InvalidSpec(f"{spec.name}: {error}") from error
+    return fitted
+
+
+def _fit(
+    pipeline: ClassifierMixin, seed: int, X: pd.DataFrame, y: NDArray[Any], weight: NDArray[np.float64]
+) -> ClassifierMixin:
+    if (weight == 1.0).all():
         return pipeline.fit(X, y)
     from sklearn.utils.validation import has_fit_parameter
 
-    weight = np.array(weights)
-    if not has_fit_parameter(estimator(pipeline), "sample_weight"):
+    if not has_fit_parameter(last_step(pipeline), "sample_weight"):
         drawn = np.random.default_rng(seed).random(len(weight)) < weight
         return pipeline.fit(X[drawn], y[drawn])
     steps = getattr(pipeline, "steps", None)
@@ -52,18 +63,19 @@ def fit(
     return pipeline.fit(X, y, **{name: weight})
 
 
-def probabilities(pipeline: ClassifierMixin, layout: Layout, columns: Columns) -> NDArray[np.float64]:
-    """Return the probability of each class, shape (n, classes), in the spec's class order.
+def answers(
+    pipeline: ClassifierMixin,
+    spec: Spec,
+    columns: Columns,
+    decision: Any = None,
+    layout: Layout | None = None,
+) -> Any:
+    """Answer rows by a decision, or as `predict` does; the answers are of the spec's kind of target.
 
     Parameters
     ----------
     layout
-        That of the frame that the pipeline was fitted on.
+        That of the frame that the pipeline was fitted on; by default the spec's.
     """
-    return np.asarray(pipeline.predict_proba(layout.frame(columns)), np.float64)
-
-
-def estimator(pipeline: ClassifierMixin) -> Any:
-    """Return the last step of a pipeline, or the classifier itself."""
-    steps = getattr(pipeline, "steps", None)
-    return steps[-1][1] if steps else pipeline
+    X = (layout or spec.layout).frame(columns)
+    return spec.target.ask(pipeline, X) if decision is None else spec.target.ask(pipeline, X, decision)

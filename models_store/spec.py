@@ -1,4 +1,4 @@
-"""The description of a model: its features, classes, dataset, estimator and gate rules.
+"""The description of a model: its features, target, dataset, estimator and gate rules.
 
 It does no I/O, and imports neither scikit-learn nor pandas, because servers use it for each request.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, create_model
 
@@ -16,12 +16,14 @@ from models_store import faults
 from models_store.errors import InvalidInput, InvalidSpec
 from models_store.faults import Fault
 from models_store.features import feature
-from models_store.features.category import category as category
+from models_store.features.category import category as category  # specs import all they need from here
 from models_store.features.feature import Feature
 from models_store.features.kinds import KINDS
 from models_store.features.number import number as number
 from models_store.layout import Columns as Columns
 from models_store.layout import Layout
+from models_store.targets.classes import Classes
+from models_store.targets.classes import classes as classes
 from models_store.validation import Validator
 
 if TYPE_CHECKING:
@@ -78,11 +80,11 @@ class Spec:
         One line for people.
     features
         The schema of a row.
-    classes
-        The labels, sorted, as scikit-learn orders the columns of `predict_proba`.
+    target
+        What the model predicts: `classes(...)`.
     load
         Returns `X` (n rows, one column for each feature, missing values as NaN or None) and `y`
-        (n labels). It does not use the network.
+        (n labels of the target). It does not use the network.
     pipeline
         Returns an unfitted classifier with `predict_proba` for a random seed. It is fitted on a frame
         with the columns of `X`: numbers are float64, categories object.
@@ -96,22 +98,33 @@ class Spec:
     name: str
     title: str
     features: type[Features]
-    classes: tuple[str, ...]
+    target: Classes
     load: Callable[[], tuple[pd.DataFrame, pd.Series]]
     pipeline: Callable[[int], ClassifierMixin]
     gate: GateRules = field(default_factory=GateRules)
+
+    def __new__(cls, *_: Any, **given: Any) -> Self:
+        """Refuse `classes=`, which the first release had, with its remedy; Python's own error has none."""
+        if "classes" in given:
+            raise InvalidSpec(f"{given.get('name', 'Spec')}: {_remedy(given['classes'])}")
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         found = [
             *faults.of_name(self.name),
             *faults.of_texts(title=self.title),
-            *faults.of_classes(self.classes),
+            *self._faults_of_target(),
             *faults.of_functions(load=self.load, pipeline=self.pipeline),
             *faults.of_gate(self.gate, GateRules),
             *self._faults_of_features(),
         ]
         if found:
             raise InvalidSpec(f"{self.name}: {faults.sentence(found)}", [each.detail for each in found])
+
+    def _faults_of_target(self) -> list[Fault]:
+        if isinstance(self.target, Classes):
+            return self.target.faults()
+        return [Fault(("target",), _remedy(self.target))]
 
     def _faults_of_features(self) -> list[Fault]:
         if not (isinstance(self.features, type) and issubclass(self.features, Features)):
@@ -202,3 +215,9 @@ def _features(fields: Mapping[str, FieldInfo]) -> dict[str, Feature]:
     """Read declarations without faults."""
     found = {name: feature.of_field(name, info) for name, info in fields.items()}
     return {name: each for name, each in found.items() if each is not None}
+
+
+def _remedy(labels: object) -> str:
+    """Say how to declare a target, for labels that stand alone."""
+    shown = ", ".join(map(repr, labels)) if isinstance(labels, tuple | list) else "..."
+    return f"declare what it predicts by target=classes({shown}), imported from models_store.spec"

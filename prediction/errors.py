@@ -31,6 +31,10 @@ class NothingToRollBack(Error):
     """The model has no previous champion."""
 
 
+class AlreadyChampion(Error):
+    """The version to promote is the champion already."""
+
+
 class ConflictingLabel(Error):
     """The prediction has another label already, and the request does not allow a correction."""
 
@@ -45,6 +49,13 @@ class JournalUnavailable(Error):
 
 class JournalBusy(JournalUnavailable):
     """Another process holds the journal's write lock."""
+
+
+class JournalFault(JournalUnavailable):
+    """The SQLite file of the journal is missing, replaced or damaged."""
+
+    committed = False
+    """Whether the rows were committed before that was noticed, and may be there once it has ended."""
 
 
 class JournalTooNew(Error):

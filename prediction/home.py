@@ -1,6 +1,6 @@
 """The folder `BENTOML_HOME`: made if it is missing, and locked so that one server uses it at a time.
 
-It also owns the rights of the journal's files.
+The workers of a server hold its lock too. This module also owns the rights of the journal's files.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def lock(home: Path) -> IO[str]:
     Raises
     ------
     AlreadyServing
-        When another process holds the lock; the message names it.
+        When another server holds the lock, or workers that it left; the message names the processes.
     InvalidSettings
         When the home can't be written to.
     """
@@ -57,15 +57,50 @@ def lock(home: Path) -> IO[str]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.seek(0)
-        owner = file.read().strip() or "unknown"
+        owners = file.read().split() or ["unknown"]
         file.close()
-        raise AlreadyServing(
-            f"process {owner} serves {home}: stop it, or set BENTOML_HOME to another folder"
-        ) from None
+        raise AlreadyServing(_complaint(home, owners)) from None
     file.truncate(0)
     file.write(str(os.getpid()))
     file.flush()
     return file
+
+
+def share(lock: IO[str]) -> None:
+    """Let the workers that this process starts hold its lock, each as long as it lives.
+
+    They inherit the open file, so no moment is without a holder. Other processes that Python starts
+    inherit nothing.
+    """
+    os.set_inheritable(lock.fileno(), True)
+
+
+def sign(home: Path) -> None:
+    """Add this worker's id to the lock file: a start that is refused names it."""
+    with suppress(OSError), (home / LOCK_FILE).open("a", encoding="utf-8") as file:
+        file.write(f"\n{os.getpid()}")
+
+
+def _complaint(home: Path, owners: list[str]) -> str:
+    """Say who holds the lock: the first owner is the server, the others are its workers."""
+    server, *workers = owners
+    left = [worker for worker in workers if _lives(worker)]
+    if _lives(server) or not left:
+        return f"process {server} serves {home}: stop it, or set BENTOML_HOME to another folder"
+    return (
+        f"the server of {home} has ended (process {server}), but its workers have not (processes"
+        f" {', '.join(left)}): end them by kill -9 {' '.join(left)}, or set BENTOML_HOME to another folder"
+    )
+
+
+def _lives(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except PermissionError:  # it is another user's
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def hide(file: Path) -> None:

@@ -50,6 +50,11 @@ JOURNAL_RETRIES = Counter(
 JOURNAL_FAILURES = Counter(
     "prediction_journal_failures", "Commits that failed; their requests were answered 503"
 )
+JOURNAL_FAULTS = Counter(
+    "prediction_journal_file_faults",
+    "Times that a worker found the journal's SQLite file missing, replaced, damaged or not writable",
+    ["fault"],
+)
 SWAPS = Counter("prediction_swaps", "Changes of the version that this worker serves", ["model"])
 LOAD_FAILURES = Counter(
     "prediction_version_load_failures", "Promoted versions that could not be loaded", ["model"]

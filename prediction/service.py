@@ -19,19 +19,22 @@ from prediction.journal.refusals import Reporter
 from prediction.monitoring.gauges import Gauges
 from prediction.pages.dashboard import Dashboard
 from prediction.retraining.steps import Plan
-from prediction.serving import runtime
+from prediction.serving import readiness, runtime
 
 try:
     SETTINGS = settings.load()
-    SPECS = catalog.load()
+    SPECS, BROKEN = catalog.load(), catalog.broken()
     JOURNAL = Journal(SETTINGS.journal_url, SETTINGS.durable_predictions)
 except Error as error:
     raise edge.start_error(errors.in_full(error)) from None
+if BROKEN and edge.command() == "build":  # a server of this Bento would never be ready
+    raise edge.start_error("; ".join(each.reason for each in BROKEN.values()))
 
+FAULTS = {name: each.public for name, each in BROKEN.items()}
 RUNTIME = runtime.Runtime(SPECS, SETTINGS.home, JOURNAL, SETTINGS.journal_required)
-RESOURCES = Resources(SPECS, SETTINGS.home, JOURNAL)
-DASHBOARD = Dashboard(SPECS, SETTINGS.home, JOURNAL, SETTINGS.admin_token is not None)
-GAUGES = Gauges(SPECS, SETTINGS.home, JOURNAL)
+RESOURCES = Resources(SPECS, SETTINGS.home, JOURNAL, FAULTS)
+DASHBOARD = Dashboard(SPECS, SETTINGS.home, JOURNAL, SETTINGS.admin_token is not None, FAULTS)
+GAUGES = Gauges(SPECS, SETTINGS.home, JOURNAL, len(BROKEN))
 POSTS = [
     Posts(
         spec=spec,
@@ -115,6 +118,7 @@ class Base:
     @bentoml.on_deployment
     def prepare() -> None:
         """Make store and journal ready, once, before the workers start."""
+        readiness.remember(BROKEN)
         stored = [model.stored for model in MODELS.values()]
         try:
             baked = [Path(model.path) for model in stored if model is not None]
@@ -126,6 +130,7 @@ class Base:
     @bentoml.on_startup
     def start(self) -> None:
         """Load the champions."""
+        readiness.log_new(BROKEN)
         RUNTIME.start(TASKS)
 
     @bentoml.on_shutdown
@@ -137,9 +142,11 @@ class Base:
         return counted + GAUGES.text()
 
     def __is_ready__(self) -> bool:
-        return RUNTIME.ready
+        RUNTIME.demand_journal()
+        return RUNTIME.ready and not HOLD
 
 
+HOLD = readiness.hold(BROKEN)
 GETS, SCHEMAS = RESOURCES.operations()
 
 prediction = edge.make_service(
@@ -151,10 +158,13 @@ prediction = edge.make_service(
         protected=RESOURCES.protected(),
         gets=GETS,
         schemas=SCHEMAS,
+        faults=FAULTS,
+        hold=HOLD,
         home=SETTINGS.home,
         max_body_bytes=SETTINGS.max_body_bytes,
         max_in_flight=SETTINGS.max_in_flight,
         keep_alive_seconds=SETTINGS.keep_alive_seconds,
+        grace_seconds=SETTINGS.grace_seconds,
         hosts=SETTINGS.host_names,
         admin_token=SETTINGS.admin_token,
         root_path=SETTINGS.root_path or "",

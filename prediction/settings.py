@@ -92,6 +92,9 @@ class Settings(BaseSettings):
     keep_alive_seconds: int = Field(
         default=75, ge=1, le=3_600, description="How long a connection stays open between requests."
     )
+    grace_seconds: int = Field(
+        default=30, ge=1, le=3_600, description="How long a server that ends answers what was asked before."
+    )
     root_path: str | None = Field(
         default=None, description="The path prefix under which a proxy publishes the service."
     )

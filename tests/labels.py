@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from uuid import UUID
+
+import numpy as np
 
 from models_store import store
 from models_store.spec import Spec
+from models_store.targets.decisions import ClassAnswers
 from prediction.journal import feedback
 from prediction.journal.database import Journal
 from prediction.journal.predictions import Inserter
@@ -22,7 +26,7 @@ def give(home: Path, spec: Spec, rows: int) -> Journal:
     version = store.newest(home, spec.name)
     answering = predictor.load(spec, version, version.digest)
     X, y = spec.load()
-    columns, labels = spec.columns_of(X), [str(label) for label in y]
+    columns, labels = spec.columns_of(X), spec.target.read(y)
     picked = [
         spec.rows.object({name: round(values[row] + 0.01, 3) for name, values in columns.items()})
         for row in range(rows)
@@ -40,3 +44,9 @@ def give(home: Path, spec: Spec, rows: int) -> Journal:
     ]
     assert {"recorded"} == set(feedback.give(journal, spec.name, given))
     return journal
+
+
+def most_probable(probabilities: Any) -> ClassAnswers:
+    """Return the answers of a model that decides for the most probable class."""
+    found = np.asarray(probabilities, np.float64)
+    return ClassAnswers(found, found.argmax(axis=1))

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from models_store.spec import Features, Spec, category, number
+from models_store.spec import Features, Spec, category, classes, number
 from prediction.retraining.datasets import Dataset
 
 Row = tuple[float | None, str, str]
@@ -32,7 +32,7 @@ def spec_of(rows: Sequence[Row]) -> Spec:
         )
         return frame, pd.Series([label for _, _, label in rows], dtype="object")
 
-    return Spec("leaf", "Tree of a leaf", Leaf, ("ash", "oak", "yew"), load, trees)
+    return Spec("leaf", "Tree of a leaf", Leaf, classes("ash", "oak", "yew"), load, trees)
 
 
 def trees(seed: int) -> Any:

@@ -102,7 +102,7 @@ class Load:
                     self._predict(client, spec.name, "predict_batch", [spec.example] * BATCH_ROWS)
                     continue
                 for answer in self._predict(client, spec.name, "predict", spec.example):
-                    label = spec.classes[len(self.labelled) % 2]
+                    label = spec.target.texts[len(self.labelled) % 2]
                     body = {"prediction_id": answer["prediction_id"], "label": label}
                     if self._post(client, f"/{spec.name}/feedback", body) is not None:
                         self.labelled[answer["prediction_id"]] = label

@@ -33,7 +33,7 @@ def random_frame(spec: Spec, rows: int) -> pd.DataFrame:
 
 def probabilities(frame: pd.DataFrame, spec: Spec) -> Any:
     """Return the columns of probabilities."""
-    return frame[[f"probability_{name}" for name in spec.classes]].to_numpy()
+    return frame[[f"probability_{name}" for name in spec.target.texts]].to_numpy()
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> Path:

@@ -76,12 +76,21 @@ class Server:
         Its `BENTOML_HOME`; the log is `server.log` in it.
     target
         What to serve: a folder or a Bento's tag.
+    probe
+        The path that answers 200 once it is started.
     """
 
     def __init__(
-        self, home: Path, target: str = ".", cwd: Path = PROJECT, port: int = 0, **settings: Any
+        self,
+        home: Path,
+        target: str = ".",
+        cwd: Path = PROJECT,
+        port: int = 0,
+        probe: str = "/readyz",
+        **settings: Any,
     ) -> None:
         self.home = home
+        self.probe = probe
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = home / "server.log"
@@ -117,7 +126,7 @@ class Server:
 
     def _is_ready(self) -> bool:
         try:
-            return self.client.get("/readyz").status_code == 200
+            return self.client.get(self.probe).status_code == 200
         except httpx.TransportError:
             return False
 
@@ -160,6 +169,14 @@ class Server:
             if child.is_running():
                 child.kill()
         self.process.wait(timeout=30)
+
+
+def is_there(process: psutil.Process) -> bool:
+    """Return whether a process goes on; one that has ended may wait for its parent to notice."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def problem(answer: httpx.Response, status: int) -> dict[str, Any]:

@@ -68,7 +68,10 @@ def swap_under_load(home: Path, swaps: int, workers: int = 4, pause_seconds: flo
     ]
     rows = [spec.rows.object(row) for row in example_rows(spec)]
     columns = spec.columns(rows)
-    expected = {each.version: predictor.load(spec, each, each.digest).score(columns) for each in versions}
+    expected = {
+        each.version: predictor.load(spec, each, each.digest).score(columns).probabilities
+        for each in versions
+    }
     shown, stop = Shown(), threading.Event()
     bodies = [row.model_dump() for row in rows]
     with Server(home, workers=workers, admin_token=TOKEN) as running:
@@ -122,7 +125,7 @@ def _ask(
                 continue
             body = answer.json()
             shown.versions.append(body["version"])
-            found = [body["probabilities"][name] for name in spec.classes]
+            found = [body["probabilities"][name] for name in spec.target.texts]
             if float(np.abs(found - expected[body["version"]][number]).max()) > 1e-12:
                 shown.wrong.append(answer.text)
 
@@ -144,5 +147,5 @@ def noise(spec: Spec, seed: int) -> list[Example]:
     found = []
     for number in range(30):
         features = {name: round(item.example + draw.random(), 3) for name, item in spec.inputs.items()}
-        found.append(Example(f"{seed}-{number}", features, spec.classes[0]))
+        found.append(Example(f"{seed}-{number}", features, spec.target.texts[0]))
     return found

@@ -47,7 +47,7 @@ def test_predict_answers_the_example_of_every_spec(server: Server, specs: dict[s
     for name, spec in specs.items():
         answer = server.post(f"/{name}/predict", spec.example)
         assert answer.status_code == 200, answer.text
-        assert set(spec.classes) == set(answer.json()["probabilities"])
+        assert set(spec.target.texts) == set(answer.json()["probabilities"])
 
 
 def test_an_answer_is_complete(server: Server, specs: dict[str, Spec]) -> None:
@@ -58,7 +58,7 @@ def test_an_answer_is_complete(server: Server, specs: dict[str, Spec]) -> None:
         expected = ["prediction_id", "model", "version", "predicted_class", "probabilities", "warnings"]
         assert expected == list(answer)
         assert (name, store.newest(server.home, name).version) == (answer["model"], answer["version"])
-        assert list(spec.classes) == list(answer["probabilities"])
+        assert list(spec.target.texts) == list(answer["probabilities"])
         assert 1 == pytest.approx(sum(answer["probabilities"].values()), abs=1e-6)
         assert max(answer["probabilities"].values()) == answer["probabilities"][answer["predicted_class"]]
         assert [] == answer["warnings"]
@@ -88,7 +88,7 @@ def test_every_row_of_the_dataset_is_answered_as_scikit_learn_does(
     for expected, *answers in zip(reference[name], batch, singles, strict=True):
         for answer in answers:
             assert expected == pytest.approx(list(answer["probabilities"].values()), abs=1e-6)
-            assert spec.classes[expected.index(max(expected))] == answer["predicted_class"]
+            assert spec.target.texts[expected.index(max(expected))] == answer["predicted_class"]
 
 
 def test_a_batch_is_answered_in_its_order(server: Server, specs: dict[str, Spec]) -> None:

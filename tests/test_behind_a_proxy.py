@@ -154,7 +154,7 @@ def test_the_loop_works_under_a_prefix(proxied: Proxied, specs: dict[str, Spec],
     """A prediction, its label and a read, whether nginx removes the prefix or not."""
     predicted = proxied.ask("POST", f"{prefix}/iris/predict", json=specs["iris"].example)
     prediction_id = predicted.json()["prediction_id"]
-    label = {"prediction_id": prediction_id, "label": specs["iris"].classes[0]}
+    label = {"prediction_id": prediction_id, "label": specs["iris"].target.texts[0]}
 
     assert 200 == predicted.status_code
     assert "recorded" == proxied.ask("POST", f"{prefix}/iris/feedback", json=label).json()["status"]
@@ -216,7 +216,7 @@ def test_bentomls_client_takes_the_prefix_as_part_of_the_address(
     with bentoml.SyncHTTPClient(f"{proxied.server.url}/kept") as client:
         answer = client.iris_predict(**specs["iris"].example)
 
-    assert answer["predicted_class"] in specs["iris"].classes
+    assert answer["predicted_class"] in specs["iris"].target.texts
 
 
 def test_probes_need_no_prefix(proxied: Proxied) -> None:

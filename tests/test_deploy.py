@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from prediction import settings
+from prediction.settings import Settings
 from tests.servers import PROJECT
 
 DEPLOY = PROJECT / "deploy"
@@ -175,6 +176,17 @@ def test_password_and_token_are_made_once(tmp_path: Path) -> None:
 def test_the_database_is_ready_once_it_stays() -> None:
     """While PostgreSQL makes its first database it listens on its socket only, and then ends."""
     assert "--host" in compose()["services"]["journal"]["healthcheck"]["test"]
+
+
+def test_a_stop_takes_as_long_as_the_server_needs() -> None:
+    """Both wait for the grace period and some seconds, and Kubernetes for its hook before that."""
+    needed = Settings.model_fields["grace_seconds"].default + 10
+    (command, pause) = container()["lifecycle"]["preStop"]["exec"]["command"]
+    pod = manifest("Deployment")["spec"]["template"]["spec"]
+
+    assert "sleep" == command
+    assert needed + int(pause) <= pod["terminationGracePeriodSeconds"]
+    assert needed <= int(compose()["services"]["prediction"]["stop_grace_period"].removesuffix("s"))
 
 
 def test_probes_ask_routes_of_the_service() -> None:

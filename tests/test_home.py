@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from prediction.journal import backups
 from tests import databases
 from tests.databases import opened, prediction, record
 from tests.servers import PROJECT
+from tests.timing import eventually
 
 HOLD = """
 import sys
@@ -24,6 +26,20 @@ from pathlib import Path
 from prediction import home
 lock = home.lock(Path(sys.argv[1]))
 print("locked", flush=True)
+sys.stdin.read()
+"""
+
+SERVER = """
+import subprocess, sys
+from pathlib import Path
+from prediction import home
+folder = Path(sys.argv[1])
+lock = home.lock(folder)
+home.share(lock)
+worker = "import sys; from pathlib import Path; from prediction import home; "
+worker += "home.sign(Path(sys.argv[1])); print('signed', flush=True); sys.stdin.read()"
+child = subprocess.Popen([sys.executable, "-c", worker, str(folder)], close_fds=False)
+print(child.pid, flush=True)
 sys.stdin.read()
 """
 
@@ -116,6 +132,38 @@ def test_the_lock_is_not_inherited(tmp_path: Path) -> None:
     child.communicate(b"\n")
 
     assert 0 == child.returncode
+
+
+def test_workers_hold_the_lock_of_their_server(tmp_path: Path) -> None:
+    """A server that was killed leaves the home locked as long as a worker lives; the refusal names that."""
+    command = [sys.executable, "-c", SERVER, str(tmp_path)]
+    with subprocess.Popen(
+        command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        lines = {server.stdout.readline().strip() for _ in range(2)}
+        worker = int((lines - {"signed"}).pop())
+        with pytest.raises(AlreadyServing, match=f"^process {server.pid} serves .*: stop it, or set"):
+            home.lock(tmp_path)
+
+        server.kill()
+        server.wait()
+        with pytest.raises(AlreadyServing) as caught:
+            home.lock(tmp_path)
+        os.kill(worker, signal.SIGKILL)
+        eventually(lambda: is_free(tmp_path))
+
+    assert f"has ended (process {server.pid})" in str(caught.value)
+    assert f"end them by kill -9 {worker}, or set BENTOML_HOME" in str(caught.value)
+
+
+def is_free(folder: Path) -> bool:
+    """Return whether a home can be locked."""
+    try:
+        home.lock(folder).close()
+    except AlreadyServing:
+        return False
+    return True
 
 
 def test_a_home_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import signal
@@ -65,7 +64,7 @@ def give_feedback(server: Server, spec: Spec, rows: int, flipped: float, shift_c
         moved = shift_cm if labels[row] == "virginica" else 0.0
         values = {name: values[row] + draw.gauss(moved, 0.08) for name, values in columns.items()}
         bodies.append({name: max(0.1, round(value, 3)) for name, value in values.items()})
-        others = [name for name in spec.classes if name != labels[row]]
+        others = [name for name in spec.target.texts if name != labels[row]]
         truth.append(draw.choice(others) if draw.random() < flipped else labels[row])
     answers = post(server, "/iris/predict_batch", bodies)
     items = [
@@ -243,10 +242,7 @@ def test_a_run_does_not_outlive_its_server(home: Path, number: signal.Signals) -
         if number == signal.SIGTERM:
             running.stop()
         else:
-            workers = running.workers
-            os.kill(running.process.pid, signal.SIGKILL)
-            for worker in workers:
-                worker.kill()
+            running.process.kill()
             running.process.wait(timeout=30)
 
         journal = Journal(f"sqlite:///{home / 'journal.db'}")

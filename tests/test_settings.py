@@ -70,6 +70,7 @@ def test_every_number_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch)
         "max_body_bytes": 2_000,
         "max_in_flight": 5,
         "keep_alive_seconds": 9,
+        "grace_seconds": 8,
     }
     for name, value in numbers.items():
         monkeypatch.setenv(f"PREDICTION_{name.upper()}", str(value))
@@ -98,6 +99,7 @@ def test_another_journal_is_used_and_its_password_is_not_shown(monkeypatch: pyte
         ("PREDICTION_MAX_BODY_BYTES", "12"),
         ("PREDICTION_MAX_IN_FLIGHT", "0"),
         ("PREDICTION_KEEP_ALIVE_SECONDS", "0"),
+        ("PREDICTION_GRACE_SECONDS", "0"),
         ("BENTOML_HOME", ""),
         ("PREDICTION_JOURNAL_REQUIRED", "perhaps"),
         ("PREDICTION_JOURNAL_DAYS", "0"),

@@ -23,13 +23,13 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 def fixed(spec: Spec) -> dict[str, object]:
     """Make an answer as ours would be."""
-    share = 1 / len(spec.classes)
+    share = 1 / len(spec.target.texts)
     return {
         "prediction_id": "0" * 36,
         "model": spec.name,
         "version": "0" * 16,
-        "predicted_class": spec.classes[0],
-        "probabilities": dict.fromkeys(spec.classes, share),
+        "predicted_class": spec.target.texts[0],
+        "probabilities": dict.fromkeys(spec.target.texts, share),
         "warnings": [],
     }
 

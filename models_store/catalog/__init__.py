@@ -5,16 +5,20 @@ project one stands in. From any folder they are imported as `models_store.catalo
 """
 
 import os
+import re
 import shutil
-import traceback
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Any
 
-from models_store.errors import Error, InvalidSpec, NoCatalog, UnknownModel
+import models_store.spec
+from models_store import failures
+from models_store.errors import BrokenSpec, NoCatalog, UnknownModel
 from models_store.spec import Spec
 
 VARIABLE = "PREDICTION_CATALOG"
@@ -49,59 +53,133 @@ FOLDER = find()
 __path__ = [str(FOLDER)] if FOLDER else []
 
 
+@dataclass(frozen=True)
+class Broken:
+    """A file of the catalog that describes no model. Its name is that of the model that it should describe.
+
+    Parameters
+    ----------
+    fault
+        What is wrong, in one line.
+    """
+
+    name: str
+    file: Path
+    line: int | None
+    fault: str
+
+    @property
+    def reason(self) -> str:
+        """The place, the fault and the remedy, for commands and the log."""
+        return f"{_shorten(self.file)}{self._place}: {self.fault}: correct the file, or remove it"
+
+    @property
+    def public(self) -> str:
+        """The place without folders, and the fault: for answers to clients."""
+        return f"{self.file.name}{self._place}: {self.fault}"
+
+    @property
+    def _place(self) -> str:
+        return f", line {self.line}" if self.line else ""
+
+
+@dataclass(frozen=True)
+class _Read:
+    specs: dict[str, Spec]
+    broken: dict[str, Broken]
+
+
 def load() -> dict[str, Spec]:
     """Import every file of the folder and return its `SPEC` by name, in alphabetical order.
+
+    Files that describe no model are left out: `broken` returns them.
 
     Raises
     ------
     NoCatalog
         When there is no folder of specs.
-    InvalidSpec
-        When a file can't be imported, has no `SPEC`, or its name is not the spec's.
     """
-    specs = {}
-    for name in _demand_names():
-        spec = getattr(_import(name), "SPEC", None)
-        if not isinstance(spec, Spec) or spec.name != name:
-            raise InvalidSpec(f"{_path(name)} must define SPEC = Spec(name={name!r}, ...)")
-        specs[spec.name] = spec
-    return specs
+    return dict(_read(_demand_folder()).specs)
 
 
-def _demand_names() -> list[str]:
+def broken() -> dict[str, Broken]:
+    """Return the files that describe no model, by name: one can't be imported, or has not its `SPEC`."""
+    return dict(_read(_demand_folder()).broken)
+
+
+def names() -> list[str]:
+    """Return the name of every file, in alphabetical order, whether it describes a model or not."""
+    return _names(_demand_folder())
+
+
+@cache  # once a process: a file that failed is not run again
+def _read(folder: Path) -> _Read:
+    specs, found = {}, {}
+    for name in _names(folder):
+        try:
+            specs[name] = _import(name)
+        except _Unusable as error:
+            found[name] = Broken(name, _file(name), error.line, str(error))
+    return _Read(specs, found)
+
+
+def _demand_folder() -> Path:
     if FOLDER is None:
         raise NoCatalog(
             f"no catalog here: go to the folder of a project, or set {VARIABLE} to a folder of specs"
         )
-    names = _names(FOLDER)
-    if not names:
+    if not _names(FOLDER):
         raise NoCatalog(f"{VARIABLE}: {FOLDER} holds no spec: name a folder with a file for each model")
-    return names
+    return FOLDER
 
 
-def _import(name: str) -> Any:
+class _Unusable(Exception):
+    """What is wrong with a file, and in which line, if that is known."""
+
+    def __init__(self, fault: str, line: int | None = None) -> None:
+        super().__init__(fault)
+        self.line = line
+
+
+def _import(name: str) -> Spec:
     try:
-        return import_module(f"{__name__}.{name}")
-    except Exception as error:
-        words = str(error) if isinstance(error, Error) else f"{type(error).__name__}: {error}"
-        raise InvalidSpec(f"{_path(name)}{_line(name, error)}: {words}") from error
+        spec = getattr(import_module(f"{__name__}.{name}"), "SPEC", None)
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # SystemExit too: other models must go on, whatever a file does
+        fault = failures.words(error) + _signature(error)
+        raise _Unusable(fault, failures.line(error, str(_file(name)))) from error
+    if not isinstance(spec, Spec):
+        raise _Unusable(f"it must define SPEC = Spec(name={name!r}, ...)")
+    if spec.name != name:
+        taken = f", which is the name of {spec.name}.py" if spec.name in _names(_demand_folder()) else ""
+        raise _Unusable(f"its SPEC has the name {spec.name!r}{taken}: give it the file's name, {name!r}")
+    return spec
 
 
-def _path(name: str) -> Path:
-    """Return a spec's file, short if it lies below the working folder."""
-    path = Path(__path__[0]) / f"{name}.py"
+def _signature(error: BaseException) -> str:
+    """Say which arguments `Spec`, `number` and the like take, if the error is about these."""
+    called = re.match(r"(\w+)(?:\.__init__)?\(\) (?:missing|got|takes) ", str(error))
+    function = getattr(models_store.spec, called[1], None) if called else None
+    if called is None or function is None or not isinstance(error, TypeError):
+        return ""
+    made = function.__init__ if isinstance(function, type) else function  # type: ignore[misc]
+    taken = [name for name in signature(made).parameters if name != "self"]
+    return f": {called[1]}() takes {', '.join(taken)}"
+
+
+def _file(name: str) -> Path:
+    """Return a spec's file; it may be a package."""
+    folder = Path(__path__[0])
+    package = folder / name / "__init__.py"
+    return package if package.is_file() else folder / f"{name}.py"
+
+
+def _shorten(path: Path) -> Path:
+    """Return a path relative to the working folder if it lies below it."""
     with suppress(ValueError, FileNotFoundError):
         return path.relative_to(Path.cwd())
     return path
-
-
-def _line(name: str, error: Exception) -> str:
-    """Say in which line of a spec's file an error was raised, if in any."""
-    file = str(Path(__path__[0]) / f"{name}.py")
-    if isinstance(error, SyntaxError):
-        return f", line {error.lineno}" if error.filename == file else ""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-    return f", line {lines[-1]}" if lines else ""
 
 
 def select(names: Iterable[str]) -> list[Spec]:
@@ -109,15 +187,31 @@ def select(names: Iterable[str]) -> list[Spec]:
 
     Raises
     ------
+    BrokenSpec
+        When the file of a named one is broken; the message says where and how.
     UnknownModel
         With the known names.
     """
-    specs = load()
+    specs, unusable = load(), broken()
     names = list(names)
     for name in names:
-        if name not in specs:
-            raise UnknownModel(f"there is no model {name!r}: the models are {', '.join(specs)}")
+        demand(name)
+        if name in unusable:
+            raise BrokenSpec(unusable[name].reason)
     return [specs[name] for name in names or specs]
+
+
+def demand(name: str, others: Iterable[str] = ()) -> None:
+    """Check that the catalog has a file of that name, broken or not, or that `others` have it.
+
+    Raises
+    ------
+    UnknownModel
+        With the known names.
+    """
+    known = names()
+    if name not in known and name not in others:
+        raise UnknownModel(f"there is no model {name!r}: the models are {', '.join(known)}")
 
 
 def copy_to(target: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from models_store.spec import Features, Spec, number
+from models_store.spec import Features, Spec, classes, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +43,7 @@ SPEC = Spec(
     name="iris",
     title="Species of an iris flower",
     features=IrisFeatures,
-    classes=("setosa", "versicolor", "virginica"),
+    target=classes("setosa", "versicolor", "virginica"),
     load=load,
     pipeline=pipeline,
 )

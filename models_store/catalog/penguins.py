@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from models_store.spec import Features, Spec, category, number
+from models_store.spec import Features, Spec, category, classes, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,7 +76,7 @@ SPEC = Spec(
     name="penguins",
     title="Species of a penguin of the Palmer Archipelago",
     features=PenguinFeatures,
-    classes=("Adelie", "Chinstrap", "Gentoo"),
+    target=classes("Adelie", "Chinstrap", "Gentoo"),
     load=load,
     pipeline=pipeline,
 )

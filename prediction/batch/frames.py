@@ -14,8 +14,8 @@ from models_store.errors import Detail, InvalidInput
 from models_store.features.feature import Feature
 from models_store.spec import Spec
 from prediction.batch.chunks import Chunk, Row
-from prediction.batch.features import parts
-from prediction.batch.features.parts import Column
+from prediction.batch.features import kinds
+from prediction.batch.features.kinds import Column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,7 +94,7 @@ def demand(spec: Spec, names: Sequence[str], where: str) -> None:
 
 def column_types(spec: Spec) -> dict[str, type]:
     """Return the type of the cells of each feature."""
-    return {name: parts.of(feature).HELD for name, feature in spec.inputs.items()}
+    return {name: kinds.of(feature).HELD for name, feature in spec.inputs.items()}
 
 
 def from_pandas(frame: pd.DataFrame, spec: Spec) -> Chunk:
@@ -198,7 +198,7 @@ def check_columns(spec: Spec, chunk: Chunk) -> tuple[dict[str, NDArray[Any]], ND
 def _column(feature: Feature, raw: Any, rows: int) -> Column:
     import pyarrow
 
-    part = parts.of(feature)
+    part = kinds.of(feature)
     if raw is None:
         return part.missing(rows), np.full(rows, not feature.optional)
     if isinstance(raw, list):

@@ -21,12 +21,12 @@ from models_store.errors import InvalidInput, none_trained
 from models_store.spec import Spec
 from models_store.validation import SPLIT_IT
 from prediction import home, settings
-from prediction.batch.features import parts
+from prediction.batch.features import kinds
 from prediction.batch.frames import Rows
+from prediction.batch.recording import FileRecorder
 from prediction.errors import ServerFailed
 from prediction.journal import ledger
 from prediction.journal.database import Journal
-from prediction.journal.recorder import FileRecorder
 from prediction.serving import champions, predictor
 from prediction.serving.predictor import Predictor
 
@@ -125,9 +125,9 @@ class LocalScorer:
         import pyarrow
 
         columns: Any = rows.columns
-        probabilities = self._predictor.score(columns)
+        found = self._predictor.score(columns)
         versions = pyarrow.repeat(self._predictor.version.version, len(rows))
-        return Answers(probabilities, probabilities.argmax(axis=1), versions)
+        return Answers(found.probabilities, found.best, versions)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -248,13 +248,13 @@ def nothing(spec: Spec, records: bool) -> Answers:
     import pyarrow
 
     versions = pyarrow.array([], pyarrow.string())
-    none = np.empty((0, len(spec.classes)))
+    none = np.empty((0, len(spec.target.texts)))
     return Answers(none, np.empty(0, np.intp), versions, [] if records else None)
 
 
 def _plain_rows(spec: Spec, rows: Rows) -> list[dict[str, Any]]:
     """Turn columns into rows of plain values; None is a missing value."""
-    columns = [parts.of(feature).plain(rows.columns[name]) for name, feature in spec.inputs.items()]
+    columns = [kinds.of(feature).plain(rows.columns[name]) for name, feature in spec.inputs.items()]
     return [dict(zip(spec.inputs, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
@@ -263,8 +263,10 @@ def _answers(spec: Spec, found: Sequence[Mapping[str, Any]]) -> Answers:
     import pyarrow
 
     return Answers(
-        probabilities=np.array([[row["probabilities"][name] for name in spec.classes] for row in found]),
-        best=np.array([spec.classes.index(row["predicted_class"]) for row in found]),
+        probabilities=np.array(
+            [[row["probabilities"][name] for name in spec.target.texts] for row in found]
+        ),
+        best=np.array([spec.target.texts.index(row["predicted_class"]) for row in found]),
         versions=pyarrow.array([row["version"] for row in found]),
         prediction_ids=[row["prediction_id"] for row in found],
     )

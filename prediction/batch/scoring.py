@@ -143,9 +143,9 @@ class _Job:
         """Return the columns that answers add to their rows."""
         import pyarrow
 
-        classes = pyarrow.array(self.spec.classes)
+        classes = pyarrow.array(self.spec.target.texts)
         columns = {"predicted_class": classes.take(pyarrow.array(answers.best))}
-        for number, name in enumerate(self.spec.classes):
+        for number, name in enumerate(self.spec.target.texts):
             columns[f"probability_{name}"] = pyarrow.array(answers.probabilities[:, number])
         if answers.prediction_ids is not None:
             columns["prediction_id"] = pyarrow.array(answers.prediction_ids, pyarrow.string())
@@ -278,8 +278,8 @@ def _add(summary: Summary, spec: Spec, rows: Rows, answers: Answers) -> None:
 
     summary.rows += len(rows.kept)
     summary.refused += len(rows.kept) - len(rows)
-    counts = np.bincount(answers.best, minlength=len(spec.classes)).tolist()
-    summary.classes.update(dict(zip(spec.classes, counts, strict=True)))
+    counts = np.bincount(answers.best, minlength=len(spec.target.texts)).tolist()
+    summary.classes.update(dict(zip(spec.target.texts, counts, strict=True)))
     for found in compute.value_counts(answers.versions).to_pylist():
         summary.versions[found["values"]] += found["counts"]
 

@@ -7,7 +7,6 @@ import argparse
 from rich.console import Console
 from rich.markup import escape
 
-from models_store import catalog
 from prediction.commands import subcommands
 from prediction.http.resources import describe_promotion
 from prediction.journal import ledger
@@ -46,33 +45,30 @@ def declare(commands: subcommands.Commands) -> None:
 
 def promote(options: argparse.Namespace, configured: Settings, journal: Journal) -> int:
     """Change the champion."""
-    (spec,) = catalog.select([options.model])
+    name = options.model
     entry = champions.promote(
-        journal, configured.home, spec.name, options.version, by="command line", reason=options.reason
+        journal, configured.home, name, options.version, by="command line", reason=options.reason
     )
-    print(f"{spec.name}: {entry.to_version} is the champion; it was {entry.from_version}")
+    print(f"{name}: {entry.to_version} is the champion; it was {entry.from_version}")
     return 0
 
 
 def rollback(options: argparse.Namespace, configured: Settings, journal: Journal) -> int:
     """Change the champion back."""
-    (spec,) = catalog.select([options.model])
-    entry = champions.roll_back(
-        journal, configured.home, spec.name, by="command line", reason=options.reason
-    )
-    print(f"{spec.name}: {entry.to_version} is the champion again; it was {entry.from_version}")
+    name = options.model
+    entry = champions.roll_back(journal, configured.home, name, by="command line", reason=options.reason)
+    print(f"{name}: {entry.to_version} is the champion again; it was {entry.from_version}")
     return 0
 
 
 def history(options: argparse.Namespace, _: Settings, journal: Journal) -> int:
     """Print the ledger."""
-    (spec,) = catalog.select([options.model])
-    entries = ledger.entries(journal, spec.name, limit=ENTRIES_SHOWN + 1)
+    entries = ledger.entries(journal, options.model, limit=ENTRIES_SHOWN + 1)
     if options.json:
         subcommands.print_json([describe_promotion(entry) for entry in entries[:ENTRIES_SHOWN]])
         return 0
     columns = ("at (UTC)", "version", "by", "reason")  # the version before is on the next line
-    table = reports.narrow(spec.name, *columns, wrapped=["reason"])
+    table = reports.narrow(options.model, *columns, wrapped=["reason"])
     for entry in entries[:ENTRIES_SHOWN]:
         at = iso(entry.at_us)[:19]
         table.add_row(at, entry.to_version, entry.by, escape(reports.printable(entry.reason)))

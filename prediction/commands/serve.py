@@ -53,7 +53,7 @@ def serve(options: argparse.Namespace) -> int:
     configured = settings.load()
     specs = catalog.load()
     check(configured, specs, options.host, options.port)
-    for line in addresses(options.host, options.port, next(iter(specs.values()))):
+    for line in addresses(options.host, options.port, next(iter(specs.values()), None)):
         print(line, flush=True)
     command = [sys.executable, "-m", "bentoml", "serve", *target(Path.cwd())]
     command += ["--host", options.host, "--port", str(options.port)]
@@ -78,17 +78,17 @@ def check(configured: Settings, specs: dict[str, Spec], host: str, port: int) ->
     edge.demand_port(host, port)
 
 
-def addresses(host: str, port: int, spec: Spec) -> list[str]:
-    """Return the lines that say where the pages are, and a request to try."""
+def addresses(host: str, port: int, spec: Spec | None) -> list[str]:
+    """Return the lines that say where the pages are, and a request to try if there is a model."""
     shown = EVERYWHERE.get(host, host)
     place = f"[{shown}]:{port}" if ":" in shown else f"{shown}:{port}"
     url = urlunsplit(("http", place, "", "", ""))
+    lines = [f"Docs page:  {url}/", f"Dashboard:  {url}/dashboard"]
+    if spec is None:
+        return lines
     body = shlex.quote(json.dumps(spec.example))
-    return [
-        f"Docs page:  {url}/",
-        f"Dashboard:  {url}/dashboard",
-        f"Try:        curl {url}/{spec.name}/predict -H 'Content-Type: application/json' -d {body}",
-    ]
+    post = f"curl {url}/{spec.name}/predict -H 'Content-Type: application/json' -d {body}"
+    return [*lines, f"Try:        {post}"]
 
 
 def target(folder: Path) -> list[str]:

@@ -7,7 +7,6 @@ import argparse
 from rich.console import Console
 
 from models_store import catalog, store
-from models_store.spec import Spec
 from prediction.commands import subcommands
 from prediction.http.parameters import LIMIT
 from prediction.http.resources import Resources
@@ -31,24 +30,27 @@ def declare(commands: subcommands.Commands) -> None:
 
 def status(options: argparse.Namespace, configured: Settings, journal: Journal) -> int:
     """Print what is served; as JSON it is what `GET /models` answers."""
-    specs = catalog.select([options.model] if options.model else [])
+    names, broken = [options.model] if options.model else catalog.names(), catalog.broken()
     if options.json:
-        resources = Resources(catalog.load(), configured.home, journal)
-        subcommands.print_json({"models": [resources.describe(spec.name, LIMIT) for spec in specs]})
+        faults = {name: file.public for name, file in broken.items()}
+        resources = Resources(catalog.load(), configured.home, journal, faults)
+        subcommands.print_json({"models": [resources.describe(name, LIMIT) for name in names]})
         return 0
-    for spec in specs:
-        _show(Console(), configured, journal, spec)
+    for name in names:
+        _show(Console(), configured, journal, name)
+        if name in broken:
+            print(f"{name} can't be used: {broken[name].reason}")
     return 0
 
 
-def _show(console: Console, configured: Settings, journal: Journal, spec: Spec) -> None:
-    found = ledger.champion(journal, spec.name)
+def _show(console: Console, configured: Settings, journal: Journal, name: str) -> None:
+    found = ledger.champion(journal, name)
     champion = found.to_version if found else ""
-    versions = store.versions(configured.home, spec.name)
-    alive = workers.alive(journal, spec.name)
+    versions = store.versions(configured.home, name)
+    alive = workers.alive(journal, name)
     serving = [report.version for report in alive]
     columns = ("version", "created (UTC)", "served by", "accuracy", "")
-    table = reports.narrow(spec.name, *columns, wrapped=columns[1:])
+    table = reports.narrow(name, *columns, wrapped=columns[1:])
     for version in versions:
         served = serving.count(version.version)
         notes = ["champion"] * (version.version == champion)
@@ -61,6 +63,4 @@ def _show(console: Console, configured: Settings, journal: Journal, spec: Spec) 
     console.print(table)
     others = sorted({report.version or "nothing" for report in workers.disagreeing(alive, champion)})
     if others:
-        console.print(
-            f"{spec.name}: at least one worker serves {', '.join(others)} instead of the champion"
-        )
+        console.print(f"{name}: at least one worker serves {', '.join(others)} instead of the champion")

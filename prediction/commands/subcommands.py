@@ -93,7 +93,8 @@ def on_journal(act: Act) -> Run:
 def on_versions(act: Act) -> Run:
     """Make a command that works on the journal and needs a trained version.
 
-    The model is `options.model`; without one, any model will do.
+    The model is `options.model`; without one, any model will do. Its file of the catalog may be broken: a
+    command that needs the spec selects it.
     """
 
     def act_if_trained(options: argparse.Namespace, configured: Settings, journal: Journal) -> int:
@@ -105,18 +106,19 @@ def on_versions(act: Act) -> Run:
 
 def _is_new(configured: Settings, journal: Journal) -> bool:
     """Return whether a home has no versions and no journal; no empty journal is made for it."""
-    if any(store.versions(configured.home, name) for name in catalog.load()):
+    if any(store.versions(configured.home, name) for name in catalog.names()):
         return False
     return journal.is_sqlite and journal.file.parent.is_dir() and not journal.file.exists()
 
 
 def _demand_versions(configured: Settings, journal: Journal, model: str | None) -> None:
-    catalog.select([] if model is None else [model])
     champions = ledger.champions(journal)  # on a shared journal, another host may have trained
-    trained = [
-        name for name in catalog.load() if name in champions or store.versions(configured.home, name)
-    ]
+    if model is not None:
+        catalog.demand(model, champions)
+    names = {*catalog.names(), *champions}
+    trained = [name for name in names if name in champions or store.versions(configured.home, name)]
     if not trained:
         raise none_trained()
     if model is not None and model not in trained:
+        catalog.select([model])  # a broken file is the better reason
         raise none_trained(model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from models_store import catalog, store
+from models_store.errors import InvalidSpec
 from models_store.spec import Spec
 from prediction import home, settings
 from prediction.commands import subcommands
@@ -53,18 +55,24 @@ def _seed(text: str) -> int:
 
 
 def train(options: argparse.Namespace) -> int:
-    """Train, save and promote."""
+    """Train, save and promote. If a model of several can't be trained, the others are."""
     configured = settings.load()
+    faults = [] if options.models else [each.reason for each in catalog.broken().values()]
     try:
-        trained = _train_all(options, configured)
+        trained = _train_all(options, configured, faults)
     except OSError as error:
         raise InvalidSettings(f"BENTOML_HOME can't be written to: {error}") from error
     if options.json:
         subcommands.print_json(trained)
-    return 0
+    for fault in faults:
+        print(f"loop train: {fault}", file=sys.stderr)
+    return 1 if faults else 0
 
 
-def _train_all(options: argparse.Namespace, configured: Settings) -> list[dict[str, Any]]:
+def _train_all(
+    options: argparse.Namespace, configured: Settings, faults: list[str]
+) -> list[dict[str, Any]]:
+    """Train the models one after another; add to `faults` why some could not be trained."""
     specs = catalog.select(options.models)
     console = Console(stderr=options.json)
     store.recover(configured.home, [spec.name for spec in specs])
@@ -76,9 +84,13 @@ def _train_all(options: argparse.Namespace, configured: Settings) -> list[dict[s
             journal.migrate()
         trained = []
         for spec in specs:
-            candidate = _train(console, spec, options.seed)
-            with console.status(f"{spec.name}: save"):
-                version = training.save(candidate, configured.home)
+            try:
+                candidate = _train(console, spec, options.seed)
+                with console.status(f"{spec.name}: save"):
+                    version = training.save(candidate, configured.home)
+            except InvalidSpec as error:
+                faults.append(str(error))
+                continue
             if options.promote:
                 _promote(configured, journal, version, options.seed)
             facts = _describe(candidate, version, options.promote)
@@ -107,7 +119,7 @@ def _describe(candidate: training.Candidate, version: store.Version, promoted: b
         "version": version.version,
         "champion": promoted,
         "rows": {"training": len(dataset.training), "holdout": len(dataset.holdout)},
-        "classes": list(candidate.spec.classes),
+        "classes": list(candidate.spec.target.texts),
         "metrics": version.metrics,
         "seconds": candidate.seconds,
         "bytes": _size(version.path),

@@ -82,7 +82,7 @@ def _fit(columns: dict[str, type], row: Row) -> Row:
 def _outcome_columns(spec: Spec) -> dict[str, type]:
     head = dict.fromkeys(("prediction_id", "at", "version"), str)
     features = frames.column_types(spec)
-    probabilities = {f"probability_{name}": float for name in spec.classes}
+    probabilities = {f"probability_{name}": float for name in spec.target.texts}
     tail = dict.fromkeys(("predicted_class", "label", "labelled_at"), str)
     return {**head, **features, **probabilities, **tail}
 

@@ -16,6 +16,12 @@ SIGNIFICANCE = 0.05
 MIN_PSI = 0.1
 """The usual threshold: a smaller difference does not matter, even if it is significant."""
 
+PSI_CONFIDENCE = 0.95
+"""The true index is at least `psi_low` in so many windows."""
+
+TINY = 1e-9
+"""SciPy gives a bound of zero as the smallest number there is."""
+
 PSI_BINS = 10
 HISTOGRAM_BINS = 20
 
@@ -36,6 +42,16 @@ class Histogram:
 
 
 @dataclass(frozen=True)
+class Condition:
+    """One of the two conditions of drift: a figure and its limit."""
+
+    name: str
+    value: float
+    limit: float
+    holds: bool
+
+
+@dataclass(frozen=True)
 class Drift:
     """The comparison of live values of a feature, or of predicted classes, with the training data.
 
@@ -51,6 +67,12 @@ class Drift:
         The p-value, corrected for the number of tests by Holm's method.
     psi
         The population stability index: the size of the difference.
+    psi_by_chance
+        The mean of the index if nothing has changed.
+    psi_low
+        The lower confidence bound of the index without the part that is chance.
+    conditions
+        A feature has drifted if both hold: `p` is small, and `psi_low` is large.
     """
 
     name: str
@@ -61,22 +83,56 @@ class Drift:
     statistic: float | None = None
     p: float | None = None
     psi: float | None = None
+    psi_by_chance: float | None = None
+    psi_low: float | None = None
+    conditions: tuple[Condition, ...] = ()
     histogram: Histogram | None = None
 
 
-def psi(trained: Sequence[float], live: Sequence[float]) -> float:
-    """Return the population stability index of two histograms (counts): sum (a - e) ln(a / e).
+@dataclass(frozen=True)
+class Stability:
+    """The population stability index of two histograms, with the part of it that is chance."""
+
+    psi: float
+    psi_by_chance: float
+    psi_low: float
+
+
+def stability(trained: Sequence[float], live: Sequence[float], trained_rows: int) -> Stability:
+    """Return the population stability index of two histograms (counts), sum (a - e) ln(a / e).
 
     e and a are the shares of training and live data in each bin. Half a row is added to every bin, so
-    that an empty bin does not make the index infinite (Siddiqi, Credit Risk Scorecards, 2006, has the
-    index and its thresholds of 0.1 and 0.25).
+    that an empty bin does not make the index infinite; bins that are empty in both are left out
+    (Siddiqi, Credit Risk Scorecards, 2006, has the index and its thresholds of 0.1 and 0.25).
+
+    Parameters
+    ----------
+    trained_rows
+        The number of rows of the training data; `trained` may count a sample of them.
+
+    Notes
+    -----
+    Of two samples of the same population with n and m rows, the index in B bins divided by
+    1/n + 1/m has about the chi-squared distribution with B - 1 degrees of freedom, so its mean is
+    (B - 1)(1/n + 1/m) (Yurdakul, Statistical Properties of Population Stability Index, dissertation,
+    Western Michigan University, 2018; Yurdakul and Naranjo, J. Risk Model Validation 14, 2020). If the
+    populations differ, the distribution is about the non-central one. The lower bound is the index of
+    the populations for which the index found here, or a larger one, has a probability of 0.05.
     """
-    e, a = (np.asarray(counts, np.float64) + 0.5 for counts in (trained, live))
+    from scipy.special import chndtrinc
+
+    table = np.array([trained, live], np.float64)
+    e, a = table[:, table.any(axis=0)] + 0.5
     e, a = e / e.sum(), a / a.sum()
-    return float(((a - e) * np.log(a / e)).sum())
+    found = float(((a - e) * np.log(a / e)).sum())
+    unit, degrees = 1 / trained_rows + 1 / table[1].sum(), len(e) - 1
+    excess = float(chndtrinc(found / unit, degrees, PSI_CONFIDENCE)) if degrees and found else 0.0
+    return Stability(found, float(degrees * unit), float(excess * unit) if excess > TINY else 0.0)
 
 
-def kolmogorov_smirnov(name: str, trained: Sequence[float], live: Sequence[float]) -> Drift:
+def kolmogorov_smirnov(
+    name: str, trained_rows: int, trained: Sequence[float], live: Sequence[float]
+) -> Drift:
     """Two-sample test with the asymptotic distribution; with ties or few rows it is conservative."""
     test = "Kolmogorov-Smirnov"
     if len(live) < MIN_ROWS or not trained:
@@ -88,9 +144,9 @@ def kolmogorov_smirnov(name: str, trained: Sequence[float], live: Sequence[float
     distance = float(np.abs(_cumulative(old, steps) - _cumulative(new, steps)).max())
     effective = len(old) * len(new) / (len(old) + len(new))
     edges = _edges(old)
-    size = psi(_binned(old, edges), _binned(new, edges))
+    size = stability(_binned(old, edges), _binned(new, edges), trained_rows)
     p = float(kolmogorov(np.sqrt(effective) * distance))
-    return Drift(name, "", test, len(live), 0, distance, p, size, _histogram(old, new))
+    return Drift(name, "", test, len(live), 0, distance, p, histogram=_histogram(old, new), **vars(size))
 
 
 def _cumulative(ordered: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -135,7 +191,8 @@ def chi_squared(name: str, trained: Mapping[str, int], live: Mapping[str, int]) 
     statistic = float(((table - expected) ** 2 / expected).sum())
     p = float(chdtrc(len(names) - 1, statistic)) if len(names) > 1 else 1.0
     shares = [count / before for count in old], [count / rows for count in new]
-    return Drift(name, "", test, rows, 0, statistic, p, psi(old, new), Histogram(list(names), *shares))
+    size, histogram = stability(old, new, before), Histogram(list(names), *shares)
+    return Drift(name, "", test, rows, 0, statistic, p, histogram=histogram, **vars(size))
 
 
 def judge(found: list[Drift]) -> list[Drift]:
@@ -144,6 +201,11 @@ def judge(found: list[Drift]) -> list[Drift]:
     judged, largest = {}, 0.0
     for rank, item in enumerate(tested):
         largest = max(largest, min(1.0, (item.p or 0.0) * (len(tested) - rank)))
-        is_drifted = largest < SIGNIFICANCE and (item.psi or 0.0) >= MIN_PSI
-        judged[item.name] = replace(item, p=largest, state="drifted" if is_drifted else "stable")
+        low = item.psi_low or 0.0
+        conditions = (
+            Condition("p", largest, SIGNIFICANCE, largest < SIGNIFICANCE),
+            Condition("psi_low", low, MIN_PSI, low >= MIN_PSI),
+        )
+        state = "drifted" if all(each.holds for each in conditions) else "stable"
+        judged[item.name] = replace(item, p=largest, state=state, conditions=conditions)
     return [judged.get(item.name, item) for item in found]

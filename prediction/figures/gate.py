@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -11,11 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models_store.spec import GateRules
-from prediction.figures import scores
-from prediction.figures.scores import Metrics
-
-METRICS = {"macro_f1": "macro-F1", "accuracy": "accuracy"}
-"""The metrics that a spec may choose, and their names in a verdict."""
 
 NOT_FINITE = "rejected: some of its probabilities are not finite numbers"
 NO_VOTE = "rejected: too few held-out rows of the dataset to judge by"
@@ -28,9 +23,9 @@ class Part:
     Parameters
     ----------
     labels
-        True classes, shape (n,).
+        Canonical texts, shape (n,).
     champion, candidate
-        Probabilities, shape (n, k).
+        The answers of both to n rows, of the spec's kind of target.
     best_log_loss
         The lowest log-loss on these rows, in nats, of all champions since the last training by hand.
     is_feedback
@@ -39,8 +34,8 @@ class Part:
 
     name: str
     labels: NDArray[np.object_]
-    champion: NDArray[np.float64]
-    candidate: NDArray[np.float64]
+    champion: Any
+    candidate: Any
     best_log_loss: float = float("inf")
     is_feedback: bool = False
 
@@ -49,8 +44,8 @@ class Part:
         return replace(
             self,
             labels=np.delete(self.labels, row),
-            champion=np.delete(self.champion, row, axis=0),
-            candidate=np.delete(self.candidate, row, axis=0),
+            champion=self.champion.without(row),
+            candidate=self.candidate.without(row),
         )
 
 
@@ -87,7 +82,7 @@ class Comparison:
     """What a rule looks at: one part, the figures of both models on it, and the spec's limits."""
 
     part: Part
-    classes: tuple[str, ...]
+    rules: TargetRules
     limits: GateRules
 
     @property
@@ -96,14 +91,14 @@ class Comparison:
         return len(self.part.labels)
 
     @cached_property
-    def champion(self) -> Metrics:
+    def champion(self) -> Any:
         """The figures of the champion."""
-        return scores.metrics(self.part.labels, self.part.champion, self.classes)
+        return self.rules.metrics(self.part.labels, self.part.champion)
 
     @cached_property
-    def candidate(self) -> Metrics:
+    def candidate(self) -> Any:
         """The figures of the candidate."""
-        return scores.metrics(self.part.labels, self.part.candidate, self.classes)
+        return self.rules.metrics(self.part.labels, self.part.candidate)
 
     def vote(self, rule: Rule) -> Rule:
         """Put the part's name before the rule's, and take its vote away if it has too few rows."""
@@ -120,64 +115,37 @@ Check = Callable[[Comparison], Iterable[Rule]]
 """One rule of the gate: it compares both models on one part, and yields a result for each figure."""
 
 
-def metric_within_tolerance(compared: Comparison) -> Iterator[Rule]:
-    """The metric of the spec (macro-F1 or accuracy) may fall by at most `metric_tolerance`."""
-    metric, tolerance = compared.limits.metric, compared.limits.metric_tolerance
-    before, after = getattr(compared.champion, metric), getattr(compared.candidate, metric)
-    yield Rule(METRICS[metric], before - after <= tolerance, before, after, compared.rows, None)
+@dataclass(frozen=True)
+class TargetRules:
+    """The rules of a kind of target.
 
-
-def log_loss_near_the_best(compared: Comparison) -> Iterator[Rule]:
-    """Log-loss may rise by at most `log_loss_tolerance` above the best log-loss so far.
-
-    The reference is not only the champion: otherwise small losses of many runs would add up.
+    Parameters
+    ----------
+    metrics
+        Returns the figures of answers, from labels and answers.
+    figures
+        Rules that compare figures. On few rows a single row can move them, so feedback is checked for that.
+    tests
+        Rules that are statistical tests: they take chance into account themselves.
+    leave_out
+        Returns the rows of a part that may be decisive: a few of them stand for all.
+    loss
+        The name of the rule whose figures a promotion names.
     """
-    best = min(compared.champion.log_loss, compared.part.best_log_loss)
-    after = compared.candidate.log_loss
-    yield Rule(
-        "log-loss", after - best <= compared.limits.log_loss_tolerance, best, after, compared.rows, None
-    )
+
+    metrics: Callable[[NDArray[np.object_], Any], Any]
+    figures: tuple[Check, ...]
+    tests: tuple[Check, ...]
+    leave_out: Callable[[Part], Iterable[int]]
+    loss: str
 
 
-def recall_above_the_floor(compared: Comparison) -> Iterator[Rule]:
-    """The recall of each class must reach `recall_floor`, or the champion's recall where that is lower."""
-    for name, after in compared.candidate.recall.items():
-        before = compared.champion.recall[name]
-        rows = int((compared.part.labels == name).sum())
-        passed = after >= min(compared.limits.recall_floor, before)
-        yield Rule(f"recall of {name}", passed, before, after, rows, None)
-
-
-def not_significantly_more_wrong(compared: Comparison) -> Iterator[Rule]:
-    """The candidate must not be wrong significantly more often than the champion.
-
-    McNemar's exact test, one-sided (McNemar, Psychometrika 12, 1947): b rows are right by the champion
-    alone and c by the candidate alone; p = P(X >= b), X ~ Binomial(b + c, 1/2).
-    """
-    from scipy.stats import binomtest
-
-    part, names = compared.part, np.array(compared.classes, object)
-    old = names[part.champion.argmax(axis=1)] == part.labels
-    new = names[part.candidate.argmax(axis=1)] == part.labels
-    b, c = int((old & ~new).sum()), int((new & ~old).sum())
-    p = float(binomtest(b, b + c, 0.5, alternative="greater").pvalue) if b + c else 1.0
-    passed, accuracies = p >= compared.limits.significance, (compared.champion, compared.candidate)
-    before, after = (figures.accuracy for figures in accuracies)
-    yield Rule("accuracy by McNemar's test", passed, before, after, compared.rows, p)
-
-
-FIGURES: tuple[Check, ...] = (metric_within_tolerance, log_loss_near_the_best, recall_above_the_floor)
-"""Rules that compare figures. On few rows a single row can move them, so feedback is checked for that."""
-
-TESTS: tuple[Check, ...] = (not_significantly_more_wrong,)
-"""Rules that are statistical tests: they take chance into account themselves."""
-
-
-def judge(parts: Sequence[Part], classes: tuple[str, ...], limits: GateRules) -> Verdict:
+def judge(parts: Sequence[Part], of_target: TargetRules, limits: GateRules) -> Verdict:
     """Judge a candidate: it is promoted if it is not worse by any rule on any part; a tie is not worse.
 
-    The rules are `FIGURES` and `TESTS`, in this order. A rule on fewer than `min_rows` rows does not
-    vote. A rule that compares figures on feedback does not vote if it fails because of a single row.
+    The rules are `figures` and `tests` of the target, in this order. A rule on fewer than `min_rows` rows
+    does not vote. A rule that compares figures on feedback does not vote if it fails because of a single
+    row.
 
     Parameters
     ----------
@@ -185,26 +153,26 @@ def judge(parts: Sequence[Part], classes: tuple[str, ...], limits: GateRules) ->
         The part of the dataset comes first. Feedback never changes it, so it detects poisoned labels:
         if none of its rules votes, nothing is promoted.
     """
-    if not all(np.isfinite(part.candidate).all() for part in parts):
+    if not all(part.candidate.is_finite for part in parts):
         return Verdict(False, NOT_FINITE, [])
-    judged = [_judge_part(Comparison(part, classes, limits)) for part in parts]
+    judged = [_judge_part(Comparison(part, of_target, limits)) for part in parts]
     rules = [rule for of_part in judged for rule in of_part]
     failed = [rule for rule in rules if rule.passed is False]
     if failed:
         return Verdict(False, "rejected: " + "; ".join(map(_complain, failed)), rules)
     if not judged or not any(rule.passed for rule in judged[0]):
         return Verdict(False, NO_VOTE, rules)
-    return Verdict(True, _approve(rules, limits.min_rows), rules)
+    return Verdict(True, _approve(rules, of_target.loss, limits.min_rows), rules)
 
 
 def _judge_part(compared: Comparison) -> list[Rule]:
     if not compared.rows:
         return []
-    figures = _apply(FIGURES, compared)
+    figures = _apply(compared.rules.figures, compared)
     failed = {rule.name for rule in figures if rule.passed is False}
     ignored = _fail_by_one_row(compared, failed) if compared.part.is_feedback and failed else set()
     figures = [replace(rule, passed=None) if rule.name in ignored else rule for rule in figures]
-    return figures + _apply(TESTS, compared)
+    return figures + _apply(compared.rules.tests, compared)
 
 
 def _apply(checks: Sequence[Check], compared: Comparison) -> list[Rule]:
@@ -214,27 +182,15 @@ def _apply(checks: Sequence[Check], compared: Comparison) -> list[Rule]:
 def _fail_by_one_row(compared: Comparison, failed: set[str]) -> set[str]:
     """Return the names of the failed rules that do not fail if some single row is left out."""
     found: set[str] = set()
-    for row in _rows_to_leave_out(compared.part, compared.classes):
+    for row in compared.rules.leave_out(compared.part):
         others = compared.without(row)
         still = (
-            {rule.name for rule in _apply(FIGURES, others) if rule.passed is False}
+            {rule.name for rule in _apply(compared.rules.figures, others) if rule.passed is False}
             if others.rows
             else set()
         )
         found |= failed - still
     return found
-
-
-def _rows_to_leave_out(part: Part, classes: tuple[str, ...]) -> Iterable[int]:
-    """Return the rows that may be decisive: a few of them stand for all.
-
-    A metric or a recall depends only on the label and the two predicted classes of a row. Of the rows
-    that share these three, the one whose log-loss rose most is taken.
-    """
-    truth = scores.positions(part.labels, classes)
-    old, new = (scores.of_truth(each, truth) for each in (part.champion, part.candidate))
-    alike = list(zip(truth, part.champion.argmax(axis=1), part.candidate.argmax(axis=1), strict=True))
-    return {alike[row]: int(row) for row in np.argsort(old / new)}.values()
 
 
 def _complain(rule: Rule) -> str:
@@ -246,9 +202,9 @@ def _complain(rule: Rule) -> str:
     return words + (f" (p = {rule.p:.3f})" if rule.p is not None else "")
 
 
-def _approve(rules: Sequence[Rule], min_rows: int) -> str:
+def _approve(rules: Sequence[Rule], loss: str, min_rows: int) -> str:
     """Say what the promotion rests on, and which rules did not vote."""
-    compared = [rule for rule in rules if rule.passed and rule.name.endswith("log-loss")]
+    compared = [rule for rule in rules if rule.passed and rule.name.endswith(loss)]
     words = ", ".join(f"{rule.name} {rule.champion:.3f} -> {rule.candidate:.3f}" for rule in compared)
     silent = [rule for rule in rules if rule.passed is None]
     few = [f"{rule.name} ({rule.n})" for rule in silent if rule.n < min_rows]

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models_store.targets.decisions import ClassAnswers
+
 Z95 = 1.959963984540054
 """95 % of a normal distribution lies within this many standard deviations of its mean."""
 
@@ -28,17 +30,15 @@ class Metrics:
         return asdict(self)
 
 
-def metrics(
-    labels: NDArray[np.object_], probabilities: NDArray[np.float64], classes: tuple[str, ...]
-) -> Metrics:
-    """Compare labels with predicted probabilities.
+def metrics(labels: NDArray[np.object_], answers: ClassAnswers, classes: tuple[str, ...]) -> Metrics:
+    """Compare labels with answers.
 
     Parameters
     ----------
     labels
         True classes, shape (n,), n > 0.
-    probabilities
-        Shape (n, k), columns in the order of `classes`.
+    answers
+        To n rows, in the order of `classes`.
 
     Notes
     -----
@@ -47,7 +47,7 @@ def metrics(
     somewhere, as in scikit-learn. A class without a row has no recall.
     """
     truth = positions(labels, classes)
-    predicted = probabilities.argmax(axis=1)
+    predicted = answers.best
     f1, recall = [], {}
     for position, name in enumerate(classes):
         true, said = truth == position, predicted == position
@@ -60,7 +60,7 @@ def metrics(
         rows=len(truth),
         accuracy=float((truth == predicted).mean()),
         macro_f1=float(np.mean(f1)),
-        log_loss=float(-np.log(of_truth(probabilities, truth)).mean()),
+        log_loss=float(-np.log(of_truth(answers.probabilities, truth)).mean()),
         recall=recall,
     )
 

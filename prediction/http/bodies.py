@@ -7,8 +7,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from models_store.spec import Spec
-from models_store.validation import Validator, listing
+from models_store.validation import Validator
 from prediction.figures.gate import Verdict
+from prediction.http.targets import kinds
+from prediction.http.targets.classes import ShownClass
 
 
 class Place(BaseModel):
@@ -34,7 +36,6 @@ class Warned(BaseModel):
 
 def answer(spec: Spec) -> type[BaseModel]:
     """Make the model of one answered row of a spec."""
-    said: Any = Literal[spec.classes]
     name: Any = Literal[spec.name]
     title = spec.name.title().replace("_", "")
     return create_model(
@@ -46,11 +47,7 @@ def answer(spec: Spec) -> type[BaseModel]:
         ),
         model=(name, ...),
         version=(str, Field(description="The version that answered.")),
-        predicted_class=(said, Field(description="The most probable class.")),
-        probabilities=(
-            dict[said, float],
-            Field(description="The probability of every class; they sum to 1."),
-        ),
+        **kinds.of(spec.target).answer_fields(spec.target),
         warnings=(
             list[Warned],
             Field(description="Values unlike the training data; mostly empty."),
@@ -60,7 +57,7 @@ def answer(spec: Spec) -> type[BaseModel]:
 
 def feedback(spec: Spec) -> type[BaseModel]:
     """Make the model of the true label of one prediction of a spec."""
-    label: Any = Literal[spec.classes]
+    label: Any = kinds.of(spec.target).label(spec.target)
     title = spec.name.title().replace("_", "")
     return create_model(
         f"{title}Feedback",
@@ -70,7 +67,7 @@ def feedback(spec: Spec) -> type[BaseModel]:
             str,
             Field(min_length=36, max_length=36, description="The id from the answer of predict."),
         ),
-        label=(label, Field(description="The true class.")),
+        label=(label, Field(description="The true label, of the type of the answers.")),
         correct=(bool, Field(default=False, description="Whether this label may replace another one.")),
     )
 
@@ -79,7 +76,7 @@ def feedback_validator(spec: Spec) -> Validator[Any]:
     """Make the validator of feedback of a spec."""
     expected = {
         "prediction_id": "the id of a prediction, from the answer of predict",
-        "label": f"one of {listing(spec.classes)}",
+        "label": spec.target.expected,
         "correct": "true or false",
     }
     return Validator(feedback(spec), f"feedback of {spec.name}", expected)
@@ -174,11 +171,14 @@ def request_validator(kind: type[Request], subject: str) -> Validator[Any]:
     return Validator(kind, subject, expected)
 
 
+AnyLabel = str | int | bool
+
+
 class Recorded(BaseModel):
     """A label that is in the journal."""
 
     prediction_id: str
-    label: str
+    label: AnyLabel
     status: Literal["recorded", "unchanged", "corrected"]
 
 
@@ -215,6 +215,9 @@ class ModelState(BaseModel):
 
     name: str
     title: str
+    fault: str | None = Field(
+        description="Why its file of the catalog can't be used; its routes then answer 503."
+    )
     champion: str | None
     versions: list[ModelVersion]
     ledger: list[Promotion]
@@ -229,7 +232,7 @@ class ModelStates(BaseModel):
     models: list[ModelState]
 
 
-class Answered(BaseModel):
+class Answered(ShownClass):
     """A prediction: its features and its answer."""
 
     prediction_id: str
@@ -237,15 +240,13 @@ class Answered(BaseModel):
     model: str
     version: str
     features: dict[str, float | str | None]
-    predicted_class: str
-    probabilities: dict[str, float]
     warnings: list[Warned]
 
 
 class Labelled(Answered):
     """A prediction with its label, null where there is none yet."""
 
-    label: str | None
+    label: AnyLabel | None
 
 
 class Predictions(BaseModel):
@@ -258,7 +259,7 @@ class Predictions(BaseModel):
 class OldLabel(BaseModel):
     """A label that was corrected."""
 
-    label: str
+    label: AnyLabel
     at: str
     replaced_at: str
 
@@ -266,7 +267,7 @@ class OldLabel(BaseModel):
 class GivenLabel(BaseModel):
     """The label of a prediction, and the labels that it replaced."""
 
-    label: str
+    label: AnyLabel
     at: str
     history: list[OldLabel]
 

@@ -11,7 +11,7 @@ import os
 import shutil
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -33,16 +33,18 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from prediction import home
-from prediction.errors import AlreadyServing, InvalidSettings, NotReady, PortTaken
+from prediction.errors import AlreadyServing, InvalidSettings, JournalFault, NotReady, PortTaken
 from prediction.http import calls
 from prediction.http.calls import Call
 from prediction.http.entrance import SYSTEM_PATHS, Entrance
 from prediction.network import doors, error_answers, proxies
 from prediction.network.connections import Connections, Limits
 from prediction.network.doors import PAGE_HEADERS, Hosts
+from prediction.network.ending import PatientServer
 from prediction.network.origins import Origins
 from prediction.network.protocol import Connection
 from prediction.network.proxies import Proxies
+from prediction.processes import parent, watcher
 
 STATIC_FILES = Path(server.__file__).parent / "static_content"
 IMAGE_FOLDER = Path(__file__).parent / "image"
@@ -63,8 +65,12 @@ class Parts:
         The GET routes that need the admin token, if there is one. Admin calls always need it.
     hosts
         The names of the server; if empty, they follow from the address on which it listens.
+    faults
+        Models whose files of the catalog are broken, and why: their routes answer 503.
+    hold
+        Why no worker of this server is ready, whatever it has loaded; mostly empty.
     home
-        Locked while a server runs: a second one on the same home would delete its metrics.
+        Locked while a server or a worker of it runs: a second one would delete its metrics.
     """
 
     calls: Sequence[Call]
@@ -75,6 +81,9 @@ class Parts:
     max_body_bytes: int
     max_in_flight: int
     keep_alive_seconds: float
+    grace_seconds: float
+    faults: dict[str, str] = field(default_factory=dict)
+    hold: str = ""
     hosts: Sequence[str] = ()
     protected: Sequence[BaseRoute] = ()
     admin_token: SecretStr | None = None
@@ -171,14 +180,26 @@ class Loop(Service[Any]):
                 demand_port(host, options.get("port") or BentoMLContainer.http.port.get())
             except (AlreadyServing, InvalidSettings, PortTaken) as error:
                 raise start_error(str(error)) from None
+            home.share(self._lock)
+            parent.bind_children()
+            self._replace_watcher()
         super().inject_config()
+
+    def _replace_watcher(self) -> None:
+        from bentoml import serving  # only the server's process needs it
+
+        made = partial(watcher.make, serving.create_watcher, self.parts.grace_seconds)
+        serving.create_watcher = made
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """Make a worker's application, and the connections that uvicorn hands to it."""
+        if parent.follow():
+            home.sign(self.parts.home)
         os.environ["FORWARDED_ALLOW_IPS"] = ""  # read next by uvicorn, which else trusts 127.0.0.1
         # BentoML names no protocol to uvicorn, which then takes this one.
-        limits = Limits(keep_alive_seconds=self.parts.keep_alive_seconds)
-        uvicorn.config.HTTP_PROTOCOLS["auto"] = partial(Connection, Connections(limits))  # type: ignore[assignment]
+        connections = Connections(Limits(keep_alive_seconds=self.parts.keep_alive_seconds))
+        uvicorn.config.HTTP_PROTOCOLS["auto"] = partial(Connection, connections)  # type: ignore[assignment]
+        uvicorn.Server = partial(PatientServer, connections, self.parts.grace_seconds)  # type: ignore[misc, assignment]
         app: ASGIApp = self.entrance(is_main)
         parts = self.parts
         if parts.root_path or parts.trusted_proxies:
@@ -198,6 +219,7 @@ class Loop(Service[Any]):
             resources=self.parts.resources,
             max_body_bytes=self.parts.max_body_bytes,
             max_in_flight=self.parts.max_in_flight,
+            faults=self.parts.faults,
             protected=self.parts.protected,
             admin_token=token.get_secret_value() if token else None,
             hosts=Hosts(names) if names else None,
@@ -217,11 +239,16 @@ class Loop(Service[Any]):
         paths |= {path: item for path, item in spec.paths.items() if path not in posts}
         return OpenAPISpecification(
             openapi="3.1.0",
-            info=Info(title=self.name, version=version, description=self.inner.__doc__),
+            info=Info(title=self.name, version=version, description=self._description()),
             servers=spec.servers,
             paths=paths,
             components={"schemas": schemas, "securitySchemes": {"admin": calls.BEARER}},
         )
+
+    def _description(self) -> str:
+        """Describe the service, and the models that can't answer; it is Markdown."""
+        faults = [f"- `{name}` can't answer: {fault}" for name, fault in self.parts.faults.items()]
+        return "\n\n".join([self.inner.__doc__ or "", *(["\n".join(faults)] if faults else [])])
 
 
 def bound_address() -> str | None:
@@ -267,9 +294,10 @@ class AppFactory(ServiceAppFactory):
         """Answer whether this worker can predict; if not, in the common shape of errors."""
         try:
             return await super().readyz(_)
-        except HTTPException:
+        except (HTTPException, JournalFault) as caught:
+            waiting = "this worker can't answer every model yet: GET /models shows what each worker serves"
             error = NotReady(
-                "this worker can't answer every model yet: GET /models shows what each worker serves"
+                str(caught) if isinstance(caught, JournalFault) else self.service.parts.hold or waiting
             )
             status, _reason, body, headers = error_answers.explain(error)
             return Response(body, status, headers, media_type="application/json")

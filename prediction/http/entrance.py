@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from starlette.routing import BaseRoute, Match, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from models_store.errors import broken_spec
+from models_store.faults import RESERVED_NAMES
 from prediction import metrics
 from prediction.http.calls import Call
 from prediction.http.incoming_bodies import Body, Buffers, ClientLeft
@@ -54,6 +56,8 @@ class Entrance:
         The GET routes that need the admin token, if the server has one.
     admin_token
         Opens the admin calls; without it they are shut.
+    faults
+        Models whose files of the catalog are broken, and why: every path below `/{model}/` answers 503.
     static
         The paths of the docs page's files.
     hosts
@@ -67,6 +71,7 @@ class Entrance:
     resources: Sequence[BaseRoute]
     max_body_bytes: int
     max_in_flight: int
+    faults: Mapping[str, str] = field(default_factory=dict)
     protected: Sequence[BaseRoute] = ()
     admin_token: str | None = None
     static: frozenset[str] = frozenset()
@@ -83,7 +88,8 @@ class Entrance:
         self._seconds = {
             path: metrics.REQUEST_SECONDS.labels(call.model, call.name) for path, call in self.calls.items()
         }
-        self._models = {call.model for call in self.calls.values()}
+        self._faults = {name: fault for name, fault in self.faults.items() if name not in RESERVED_NAMES}
+        self._models = {call.model for call in self.calls.values()} | set(self._faults)
         for model in ("", *self._models):
             for reason in REFUSALS:  # all series now, so that a scanner adds none
                 metrics.REFUSED.labels(model, reason)
@@ -152,6 +158,8 @@ class Entrance:
 
     def _model(self, scope: Scope) -> str:
         """Return the model in a path; an empty text for an unknown one, which would add a series."""
+        if (name := _first_part(scope)) in self._faults:
+            return name
         for route in self.resources:
             match, found = route.matches(scope)
             if match is not Match.NONE:
@@ -161,6 +169,8 @@ class Entrance:
 
     async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
+        if (name := _first_part(scope)) in self._faults:
+            raise broken_spec(name, self._faults[name])
         if path in SYSTEM_PATHS or path in self.static:
             app = self.app
         elif any(route.matches(scope)[0] is not Match.NONE for route in self.resources):
@@ -182,6 +192,10 @@ class Entrance:
         headers = [pair for pair in scope["headers"] if pair[0] != b"authorization"]
         scope = {**scope, "headers": headers}
         await app(scope, receive, compression.sender(scope, send))
+
+
+def _first_part(scope: Scope) -> str:
+    return str(scope["path"]).split("/", 2)[1] if scope["path"].startswith("/") else ""
 
 
 def _wrong_method(scope: Scope, *allowed: str) -> Refusal:

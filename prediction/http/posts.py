@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from models_store.errors import Error
@@ -12,6 +13,7 @@ from models_store.validation import Validator
 from prediction import metrics
 from prediction.http import bodies, resources
 from prediction.http.calls import Call
+from prediction.http.targets import kinds
 from prediction.journal import feedback, runs, threads
 from prediction.journal.predictions import Prediction
 from prediction.network import error_answers
@@ -45,10 +47,11 @@ class Posts:
 
     def predict(self) -> Call:
         """`POST /{model}/predict`: one row, its features by name."""
+        answer = self._answer
 
         async def run(row: Features) -> dict[str, Any]:
             (prediction,) = await self.runtime.predict(self.spec.name, [row])
-            return _answer(prediction)
+            return answer(prediction)
 
         return Call(
             model=self.spec.name,
@@ -62,9 +65,10 @@ class Posts:
 
     def predict_batch(self) -> Call:
         """`POST /{model}/predict_batch`: an array of rows, answered in order."""
+        answer = self._answer
 
         async def run(rows: list[Features]) -> list[dict[str, Any]]:
-            return [_answer(item) for item in await self.runtime.predict(self.spec.name, rows)]
+            return [answer(item) for item in await self.runtime.predict(self.spec.name, rows)]
 
         return Call(
             model=self.spec.name,
@@ -208,7 +212,8 @@ class Posts:
 
     async def _record(self, items: list[Any]) -> list[str | Error]:
         """Write labels into the journal in a thread, because each write is synced to disk."""
-        labels = [feedback.Label(item.prediction_id, item.label, item.correct) for item in items]
+        text = self.spec.target.text
+        labels = [feedback.Label(item.prediction_id, text(item.label), item.correct) for item in items]
         seconds = threads.FEEDBACK_SECONDS + len(labels) * threads.LABEL_SECONDS
         journal, name = self.plan.journal, self.spec.name
         answers = await threads.FEEDBACK_THREADS.run(seconds, feedback.give, journal, name, labels)
@@ -217,25 +222,29 @@ class Posts:
             metrics.FEEDBACK.labels(self.spec.name, status).inc()
         return answers
 
+    @cached_property
+    def _answer(self) -> Callable[[Prediction], dict[str, Any]]:
+        """Return the function that chooses the fields of a prediction for its client."""
+        target, said = self.spec.target, kinds.of(self.spec.target).said
+
+        def answer(prediction: Prediction) -> dict[str, Any]:
+            return {
+                "prediction_id": prediction.prediction_id,
+                "model": prediction.model,
+                "version": prediction.version,
+                **said(target, prediction),
+                "warnings": prediction.warnings,
+            }
+
+        return answer
+
     @property
     def _feedback_example(self) -> dict[str, Any]:
         """Make a body for the docs page; users replace its id by a real one."""
         return {
             "prediction_id": "01900000-0000-7000-8000-000000000000",
-            "label": self.spec.classes[0],
+            "label": self.spec.target.example,
         }
-
-
-def _answer(prediction: Prediction) -> dict[str, Any]:
-    """Return the fields of a prediction that its client gets."""
-    return {
-        "prediction_id": prediction.prediction_id,
-        "model": prediction.model,
-        "version": prediction.version,
-        "predicted_class": prediction.predicted_class,
-        "probabilities": prediction.probabilities,
-        "warnings": prediction.warnings,
-    }
 
 
 def _label_answer(item: Any, answer: str | Error) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from models_store import store
-from models_store.errors import UnknownModel, UnknownVersion
+from models_store.errors import UnknownModel, UnknownVersion, broken_spec
 from models_store.spec import Spec
 from prediction.errors import UnknownPrediction
 from prediction.http import bodies, calls, parameters
+from prediction.http.targets import kinds
 from prediction.journal import feedback, ledger, predictions, runs, workers
 from prediction.journal.database import Journal
 from prediction.journal.ledger import Entry
@@ -71,11 +72,23 @@ class _Get:
 
 @dataclass(frozen=True)
 class Resources:
-    """Reads the store and the journal. Each method answers one route, in a reading thread."""
+    """Reads the store and the journal. Each method answers one route, in a reading thread.
+
+    Parameters
+    ----------
+    faults
+        Models whose files of the catalog are broken, and why. They are listed and described.
+    """
 
     specs: dict[str, Spec]
     home: Path
     journal: Journal
+    faults: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all models, also of those that can't answer."""
+        return sorted({*self.specs, *self.faults})
 
     def routes(self) -> list[BaseRoute]:
         """Return the Starlette routes."""
@@ -91,7 +104,7 @@ class Resources:
         return {each.path: each.operation(schemas) for each in self._gets()}, schemas
 
     def _gets(self) -> list[_Get]:
-        names = sorted(self.specs)
+        names = self.names
         model = parameters.in_path("model", enum=names) | {"example": names[0]}
         limit, before = parameters.described_limit(), parameters.described_position()
         paged = [model, limit, parameters.described_cursor()]
@@ -122,12 +135,12 @@ class Resources:
     def models(self, request: Request) -> Any:
         """`GET /models`."""
         limit = parameters.limit(request)
-        return {"models": [self.describe(name, limit) for name in self.specs]}
+        return {"models": [self.describe(name, limit) for name in self.names]}
 
     def model(self, request: Request) -> Any:
         """`GET /models/{model}`."""
         before = parameters.position(request)
-        return self.describe(self._known(request), parameters.limit(request), before)
+        return self.describe(self._listed(request), parameters.limit(request), before)
 
     def runs(self, request: Request) -> Any:
         """`GET /{model}/runs`."""
@@ -151,9 +164,11 @@ class Resources:
         """`GET /{model}/predictions`."""
         limit, name = parameters.limit(request), self._known(request)
         found = feedback.latest(self.journal, name, limit, parameters.cursor(request))
-        cursor = found[-1][0].prediction_id if len(found) == limit else None
+        cursor, spec = found[-1][0].prediction_id if len(found) == limit else None, self.specs[name]
         return {
-            "predictions": [{**_answered(item), "label": label} for item, label in found],
+            "predictions": [
+                {**_answered(spec, item), "label": _label(spec, label)} for item, label in found
+            ],
             "next": cursor,
         }
 
@@ -172,22 +187,29 @@ class Resources:
                 "metrics": None,
                 "data_digest": ledger.data_digest(self.journal, name, found.version),
             }
-        return {**_answered(found), **trained, "feedback": self._feedback(prediction_id)}
+        spec = self.specs[name]
+        return {**_answered(spec, found), **trained, "feedback": self._feedback(spec, prediction_id)}
 
-    def _feedback(self, prediction_id: str) -> dict[str, Any] | None:
+    def _feedback(self, spec: Spec, prediction_id: str) -> dict[str, Any] | None:
         found = feedback.find(self.journal, prediction_id)
         if found is None:
             return None
         history = [
-            {"label": old.label, "at": iso(old.at_us), "replaced_at": iso(old.replaced_us)}
+            {"label": _label(spec, old.label), "at": iso(old.at_us), "replaced_at": iso(old.replaced_us)}
             for old in found.history
         ]
-        return {"label": found.label, "at": iso(found.at_us), "history": history}
+        return {"label": _label(spec, found.label), "at": iso(found.at_us), "history": history}
+
+    def _listed(self, request: Request) -> str:
+        name = str(request.path_params["model"])
+        if name not in self.specs and name not in self.faults:
+            raise UnknownModel(f"there is no such model: the models are {', '.join(self.names)}")
+        return name
 
     def _known(self, request: Request) -> str:
-        name = str(request.path_params["model"])
-        if name not in self.specs:
-            raise UnknownModel(f"there is no such model: the models are {', '.join(self.specs)}")
+        name = self._listed(request)
+        if name in self.faults:
+            raise broken_spec(name, self.faults[name])
         return name
 
     def describe(self, name: str, limit: int, before: int | None = None) -> dict[str, Any]:
@@ -198,7 +220,8 @@ class Resources:
         version = champion.to_version if champion else None
         return {
             "name": name,
-            "title": self.specs[name].title,
+            "title": self.specs[name].title if name in self.specs else name,
+            "fault": self.faults.get(name),
             "champion": version,
             "versions": [_version(item) for item in store.versions(self.home, name)[:limit]],
             "ledger": [describe_promotion(entry) for entry in entries],
@@ -212,10 +235,20 @@ class Resources:
         }
 
 
-def _answered(found: Prediction) -> dict[str, Any]:
-    answered = found._asdict() | {"features": found.read_features()}
-    at = iso(answered.pop("at_us"))
-    return {**answered, "at": at}
+def _answered(spec: Spec, found: Prediction) -> dict[str, Any]:
+    return {
+        "prediction_id": found.prediction_id,
+        "model": found.model,
+        "version": found.version,
+        "features": found.read_features(),
+        **kinds.of(spec.target).said(spec.target, found),
+        "warnings": found.warnings,
+        "at": iso(found.at_us),
+    }
+
+
+def _label(spec: Spec, text: str | None) -> Any:
+    return None if text is None else spec.target.value(text)
 
 
 def _version(version: store.Version) -> dict[str, Any]:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from models_store.errors import InvalidInput
 from prediction.home import LOG_SUFFIXES, hide
 from prediction.journal.database import Journal
+
+KEPT_SUFFIX = ".before-restore"
+"""Suffix of the file in which a restore keeps the old journal; a number follows if that name is taken."""
 
 
 def backup(database: Journal, target: Path) -> None:
@@ -38,10 +42,20 @@ def backup(database: Journal, target: Path) -> None:
             raise InvalidInput(f"{target} can't be written: {error}") from error
 
 
-def restore(database: Journal, source: Path) -> None:
+def restore(database: Journal, source: Path, agree: Callable[[Path], None] = lambda _: None) -> Path | None:
     """Replace a SQLite journal that nobody uses by a backup, and migrate it to this release.
 
     After an error the old journal is as it was.
+
+    Parameters
+    ----------
+    agree
+        Called with the old journal, if there is one, once the backup is known to be good. May raise.
+
+    Returns
+    -------
+    Path | None
+        Where the old journal is kept; None if there was none.
 
     Raises
     ------
@@ -74,24 +88,72 @@ def restore(database: Journal, source: Path) -> None:
             incoming.migrate()
         finally:
             incoming.close()
+        if database.file.exists():
+            agree(database.file)
         database.close()
-        _demand_unused(database.file)
-        for suffix in LOG_SUFFIXES:  # they exist only if the old journal is damaged
-            Path(f"{database.file}{suffix}").unlink(missing_ok=True)
-        draft.replace(database.file)
+        with _kept(database.file) as kept:
+            draft.replace(database.file)
+        Path(f"{database.file}-shm").unlink(missing_ok=True)
+        return kept
 
 
-def _demand_unused(file: Path) -> None:
-    """Move the log's content into the journal's file; this fails while another process has it open."""
+@contextmanager
+def _kept(file: Path) -> Iterator[Path | None]:
+    """Give the old journal a second name that is free; without an error it stays.
+
+    Its log gets one too: SQLite deletes that of a damaged journal when it opens it.
+    """
+    kept = _link(file)
+    if kept is None:
+        yield None
+        return
+    log, kept_log = Path(f"{file}-wal"), Path(f"{kept}-wal")
+    with suppress(FileNotFoundError):
+        os.link(log, kept_log)
+    try:
+        if _empty_log(file):
+            kept_log.unlink(missing_ok=True)
+        log.unlink(missing_ok=True)
+        yield kept
+    except BaseException:
+        kept_log.unlink(missing_ok=True)
+        kept.unlink()
+        raise
+
+
+def _link(file: Path) -> Path | None:
+    """Give a file a second name; None if there is no file."""
+    numbers = count(2)
+    kept = file.with_name(f"{file.name}{KEPT_SUFFIX}")
+    while True:
+        try:
+            os.link(file, kept)
+        except FileExistsError:  # that of an earlier restore
+            kept = file.with_name(f"{file.name}{KEPT_SUFFIX}-{next(numbers)}")
+        except FileNotFoundError:
+            return None
+        else:
+            return kept
+
+
+def _empty_log(file: Path) -> bool:
+    """Move the log's content into the journal's file; return False if the file is damaged.
+
+    Raises
+    ------
+    InvalidInput
+        When another process has it open.
+    """
     with closing(sqlite3.connect(file, timeout=0)) as journal:
         try:
             (mode,) = journal.execute("PRAGMA journal_mode = DELETE").fetchone()
         except sqlite3.OperationalError:
             mode = "in use"
-        except sqlite3.DatabaseError:  # it is damaged: there is nothing to protect
-            return
+        except sqlite3.DatabaseError:
+            return False
     if mode != "delete":
         raise InvalidInput(f"{file} is open in another process: stop that process, then restore again")
+    return bool(file.stat().st_size)  # SQLite takes an empty file for an empty journal
 
 
 def _check(database: Journal, path: Path, tool: str) -> None:

@@ -1,4 +1,4 @@
-"""The journal's database: connections, transactions, locks, migrations, errors.
+"""The journal's database: connections, transactions, locks, errors.
 
 Almost everything in which SQLite and PostgreSQL differ is here. The other modules of this folder query it.
 """
@@ -6,48 +6,34 @@ Almost everything in which SQLite and PostgreSQL differ is here. The other modul
 from __future__ import annotations
 
 import math
-import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import event
-from sqlalchemy.exc import (
-    ArgumentError,
-    DataError,
-    IntegrityError,
-    OperationalError,
-    SQLAlchemyError,
-)
+from sqlalchemy.exc import ArgumentError, DataError, IntegrityError, SQLAlchemyError
 
 from prediction import home
-from prediction.errors import InvalidSettings, JournalBusy, JournalTooNew, JournalUnavailable
+from prediction.errors import InvalidSettings, JournalBusy, JournalUnavailable
+from prediction.journal import migrations
+from prediction.journal.sqlite import engine
+from prediction.journal.sqlite.engine import FILES
+from prediction.journal.sqlite.guard import FileFault, Guard
 
-MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0006"
-"""The newest of the migrations."""
-
-MIGRATION_LOCK = 0x70726564  # "pred": any number will do, as long as all hosts use the same
-ORDER_LOCK = MIGRATION_LOCK + 1
+ORDER_LOCK = migrations.TURN_LOCK + 1
 LOCK_PATIENCE_MS = 800
 """Lock timeout of predictions and labels, for which a client waits."""
-
-LOCK_POLL_SECONDS = 0.002
-"""Pause before the next attempt to get SQLite's lock."""
 
 WRITE_PATIENCE_MS = 5_000
 """Lock timeout of all other writers: promotions, runs, periodic work."""
 
 STATEMENT_SECONDS = 10.0
 """Statement timeout of PostgreSQL."""
-
-STARTING_PATIENCE_MS = 60_000
-"""Timeout of a start that waits while another process migrates the journal."""
 
 WORK_SECONDS = 0.2
 """Seconds reserved for work after getting the lock."""
@@ -92,18 +78,51 @@ class Journal:
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self._durable_predictions = durable_predictions
         self._writing = threading.Lock()
-        make = _sqlite if self.is_sqlite else _postgresql
-        self._engine = make(parsed, pool_timeout=1, max_overflow=15)
-        self._writers = make(parsed, poolclass=sa.NullPool)
+        self._guard: Guard | None = None
+        make: Callable[..., sa.Engine] = partial(_postgresql, parsed)
+        if self.is_sqlite:
+            self._guard = Guard(str(parsed.database).removeprefix("file:"))
+            make = partial(engine.make, parsed, self._guard, LOCK_PATIENCE_MS)
+        self._engine = make(pool_timeout=1, max_overflow=15)
+        self._writers = make(poolclass=sa.NullPool)
 
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+        if self._guard is not None:
+            self._guard.forget()
+
+    @property
+    def fault(self) -> FileFault | None:
+        """What is wrong with the file of a SQLite journal, as far as it is known."""
+        return None if self._guard is None else self._guard.fault
+
+    def watch(self) -> None:
+        """Look whether the file of a SQLite journal is where it was, and whole; once a second will do."""
+        if self._guard is not None:
+            self._guard.watch()
+
+    def demand_file(self, connection: Any, log_only: bool = False) -> None:
+        """Demand that a connection's SQLite file is still the one at its path: rows in another are lost.
+
+        Parameters
+        ----------
+        log_only
+            Whether one look is enough, because nothing is promised yet.
+
+        Raises
+        ------
+        JournalFault
+        """
+        if self._guard is not None:
+            demand = self._guard.demand_log if log_only else self._guard.demand
+            demand(connection.info[FILES])
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """Lend a connection that only reads."""
-        with translated(), self._engine.connect() as connection:
+        with self._translated(), self._engine.connect() as connection:
+            self.demand_file(connection)
             yield connection
 
     @contextmanager
@@ -146,12 +165,14 @@ class Journal:
         """
         at = _deadline.get()
         patience = min(patience_ms / 1000, at - WORK_SECONDS - time.monotonic())
-        with translated(), self._turn(max(0.0, patience)) as left_ms, self._engine.connect() as raw:
+        with self._translated(), self._turn(max(0.0, patience)) as left_ms, self._engine.connect() as raw:
             connection = raw.execution_options(write=True, durable=durable, patience_ms=left_ms)
+            self.demand_file(connection)
             with connection.begin():
                 yield connection
                 if time.monotonic() > at:
                     raise JournalUnavailable(NO_ANSWER)
+            self.demand_file(connection)
 
     @contextmanager
     def _turn(self, patience_seconds: float) -> Iterator[int]:
@@ -194,6 +215,23 @@ class Journal:
         return connection
 
     @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Raise the database's errors as ours. Clients do not see its message, which is the cause."""
+        try:
+            yield
+        except (IntegrityError, DataError):  # the database works, and refuses the row
+            raise
+        except SQLAlchemyError as error:
+            raise self._ours(getattr(error, "orig", None)) from error
+
+    def _ours(self, error: Any) -> JournalUnavailable:
+        """Return our error for one of the driver."""
+        if _is_lock(error):
+            return JournalBusy(LOCKED)
+        fault = None if self._guard is None else self._guard.note(error)
+        return fault or JournalUnavailable(NO_ANSWER)
+
+    @contextmanager
     def translated_raw(self) -> Iterator[None]:
         """Raise a DBAPI connection's errors as ours; errors of refused rows stay the DBAPI's."""
         dbapi: Any = self._engine.dialect.loaded_dbapi
@@ -202,14 +240,13 @@ class Journal:
         except (dbapi.IntegrityError, dbapi.DataError, dbapi.ProgrammingError):
             raise
         except dbapi.Error as error:
-            if _is_lock(error):
-                raise JournalBusy(LOCKED) from error
-            raise JournalUnavailable(NO_ANSWER) from error
+            raise self._ours(error) from error
 
     @property
     def file(self) -> Path:
         """The file of a SQLite journal."""
-        return Path(str(self._engine.url.database))
+        assert self._guard is not None
+        return self._guard.path
 
     def migrate(self) -> None:
         """Migrate the tables to this release; hosts that start at the same time take turns.
@@ -217,69 +254,16 @@ class Journal:
         Raises
         ------
         JournalTooNew
-            When a newer release has migrated them.
+            When a newer release has migrated them, and this one can't use them.
         """
         if self.is_sqlite:
             home.hide(self.file)
-        end = time.monotonic() + STARTING_PATIENCE_MS / 1000
-        while True:
-            try:
-                self._migrate()
-                return
-            except JournalBusy:  # while another process creates the file, even a connection needs the lock
-                if time.monotonic() > end:
-                    raise
-            time.sleep(LOCK_POLL_SECONDS)
-
-    def _migrate(self) -> None:
-        if self._revision() == HEAD:
-            return
-        from alembic import command  # takes a third of a second: imported only when it is needed
-        from alembic.config import Config
-        from alembic.util import CommandError
-
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        with self.write(durable=True, patience_ms=STARTING_PATIENCE_MS) as connection:
-            if not self.is_sqlite:
-                connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
-                connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
-            config.attributes["connection"] = connection
-            try:
-                command.upgrade(config, "head")
-            except CommandError as error:
-                if "Can't locate revision" not in str(error):
-                    raise
-                raise JournalTooNew(
-                    "the journal was written by a newer release: install that one, or set"
-                    " PREDICTION_DATABASE_URL to another journal"
-                ) from error
-
-    def _revision(self) -> str | None:
-        with self.read() as connection:
-            if not sa.inspect(connection).has_table("alembic_version"):
-                return None
-            return str(connection.scalar(sa.text("SELECT version_num FROM alembic_version")))
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Raise the database's errors as ours. Clients do not see the database's message: it is the cause."""
-    try:
-        yield
-    except (IntegrityError, DataError):  # the database works, and refuses the row
-        raise
-    except SQLAlchemyError as error:
-        if _is_lock(getattr(error, "orig", None)):
-            raise JournalBusy(LOCKED) from error
-        raise JournalUnavailable(NO_ANSWER) from error
+        patience_ms = round(migrations.PATIENCE_SECONDS * 1000)
+        migrations.migrate(self.read, partial(self.write, durable=True, patience_ms=patience_ms))
 
 
 def _is_lock(error: Any) -> bool:
-    locked_by_postgresql = getattr(error, "sqlstate", None) == "55P03"  # lock_not_available
-    code = getattr(error, "sqlite_errorcode", None) or 0  # the low byte is the error, the others the reason
-    return locked_by_postgresql or code & 0xFF == sqlite3.SQLITE_BUSY
+    return getattr(error, "sqlstate", None) == "55P03" or engine.is_lock(error)  # lock_not_available
 
 
 def _parse(url: str) -> sa.URL:
@@ -296,13 +280,6 @@ def _parse(url: str) -> sa.URL:
     )
 
 
-def _sqlite(url: sa.URL, **pool: Any) -> sa.Engine:
-    engine = sa.create_engine(url, hide_parameters=True, **pool)
-    event.listen(engine, "connect", _connect_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
 def _postgresql(url: sa.URL, **pool: Any) -> sa.Engine:
     limits = f"-c lock_timeout={LOCK_PATIENCE_MS} -c statement_timeout={STATEMENT_SECONDS * 1000:.0f}"
     # A host that has crashed sends nothing: without these, a connection would wait for ever.
@@ -314,37 +291,3 @@ def _postgresql(url: sa.URL, **pool: Any) -> sa.Engine:
         connect_args={"connect_timeout": 2, "tcp_user_timeout": 2000, "options": limits, **alive},
         **pool,
     )
-
-
-def _connect_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None  # BEGIN is ours, see _begin_sqlite
-    for pragma in (f"busy_timeout = {LOCK_PATIENCE_MS}", "journal_mode = WAL", "synchronous = NORMAL"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    """Begin a transaction on SQLite.
-
-    A writer takes the write lock first, because a reader that becomes a writer may fail at once. It tries
-    every few milliseconds: SQLite itself waits up to a tenth of a second between two attempts, and other
-    writers would always be faster. A commit that must survive a loss of power syncs the log.
-    """
-    options = connection.get_execution_options()
-    is_writer = options.get("write")
-    wanted = {
-        "synchronous": "FULL" if options.get("durable") else "NORMAL",
-        "busy_timeout": 0 if is_writer else LOCK_PATIENCE_MS,
-    }
-    for pragma, value in wanted.items():
-        if connection.info.get(pragma) != value:
-            connection.exec_driver_sql(f"PRAGMA {pragma} = {value}")
-            connection.info[pragma] = value
-    end = time.monotonic() + options.get("patience_ms", 0) / 1000
-    while True:
-        try:
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer else "BEGIN")
-            return
-        except OperationalError as error:
-            if not _is_lock(error.orig) or time.monotonic() > end:
-                raise
-        time.sleep(LOCK_POLL_SECONDS)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from prediction.errors import NothingToRollBack
+from prediction.errors import AlreadyChampion, NothingToRollBack
 from prediction.journal.database import Journal
 from prediction.journal.tables import ledger
-from prediction.times import now_us
+from prediction.times import iso, now_us
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,19 @@ def promote(journal: Journal, new: NewChampion) -> Entry:
     """Make a version the champion of its model.
 
     Concurrent promotions of a model get consecutive positions, each from the version before it.
+
+    Raises
+    ------
+    AlreadyChampion
+        When the version is the champion, with the same files.
     """
     while True:
         try:
             with journal.write(durable=True) as connection:
-                return append(connection, new)
+                last = _last(connection, new.model)
+                if last and (last.to_version, last.digest) == (new.version, new.digest):
+                    raise AlreadyChampion(_already(last))
+                return _append(connection, new, last)
         except IntegrityError:  # another host took the position between our read and our write
             continue
 
@@ -169,6 +177,13 @@ def _append(
     )
     connection.execute(ledger.insert(), [vars(entry)])
     return entry
+
+
+def _already(champion: Entry) -> str:
+    return (
+        f"{champion.to_version} is the champion of {champion.model} already, since"
+        f" {iso(champion.at_us)[:19]} (UTC): promote another version, or roll back"
+    )
 
 
 def _last(connection: sa.Connection, model: str) -> Entry | None:

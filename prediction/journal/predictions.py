@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from pydantic_core import to_json
 
 from prediction import metrics
-from prediction.errors import JournalBusy, JournalUnavailable, UnknownPrediction
+from prediction.errors import JournalBusy, JournalFault, JournalUnavailable, UnknownPrediction
 from prediction.journal.database import Journal
 from prediction.journal.tables import predictions
 
@@ -103,7 +103,7 @@ class Inserter:
         had_connection = self._connection is not None
         try:
             self.insert(rows)
-        except JournalBusy:
+        except (JournalBusy, JournalFault):
             raise
         except JournalUnavailable:
             self.close()
@@ -123,6 +123,7 @@ class Inserter:
         ]
         statement = f"{self._insert} ON CONFLICT (prediction_id) DO NOTHING" if again else self._insert
         with self._journal.translated_raw():
+            self._journal.demand_file(self._connection, log_only=True)
             cursor = self._connection.cursor()
             try:
                 if self._journal.is_sqlite:
@@ -135,6 +136,11 @@ class Inserter:
                 raise
             finally:
                 cursor.close()
+        try:
+            self._journal.demand_file(self._connection)
+        except JournalFault as fault:
+            fault.committed = True
+            raise
 
 
 def is_id(text: str) -> bool:

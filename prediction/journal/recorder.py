@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,7 @@ from threading import Condition, Thread
 from typing import NamedTuple
 
 from prediction import errors, metrics
-from prediction.errors import JournalBusy, JournalUnavailable
+from prediction.errors import JournalBusy, JournalFault, JournalUnavailable
 from prediction.journal.database import NO_ANSWER, Journal
 from prediction.journal.predictions import CHUNK_ROWS, Inserter, Prediction
 from prediction.journal.retention import Deletions
@@ -27,9 +26,6 @@ RETRY_SECONDS = 0.003
 
 PATIENCE_SECONDS = 0.8
 """Timeout of a request that waits for a locked journal; then it is answered 503."""
-
-FILE_PATIENCE_SECONDS = 30.0
-"""The same for a chunk of a file's rows: no client waits for it."""
 
 CLOSE_SECONDS = 1.0
 """Timeout for deletions that are not finished when a recorder is closed."""
@@ -57,7 +53,7 @@ class Recorder(ABC):
             return
         committed = 0
         try:
-            for chunk in _chunks(predictions):
+            for chunk in chunks(predictions):
                 await self._commit(chunk)
                 committed += len(chunk)
         except BaseException:  # a cancelled request too has no answer
@@ -137,7 +133,8 @@ class LoopRecorder(Recorder):
             loop.call_later(RETRY_SECONDS, self._flush)
             return
         except JournalUnavailable as error:
-            self._inserter.close()
+            if not isinstance(error, JournalFault):  # then the file may come back, and is kept open
+                self._inserter.close()
             for chunk in group:
                 self._fail(chunk, error)
         except Exception as error:  # the database refuses a row: the other requests must not fail
@@ -190,6 +187,8 @@ class LoopRecorder(Recorder):
 
     def _fail(self, chunk: LoopChunk, error: Exception) -> None:
         _count_failure(chunk.rows, error)
+        if isinstance(error, JournalFault) and error.committed:
+            self._deletions.add(chunk.rows)
         if not chunk.done.done():
             chunk.done.set_exception(error)
 
@@ -281,51 +280,8 @@ class ThreadRecorder(Recorder):
             self._deletions.add([row for chunk in wanted if not _resolve(chunk.done) for row in chunk.rows])
 
 
-class FileRecorder:
-    """Records the predictions of a file or frame, where blocking is allowed."""
-
-    def __init__(self, journal: Journal) -> None:
-        self._inserter = Inserter(journal)
-        self._deletions = Deletions(journal)
-
-    def record(self, predictions: Sequence[Prediction]) -> None:
-        """Return once all predictions are committed.
-
-        Raises
-        ------
-        JournalUnavailable
-            When the journal does not answer, or stays locked for `FILE_PATIENCE_SECONDS`. What was
-            committed is deleted by then, unless the journal stays locked for as long again.
-        """
-        committed = 0
-        try:
-            for chunk in _chunks(predictions):
-                self._commit(chunk)
-                committed += len(chunk)
-        except BaseException:
-            self._deletions.add(predictions[:committed])
-            self._deletions.wait(FILE_PATIENCE_SECONDS)
-            raise
-
-    def _commit(self, chunk: Sequence[Prediction]) -> None:
-        deadline = time.monotonic() + FILE_PATIENCE_SECONDS
-        while True:
-            try:
-                self._inserter.insert_or_reconnect(chunk)
-            except JournalBusy:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(RETRY_SECONDS)
-            else:
-                return
-
-    def close(self) -> None:
-        """Close the journal's connections."""
-        self._inserter.close()
-        self._deletions.wait(CLOSE_SECONDS)
-
-
-def _chunks(predictions: Sequence[Prediction]) -> Iterator[Sequence[Prediction]]:
+def chunks(predictions: Sequence[Prediction]) -> Iterator[Sequence[Prediction]]:
+    """Cut a list into the chunks of its commits."""
     for start in range(0, len(predictions), CHUNK_ROWS):
         yield predictions[start : start + CHUNK_ROWS]
 
@@ -343,4 +299,6 @@ def _resolve(done: Future[None], error: Exception | None = None) -> bool:
 
 def _count_failure(predictions: Sequence[Prediction], error: Exception) -> None:
     metrics.JOURNAL_FAILURES.inc()
+    if isinstance(error, JournalFault):  # it has its own line in the log
+        return
     _log.error("%d predictions could not be recorded: %s", len(predictions), errors.cause(error))

@@ -1,6 +1,6 @@
 """Deletion of predictions: those that are too old, and those whose clients got an error instead.
 
-Outcomes, and counts by hour, are kept ten times as long as predictions without a label.
+Outcomes, and counts and sums by hour, are kept ten times as long as predictions without a label.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from prediction import errors
 from prediction.journal.database import Journal
 from prediction.journal.predictions import CHUNK_ROWS, Prediction
 from prediction.journal.rollups import take_back
-from prediction.journal.tables import corrections, feedback, predictions, refusals, rollups
+from prediction.journal.tables import corrections, feedback, predictions, refusals, rollups, sums
 from prediction.times import DAY_US, now_us
 
 OUTCOME_FACTOR = 10
@@ -71,7 +71,7 @@ def prune(journal: Journal, days: int) -> Iterator[int]:
         yield from _prune_model(journal, model, now_us() - days * DAY_US, days)
     too_old_us = now_us() - days * OUTCOME_FACTOR * DAY_US
     with journal.write() as connection:
-        for table in (rollups, refusals):
+        for table in (rollups, sums, refusals):
             connection.execute(table.delete().where(table.c.hour_us < too_old_us))
 
 

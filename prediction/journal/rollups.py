@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from prediction.journal.database import Journal
-from prediction.journal.tables import predictions, rollup_minutes, rollup_state, rollups
+from prediction.journal.tables import predictions, rollup_minutes, rollup_state, rollups, sum_minutes
 from prediction.times import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
 
 MINUTES_KEPT_US = DAY_US
@@ -114,16 +114,18 @@ def take_back(journal: Journal, prediction_ids: Collection[str | None]) -> None:
 def _take_turn(journal: Journal) -> int | None:
     """Begin a turn and return its time; None if another worker began one less than `TURN_US` ago.
 
-    Old counts by minute are deleted. A turn far in the future is of a clock that was set back: it is over.
+    Old counts and sums by minute are deleted. A turn far in the future is of a clock that was set back: it
+    is over.
     """
     now = now_us()
     mine = rollup_state.update().where(~rollup_state.c.turn_us.between(now - TURN_US, now + MINUTE_US))
-    old = rollup_minutes.delete().where(rollup_minutes.c.minute_us < now - MINUTES_KEPT_US - MINUTE_US)
+    too_old_us = now - MINUTES_KEPT_US - MINUTE_US
     with journal.write() as connection:
         if not connection.execute(mine.values(turn_us=now)).rowcount:
             return None
         journal.order(connection)
-        connection.execute(old)
+        for table in (rollup_minutes, sum_minutes):
+            connection.execute(table.delete().where(table.c.minute_us < too_old_us))
         return now
 
 

@@ -16,6 +16,9 @@ predictions = sa.Table(
     sa.Column("predicted_class", sa.String(255), nullable=False),
     sa.Column("probabilities", sa.Text, nullable=False),
     sa.Column("warnings", sa.Text, nullable=False),
+    sa.Column("value", sa.Double),  # of a quantity; its class is empty then, and its probabilities `{}`
+    sa.Column("low", sa.Double),
+    sa.Column("high", sa.Double),
     sa.Index("predictions_id", "prediction_id", unique=True),
     sa.Index("predictions_model_time", "model", "at_us"),
 )
@@ -27,6 +30,8 @@ feedback = sa.Table(  # one row for each labelled prediction, with its present l
     sa.Column("model", sa.String(64), nullable=False),
     sa.Column("label", sa.String(255), nullable=False),
     sa.Column("at_us", sa.BigInteger, nullable=False),
+    sa.Column("value", sa.Double),  # the label of a quantity; `label` is its text
+    sa.Column("by", sa.Text),
     sa.Index("feedback_prediction", "prediction_id", unique=True),
     sa.Index("feedback_model_seq", "model", "seq"),
     sqlite_autoincrement=True,  # or a corrected label could get the number of the label it replaced
@@ -39,6 +44,8 @@ corrections = sa.Table(  # labels that were replaced
     sa.Column("label", sa.String(255), nullable=False),
     sa.Column("at_us", sa.BigInteger, nullable=False),
     sa.Column("replaced_us", sa.BigInteger, nullable=False),
+    sa.Column("value", sa.Double),
+    sa.Column("by", sa.Text),
     sa.Index("corrections_prediction", "prediction_id"),
 )
 ledger = sa.Table(
@@ -106,6 +113,25 @@ rollup_minutes = sa.Table(  # the same by minute, for the last day
     sa.Column("rows", sa.BigInteger, nullable=False),
     sa.Index("rollup_minutes_time", "minute_us"),
 )
+sums = sa.Table(  # by hour: totals beyond the counts, of the names that a kind of target has
+    "sums",
+    tables,
+    sa.Column("model", sa.String(64), primary_key=True),
+    sa.Column("hour_us", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("version", sa.String(64), primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("total", sa.BigInteger, nullable=False),
+)
+sum_minutes = sa.Table(  # the same by minute, for the last day
+    "sum_minutes",
+    tables,
+    sa.Column("model", sa.String(64), primary_key=True),
+    sa.Column("minute_us", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("version", sa.String(64), primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("total", sa.BigInteger, nullable=False),
+    sa.Index("sum_minutes_time", "minute_us"),
+)
 rollup_state = sa.Table(  # one row: the last counted prediction, and when the last turn began
     "rollup_state",
     tables,
@@ -120,4 +146,9 @@ refusals = sa.Table(  # counts of refused requests by hour; the feature is empty
     sa.Column("reason", sa.String(64), primary_key=True),
     sa.Column("feature", sa.String(255), primary_key=True),
     sa.Column("requests", sa.BigInteger, nullable=False),
+)
+journal_format = sa.Table(  # one row: the oldest migration that a release must know to use the journal
+    "journal_format",
+    tables,
+    sa.Column("min_reader", sa.Integer, primary_key=True, autoincrement=False),
 )

@@ -34,6 +34,7 @@ WINDOW = "24h"
 
 GAUGES: dict[str, tuple[str, list[str]]] = {
     "prediction_journal_up": ("1 if the journal answered this scrape, else 0", []),
+    "prediction_broken_specs": ("Files of the catalog that describe no model", []),
     "prediction_champion_info": ("1 for the version that is the champion", ["model", "version"]),
     "prediction_champion_age_seconds": ("Seconds since the promotion of the champion", ["model"]),
     "prediction_serving_workers": (
@@ -65,32 +66,52 @@ GAUGES: dict[str, tuple[str, list[str]]] = {
         f"1 if the last {WINDOW} are unlike the training data, else 0; absent with too few rows",
         ["model", "version", "feature"],
     ),
+    "prediction_drift_p_value": (
+        f"How probable such a difference of the last {WINDOW} is by chance; drift needs less than 0.05",
+        ["model", "version", "feature"],
+    ),
+    "prediction_drift_psi_lower_bound": (
+        f"The stability index of the last {WINDOW} is at least this; drift needs 0.1 or more",
+        ["model", "version", "feature"],
+    ),
     "prediction_runs": ("Retrainings in the journal", ["model", "status"]),
 }
 """The help text and the labels of each gauge."""
 
-DOWN = "# TYPE prediction_journal_up gauge\nprediction_journal_up 0.0\n"
+DOWN = (
+    "# TYPE prediction_journal_up gauge\nprediction_journal_up 0.0\n"
+    "# TYPE prediction_broken_specs gauge\nprediction_broken_specs {}\n"
+)
 
 _log = logging.getLogger("bentoml.prediction")
 
 
 @dataclass(eq=False)
 class Gauges(Collector):
-    """Reads all gauges, at most once in `CACHE_SECONDS`."""
+    """Reads all gauges, at most once in `CACHE_SECONDS`.
+
+    Parameters
+    ----------
+    broken_specs
+        How many files of the catalog describe no model.
+    """
 
     specs: dict[str, Spec]
     home: Path
     journal: Journal
+    broken_specs: int = 0
     _text: str = field(default="", init=False)
     _until: float = field(default=0.0, init=False)
     _thread: Threads = field(default_factory=lambda: Threads(1), init=False)
 
     def text(self) -> str:
-        """Return the exposition; if the journal does not answer, `prediction_journal_up` is 0."""
+        """Return the exposition; if the journal does not answer, without what is read from it."""
         try:
-            return self._thread.call(PATIENCE_SECONDS, self._fresh)
+            if self.journal.fault is None:
+                return self._thread.call(PATIENCE_SECONDS, self._fresh)
         except JournalUnavailable:
-            return DOWN
+            pass
+        return DOWN.format(float(self.broken_specs))
 
     def _fresh(self) -> str:
         if time.monotonic() >= self._until:
@@ -109,6 +130,7 @@ class Gauges(Collector):
         families = {
             name: GaugeMetricFamily(name, text, labels=labels) for name, (text, labels) in GAUGES.items()
         }
+        families["prediction_broken_specs"].add_metric([], self.broken_specs)
         is_up = True
         try:
             for spec in self.specs.values():
@@ -150,4 +172,7 @@ def _of_version(name: str, item: dict[str, Any]) -> Iterator[tuple[str, Iterable
             yield f"prediction_{key}_ratio", labels, item[key]["value"]
     for found in item["drift"] or []:
         if found["state"] != "not enough data":
-            yield "prediction_feature_drifted", (*labels, found["name"]), found["state"] == "drifted"
+            of_feature = (*labels, found["name"])
+            yield "prediction_feature_drifted", of_feature, found["state"] == "drifted"
+            yield "prediction_drift_p_value", of_feature, found["p"]
+            yield "prediction_drift_psi_lower_bound", of_feature, found["psi_low"]

@@ -153,7 +153,7 @@ def _version(
         if count.label:
             confusion[count.predicted_class, count.label] += count.rows
     total, outcomes = by_class.total(), confusion.total()
-    scored = scores.scores(confusion, spec.classes)
+    scored = scores.scores(confusion, spec.target.texts)
     confidences = [row.confidence for row in sample]
     return {
         "version": version,
@@ -161,15 +161,16 @@ def _version(
         "outcomes": outcomes,
         "labels_outstanding": total - outcomes,
         "classes": {
-            name: {"predictions": by_class[name], "share": by_class[name] / total} for name in spec.classes
+            name: {"predictions": by_class[name], "share": by_class[name] / total}
+            for name in spec.target.texts
         },
         "confidence": sum(confidences) / len(confidences) if confidences else None,
         "accuracy": asdict(scored.accuracy) if scored else None,
         "macro_f1": scored.macro_f1 if scored else None,
         "recall": {name: asdict(found) for name, found in scored.recall.items()} if scored else {},
         "confusion": {
-            predicted: {label: confusion[predicted, label] for label in spec.classes}
-            for predicted in spec.classes
+            predicted: {label: confusion[predicted, label] for label in spec.target.texts}
+            for predicted in spec.target.texts
         },
         "estimated_accuracy": _optional(scores.expected_accuracy(confidences)),
         "drift": _drift(spec, home, version, sample),

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import resource
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -37,6 +38,7 @@ REASONS = (
     "evicted",
     "pipelined",
     "unread",
+    "ending",
 )
 """Why a connection is closed; `prediction_closed_connections_total` counts them."""
 
@@ -93,6 +95,9 @@ class Member(Protocol):
     def refuse(self, reason: str) -> None:
         """Answer with an error and close."""
 
+    def be_last(self) -> None:
+        """Let the connection end with the answer to its newest request."""
+
 
 @dataclass(eq=False)
 class Queue:
@@ -123,6 +128,7 @@ class Connections:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
+        self.is_ending = False
         self.silent = Queue(limits.head_seconds)
         self.heads = Queue(limits.head_seconds)
         self.idle = Queue(limits.keep_alive_seconds)
@@ -169,6 +175,20 @@ class Connections:
         if oldest is not None and len(self.lingering.since) >= MAX_LINGERING:
             oldest.expire()
         self.move(connection, self.lingering)
+
+    def end(self, connections: Iterable[Any]) -> None:
+        """Answer one more request of each connection, of these and of new ones: the worker ends."""
+        self.is_ending = True
+        for connection in connections:
+            connection.be_last()
+
+    def busy(self, connections: Iterable[Any]) -> int:
+        """Count the connections with a request that is not answered yet, or an answer that is not read."""
+        return sum(each.queue not in (self.silent, self.idle, self.lingering) for each in connections)
+
+    def idle_since(self) -> float:
+        """Return when the last one of the connections without a request began to wait for one."""
+        return max((*self.silent.since.values(), *self.idle.since.values()), default=0.0)
 
     def note(self, reason: str) -> None:
         """Count a connection that a limit closes."""

@@ -14,6 +14,7 @@ from prediction import errors, metrics
 
 STATUSES: dict[type[Error], tuple[int, str]] = {
     store_errors.InvalidInput: (400, "invalid"),
+    store_errors.BrokenSpec: (503, "broken_spec"),
     store_errors.UnknownModel: (404, "not_found"),
     store_errors.UnknownVersion: (404, "not_found"),
     errors.UnknownPrediction: (404, "not_found"),
@@ -21,6 +22,7 @@ STATUSES: dict[type[Error], tuple[int, str]] = {
     errors.ConflictingLabel: (409, "conflict"),
     errors.RunEnded: (409, "conflict"),
     errors.NothingToRollBack: (409, "conflict"),
+    errors.AlreadyChampion: (409, "conflict"),
     store_errors.DamagedVersion: (409, "conflict"),
     errors.NotReady: (503, "not_ready"),
     errors.JournalUnavailable: (503, "journal"),
@@ -74,7 +76,7 @@ def explain(error: Exception) -> tuple[int, str, bytes, dict[str, str]]:
         status, reason = status_of(error)
     message = "the server failed: its log has the traceback" if status == 500 else str(error)
     detail: list[Any] = error.detail if isinstance(error, Error) and status < 500 else []
-    if status == 503:
+    if status == 503 and reason != "broken_spec":  # that one lasts until somebody corrects a file
         headers["retry-after"] = "1"
     return status, reason, _body(message[:MAX_MESSAGE], detail), headers
 

@@ -38,6 +38,7 @@ REFUSALS = {
     "slow_head": (408, "the headers took too long to arrive: send them at once"),
     "head_too_large": (431, "the headers are too large: send less than 64 KB and less than 200 lines"),
     "full": (503, "the worker has too many connections: try again in a second"),
+    "ending": (503, "the server ended before it could answer: send the request again"),
 }
 """Refusals with an answer, by reason."""
 
@@ -59,6 +60,7 @@ class Connection(HttpToolsProtocol):
         self.queue: Queue | None = None
         self.refusal = ""
         self._last_words = b""
+        self._last: Any = None
         self._in_head = True
         self._has_begun = False
         self._head_bytes = 0
@@ -140,11 +142,15 @@ class Connection(HttpToolsProtocol):
             raise TooMuch("pipelined")
         self._in_head = self._has_begun = False
         self._head_bytes = self._framing_bytes = 0
+        if self._last is not None and not self._last.response_started:
+            self._last.keep_alive = True  # it is not the last one after all
         super().on_headers_complete()
         # Here and not in a layer around the application: uvicorn's own answers have the id too.
         request_id = request_ids.choose(self.headers)
         self.scope["request_id"] = request_id.decode()  # type: ignore[typeddict-unknown-key]
         self.cycle.default_headers = [*self.server_state.default_headers, (request_ids.HEADER, request_id)]
+        if self.all.is_ending:
+            self.be_last()
 
     def on_body(self, body: bytes) -> None:
         """Count the bytes that are data."""
@@ -206,6 +212,27 @@ class Connection(HttpToolsProtocol):
             self.refuse("full")
         else:
             self.all.note("evicted")
+            self.close()
+
+    def be_last(self) -> None:
+        """Let the connection end with the answer to its newest request, and say so in its head."""
+        cycle = self.cycle
+        if cycle is not None and cycle.keep_alive and not cycle.response_started:
+            cycle.keep_alive = False
+            self._last = cycle
+
+    def give_up(self) -> None:
+        """Close as the worker ends: a request without an answer gets an error."""
+        cycle = self.cycle
+        is_answering = cycle is not None and not cycle.response_complete
+        if self.refusal or self.pipeline or (is_answering and cycle.response_started):
+            self.close()
+        elif is_answering or self._has_begun:
+            if is_answering:
+                cycle.disconnected = True
+                cycle.message_event.set()
+            self.refuse("ending")
+        else:
             self.close()
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from models_store import store
-from models_store.errors import InvalidInput, UnknownModel
+from models_store.errors import BrokenSpec, InvalidInput, UnknownModel, broken_spec
 from models_store.spec import Spec
 from prediction import metrics
 from prediction.http import parameters
@@ -22,7 +22,7 @@ from prediction.monitoring import health
 from prediction.network import error_answers
 from prediction.network.doors import PAGE_HEADERS
 from prediction.pages import pages, plots
-from prediction.pages.features import parts
+from prediction.pages.features import kinds
 from prediction.times import iso
 
 WINDOWS = ("1h", "24h", "7d", "30d")
@@ -41,12 +41,15 @@ class Dashboard:
     ----------
     has_token
         Whether the server has an admin token. Then the page shows single predictions only with it.
+    faults
+        Models whose files of the catalog are broken, and why.
     """
 
     specs: dict[str, Spec]
     home: Path
     journal: Journal
     has_token: bool
+    faults: dict[str, str] = field(default_factory=dict)
 
     def routes(self) -> list[BaseRoute]:
         """Return the Starlette routes."""
@@ -59,7 +62,7 @@ class Dashboard:
         """`GET /dashboard`; a wrong address gets a page for people, not JSON."""
         try:
             return self._page(request)
-        except (UnknownModel, InvalidInput) as error:
+        except (UnknownModel, InvalidInput, BrokenSpec) as error:
             status, reason = error_answers.status_of(error)
             error_answers.log_error(request.scope, status, reason, error)
             metrics.REFUSED.labels("", reason).inc()
@@ -68,7 +71,9 @@ class Dashboard:
 
     def _page(self, request: Request) -> Response:
         parameters.check(request, ("model", "window"))
-        name = request.query_params.get("model", next(iter(self.specs)))
+        name = request.query_params.get("model", next(iter(self.specs or self.faults)))
+        if name in self.faults:
+            raise broken_spec(name, self.faults[name])
         if name not in self.specs:
             raise UnknownModel(f"there is no such model: the models are {', '.join(self.specs)}")
         span = parameters.window(request)
@@ -78,8 +83,9 @@ class Dashboard:
             "dashboard.html",
             **values,
             models=list(self.specs.values()),
+            faults=self.faults,
             windows=WINDOWS if span.text in WINDOWS else (*WINDOWS, span.text),
-            control=parts.control,
+            control=kinds.control,
             recent=self._recent(name) if may_see_rows else None,
             has_token=self.has_token,
         )

@@ -10,6 +10,9 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+FEW = 20
+"""A point of fewer rows is faded, and does not stretch the axis: chance can put it anywhere."""
+
 Figure = dict[str, Any]
 Share = dict[str, Any] | None
 """A share with its interval and n, in its JSON form; None for no rows."""
@@ -18,7 +21,8 @@ Share = dict[str, Any] | None
 def accuracy(health: dict[str, Any], end: str) -> Figure:
     """Draw accuracy by labels with its interval, the estimate without them, and each promotion.
 
-    A bucket is a point at its middle time; a bucket without a figure is a gap in the line.
+    A bucket is a point at its middle time; a bucket without a figure is a gap in the line. Points of
+    fewer than `FEW` rows are faded and in no line; below the axis they lie on its end.
 
     Parameters
     ----------
@@ -29,17 +33,20 @@ def accuracy(health: dict[str, Any], end: str) -> Figure:
     found = [piece["accuracy"] for piece in over_time]
     estimated = [piece["estimated_accuracy"] for piece in over_time]
     middles = _middles([*(piece["at"] for piece in over_time), end])
+    bottom = _lowest(_many(found), _many(estimated)) - 0.02
     return {
         "data": [
-            {**_labelled(found), "x": middles},
-            {**_estimated(estimated), "x": middles},
+            {**_labelled(_many(found)), "x": middles},
+            {**_estimated(_many(estimated)), "x": middles},
+            {**_faded(found, "--live", bottom), "x": middles},
+            {**_faded(estimated, "--trained", bottom), "x": middles},
             _marks(promotions),
         ],
         "layout": {
             "height": 300,
             "hovermode": "x unified",
             "xaxis": {"type": "date", "range": [health["since"], end]},
-            "yaxis": {"tickformat": ".0%", "range": [_lowest(found, estimated) - 0.02, 1.02]},
+            "yaxis": {"tickformat": ".0%", "range": [bottom, 1.02]},
             "shapes": [_line(entry["at"]) for entry in promotions],
         },
     }
@@ -76,6 +83,30 @@ def _estimated(found: list[Share]) -> Figure:
         "line": {"color": "--trained", "width": 2, "dash": "dot"},
         "marker": {"size": 3},
         "hovertemplate": "%{y:.1%} (n = %{customdata[0]} sampled)",
+    }
+
+
+def _many(found: list[Share]) -> list[Share]:
+    return [item if item and item["n"] >= FEW else None for item in found]
+
+
+def _faded(found: list[Share], color: str, bottom: float) -> Figure:
+    few = [item if item and item["n"] < FEW else None for item in found]
+    words = {"--live": "accuracy by labels", "--trained": "estimate without labels"}
+    return {
+        "name": f"{words[color]}, fewer than {FEW} rows",
+        "y": _each(few, lambda item: max(item["value"], bottom)),
+        "customdata": _each(few, lambda item: [item["value"], item["low"], item["high"], item["n"]]),
+        "mode": "markers",
+        "opacity": 0.35,
+        "showlegend": False,
+        "marker": {
+            "size": 6,
+            "color": color,
+            "symbol": _each(few, lambda item: "triangle-down" if item["value"] < bottom else "circle"),
+        },
+        "hovertemplate": "%{customdata[0]:.1%} (%{customdata[1]:.1%} to %{customdata[2]:.1%},"
+        " only n = %{customdata[3]})",
     }
 
 

@@ -85,21 +85,28 @@ def _classes(title: str, item: dict[str, Any]) -> Table:
 def _drift(title: str, item: dict[str, Any]) -> Table:
     table = narrow(
         f"{title}: drift",
-        *("feature", "state", "test, statistic", "p", "PSI", "rows"),
-        wrapped=("state", "test, statistic"),
+        *("feature", "state", "test, statistic", "p: below 0.05?", "PSI: at least 0.1?", "rows"),
+        wrapped=("state", "test, statistic", "p: below 0.05?", "PSI: at least 0.1?"),
     )
-    table.columns[1].max_width = len("no drift ")  # leaves room for the longest test
+    widths = {1: "no drift ", 3: "< 0.001", 4: "0.12 yes"}  # leave room for the longest test
+    for column, longest in widths.items():
+        table.columns[column].max_width = len(longest)
     for found in item["drift"]:
         state = pages.found(found["state"])
         if found["rows_needed"]:
             state += f": {found['rows_needed']} more rows"
         figures = (found["test"], "-", "-")
         if found["p"] is not None:
-            statistic = f"{found['test']} {found['statistic']:.3f}"
-            figures = statistic, pages.p_value(found["p"]), f"{found['psi']:.3f}"
+            p, low = ("yes" if each["holds"] else "no" for each in found["conditions"])
+            figures = (
+                f"{found['test']} {found['statistic']:.3f}",
+                f"{pages.p_value(found['p'])}\n{p}",
+                f"{found['psi']:.2f}\n{found['psi_low']:.2f} {low}",
+            )
         table.add_row(found["name"], state, *figures, str(found["rows"]))
     table.caption = (
-        "no drift found does not prove that there is none; with few rows PSI is larger by chance"
+        "drifted: both answers are yes. Below PSI is its lower bound without the part that is chance:"
+        " this bound is judged. No drift found does not prove that there is none"
     )
     return table
 

@@ -123,7 +123,10 @@ def _own_rows(spec: Spec) -> tuple[Columns, list[str]]:
         except InvalidInput as error:
             place, words = error.detail[0]["loc"][0], error.detail[0]["msg"]
             raise InvalidSpec(f"{spec.name}: row {number} of load(): {place} {words}") from error
-    return columns, [str(label) for label in y]
+    try:
+        return columns, spec.target.read(y)
+    except InvalidSpec as error:
+        raise InvalidSpec(f"{spec.name}: {error}") from error
 
 
 def _split_examples(

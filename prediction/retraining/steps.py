@@ -21,6 +21,7 @@ from models_store.errors import Error, InvalidInput, none_trained
 from models_store.spec import Spec
 from prediction.errors import JournalUnavailable
 from prediction.figures import gate
+from prediction.figures.targets import kinds
 from prediction.journal import feedback, ledger, runs
 from prediction.journal.database import Journal
 from prediction.journal.ledger import Entry
@@ -118,12 +119,13 @@ def _retrain(plan: Plan, run: Retraining, report: training.OnStep) -> None:
     answering = predictor.load(spec, version, champion.digest)
     candidate = training.train(spec, plan.seed, report, labels.examples)
     report("judge")
-    best = float(version.metadata.get("best_log_loss", version.metrics["log_loss"]))
+    loss = kinds.of(spec.target).LOSS
+    best = float(version.metadata.get(f"best_{loss}", version.metrics[loss]))
     verdict = _judge(candidate, answering, best)
     notes = {
         "verdict": verdict.as_dict(),
         "feedback_us": labels.newest_us,
-        "best_log_loss": min(best, candidate.metrics.log_loss),
+        f"best_{loss}": min(best, candidate.metrics.as_dict()[loss]),
     }
     candidate = replace(candidate, notes=notes)
     rows = candidate.dataset.count() | {"of_another_schema": labels.others}
@@ -215,7 +217,7 @@ def _read_labels(spec: Spec, journal: Journal, known_us: int) -> _Labels:
 def _fits(spec: Spec, features: dict[str, Any], label: str) -> bool:
     with suppress(InvalidInput):
         spec.rows.object(features)
-        return label in spec.classes
+        return spec.target.knows(label)
     return False
 
 
@@ -232,9 +234,9 @@ def _judge(
                     name=name,
                     labels=np.array(labels, object),
                     champion=champion.score(columns),
-                    candidate=candidate.probabilities(columns),
+                    candidate=candidate.answers(columns),
                     best_log_loss=best_log_loss if name == "dataset" else inf,
                     is_feedback=name == "feedback",
                 )
             )
-    return gate.judge(parts, spec.classes, spec.gate)
+    return gate.judge(parts, kinds.of(spec.target).rules(spec.target), spec.gate)

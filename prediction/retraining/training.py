@@ -14,20 +14,19 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from models_store import compiled, pipelines, store
-from models_store.errors import InvalidSpec
 from models_store.spec import Columns, Spec
-from prediction.figures import profiles, scores
+from models_store.targets import estimators
+from prediction.figures import profiles
+from prediction.figures.targets import kinds
+from prediction.figures.targets.kinds import TargetMetrics
 from prediction.retraining import datasets
 from prediction.retraining.datasets import Dataset, Example
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from sklearn.base import ClassifierMixin
 
-GOLDEN_ROWS_A_CLASS = 4
+GOLDEN_ROWS_A_STRATUM = 4
 PACKAGES = ("scikit-learn", "numpy", "pandas", "skl2onnx", "onnxruntime", "bentoml")
 
 OnStep = Callable[[str], None]
@@ -53,7 +52,7 @@ class Candidate:
     spec: Spec
     dataset: Dataset
     pipeline: ClassifierMixin
-    metrics: scores.Metrics
+    metrics: TargetMetrics
     compiled: compiled.Compiled
     seed: int
     seconds: float
@@ -64,9 +63,9 @@ class Candidate:
         """The runtime that will serve it: `onnx` or `scikit-learn`."""
         return "onnx" if self.compiled.onnx is not None else "scikit-learn"
 
-    def probabilities(self, columns: Columns) -> NDArray[np.float64]:
-        """Return the pipeline's probability of each class, shape (n, classes)."""
-        return pipelines.probabilities(self.pipeline, self.spec.layout, columns)
+    def answers(self, columns: Columns) -> Any:
+        """Let the pipeline answer rows; the answers are of the spec's kind of target."""
+        return pipelines.answers(self.pipeline, self.spec, columns, self.compiled.decision)
 
 
 def train(spec: Spec, seed: int, report: OnStep = ignore, examples: Sequence[Example] = ()) -> Candidate:
@@ -90,13 +89,9 @@ def train(spec: Spec, seed: int, report: OnStep = ignore, examples: Sequence[Exa
     report(f"fit on {len(dataset.training)} rows")
     columns, labels = dataset.part(dataset.training)
     pipeline = pipelines.fit(spec, seed, columns, labels, dataset.weights)
-    if tuple(pipeline.classes_) != spec.classes:
-        found = ", ".join(map(str, pipeline.classes_))
-        raise InvalidSpec(f"{spec.name}: the rows to train on have the classes {found}")
     report(f"evaluate on {len(dataset.holdout)} rows")
     columns, labels = dataset.part(dataset.holdout)
-    probabilities = pipelines.probabilities(pipeline, spec.layout, columns)
-    metrics = scores.metrics(np.array(labels, object), probabilities, spec.classes)
+    metrics = kinds.of(spec.target).metrics(spec.target, labels, pipelines.answers(pipeline, spec, columns))
     report(f"compile and compare on {len(dataset.labels) + compiled.RANDOM_ROWS} rows")
     graph = compiled.build(pipeline, spec, dataset.columns, seed)
     return Candidate(spec, dataset, pipeline, metrics, graph, seed, time.monotonic() - started)
@@ -128,25 +123,26 @@ def save(
 
 
 def _golden(candidate: Candidate) -> dict[str, Any]:
-    """Choose a few holdout rows of each class, with the answers that each load must repeat."""
-    spec, dataset = candidate.spec, candidate.dataset
+    """Choose a few holdout rows of each stratum, with the decision and the answers of each load."""
+    spec, dataset, graph = candidate.spec, candidate.dataset, candidate.compiled
+    strata = spec.target.strata(dataset.labels)
     chosen: list[int] = []
-    for name in spec.classes:
-        of_class = [row for row in dataset.holdout if dataset.labels[row] == name]
-        chosen += of_class[:GOLDEN_ROWS_A_CLASS]
+    for stratum in sorted(set(strata)):
+        rows = [row for row in dataset.holdout if strata[row] == stratum]
+        chosen += rows[:GOLDEN_ROWS_A_STRATUM]
     columns, _ = dataset.part(chosen)
-    if candidate.compiled.onnx is not None:
-        answers = compiled.Session(candidate.compiled.onnx, spec.layout).probabilities(columns)
+    if graph.onnx is not None:
+        answers = compiled.Session(graph.onnx, spec).scorer(graph.decision)(columns)
     else:
-        answers = candidate.probabilities(columns)
-    return {"columns": columns, "probabilities": answers.tolist()}
+        answers = candidate.answers(columns)
+    return {"columns": columns, **spec.target.golden(answers, graph.decision)}
 
 
 def _labels(candidate: Candidate) -> dict[str, str]:
     return {
         "spec": candidate.spec.name,
         "runtime": candidate.runtime,
-        "estimator": type(pipelines.estimator(candidate.pipeline)).__name__,
+        "estimator": type(estimators.last_step(candidate.pipeline)).__name__,
     }
 
 
@@ -154,7 +150,8 @@ def _metadata(candidate: Candidate) -> dict[str, Any]:
     agreement = candidate.compiled.agreement
     return {
         "title": candidate.spec.title,
-        "classes": list(candidate.spec.classes),
+        **candidate.spec.target.as_dict(),
+        "decision": candidate.compiled.decision.as_dict(),
         "runtime": candidate.runtime,
         "compiled": candidate.compiled.reason,
         "agreement": agreement.as_dict() if agreement else {},

@@ -22,7 +22,7 @@ def promote(journal: Journal, home: Path, model: str, version: str, *, by: str, 
 
     Raises
     ------
-    UnknownVersion, DamagedVersion
+    UnknownVersion, DamagedVersion, AlreadyChampion
         In these cases nothing is changed.
     """
     with staging.locked(home):  # otherwise it could be pruned after the check

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import uuid_utils
 from pydantic_core import to_json
 
@@ -18,15 +17,12 @@ from models_store.layout import Layout
 from models_store.spec import Columns, Features, Spec
 from models_store.validation import listing
 from prediction import metrics
-from prediction.figures.features import parts
-from prediction.figures.features.parts import Check
+from prediction.figures.features import kinds
+from prediction.figures.features.kinds import Check
 from prediction.journal.predictions import Prediction
 from prediction.times import now_us
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-Score = Callable[[Columns], "NDArray[np.float64]"]
+Score = Callable[[Columns], Any]
 
 
 class Predictor:
@@ -35,7 +31,7 @@ class Predictor:
     Parameters
     ----------
     score
-        Takes the columns of n rows, returns probabilities of shape (n, classes).
+        Takes the columns of n rows, returns answers of the spec's kind of target.
     profile
         The profile of the version's training data, as `profiles.profile` returns it.
     """
@@ -46,7 +42,8 @@ class Predictor:
         self.score = score
         self._checks = _checks(spec, profile)
         self._answered = {
-            name: metrics.PREDICTIONS.labels(spec.name, version.version, name) for name in spec.classes
+            name: metrics.PREDICTIONS.labels(spec.name, version.version, name)
+            for name in spec.target.counted
         }
 
     def predict(self, rows: Sequence[Features]) -> list[Prediction]:
@@ -54,10 +51,9 @@ class Predictor:
         if not rows:
             return []
         columns = self.spec.columns(rows)
-        probabilities = self.score(columns)
-        best = probabilities.argmax(axis=1).tolist()
+        said = self.spec.target.said(self.score(columns))
         warnings = self._warnings(columns, len(rows))
-        at_us, classes = now_us(), self.spec.classes
+        at_us = now_us()
         return [
             Prediction(
                 prediction_id=str(uuid_utils.uuid7()),
@@ -65,13 +61,11 @@ class Predictor:
                 model=self.spec.name,
                 version=self.version.version,
                 features=to_json(row).decode(),
-                predicted_class=classes[chosen],
-                probabilities=dict(zip(classes, of_row, strict=True)),
+                predicted_class=of_row.predicted_class,
+                probabilities=of_row.probabilities,
                 warnings=warned,
             )
-            for row, chosen, of_row, warned in zip(
-                rows, best, probabilities.tolist(), warnings, strict=True
-            )
+            for row, of_row, warned in zip(rows, said, warnings, strict=True)
         ]
 
     def count(self, predictions: Sequence[Prediction]) -> None:
@@ -110,15 +104,19 @@ def load(spec: Spec, version: store.Version, digest: str) -> Predictor:
     profile, golden = version.read_json(store.PROFILE), version.read_json(store.GOLDEN)
     layout = _layout(spec, version, profile)
     try:
-        score = _onnx(version, layout) if version.runtime == "onnx" else _pipeline(version, layout, digest)
+        decision = spec.target.decision(golden)
+        if version.runtime == "onnx":
+            score: Score = compiled.Session(version.path / store.ONNX, spec, layout).scorer(decision)
+        else:
+            pipeline = store.load_pipeline(version, digest)
+            score = partial(pipelines.answers, pipeline, spec, decision=decision, layout=layout)
         answers = score(golden["columns"])
     except Exception as error:  # the errors of the runtimes have no common base
         raise DamagedVersion(f"{version.tag} can't be loaded: {type(error).__name__}: {error}") from error
-    difference = float(np.abs(answers - np.array(golden["probabilities"])).max())
-    if not difference <= compiled.TOLERANCE:
+    difference = spec.target.compare(golden, answers)
+    if difference:
         raise DamagedVersion(
-            f"{version.tag} gives other answers to its golden requests than when it was saved:"
-            f" they differ by {difference:.1e}"
+            f"{version.tag} gives other answers to its golden requests than when it was saved: {difference}"
         )
     return Predictor(spec, version, score, profile)
 
@@ -127,8 +125,8 @@ def _layout(spec: Spec, version: store.Version, profile: dict[str, Any]) -> Layo
     """Return the layout of a version; refuse one that was trained for other features or classes."""
     layout = layouts.of_profile(profile, spec.inputs)
     others = layouts.misfits(layout, spec.inputs)
-    if version.metadata["classes"] != list(spec.classes):
-        others.append("the classes differ")
+    if not spec.target.is_of(version.metadata):
+        others.append("the target differs")
     if others:
         raise DamagedVersion(
             f"{version.tag} was trained for other features or classes than the catalog has now"
@@ -137,17 +135,8 @@ def _layout(spec: Spec, version: store.Version, profile: dict[str, Any]) -> Layo
     return layout
 
 
-def _onnx(version: store.Version, layout: Layout) -> Score:
-    return compiled.Session(version.path / store.ONNX, layout).probabilities
-
-
-def _pipeline(version: store.Version, layout: Layout, digest: str) -> Score:
-    pipeline = store.load_pipeline(version, digest)
-    return partial(pipelines.probabilities, pipeline, layout)
-
-
 def _checks(spec: Spec, profile: dict[str, Any]) -> list[tuple[str, Check]]:
     """Return the check of each feature that the version knows."""
     seen = profile["features"]
     known = {name: feature for name, feature in spec.inputs.items() if name in seen}
-    return [(name, parts.of(feature).unlike(feature, seen[name])) for name, feature in known.items()]
+    return [(name, kinds.of(feature).unlike(feature, seen[name])) for name, feature in known.items()]

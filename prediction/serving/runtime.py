@@ -21,16 +21,18 @@ from models_store import store
 from models_store.errors import Error, UnknownModel
 from models_store.spec import Features, Spec
 from prediction import errors, metrics
-from prediction.errors import InvalidSettings, JournalUnavailable, NotReady
+from prediction.errors import InvalidSettings, JournalFault, JournalUnavailable, NotReady
 from prediction.journal import ledger, recorder, threads, workers
 from prediction.journal.database import Journal
 from prediction.journal.ledger import Entry
 from prediction.journal.predictions import Prediction
+from prediction.journal.sqlite.guard import FileFault
 from prediction.serving import champions, predictor
 from prediction.serving.predictor import Predictor
 from prediction.times import now_us
 
 FOLLOW_SECONDS = 1.0
+WATCH_SECONDS = 0.5
 REPORT_SECONDS = 5.0
 INLINE_ROWS = 64
 """Larger batches are scored in a thread: they would block the event loop for too long."""
@@ -136,12 +138,14 @@ class Runtime:
         """By model: why its champion can't be loaded."""
         self._logged: dict[str, str] = {}
         """By version: the reason that was logged last, so that it is logged once."""
+        self._fault: FileFault | None = None
+        """What was wrong with the journal's file when it was looked at last."""
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._started_us = now_us()
 
     def start(self, tasks: Sequence[Task] = ()) -> None:
-        """Load the champions. One thread follows the ledger, another one does these tasks.
+        """Load the champions. One thread follows the ledger, one watches the journal, one does these tasks.
 
         While the journal does not answer, the worker is not ready.
         """
@@ -153,7 +157,8 @@ class Runtime:
             Task("follow", FOLLOW_SECONDS, self.follow),
             Task("report", REPORT_SECONDS, self.report),
         ]
-        for work in (own, tasks):  # two threads: a long task must not delay a promotion
+        watch = [Task("watch the journal", WATCH_SECONDS, self.watch_journal)]
+        for work in (own, watch, tasks):  # a long task must delay neither a promotion nor an alarm
             thread = threading.Thread(target=self._work, args=(work,), daemon=True)
             thread.start()
             self._threads.append(thread)
@@ -175,6 +180,12 @@ class Runtime:
     def ready(self) -> bool:
         """Whether every model has a version that answers."""
         return all(name in self._serving for name in self.specs)
+
+    def demand_journal(self) -> None:
+        """Raise `JournalFault` if requests fail because the journal's file can't be used."""
+        fault = self._journal.fault
+        if fault is not None and self._journal_required:
+            raise JournalFault(fault.message)
 
     async def predict(self, name: str, rows: Sequence[Features]) -> list[Prediction]:
         """Answer validated rows of one model, all with the same version, and record the answers.
@@ -218,6 +229,20 @@ class Runtime:
             # Objects that exist now stay in use: frozen, later collections skip them.
             gc.collect()
             gc.freeze()
+
+    def watch_journal(self) -> None:
+        """Look at the journal's file; log and count when it fails, and log when it is well again."""
+        self._journal.watch()
+        fault = self._journal.fault
+        if fault == self._fault:
+            return
+        if fault is None:
+            _log.info("the journal's file %s can be used again", self._journal.file)
+        elif self._fault is None or fault.kind != self._fault.kind:
+            metrics.JOURNAL_FAULTS.labels(fault.kind).inc()
+            cause = f" ({fault.cause})" if fault.cause else ""
+            _log.error("%s: %s%s", self._journal.file, fault.message, cause)
+        self._fault = fault
 
     def report(self) -> None:
         """Write into the journal which versions this worker serves."""
@@ -298,5 +323,7 @@ class Runtime:
             task.run()
         except Exception as error:  # the thread must go on: the next try may succeed
             metrics.TASK_FAILURES.labels(task.name).inc()
+            if isinstance(error, JournalFault):  # it has its own line in the log
+                return
             words = errors.cause(error)
             _log.warning("periodic work %s failed: %s: %s", task.name, type(error).__name__, words)

@@ -13,7 +13,7 @@ import pytest
 from pyarrow import parquet
 
 from models_store.errors import InvalidInput
-from models_store.spec import Features, Spec, category, number
+from models_store.spec import Features, Spec, category, classes, number
 from prediction.batch import frames
 from prediction.batch.chunks import BrokenRow, Chunk
 from tests import kinds
@@ -178,7 +178,7 @@ class Rated(Features):
 
 def test_a_number_is_no_category(specs: dict[str, Spec]) -> None:
     """As over HTTP, where 1 is refused instead of "1"."""
-    spec = Spec("rated", "Rated", Rated, ("a", "b"), specs["iris"].load, specs["iris"].pipeline)
+    spec = Spec("rated", "Rated", Rated, classes("a", "b"), specs["iris"].load, specs["iris"].pipeline)
 
     for column in (pyarrow.array([1, 2]), pyarrow.array([1, 2]).dictionary_encode()):
         assert 0 == len(frames.validate(spec, Chunk({"stars": column}, 2), 1))
@@ -208,7 +208,7 @@ class Sized(Features):
 @pytest.fixture
 def sized(specs: dict[str, Spec]) -> Spec:
     """A spec of every sort of feature."""
-    return Spec("sized", "Sized", Sized, ("a", "b"), specs["iris"].load, specs["iris"].pipeline)
+    return Spec("sized", "Sized", Sized, classes("a", "b"), specs["iris"].load, specs["iris"].pipeline)
 
 
 @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ def test_a_table_of_no_feature_is_refused(sized: Spec) -> None:
     class Optional(Features):
         width: float | None = number("Width", unit="cm", low=1, high=2, example=1, optional=True)
 
-    spec = Spec("optional", "Optional", Optional, ("a", "b"), sized.load, sized.pipeline)
+    spec = Spec("optional", "Optional", Optional, classes("a", "b"), sized.load, sized.pipeline)
     frames.demand(spec, ["width", "other"], "the frame")
     with pytest.raises(InvalidInput, match="optional needs width, and there is other"):
         frames.demand(spec, ["other"], "the frame")

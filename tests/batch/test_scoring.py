@@ -58,7 +58,9 @@ def test_a_file_is_scored_as_scikit_learn_scores_it(
         expected = answered(spec, home, frame[list(spec.inputs)])
         found_probabilities = probabilities(found, spec).astype(float)
         assert float(np.abs(expected - found_probabilities).max()) < 1e-6
-        assert [spec.classes[best] for best in expected.argmax(axis=1)] == found["predicted_class"].tolist()
+        assert [spec.target.texts[best] for best in expected.argmax(axis=1)] == found[
+            "predicted_class"
+        ].tolist()
         assert {spec.name} == set(found["model"])
         assert {store.newest(home, spec.name).version} == set(found["version"]) == set(summary.versions)
 

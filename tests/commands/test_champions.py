@@ -89,10 +89,26 @@ def test_a_version_is_named_as_bentoml_names_it(
     monkeypatch.setenv("BENTOML_HOME", str(home))
     monkeypatch.delenv("PREDICTION_DATABASE_URL", raising=False)
     version = store.newest(home, "iris").version
+    with closing(sqlite3.connect(home / "journal.db")) as connection, connection:
+        connection.execute("UPDATE ledger SET to_version = 'before' WHERE model = 'iris'")
 
     assert 0 == cli.main(["promote", "iris", name.format(version=version), "--reason", "because"])
 
-    assert f"iris: {version} is the champion; it was {version}\n" == capsys.readouterr().out
+    assert f"iris: {version} is the champion; it was before\n" == capsys.readouterr().out
+
+
+def test_promoting_the_champion_is_an_error(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One sentence that names it, and exit code 1: a script must not believe that something changed."""
+    monkeypatch.setenv("BENTOML_HOME", str(home))
+    monkeypatch.delenv("PREDICTION_DATABASE_URL", raising=False)
+    version = store.newest(home, "iris").version
+
+    assert 1 == cli.main(["promote", "iris", "latest", "--reason", "because"])
+
+    told = capsys.readouterr()
+    assert ("", True) == (told.out, told.err.startswith(f"loop promote: {version} is the champion of iris"))
 
 
 def test_a_version_that_does_not_exist_is_told_with_some_that_do(

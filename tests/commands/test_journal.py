@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 from prediction import home
-from prediction.journal import predictions
+from prediction.journal import backups, predictions
 from prediction.journal.database import Journal
 from prediction.times import DAY_US, now_us
 from tests import command_line, databases
 from tests.command_line import IRIS_FEATURES, Main, command, iris
-from tests.databases import Postgres, record
-from tests.servers import Server
+from tests.databases import Postgres, query, record
+from tests.servers import PROJECT, Server, environment
 
 postgres = databases.postgres
 journal_url = databases.journal_url
@@ -53,6 +58,61 @@ def test_backup_and_restore_beside_a_server(server: Server, tmp_path: Path) -> N
     assert (0, f"the journal was replaced by {copy}\n") == (restored.returncode, restored.stdout)
     with databases.opened(f"sqlite:///{tmp_path / 'other' / 'journal.db'}") as journal:
         assert prediction_id == predictions.find(journal, prediction_id).prediction_id
+
+
+def ask(answer: str, folder: Path, *arguments: str) -> tuple[int, str]:
+    """Run a command on a terminal, type an answer, and return the exit code and all it wrote."""
+    ours, its = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "prediction", *arguments],
+        env=environment(folder),
+        cwd=PROJECT,
+        stdin=its,
+        stdout=its,
+        stderr=its,
+    )
+    os.close(its)
+    os.write(ours, answer.encode())
+    written = b""
+    with suppress(OSError):  # its end is an error of the terminal
+        while part := os.read(ours, 4096):
+            written += part
+    os.close(ours)
+    return process.wait(timeout=60), written.decode()
+
+
+def test_a_restore_asks_and_keeps_the_old_journal(tmp_path: Path) -> None:
+    """A terminal is asked; elsewhere `--yes` is needed. No old journal is ever lost."""
+    path, copy = tmp_path / "journal.db", tmp_path / "copy.db"
+    with databases.opened(f"sqlite:///{path}") as journal:
+        (kept,) = record(journal, [iris(1)])
+        backups.backup(journal, copy)
+        (later,) = record(journal, [iris(2)])
+
+    silent = command(tmp_path, "restore", str(copy))
+    refused = ask("n\n", tmp_path, "restore", str(copy))
+    untouched = ids_of(path)
+    agreed = ask("y\n", tmp_path, "restore", str(copy))
+    forced = command(tmp_path, "restore", str(copy), "--yes")
+
+    sentence = f"loop restore: {path} would be replaced, and there is no terminal to ask: add --yes\n"
+    assert (1, sentence) == (silent.returncode, silent.stderr)
+    assert 1 == refused[0]
+    assert f"Replace {path}? " in refused[1]
+    assert f"loop restore: {path} was not replaced" in refused[1]
+    assert [kept, later] == untouched
+    assert 0 == agreed[0], agreed[1]
+    first, second = tmp_path / "journal.db.before-restore", tmp_path / "journal.db.before-restore-2"
+    assert f"the old one is {first}" in agreed[1]
+    assert f"the journal was replaced by {copy}; the old one is {second}\n" == forced.stdout
+    assert [kept, later] == ids_of(first)
+    assert [kept] == ids_of(second) == ids_of(path)
+
+
+def ids_of(path: Path) -> list[str]:
+    """Return the ids of the predictions in a file."""
+    rows = query(f"sqlite:///{path}", "SELECT prediction_id FROM predictions ORDER BY seq")
+    return [each for (each,) in rows]
 
 
 def test_postgresql_is_backed_up_by_its_own_tools(postgres: Postgres, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_it_prints_the_addresses_and_becomes_bentoml_serve(
         printed = log.read_text()
         (command,) = re.findall(r"^Try: +(curl .*)$", printed, re.MULTILINE)
         answer = subprocess.run(shlex.split(command), capture_output=True, text=True, check=True)
-        owner = (home / "server.lock").read_text()
+        owner = (home / "server.lock").read_text().split()[0]
     finally:
         process.send_signal(signal.SIGTERM)
         code = process.wait(timeout=60)

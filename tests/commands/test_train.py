@@ -121,7 +121,7 @@ def test_the_table_tells_the_figures(again: tuple[Path, str], specs: dict[str, S
 
         assert LABELS == list(told)
         assert f"{kept['rows']['training']} trained on, {kept['rows']['holdout']} held out" == told["rows"]
-        assert ", ".join(spec.classes) == told["classes"]
+        assert ", ".join(spec.target.texts) == told["classes"]
         assert f"{metrics['accuracy']:.3f} on the holdout" == told["accuracy"]
         assert f"{metrics['macro_f1']:.3f}" == told["macro-F1"]
         assert f"{metrics['log_loss']:.3f}" == told["log-loss"]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, ks_2samp
 
 from models_store import catalog
-from models_store.spec import Columns, Features, Spec, category, number
+from models_store.spec import Columns, Features, Spec, category, classes, number
 from prediction.figures import drift, profiles
 from prediction.figures.features import number as number_figures
 from tests import kinds
@@ -35,7 +35,7 @@ def load() -> tuple[pd.DataFrame, pd.Series]:
     raise NotImplementedError
 
 
-CUP = Spec("cup", "Taste of a cup", Cup, ("bitter", "sweet"), load, lambda seed: seed)
+CUP = Spec("cup", "Taste of a cup", Cup, classes("bitter", "sweet"), load, lambda seed: seed)
 
 
 def profile_of(volumes: list[float | None], sorts: list[str | None] | None = None) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def test_the_profile_of_a_dataset(spec: Spec) -> None:
 
     assert len(labels) == profile["rows"]
     assert y.value_counts().to_dict() == profile["classes"]
-    assert list(spec.classes) == list(profile["classes"])
+    assert list(spec.target.texts) == list(profile["classes"])
     assert list(spec.inputs) == list(profile["features"])
     assert profile == json.loads(json.dumps(profile))
     for name, feature in spec.inputs.items():
@@ -262,8 +262,8 @@ def test_the_tests_are_those_of_scipy() -> None:
         assert theirs.statistic == pytest.approx(found[name].statistic)
         raw[name] = theirs.pvalue
     counts = [
-        [profile["classes"][name] for name in spec.classes],
-        [said.count(name) for name in spec.classes],
+        [profile["classes"][name] for name in spec.target.texts],
+        [said.count(name) for name in spec.target.texts],
     ]
     theirs = chi2_contingency(counts, correction=False)
     assert theirs.statistic == pytest.approx(found[profiles.PREDICTED_CLASS].statistic)
@@ -284,11 +284,71 @@ def multipletests(p: list[float]) -> list[float]:
 
 def test_the_stability_index() -> None:
     """It is 0 for the same shares, the sum of the formula for others, and finite for an empty bin."""
-    assert 0.0 == drift.psi([10, 20, 30], [10, 20, 30])
+    same = drift.stability([10, 20, 30], [10, 20, 30], 60)
+    assert (0.0, 0.0) == (same.psi, same.psi_low)
     e, a = np.array([0.5, 0.3, 0.2]), np.array([0.2, 0.3, 0.5])
     by_hand = float(((a - e) * np.log(a / e)).sum())
-    assert by_hand == pytest.approx(drift.psi((e * 1e6).tolist(), (a * 1e6).tolist()), rel=1e-4)
-    assert np.isfinite(drift.psi([100, 0], [0, 100]))
+    found = drift.stability((e * 1e6).tolist(), (a * 1e6).tolist(), 10**6)
+    assert by_hand == pytest.approx(found.psi, rel=1e-4)
+    assert by_hand == pytest.approx(found.psi_low, rel=0.01)
+    assert np.isfinite(drift.stability([100, 0], [0, 100], 100).psi)
+
+
+def test_bins_without_any_row_change_nothing() -> None:
+    """A category that neither data has is no part of the index, nor of its mean by chance."""
+    assert drift.stability([80, 20], [10, 40], 100) == drift.stability([80, 0, 20, 0], [10, 0, 40, 0], 100)
+
+
+@pytest.mark.parametrize(("n", "m"), [(50, 112), (100, 112), (500, 112), (500, 1_000)])
+def test_the_part_of_the_index_that_is_chance(n: int, m: int) -> None:
+    """Of two samples of one population the index has about that mean, and seldom a bound above 0."""
+    rng, found = np.random.default_rng(n + m), []
+    for _ in range(400):
+        old = np.sort(rng.normal(size=m))
+        edges = drift._edges(old)
+        before, now = (drift._binned(values, edges) for values in (old, rng.normal(size=n)))
+        found.append(drift.stability(before, now, m))
+
+    assert (drift.PSI_BINS - 1) * (1 / n + 1 / m) == pytest.approx(found[0].psi_by_chance)
+    assert np.mean([item.psi for item in found]) == pytest.approx(found[0].psi_by_chance, rel=0.15)
+    assert np.mean([item.psi_low > 0 for item in found]) <= 0.08
+    assert np.mean([item.psi_low >= drift.MIN_PSI for item in found]) <= 0.01
+
+
+def test_the_lower_bound_is_below_the_index_of_the_populations() -> None:
+    """In at least 9 of 10 windows; the plain index is above it in most."""
+    rng, e, a = np.random.default_rng(8), np.full(10, 0.1), np.linspace(0.06, 0.14, 10)
+    true = float(((a - e) * np.log(a / e)).sum())
+    found = [
+        drift.stability(rng.multinomial(300, e).tolist(), rng.multinomial(100, a).tolist(), 300)
+        for _ in range(500)
+    ]
+
+    assert np.mean([item.psi_low <= true for item in found]) >= 0.9
+    assert np.mean([item.psi > true for item in found]) > 0.9
+    assert np.mean([item.psi - item.psi_by_chance for item in found]) == pytest.approx(true, rel=0.25)
+
+
+def test_both_conditions_stand_beside_the_verdict() -> None:
+    """The figures that decided, with their limits; one that fails is enough for no drift."""
+    profile = profile_of([float(n) for n in range(100)])
+    spread = [float(n) for n in range(0, 100, 2)]
+    moved = [value + 60 for value in spread]
+    for volumes, state in ((spread, "stable"), (moved, "drifted")):
+        live: Columns = {"volume_ml": list(volumes), "sort": ["black"] * 50}
+        item = profiles.compare(CUP, profile, live, ["sweet"] * 50)[0]
+        assert item.p is not None
+        assert item.psi_low is not None
+        p, size = item.conditions
+        assert ("p", item.p, 0.05, item.p < 0.05) == (p.name, p.value, p.limit, p.holds)
+        assert ("psi_low", item.psi_low, 0.1, item.psi_low >= 0.1) == (
+            size.name,
+            size.value,
+            size.limit,
+            size.holds,
+        )
+        assert (state == "drifted") is (p.holds and size.holds)
+        assert state == item.state
 
 
 def test_a_constant_feature_is_no_trouble() -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from models_store.spec import GateRules
-from prediction.figures.gate import Part, Rule, Verdict, judge
+from models_store.targets.classes import classes
+from prediction.figures import gate
+from prediction.figures.gate import Part, Rule, Verdict
+from prediction.figures.targets import kinds
+from tests.labels import most_probable
 
 CLASSES = ("a", "b", "c")
 RULES = GateRules()
@@ -23,11 +28,25 @@ def answers(labels: list[str], wrong: int = 0, confidence: float = 0.9) -> np.nd
     return found
 
 
+def judge(parts: list[Part], names: tuple[str, ...], limits: GateRules) -> Verdict:
+    """Judge by the rules of these classes."""
+    target = classes(*names)
+    return gate.judge(parts, kinds.of(target).rules(target), limits)
+
+
+def part_of(name: str, labels: list[str], old: np.ndarray, new: np.ndarray, **facts: Any) -> Part:
+    """Make a part of the probabilities of both; the most probable class is the answer."""
+    return Part(name, np.array(labels, object), most_probable(old), most_probable(new), **facts)
+
+
 def part(champion_wrong: int, candidate_wrong: int, n: int = 60, name: str = "dataset") -> Part:
     """Make a part with equal classes in which each side is wrong on its first rows."""
     labels = [CLASSES[row % 3] for row in range(n)]
-    return Part(
-        name, np.array(labels, object), answers(labels, champion_wrong), answers(labels, candidate_wrong)
+    return part_of(
+        name,
+        labels,
+        answers(labels, champion_wrong),
+        answers(labels, candidate_wrong),
     )
 
 
@@ -73,7 +92,7 @@ def test_recall_of_each_class_has_a_floor() -> None:
     old, new = answers(labels), answers(labels)
     new[200:] = [0.9, 0.05, 0.05]
 
-    verdict = judge([Part("dataset", np.array(labels, object), old, new)], CLASSES, RULES)
+    verdict = judge([part_of("dataset", labels, old, new)], CLASSES, RULES)
 
     assert not verdict.promote
     assert "recall of c fell from 1.00 to 0.00 on 20 rows" in verdict.sentence
@@ -85,7 +104,7 @@ def test_worse_probabilities_are_rejected_by_log_loss() -> None:
     labels = [CLASSES[row % 3] for row in range(60)]
     old, new = answers(labels, confidence=0.99), answers(labels, confidence=0.6)
 
-    verdict = judge([Part("dataset", np.array(labels, object), old, new)], CLASSES, RULES)
+    verdict = judge([part_of("dataset", labels, old, new)], CLASSES, RULES)
 
     assert [rule.name for rule in verdict.rules if rule.passed is False] == ["dataset log-loss"]
 
@@ -165,7 +184,7 @@ def test_leaving_out_a_few_chosen_rows_is_enough(figure: str, lost: int, seed: i
     draw = np.random.default_rng(seed)
     labels = [CLASSES[row % 3] for row in range(45)]
     old, new = (0.7 * answers(labels, wrong) + 0.3 * draw.dirichlet([1, 1, 1], 45) for wrong in (0, lost))
-    one = Part("feedback", np.array(labels, object), old, new, is_feedback=True)
+    one = part_of("feedback", labels, old, new, is_feedback=True)
     plain = replace(one, is_feedback=False)
 
     def passed(part: Part) -> bool | None:
@@ -183,7 +202,7 @@ def test_of_rows_with_the_same_answers_the_one_with_the_largest_loss_is_left_out
     old[[0, 3]] = [0.4, 0.6, 0.0]
     new = old.copy()
     new[0] = [1e-12, 0.6, 0.4]
-    one = Part("feedback", np.array(labels, object), old, new, is_feedback=True)
+    one = part_of("feedback", labels, old, new, is_feedback=True)
 
     assert rule(judge([one], CLASSES, RULES), "feedback log-loss").passed is None
     assert (
@@ -194,7 +213,7 @@ def test_of_rows_with_the_same_answers_the_one_with_the_largest_loss_is_left_out
 def test_rules_that_did_not_vote_are_named() -> None:
     """The sentence of a promotion says what it does not rest on, and why."""
     labels = ["a"] * 30 + ["b"] * 30 + ["c"] * 4
-    same = Part("dataset", np.array(labels, object), answers(labels), answers(labels))
+    same = part_of("dataset", labels, answers(labels), answers(labels))
 
     assert judge([same], CLASSES, RULES).sentence == (
         "promoted: not worse on any rule (dataset log-loss 0.105 -> 0.105"
@@ -236,7 +255,7 @@ def test_rules_that_fail_by_a_single_row_are_named_alone() -> None:
 def test_probabilities_that_are_no_numbers_are_rejected(value: float) -> None:
     """One such row is enough, and no figures are computed."""
     same = part(2, 2)
-    same.candidate[7, 1] = value
+    same.candidate.probabilities[7, 1] = value
 
     verdict = judge([same], CLASSES, RULES)
 
@@ -250,7 +269,7 @@ def test_small_losses_of_many_runs_do_not_add_up() -> None:
     champion, candidate = answers(labels, confidence=0.88), answers(labels, confidence=0.85)
 
     def judge_against(best: float) -> Verdict:
-        one = Part("dataset", np.array(labels, object), champion, candidate, best)
+        one = part_of("dataset", labels, champion, candidate, best_log_loss=best)
         return judge([one], CLASSES, RULES)
 
     assert judge_against(best=float("inf")).promote
@@ -262,7 +281,7 @@ def test_a_spec_chooses_its_metric() -> None:
     labels = ["a"] * 100 + ["b"] * 100 + ["c"] * 9
     old, new = answers(labels), answers(labels)
     new[200:] = [0.6, 0.1, 0.3]
-    one = Part("dataset", np.array(labels, object), old, new)
+    one = part_of("dataset", labels, old, new)
 
     by_f1 = judge([one], CLASSES, GateRules(significance=0.0))
     by_accuracy = judge([one], CLASSES, GateRules(metric="accuracy", significance=0.0))
@@ -293,7 +312,7 @@ def test_a_failed_rule_with_equal_figures_is_told_as_too_low() -> None:
     labels = [CLASSES[row % 3] for row in range(60)]
     new = answers(labels)
     new[1] = answers(["a"])
-    one = Part("dataset", np.array(labels, object), answers(labels, wrong=1), new)
+    one = part_of("dataset", labels, answers(labels, wrong=1), new)
 
     assert judge([one], CLASSES, GateRules(significance=0.8)).sentence == (
         "rejected: dataset accuracy by McNemar's test stayed too low from 0.98 to 0.98 on 60 rows"

@@ -21,8 +21,8 @@ def good_answer(spec: Spec) -> dict[str, object]:
         "prediction_id": "01a20576-e6f4-7194-8645-6aff202c1351",
         "model": spec.name,
         "version": "p7cwx3xgy6tw6ax4",
-        "predicted_class": spec.classes[0],
-        "probabilities": dict.fromkeys(spec.classes, 0.25),
+        "predicted_class": spec.target.texts[0],
+        "probabilities": dict.fromkeys(spec.target.texts, 0.25),
         "warnings": [{"loc": [next(iter(spec.inputs))], "msg": "unusual"}],
     }
 

@@ -27,6 +27,7 @@ from models_store import catalog
 from prediction import errors, home
 from prediction.http import entrance
 from prediction.http.entrance import Entrance
+from prediction.network.ending import PatientServer
 from prediction.network.protocol import Connection
 from prediction.network.proxies import Proxies
 from tests.http.asgi import Answer, ask
@@ -197,6 +198,15 @@ def test_uvicorn_takes_our_protocol(whole: Whole) -> None:
     assert "http=" not in after
     assert isinstance(config.http_protocol_class, partial)
     assert Connection is config.http_protocol_class.func
+
+
+def test_uvicorn_ends_as_we_want(whole: Whole) -> None:
+    """A worker makes its application before it makes uvicorn's server, which it takes from the package."""
+    source = inspect.getsource(importlib.import_module("_bentoml_impl.worker.service"))
+    server = uvicorn.Server(uvicorn.Config(whole.entrance, log_config=None))
+
+    assert source.index("service.to_asgi(") < source.index("uvicorn.Server(config).run(sockets=[socket])")
+    assert isinstance(server, PatientServer)
 
 
 def test_a_service_may_be_of_a_class_of_ours() -> None:

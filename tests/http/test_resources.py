@@ -117,7 +117,7 @@ def test_a_model_shows_champion_versions_ledger_and_workers(world: World) -> Non
 
     answer = world.get("/models/iris").json()
 
-    expected = {"name", "title", "champion", "versions", "ledger", "next", "workers", "agree"}
+    expected = {"name", "title", "fault", "champion", "versions", "ledger", "next", "workers", "agree"}
     assert expected == set(answer)
     assert newest.version == answer["champion"]
     (version,) = answer["versions"]

@@ -11,12 +11,10 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
 
 from models_store.errors import InvalidInput
 from prediction.errors import JournalTooNew
-from prediction.journal import backups, database, ledger, predictions
+from prediction.journal import backups, ledger, migrations, predictions
 from prediction.journal.database import Journal
 from tests import databases
 from tests.databases import Postgres, prediction, query, record
@@ -102,17 +100,39 @@ def test_a_restored_journal_is_the_backup(sqlite_journal: Journal, tmp_path: Pat
     assert [(kept,)] == query(f"sqlite:///{tmp_path / 'journal.db'}", ids)
     record(sqlite_journal, [prediction(3)])
     assert kept == predictions.find(sqlite_journal, kept).prediction_id
-    assert {"journal.db", "copy.db"} == visible(tmp_path)
+    assert {"journal.db", "journal.db.before-restore", "copy.db"} == visible(tmp_path)
+
+
+def test_a_damaged_journal_is_kept_with_its_log(sqlite_journal: Journal, tmp_path: Path) -> None:
+    """What can still be read of a damaged journal and its log is not thrown away."""
+    backups.backup(sqlite_journal, tmp_path / "copy.db")
+    sqlite_journal.close()
+    path = tmp_path / "journal.db"
+    for damaged in (b"", b"damaged" * 10_000):
+        path.write_bytes(damaged)
+        log = tmp_path / "journal.db-wal"
+        log.write_bytes(b"rows")
+        kept = backups.restore(sqlite_journal, tmp_path / "copy.db")
+        assert kept is not None
+        assert (damaged, b"rows") == (kept.read_bytes(), Path(f"{kept}-wal").read_bytes())
+        assert not log.exists()
+        assert [("ok",)] == query(f"sqlite:///{path}", "PRAGMA integrity_check")
+
+
+def test_a_restore_without_a_journal_keeps_nothing(sqlite_journal: Journal, tmp_path: Path) -> None:
+    """Where the journal is missing, there is nothing to keep."""
+    backups.backup(sqlite_journal, tmp_path / "copy.db")
+    (tmp_path / "new").mkdir()
+
+    assert backups.restore(Journal(f"sqlite:///{tmp_path}/new/journal.db"), tmp_path / "copy.db") is None
+    assert {"journal.db"} == visible(tmp_path / "new")
 
 
 def test_a_backup_of_an_older_release_is_migrated(sqlite_journal: Journal, tmp_path: Path) -> None:
     """A backup of a release without feedback is migrated when it is restored."""
     old = sa.create_engine(f"sqlite:///{tmp_path / 'old.db'}")
     with old.begin() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(database.MIGRATIONS))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+        migrations.upgrade(connection, "0001")
     old.dispose()
 
     backups.restore(sqlite_journal, tmp_path / "old.db")
@@ -132,6 +152,7 @@ def no_backups(folder: Path, journal: Journal) -> dict[str, Path]:
     (folder / "newer.db").write_bytes((folder / "whole.db").read_bytes())
     with closing(sqlite3.connect(folder / "newer.db")) as newer, newer:
         newer.execute("UPDATE alembic_version SET version_num = '9999'")
+        newer.execute("UPDATE journal_format SET min_reader = 9999")
     names = ("letter", "empty", "folder", "foreign", "half", "newer", "missing")
     return {name: folder / f"{name}.db" for name in names}
 

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from contextlib import closing
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from prediction.errors import JournalTooNew
-from prediction.journal import database, ledger
+from prediction.errors import JournalBusy, JournalTooNew
+from prediction.journal import ledger, migrations, predictions
 from prediction.journal.database import LOCK_PATIENCE_MS, Journal
 from prediction.journal.tables import tables
 from tests import databases
 from tests.databases import query
 from tests.journal.test_ledger import promote
+from tests.timing import eventually
 
 journal_url = databases.journal_url
 journal = databases.journal
+postgres = databases.postgres
 
 MIGRATE = """
 from prediction.journal import ledger
@@ -43,12 +50,12 @@ def test_migrations_make_the_tables_that_the_code_expects(journal: Journal, jour
         current = context.get_current_revision()
 
     assert [] == differences
-    assert database.HEAD == current
+    assert migrations.HEAD == current
 
 
 def test_head_is_the_only_newest_migration() -> None:
     """A journal at `HEAD` is not migrated, and no two migrations follow the same one."""
-    assert [database.HEAD] == ScriptDirectory(str(database.MIGRATIONS)).get_heads()
+    assert [migrations.HEAD] == ScriptDirectory(str(migrations.FOLDER)).get_heads()
 
 
 def test_migrating_twice_changes_nothing(opened: Journal, path: Path) -> None:
@@ -88,15 +95,137 @@ def test_a_start_waits_while_another_process_creates_the_file(tmp_path: Path) ->
             assert {} == ledger.champions(journal)
 
 
-def test_a_journal_of_a_newer_release_is_refused_and_not_changed(
-    journal: Journal, journal_url: str
-) -> None:
-    """The error for an unknown revision says what to do."""
-    with databases.connected(journal_url) as connection:
+def migrate_later(url: str, min_reader: int | None) -> None:
+    """Leave a journal as a newer release would, which asks for readers of that migration."""
+    with databases.connected(url) as connection:
+        connection.exec_driver_sql("ALTER TABLE predictions ADD COLUMN colour TEXT")
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+        if min_reader is None:
+            connection.exec_driver_sql("DELETE FROM journal_format")
+        else:
+            connection.exec_driver_sql(f"UPDATE journal_format SET min_reader = {min_reader}")
+
+
+def test_a_journal_of_a_newer_release_is_used_where_it_can_be(journal: Journal, journal_url: str) -> None:
+    """A newer release that asks for no newer reader shares the journal, and nothing of it is changed."""
+    migrate_later(journal_url, int(migrations.HEAD))
+
+    with databases.opened(journal_url) as other:
+        (recorded,) = databases.record(other, [databases.prediction(1)])
+        found = predictions.find(other, recorded)
+
+    assert recorded == found.prediction_id
+    assert [("9999",)] == query(journal_url, "SELECT version_num FROM alembic_version")
+    assert [(None,)] == query(journal_url, "SELECT colour FROM predictions")
+
+
+@pytest.mark.parametrize("min_reader", [int(migrations.HEAD) + 1, None])
+def test_a_journal_that_asks_for_a_newer_reader_is_refused_and_not_changed(
+    journal: Journal, journal_url: str, min_reader: int | None
+) -> None:
+    """The error says what to do, and which migrations the two know."""
+    migrate_later(journal_url, min_reader)
 
     with pytest.raises(JournalTooNew, match="newer release: install that one") as caught:
         journal.migrate()
 
     assert "PREDICTION_DATABASE_URL" in str(caught.value)
+    assert f"at migration 9999, this release knows those up to {migrations.HEAD}" in str(caught.value)
     assert [("9999",)] == query(journal_url, "SELECT version_num FROM alembic_version")
+
+
+def shape(connection: sa.Connection) -> dict[str, tuple[Any, ...]]:
+    """Return what earlier releases see of each table: its columns, its key and its unique indexes."""
+    seen = sa.inspect(connection)
+    return {
+        table: (
+            {column["name"]: str(column["type"]) for column in seen.get_columns(table)},
+            {
+                column["name"]
+                for column in seen.get_columns(table)
+                if not column["nullable"] and column["default"] is None
+            },
+            seen.get_pk_constraint(table)["constrained_columns"],
+            {index["name"] for index in seen.get_indexes(table) if index["unique"]},
+        )
+        for table in seen.get_table_names()
+        if table != "alembic_version"
+    }
+
+
+@pytest.mark.parametrize("before", range(6, int(migrations.HEAD)))
+def test_a_migration_only_adds_what_earlier_releases_ignore(journal_url: str, before: int) -> None:
+    """Tables and columns stay, new columns may be empty, nothing more is unique."""
+    with databases.connected(journal_url) as connection:
+        migrations.upgrade(connection, f"{before:04}")
+        old = shape(connection)
+        migrations.upgrade(connection, f"{before + 1:04}")
+        new = shape(connection)
+        min_reader = connection.scalar(sa.text("SELECT min_reader FROM journal_format"))
+
+    assert isinstance(min_reader, int)
+    if min_reader <= before:
+        for table, (columns, demanded, key, unique) in old.items():
+            assert columns.items() <= new[table][0].items()
+            assert (demanded, key, unique) == new[table][1:]
+
+
+@contextmanager
+def long_read(url: str) -> Iterator[int]:
+    """Read predictions in a transaction that stays open, as `pg_dump` does; lend its process."""
+    with databases.connected(url) as reader:
+        reader.exec_driver_sql("SELECT count(*) FROM predictions")
+        yield int(reader.exec_driver_sql("SELECT pg_backend_pid()").scalar_one())
+
+
+@pytest.fixture
+def older(postgres: databases.Postgres) -> Iterator[str]:
+    """The URL of a journal on PostgreSQL whose next migrations lock the predictions."""
+    with postgres.database() as url:
+        with databases.connected(url) as connection:
+            migrations.upgrade(connection, "0007")
+        yield url
+
+
+def test_inserts_go_on_while_a_migration_waits_for_a_long_read(
+    older: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It never waits longer for a lock than they do; it says who holds it, and is done after the read."""
+    journal = Journal(older)
+    inserted = 0
+    with ThreadPoolExecutor(1) as pool:
+        with long_read(older) as reader:
+            migrating = pool.submit(journal.migrate)
+            while len(caplog.records) < 5 and not migrating.done():
+                databases.record(journal, [databases.prediction(inserted)])
+                inserted += 1
+            assert not migrating.done()
+        migrating.result(timeout=60)
+    journal.close()
+
+    assert f"(PostgreSQL's process {reader} for " in caplog.text
+    assert "attempt 5, the next one in 1.6 s" in caplog.text
+    assert [(migrations.HEAD,)] == query(older, "SELECT version_num FROM alembic_version")
+    assert [(inserted,)] == query(older, "SELECT count(*) FROM predictions")
+
+
+def test_a_migration_gives_up_after_a_time(older: str) -> None:
+    """The error says what happened and what to do; the journal is as it was."""
+    with closing(Journal(older)) as journal, long_read(older) as reader:
+        time.sleep(1)
+        with pytest.raises(JournalBusy, match=f"process {reader} for .*; end them, or start again later"):
+            migrations.migrate(journal.read, journal.write, patience_seconds=0.5)
+
+    assert [("0007",)] == query(older, "SELECT version_num FROM alembic_version")
+
+
+def test_a_start_waits_while_another_host_migrates(older: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Hosts take turns, however long one of them needs."""
+    with ThreadPoolExecutor(1) as pool, closing(Journal(older)) as journal:
+        with databases.connected(older) as other:
+            other.exec_driver_sql(f"SELECT pg_advisory_xact_lock({migrations.TURN_LOCK})")
+            migrating = pool.submit(journal.migrate)
+            eventually(lambda: "another host migrates the journal; attempt 2" in caplog.text)
+        migrating.result(timeout=60)
+
+    assert [(migrations.HEAD,)] == query(older, "SELECT version_num FROM alembic_version")

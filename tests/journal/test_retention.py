@@ -68,6 +68,22 @@ def test_labels_are_deleted_with_their_prediction(journal: Journal, journal_url:
         assert [(young,)] == query(journal_url, f"SELECT prediction_id FROM {table}")
 
 
+def test_counts_and_sums_by_hour_are_kept_as_long_as_outcomes(journal: Journal, journal_url: str) -> None:
+    """Ten times as long as predictions without a label."""
+    hours = [now_us() - round(days * DAY_US) for days in (299.9, 300.1)]
+    key = {"model": "iris", "version": "v"}
+    with journal.write() as connection:
+        for hour_us in hours:
+            counted = key | {"hour_us": hour_us, "predicted_class": "setosa", "label": "", "rows": 1}
+            connection.execute(tables.rollups.insert(), counted)
+            summed = key | {"hour_us": hour_us, "name": "n", "total": 1}
+            connection.execute(tables.sums.insert(), summed)
+
+    assert 0 == sum(retention.prune(journal, days=30))
+    for table in ("rollups", "sums"):
+        assert [(hours[0],)] == query(journal_url, f"SELECT hour_us FROM {table}")
+
+
 def test_the_newest_prediction_stays_however_old_it_is(journal: Journal) -> None:
     """So its number is not used again, and readers that continue after it miss no row."""
     ids = [made(journal, number, days=3) for number in range(3)]

@@ -10,11 +10,9 @@ from functools import partial
 
 import pytest
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
 
 from models_store.errors import Error
-from prediction.journal import database, feedback, retention, rollups, tables
+from prediction.journal import feedback, migrations, retention, rollups, tables
 from prediction.journal.database import Journal
 from prediction.journal.feedback import Label
 from prediction.journal.rollups import take_back
@@ -350,6 +348,22 @@ def test_minutes_are_kept_for_a_day(
         assert expected == query(journal_url, "SELECT minute_us FROM rollup_minutes")
 
 
+def test_sums_by_minute_are_kept_as_the_counts_are(
+    journal: Journal, journal_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A turn deletes sums whose minute ended more than a day ago."""
+    now = (now_us() // MINUTE_US + 1) * MINUTE_US
+    oldest = now - rollups.MINUTES_KEPT_US
+    with journal.write() as connection:
+        row = {"model": "iris", "version": "v", "name": "n", "total": 7, "minute_us": oldest}
+        connection.execute(tables.sum_minutes.insert(), row)
+
+    for passed_us, expected in [(MINUTE_US, [(oldest, 7)]), (MINUTE_US + 1, [])]:
+        monkeypatch.setattr(rollups, "now_us", lambda passed_us=passed_us: now + passed_us)
+        roll_up(journal)
+        assert expected == query(journal_url, "SELECT minute_us, total FROM sum_minutes")
+
+
 def test_one_worker_takes_the_turn(journal: Journal, journal_url: str) -> None:
     """A worker that comes a moment later counts nothing; the next turn counts the new rows."""
     rollups.roll_up(journal)
@@ -467,11 +481,8 @@ def test_labels_given_at_once_are_counted_once(journal: Journal, journal_url: st
 
 def test_an_older_journal_keeps_its_labels_and_is_counted_anew(journal_url: str) -> None:
     """Each label keeps its number and time, corrections stay, and the counts begin with what there is."""
-    config = Config()
-    config.set_main_option("script_location", str(database.MIGRATIONS))
     with databases.connected(journal_url) as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0004")
+        migrations.upgrade(connection, "0004")
         for statement in OLDER:
             connection.execute(sa.text(statement.format(now=now_us())))
     labels = query(journal_url, "SELECT * FROM feedback ORDER BY seq")

@@ -76,7 +76,7 @@ def test_the_classes_are_those_of_the_data(spec: Spec) -> None:
     """The classes are the labels that occur, sorted, each once, and none is missing."""
     _, labels = dataset(spec.name)
 
-    assert spec.classes == tuple(sorted(set(labels)))
+    assert spec.target.texts == tuple(sorted(set(labels)))
 
 
 @every_feature
@@ -105,8 +105,8 @@ def test_the_pipeline_fits(spec: Spec) -> None:
     pipeline = spec.pipeline(0).fit(X, y)
     probabilities = pipeline.predict_proba(X)
 
-    assert spec.classes == tuple(pipeline.classes_)
-    assert (len(y), len(spec.classes)) == probabilities.shape
+    assert spec.target.texts == tuple(pipeline.classes_)
+    assert (len(y), len(spec.target.texts)) == probabilities.shape
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
     assert (pipeline.predict(X) == y.to_numpy()).mean() > y.value_counts(normalize=True).max()
 
@@ -268,14 +268,14 @@ def test_an_unknown_model_is_told_the_known_ones() -> None:
     ids=["empty", "no spec", "broken", "the name of another"],
 )
 def test_a_file_that_describes_no_model_is_named(content: str, tmp_path: Path) -> None:
-    """A file of the catalog holds the spec of its own name, or the catalog does not load."""
+    """A file of the catalog holds the spec of its own name, or it is broken; the others are loaded."""
     shutil.copytree(PROJECT / "models_store", tmp_path / "models_store")
     (tmp_path / "models_store" / "catalog" / "roses.py").write_text(content)
-    code = "from models_store import catalog; catalog.load()"
+    code = "from models_store import catalog; print(*catalog.load(), *catalog.broken())"
     done = run(sys.executable, "-c", code, home=tmp_path, cwd=tmp_path)
 
-    assert 1 == done.returncode
-    assert "roses.py" in done.stderr
+    assert (0, "") == (done.returncode, done.stderr)
+    assert [*SPECS, "roses"] == done.stdout.split()
 
 
 def test_a_new_model_is_a_new_file(tmp_path: Path) -> None:
@@ -382,20 +382,77 @@ def test_a_folder_without_a_spec_is_named(tmp_path: Path) -> None:
         ("\nSPEC = 1 +", ", line 2: SyntaxError: invalid syntax (lilies.py, line 2)"),
         ("import no_such_package", ", line 1: ModuleNotFoundError: No module named 'no_such_package'"),
         ("\n\nSPEC = SPECS", ", line 3: NameError: name 'SPECS' is not defined"),
-        ("SPEC = 1", " must define SPEC = Spec(name='lilies', ...)"),
+        ("SPEC = 1", ": it must define SPEC = Spec(name='lilies', ...)"),
         (
             LILIES.replace("low=0.1, high=30, example=5.1", "low=0.1, high=30, example=500"),
-            ", line 42: lilies: ",
+            ", line 42: lilies: features.sepal_length_cm: its example must be a number from 0.1 to 30 cm",
         ),
+        ("import sys\nsys.exit(3)", ", line 2: SystemExit: 3"),
+        ("class Mine(BaseException): ...\nraise Mine('a\\n\\nb')", ", line 2: Mine: a b"),
+        (
+            LILIES.replace("    target=", "    goal="),
+            ", line 42: TypeError: Spec.__init__() got an unexpected keyword argument 'goal'",
+        ),
+        (
+            LILIES.replace("    load=load,\n", ""),
+            ": Spec() takes name, title, features, target, load, pipeline, gate: correct the file",
+        ),
+        (LILIES.replace('"lilies"', '"lily"'), ": its SPEC has the name 'lily': give it the file's name"),
+        (
+            "from models_store.catalog.tulips import SPEC",
+            ": its SPEC has the name 'tulips', which is the name of tulips.py: give it the file's name",
+        ),
+        ("SPEC = open('postgresql://me:secret@host/x')", "'postgresql://***@host/x'"),
     ],
 )
 def test_a_fault_in_a_file_is_told_with_its_place(content: str, words: str, outside: Path) -> None:
-    """The file, the line where there is one, and what is wrong."""
+    """The file, the line where there is one, what is wrong, and what to do; other files are loaded."""
     (outside / "lilies.py").write_text(content)
+    (outside / "tulips.py").write_text(LILIES.replace('"lilies"', '"tulips"'))
+    code = "from models_store import catalog; print(*catalog.load(), catalog.broken()['lilies'].reason)"
 
-    _, told = python(NAMES, outside.parent, catalog=outside)
+    told, error = python(code, outside.parent, catalog=outside)
 
-    assert told.startswith(f"models_store.errors.InvalidSpec: specs/lilies.py{words}")
+    assert "" == error
+    assert told.startswith("tulips specs/lilies.py")
+    assert words in told
+    assert told.endswith(": correct the file, or remove it")
+    assert "\n" not in told
+    assert "secret" not in told
+
+
+def test_a_broken_file_is_run_once(outside: Path) -> None:
+    """A file that fails after it has done something does not do it again in the same process."""
+    (outside / "roses.py").write_text("print('here')\nraise ValueError")
+    code = "from models_store import catalog; catalog.broken(); catalog.load(); print(*catalog.names())"
+
+    assert ("here\nlilies roses", "") == python(code, outside.parent, catalog=outside)
+
+
+def test_a_broken_package_is_told_with_its_line(outside: Path) -> None:
+    """A spec may be a folder with an `__init__.py`."""
+    (outside / "roses").mkdir()
+    (outside / "roses" / "__init__.py").write_text("\nimport nothing_of_that_name")
+    code = "from models_store import catalog; print(catalog.broken()['roses'].public)"
+
+    told, _ = python(code, outside.parent, catalog=outside)
+
+    assert told.startswith("__init__.py, line 2: ModuleNotFoundError: ")
+
+
+def test_only_a_broken_model_is_not_selected(outside: Path) -> None:
+    """The others are; the error of the broken one says why, and that of an unknown one lists all names."""
+    (outside / "roses.py").write_text("raise ValueError('thorns')")
+    code = (
+        "from models_store import catalog; print([s.name for s in catalog.select({})]); catalog.demand({})"
+    )
+
+    chosen, error = python(code.format([], "'tulips'"), outside.parent, catalog=outside)
+    _, refused = python(code.format(["roses"], "'roses'"), outside.parent, catalog=outside)
+
+    assert "['lilies']" == chosen
+    assert error.endswith("UnknownModel: there is no model 'tulips': the models are lilies, roses")
+    assert "BrokenSpec: specs/roses.py, line 1: ValueError: thorns: correct the file" in refused
 
 
 def test_data_beside_a_spec_is_copied_with_it(

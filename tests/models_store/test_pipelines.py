@@ -11,6 +11,7 @@ import pytest
 from models_store import catalog, pipelines
 from models_store.errors import InvalidSpec
 from models_store.spec import Columns, Spec
+from models_store.targets.estimators import last_step
 
 SPEC = catalog.load()["iris"]
 
@@ -55,7 +56,7 @@ def test_rows_of_weight_zero_teach_nothing(pipeline: Any) -> None:
 
     fitted = pipelines.fit(spec_with(pipeline), 0, columns, labels, weights)
 
-    predicted = pipelines.probabilities(fitted, SPEC.layout, columns).argmax(axis=1)
+    predicted = pipelines.answers(fitted, SPEC, columns).best
     share = float((predicted[np.array(labels) == "versicolor"] == 1).mean())
     assert share == 0.0
 
@@ -93,7 +94,7 @@ def test_a_pipeline_without_probabilities_is_refused() -> None:
     """The error names the model and what its pipeline lacks."""
     columns, labels = dataset()
 
-    with pytest.raises(InvalidSpec, match="iris: its pipeline has no predict_proba"):
+    with pytest.raises(InvalidSpec, match="iris: LinearSVC has no predict_proba after its fit: wrap it"):
         pipelines.fit(spec_with(margins), 0, columns, labels, [1.0] * 150)
 
 
@@ -103,7 +104,7 @@ def test_probabilities_are_those_of_scikit_learn() -> None:
     fitted = pipelines.fit(SPEC, 0, columns, labels, [1.0] * 150)
     X, _ = SPEC.load()
 
-    found = pipelines.probabilities(fitted, SPEC.layout, dict(reversed(columns.items())))
+    found = pipelines.answers(fitted, SPEC, dict(reversed(columns.items()))).probabilities
 
     assert (150, 3) == found.shape
     np.testing.assert_array_equal(fitted.predict_proba(X), found)
@@ -111,5 +112,5 @@ def test_probabilities_are_those_of_scikit_learn() -> None:
 
 def test_the_estimator_is_the_last_step() -> None:
     """A classifier that is not in a pipeline is its own estimator."""
-    assert "LogisticRegression" == type(pipelines.estimator(SPEC.pipeline(0))).__name__
-    assert "DecisionTreeClassifier" == type(pipelines.estimator(bare(0))).__name__
+    assert "LogisticRegression" == type(last_step(SPEC.pipeline(0))).__name__
+    assert "DecisionTreeClassifier" == type(last_step(bare(0))).__name__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import replace
 from datetime import date
@@ -17,7 +18,7 @@ from models_store.errors import InvalidInput, InvalidSpec
 from models_store.faults import RESERVED_NAMES
 from models_store.features.category import Category
 from models_store.features.number import Number
-from models_store.spec import Columns, Features, GateRules, Spec, category, number
+from models_store.spec import Columns, Features, GateRules, Spec, category, classes, number
 from tests.servers import run
 
 
@@ -47,7 +48,7 @@ BREAD = Spec(
     name="bread",
     title="Colour of a loaf",
     features=Bread,
-    classes=("dark", "white"),
+    target=classes("dark", "white"),
     load=load,
     pipeline=pipeline,
 )
@@ -124,11 +125,21 @@ def test_the_name_of_a_route_is_refused(name: str) -> None:
         replace(BREAD, name=name)
 
 
-@pytest.mark.parametrize("classes", [(), ("dark",), ("white", "dark"), ("dark", "dark", "white")])
-def test_classes_out_of_order_are_refused(classes: tuple[str, ...]) -> None:
-    """There are two classes or more, sorted, each once."""
-    with pytest.raises(InvalidSpec, match=r"bread: .*classes: .*(two or more|sorted|more than once)"):
-        replace(BREAD, classes=classes)
+def test_the_classes_of_the_first_release_are_refused_with_a_remedy() -> None:
+    """`classes=` is not accepted, as a keyword or in its place; the error has the new line."""
+    facts = {"name": "bread", "title": "Colour", "features": Bread, "load": load, "pipeline": pipeline}
+    remedy = re.escape("declare what it predicts by target=classes('dark', 'white'), imported from")
+
+    with pytest.raises(InvalidSpec, match=f"bread: {remedy}"):
+        Spec(classes=("dark", "white"), **facts)  # type: ignore[call-arg, arg-type]
+    with pytest.raises(InvalidSpec, match=f"bread: target: {remedy}"):
+        Spec(target=("dark", "white"), **facts)  # type: ignore[arg-type]
+
+
+def test_faults_of_the_target_are_those_of_the_spec() -> None:
+    """They stand beside the others, with their place."""
+    with pytest.raises(InvalidSpec, match=r"bread: target: give two or more labels"):
+        replace(BREAD, target=classes("dark"))
 
 
 @pytest.mark.parametrize(
@@ -176,7 +187,7 @@ def test_all_faults_of_a_spec_are_named_at_once() -> None:
     assert [
         ["name"],
         ["title"],
-        ["classes"],
+        ["target"],
         ["pipeline"],
         ["gate", "metric"],
         ["gate", "recall_floor"],

@@ -51,6 +51,7 @@ def test_every_gauge_is_read(specs: dict[str, Spec], trained_home: Path, journal
     found = read(Gauges(specs, trained_home, journal).text())
 
     assert 1 == found["prediction_journal_up",]
+    assert 0 == found["prediction_broken_specs",]
     assert 1 == found["prediction_champion_info", "iris", version]
     assert 0 <= found["prediction_champion_age_seconds", "iris"] < 60
     assert 0 == found["prediction_unlabelled_age_seconds", "iris"]
@@ -63,7 +64,10 @@ def test_every_gauge_is_read(specs: dict[str, Spec], trained_home: Path, journal
     )
     assert 1 == found["prediction_runs", "iris", "queued"]
     assert 0 == found["prediction_runs", "penguins", "failed"]
-    assert 1 == found["prediction_feature_drifted", "predicted class", "iris", version]
+    of_classes = ("predicted class", "iris", version)
+    assert 1 == found["prediction_feature_drifted", *of_classes]
+    assert found["prediction_drift_p_value", *of_classes] < 0.05
+    assert found["prediction_drift_psi_lower_bound", *of_classes] >= 0.1
     assert set(gauges.GAUGES) == {key[0] for key in found}
 
 
@@ -106,10 +110,12 @@ def test_a_scrape_soon_after_reads_nothing(
 
 
 def test_without_a_journal_a_scrape_says_so(specs: dict[str, Spec], tmp_path: Path) -> None:
-    """The scrape goes through, and the journal's state is its one figure."""
+    """The scrape goes through, with the journal's state and what is not read from it."""
     lost = Journal("postgresql://nobody@127.0.0.1:1/none")
 
-    assert {("prediction_journal_up",): 0.0} == read(Gauges(specs, tmp_path, lost).text())
+    assert {("prediction_journal_up",): 0.0, ("prediction_broken_specs",): 2.0} == read(
+        Gauges(specs, tmp_path, lost, broken_specs=2).text()
+    )
 
 
 def test_a_journal_that_hangs_does_not_hold_a_scrape_up(
@@ -122,7 +128,8 @@ def test_a_journal_that_hangs_does_not_hold_a_scrape_up(
             started = time.monotonic()
             texts = set(pool.map(lambda _: mine.text(), range(4)))
             assert time.monotonic() - started < 2 * gauges.PATIENCE_SECONDS
-        assert [{("prediction_journal_up",): 0.0}] == [read(text) for text in texts]
+        assert [0.0] == [read(text)["prediction_journal_up",] for text in texts]
+        assert ["prediction_champion_info" in text for text in texts] == [False]
         assert 1 == read(mine.text())["prediction_journal_up",]
 
 

@@ -40,7 +40,7 @@ def rows(spec: Spec, version: str, n: int, first: int, **shift: float) -> list[A
     for number, row in enumerate(rng.integers(0, len(X), n)):
         features = {name: float(X[name].iloc[row]) + shift.get(name, 0.0) for name in spec.inputs}
         label = str(y.iloc[row])
-        others = dict.fromkeys(spec.classes, 0.05)
+        others = dict.fromkeys(spec.target.texts, 0.05)
         made.append(
             prediction(
                 first + number,
@@ -67,7 +67,7 @@ def test_a_label_counts_for_the_version_that_predicted(
     old = record(journal, rows(spec, "old", 100, 0))
     record(journal, rows(spec, "new", 60, 1_000))
     said = {i: predictions.find(journal, i).predicted_class for i in old}
-    wrong = {name: spec.classes[index - 1] for index, name in enumerate(spec.classes)}
+    wrong = {name: spec.target.texts[index - 1] for index, name in enumerate(spec.target.texts)}
     labels = [Label(i, said[i] if number % 5 else wrong[said[i]]) for number, i in enumerate(old[:50])]
     feedback.give(journal, "iris", labels)
     found = described(spec, trained_home, journal)
@@ -120,7 +120,8 @@ def test_drift_is_against_the_version_that_answered(
     assert {"stable"} == set(states.values())
     (drifted,) = [item for item in mine["drift"] if item["state"] == "drifted"]
     assert ("cm", 200, 0) == (drifted["unit"], drifted["rows"], drifted["rows_needed"])
-    assert drifted["p"] < 0.001 < 0.25 < drifted["psi"]
+    assert drifted["p"] < 0.001 < 0.25 < drifted["psi_low"] < drifted["psi"] - drifted["psi_by_chance"]
+    assert [True, True] == [each["holds"] for each in drifted["conditions"]]
     histogram = drifted["histogram"]
     assert 1 == pytest.approx(sum(histogram["live"]) + histogram["below"] + histogram["above"])
 

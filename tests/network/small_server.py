@@ -1,7 +1,7 @@
 """A server process of its own with our connections and a small application: short limits make short tests.
 
 `python -m tests.network.small_server FD LIMITS` serves on a socket that it inherits. LIMITS is JSON: the
-fields of `Limits`.
+fields of `Limits`, and `grace_seconds`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from prometheus_client import generate_latest
 from starlette.types import Receive, Scope, Send
 
 from prediction.network.connections import Connections, Limits
+from prediction.network.ending import PatientServer
 from prediction.network.protocol import Connection
 from tests.servers import PROJECT
 
@@ -180,12 +181,15 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 def main() -> None:
     """Serve as BentoML does: uvicorn takes the protocol, and its own keep-alive would be a second."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    protocol = partial(Connection, Connections(Limits(**json.loads(sys.argv[2]))))
+    limits = json.loads(sys.argv[2])
+    grace_seconds = limits.pop("grace_seconds", 30)
+    connections = Connections(Limits(**limits))
+    protocol = partial(Connection, connections)
     uvicorn.config.HTTP_PROTOCOLS["auto"] = protocol  # type: ignore[assignment]
     config = uvicorn.Config(
         application, log_config=None, lifespan="off", access_log=False, timeout_keep_alive=1
     )
-    uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
+    PatientServer(connections, grace_seconds, config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def served(
         journal = Journal(f"sqlite:///{home / 'journal.db'}")
         databases.record(journal, rows(specs["iris"], version, 90, 0, petal_width_cm=0.6))
         judged, _ = runs.request(journal, "iris", force=True)
-        rules = [{"name": f"dataset recall of {name}", **RULE} for name in specs["iris"].classes]
+        rules = [{"name": f"dataset recall of {name}", **RULE} for name in specs["iris"].target.texts]
         verdict = {"promote": False, "sentence": "rejected: a test", "rules": rules}
         runs.finish(journal, judged.run_id, Ending("rejected", "done", verdict=verdict))
         journal.close()

@@ -116,7 +116,7 @@ def test_the_form_is_made_of_the_schema(world: World, name: str) -> None:
             assert f'min="{plain(low)}" max="{plain(high)}" value="{plain(feature.example)}"' in page
         for each in kinds.categories(feature):
             assert f">{each}</option>" in page
-    for label in world.specs[name].classes:
+    for label in world.specs[name].target.texts:
         assert f"<option>{label}</option>" in page
 
 
@@ -131,7 +131,10 @@ def test_it_shows_what_is_served_and_how_it_does(world: World) -> None:
     assert 3 == len(re.findall(r"\d\u00a0% to 100.0\u00a0%, n&nbsp;=&nbsp;\d", recall))
     assert 'class="pill drifted">drifted' in page
     assert 'class="pill no-drift-found">no drift found' in page
-    assert "With few rows PSI is larger by chance" in page
+    assert "p &lt; 0.001, below 0.05: <b>yes</b> (Kolmogorov-Smirnov, n&nbsp;=&nbsp;80)" in page
+    judged = r"PSI at least \d\.\d\d, at least 0.1: <b>yes</b> \(\d\.\d\d counted, 0\.\d\d by chance\)"
+    assert re.search(judged, page)
+    assert "PSI at least 0.00, at least 0.1: <b>no</b>" in page
     assert "stable" not in page
     assert "&lt;b&gt;a test&lt;/b&gt;" in page
     assert "<b>a test</b>" not in page

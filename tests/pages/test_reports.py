@@ -62,8 +62,9 @@ def test_tables_say_what_the_figures_say(
     assert re.search(rf"{version} .* 80 .*\n.*\(champion\)", shown)
     assert "1.000 (0.839 to 1.000, n = 20)" in shown
     assert re.search(r"sepal_width_cm .*no drift .*Kolmogorov-Smirnov", shown)
-    assert "with few rows PSI is larger by chance" in " ".join(shown.split())
-    assert re.search(r"petal_width_cm .*drifted .*Kolmogorov-Smirnov .*< 0.001", shown)
+    assert "drifted: both answers are yes" in " ".join(shown.split())
+    assert re.search(r"petal_width_cm .*drifted .*Kolmogorov-Smirnov .*< 0.001 .*\n.* yes .* yes ", shown)
+    assert re.search(r"sepal_width_cm .*\n.* no .* no ", shown)
     assert re.search(r"setosa .* n = \d+\)", shown)
     assert "data quality of 80 rows" in shown
 

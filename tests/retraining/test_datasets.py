@@ -167,7 +167,7 @@ def test_the_digest_with_examples_is_the_same_from_release_to_release(name: str,
     """The digest covers examples as well, and a missing value of an example is a null."""
     spec = SPECS[name]
     features = {name: value for name, value in spec.example.items() if not spec.inputs[name].optional}
-    examples = [Example(f"id-{number}", features, spec.classes[number % 3]) for number in range(5)]
+    examples = [Example(f"id-{number}", features, spec.target.texts[number % 3]) for number in range(5)]
 
     assert digest == datasets.load(spec, examples).digest
 
@@ -179,7 +179,7 @@ def test_many_examples_weigh_no_more_than_the_dataset(specs: dict[str, Spec]) ->
         Example(
             f"id-{number}",
             {name: round(1 + number / 100, 3) for name in spec.inputs},
-            spec.classes[number % 3],
+            spec.target.texts[number % 3],
         )
         for number in range(2000)
     ]

@@ -19,6 +19,7 @@ from prediction.figures import scores
 from prediction.retraining import datasets, training
 from prediction.retraining.training import Candidate
 from prediction.serving import predictor
+from tests.labels import most_probable
 from tests.leaves import leaves, rows_of, spec_of
 
 SPECS = catalog.load()
@@ -72,9 +73,10 @@ def test_metrics_are_those_of_the_holdout(name: str) -> None:
     candidate = trained(name)
     columns, labels = candidate.dataset.part(candidate.dataset.holdout)
     probabilities = candidate.pipeline.predict_proba(candidate.spec.frame(columns))
+    answers = most_probable(probabilities)
 
     assert candidate.metrics == scores.metrics(
-        np.array(labels, object), probabilities, candidate.spec.classes
+        np.array(labels, object), answers, candidate.spec.target.texts
     )
     assert candidate.metrics.accuracy > 0.9
 
@@ -92,6 +94,9 @@ def test_no_holdout_row_is_trained_on() -> None:
 
         def predict_proba(self, X: pd.DataFrame) -> Any:
             return np.full((len(X), 3), 1 / 3)
+
+        def predict(self, X: pd.DataFrame) -> Any:
+            return self.classes_[:1].repeat(len(X))
 
     data = [row for row in leaves(90) if row[0] is not None]
     spec = replace(spec_of(data), pipeline=lambda _: Watched())
@@ -131,7 +136,7 @@ def test_a_saved_version_describes_its_training(name: str, tmp_path: Path) -> No
 
     assert candidate.runtime == version.runtime == told["runtime"]
     assert candidate.metrics.as_dict() == version.metrics
-    assert list(candidate.spec.classes) == told["classes"]
+    assert list(candidate.spec.target.texts) == told["classes"]
     assert candidate.dataset.digest == told["data_digest"]
     assert len(candidate.dataset.training) == told["rows"]["training"]
     assert len(candidate.dataset.holdout) == told["rows"]["holdout"]
@@ -179,11 +184,11 @@ def test_golden_requests_are_holdout_rows_of_each_class(name: str, tmp_path: Pat
     chosen = list(zip(*(golden["columns"][feature] for feature in spec.inputs), strict=True))
 
     assert list(spec.inputs) == list(golden["columns"])
-    assert dict.fromkeys(spec.classes, training.GOLDEN_ROWS_A_CLASS) == Counter(
+    assert dict.fromkeys(spec.target.texts, training.GOLDEN_ROWS_A_STRATUM) == Counter(
         rows_held_out[row] for row in chosen
     )
     loaded = predictor.load(spec, version, version.digest)
-    np.testing.assert_array_equal(golden["probabilities"], loaded.score(golden["columns"]))
+    np.testing.assert_array_equal(golden["probabilities"], loaded.score(golden["columns"]).probabilities)
     assert spec is loaded.spec
 
 
@@ -211,7 +216,7 @@ def test_a_model_that_does_not_compile_is_saved_to_be_served_by_scikit_learn(tmp
         golden["probabilities"], candidate.pipeline.predict_proba(candidate.spec.frame(golden["columns"]))
     )
     loaded = predictor.load(candidate.spec, version, version.digest)
-    np.testing.assert_array_equal(golden["probabilities"], loaded.score(golden["columns"]))
+    np.testing.assert_array_equal(golden["probabilities"], loaded.score(golden["columns"]).probabilities)
 
 
 def test_saving_twice_makes_two_versions_of_the_same_content(tmp_path: Path) -> None:

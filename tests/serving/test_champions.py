@@ -8,7 +8,7 @@ import pytest
 
 from models_store import catalog, store
 from models_store.errors import DamagedVersion, UnknownVersion
-from prediction.errors import NothingToRollBack
+from prediction.errors import AlreadyChampion, NothingToRollBack
 from prediction.journal import ledger
 from prediction.journal.database import Journal
 from prediction.retraining import training
@@ -56,6 +56,16 @@ def test_a_version_may_be_named_by_its_tag(home: Path, journal: Journal) -> None
         == champions.promote(journal, home, "iris", f"iris:{second}", by="me", reason="why not").to_version
     )
     assert second == champion(journal)
+
+
+def test_the_champion_is_not_promoted_again(home: Path, journal: Journal) -> None:
+    """The error says so, and the ledger does not grow."""
+    (entry,) = ledger.entries(journal, "iris", limit=10)
+
+    with pytest.raises(AlreadyChampion, match=f"{entry.to_version} is the champion of iris already"):
+        champions.promote(journal, home, "iris", "latest", by="me", reason="to be sure")
+
+    assert [entry] == ledger.entries(journal, "iris", limit=10)
 
 
 def test_a_version_that_is_not_there_is_refused(home: Path, journal: Journal) -> None:

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from prometheus_client import REGISTRY
 
-from models_store import compiled, store
+from models_store import store
 from models_store.errors import DamagedVersion, InvalidInput
-from models_store.spec import Features, Spec, category, number
+from models_store.spec import Features, Spec, category, classes, number
 from models_store.store import Version
+from models_store.targets.decisions import TOLERANCE
 from prediction.journal.predictions import Prediction
 from prediction.retraining import datasets, training
 from prediction.serving import predictor
@@ -118,7 +119,7 @@ def test_an_answer_names_its_version(loaded: Predictor, spec: Spec, version: Ver
 def test_the_class_is_the_most_probable_one(loaded: Predictor, spec: Spec, rows: list[Features]) -> None:
     """Probabilities are in class order and sum to 1; the class has the largest one."""
     for answer in loaded.predict(rows):
-        assert spec.classes == tuple(answer.probabilities)
+        assert spec.target.texts == tuple(answer.probabilities)
         assert 1 == pytest.approx(sum(answer.probabilities.values()), abs=1e-6)
         assert max(answer.probabilities.values()) == answer.probabilities[answer.predicted_class]
 
@@ -173,7 +174,7 @@ def test_random_rows_are_answered_like_the_pipeline_does(
     answers = loaded.predict(rows)
 
     assert np.abs(expected - probabilities(answers)).max() <= 1e-6
-    classes = [spec.classes[best] for best in expected.argmax(axis=1)]
+    classes = [spec.target.texts[best] for best in expected.argmax(axis=1)]
     assert classes == [answer.predicted_class for answer in answers]
 
 
@@ -260,7 +261,7 @@ def test_recorded_answers_are_counted_by_class_and_warning(
         rows = sum(
             REGISTRY.get_sample_value("prediction_predictions_total", {**labels, "predicted_class": name})
             or 0
-            for name in spec.classes
+            for name in spec.target.texts
         )
         feature = {"model": "iris", "feature": "petal_width_cm"}
         return rows, REGISTRY.get_sample_value("prediction_out_of_training_range_total", feature) or 0
@@ -380,9 +381,9 @@ class MorePenguinFeatures(Features):
     [
         ("iris", {"features": MoreFeatures}),
         ("penguins", {"features": MorePenguinFeatures}),
-        ("iris", {"classes": ("setosa", "versicolor")}),
-        ("iris", {"classes": ("setosa", "versicolor", "virginica", "zwergiris")}),
-        ("iris", {"classes": ("germanica", "versicolor", "virginica")}),
+        ("iris", {"target": classes("setosa", "versicolor")}),
+        ("iris", {"target": classes("setosa", "versicolor", "virginica", "zwergiris")}),
+        ("iris", {"target": classes("germanica", "versicolor", "virginica")}),
     ],
     ids=["a new number", "a new category", "a class less", "a class more", "another class"],
 )
@@ -493,8 +494,8 @@ def test_golden_requests_cover_every_class(version: Version, spec: Spec) -> None
     golden = version.read_json(store.GOLDEN)
     answered = np.array(golden["probabilities"]).argmax(axis=1)
 
-    assert set(range(len(spec.classes))) == set(answered.tolist())
-    assert compiled.TOLERANCE <= 1e-6
+    assert set(range(len(spec.target.texts))) == set(answered.tolist())
+    assert TOLERANCE <= 1e-6
 
 
 def test_a_row_of_another_model_is_no_row(specs: dict[str, Spec]) -> None:

@@ -275,7 +275,8 @@ def test_a_running_worker_follows_a_promotion(served: Runtime, home: Path, journ
 def test_every_answer_has_one_version_while_swapping(served: Runtime, home: Path, journal: Journal) -> None:
     """Under load, swaps fail no request, and no batch is answered by two versions."""
     served.start()
-    pair = [store.newest(home, "iris"), another(home)]
+    before = store.newest(home, "iris")
+    pair = [another(home), before]
     stop = threading.Event()
 
     def swap() -> None:

@@ -20,7 +20,7 @@ def profile(feature: Category, present: list[str]) -> dict[str, Any]:
     return {KEY: {name: counts[name] for name in feature.categories}}
 
 
-def compare(feature: Category, seen: dict[str, Any], live: list[str]) -> list[Drift]:
+def compare(feature: Category, seen: dict[str, Any], live: list[str], rows: int) -> list[Drift]:
     """Compare counts by chi-squared."""
     return [drift.chi_squared(feature.name, seen[KEY], Counter(live))]
 

@@ -32,9 +32,9 @@ def evenly_spaced(ordered: list[float], size: int) -> list[float]:
     return [ordered[round(step * last / (size - 1))] for step in range(size)]
 
 
-def compare(feature: Number, seen: dict[str, Any], live: list[float]) -> list[Drift]:
+def compare(feature: Number, seen: dict[str, Any], live: list[float], rows: int) -> list[Drift]:
     """Compare distributions by the test of Kolmogorov and Smirnov."""
-    return [drift.kolmogorov_smirnov(feature.name, seen[KEY], live)]
+    return [drift.kolmogorov_smirnov(feature.name, rows, seen[KEY], live)]
 
 
 def unlike(feature: Number, seen: dict[str, Any]) -> Callable[[Sequence[Any]], list[tuple[int, str]]]:

@@ -10,9 +10,9 @@ import pytest
 
 from models_store.features import kinds
 from models_store.features.kinds import KINDS
-from prediction.batch.features import parts as batch
-from prediction.figures.features import parts as figures
-from prediction.pages.features import parts as pages
+from prediction.batch.features import kinds as batch
+from prediction.figures.features import kinds as figures
+from prediction.pages.features import kinds as pages
 from tests.servers import PROJECT
 
 FLOORS: dict[str, Mapping[str, object]] = {

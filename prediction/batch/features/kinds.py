@@ -16,7 +16,7 @@ Column = tuple["NDArray[Any]", "NDArray[np.bool_]"]
 """The values of a feature, and which of them look wrong."""
 
 
-class ColumnPart(Protocol):
+class FeatureColumns(Protocol):
     """What files and frames need to know of a kind. A module is a part."""
 
     HELD: type
@@ -32,9 +32,9 @@ class ColumnPart(Protocol):
         """Return values as JSON holds them; None is a missing value."""
 
 
-PARTS: dict[str, ColumnPart] = {"number": number, "category": category}
+PARTS: dict[str, FeatureColumns] = {"number": number, "category": category}
 
 
-def of(feature: Feature) -> ColumnPart:
+def of(feature: Feature) -> FeatureColumns:
     """Return the part of a feature's kind."""
     return PARTS[feature.kind]

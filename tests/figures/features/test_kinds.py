@@ -9,7 +9,7 @@ import pytest
 from models_store.features.category import Category
 from models_store.features.feature import Feature
 from models_store.features.number import Number
-from prediction.figures.features import parts
+from prediction.figures.features import kinds
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_values_unlike_the_profile_are_named(
     feature: Feature, trained: list[Any], live: list[Any], warned: dict[int, str]
 ) -> None:
     """With the row, and in words; missing values are never unlike."""
-    part = parts.of(feature)
+    part = kinds.of(feature)
     profile = part.profile(feature, trained)
 
     assert part.KEY in profile

@@ -8,7 +8,7 @@ import pytest
 from models_store.features.category import Category
 from models_store.features.feature import Feature
 from models_store.features.number import Number
-from prediction.batch.features import parts
+from prediction.batch.features import kinds
 
 NUMBER = Number(name="a", low=0, high=9, optional=True)
 CATEGORY = Category(name="a", categories=("x", "y"), optional=True)
@@ -29,7 +29,7 @@ def test_an_array_is_read(
     feature: Feature, array: pyarrow.Array, values: list[object], wrong: list[bool]
 ) -> None:
     """Its values are as in JSON; those that look wrong are marked."""
-    part = parts.of(feature)
+    part = kinds.of(feature)
     found, suspect = part.read(feature, array)
 
     assert values == part.plain(found)

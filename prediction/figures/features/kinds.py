@@ -13,7 +13,7 @@ Check = Callable[[Sequence[Any]], list[tuple[int, str]]]
 """Returns the rows whose values are unlike the training data, each with a sentence about it."""
 
 
-class FigurePart(Protocol):
+class FeatureFigures(Protocol):
     """What figures need to know of a kind. A module is a part."""
 
     KEY: str
@@ -22,16 +22,16 @@ class FigurePart(Protocol):
     def profile(self, feature: Any, present: list[Any]) -> dict[str, Any]:
         """Summarise the values of training data that are not missing."""
 
-    def compare(self, feature: Any, seen: dict[str, Any], live: list[Any]) -> list[Drift]:
-        """Compare live values with a profile; they are not judged yet."""
+    def compare(self, feature: Any, seen: dict[str, Any], live: list[Any], rows: int) -> list[Drift]:
+        """Compare live values with a profile of so many values; they are not judged yet."""
 
     def unlike(self, feature: Any, seen: dict[str, Any]) -> Check:
         """Make the check of values that are possible but outside of a profile."""
 
 
-PARTS: dict[str, FigurePart] = {"number": number, "category": category}
+PARTS: dict[str, FeatureFigures] = {"number": number, "category": category}
 
 
-def of(feature: Feature) -> FigurePart:
+def of(feature: Feature) -> FeatureFigures:
     """Return the part of a feature's kind."""
     return PARTS[feature.kind]

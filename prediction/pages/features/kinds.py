@@ -9,14 +9,14 @@ from prediction.pages.features import category, number
 from prediction.pages.features.control import Control
 
 
-class FieldPart(Protocol):
+class FeatureFields(Protocol):
     """What pages need to know of a kind. A module is a part."""
 
     def control(self, feature: Any) -> Control:
         """Return the field of a form."""
 
 
-PARTS: dict[str, FieldPart] = {"number": number, "category": category}
+PARTS: dict[str, FeatureFields] = {"number": number, "category": category}
 
 
 def control(feature: Feature) -> Control:

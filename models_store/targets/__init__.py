@@ -1,0 +1,1 @@
+"""Kinds of targets: what a model predicts, one module a kind."""

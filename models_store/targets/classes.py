@@ -1,0 +1,280 @@
+"""Classes as a target: labels that are texts, integers or booleans, and their canonical texts.
+
+The journal, the store and the metrics hold the canonical text of a label; clients and files get the label
+itself. Everything below `http` and `batch` works with texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from models_store import faults
+from models_store.errors import InvalidSpec
+from models_store.faults import Fault
+from models_store.targets import estimators
+from models_store.targets.decisions import (
+    LABEL,
+    PREDICT,
+    PROBABILITIES,
+    TOLERANCE,
+    ClassAnswers,
+    ClassProof,
+    Decision,
+    without_threshold,
+)
+from models_store.validation import listing
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+    from sklearn.base import ClassifierMixin
+
+Label = str | int | bool
+
+MAX_LABEL = 255
+"""Characters of a text: the journal's columns are so wide."""
+
+MAX_INTEGER = 2**53
+"""Every JSON reader reads integers up to this one exactly."""
+
+TRUTH = Decision(PREDICT)
+"""Whatever a pipeline's `predict` says, which every other rule is compared with."""
+
+KINDS: dict[type, str] = {str: "texts", bool: "booleans", int: "integers"}
+
+
+class Said(NamedTuple):
+    """What the journal keeps of an answer; all of it is plain values."""
+
+    predicted_class: str
+    probabilities: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Two or more classes. `classes` makes it.
+
+    Parameters
+    ----------
+    labels
+        All of one type, sorted, as scikit-learn orders the columns of `predict_proba`.
+    positive
+        The class that one looks for, if there are two.
+    """
+
+    kind: ClassVar[str] = "classes"
+
+    labels: tuple[Label, ...]
+    positive: Label | None = None
+
+    def faults(self) -> list[Fault]:
+        """Return what is wrong with the declaration."""
+        words = _of_labels(self.labels) or _of_positive(self.labels, self.positive)
+        return [Fault(("target",), each) for each in words]
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """The canonical text of each label, in the order of the labels."""
+        return tuple(_text(label) for label in self.labels)
+
+    @cached_property
+    def values(self) -> dict[str, Label]:
+        """The labels by their canonical texts."""
+        return dict(zip(self.texts, self.labels, strict=True))
+
+    @property
+    def example(self) -> Label:
+        """A label for descriptions."""
+        return self.labels[0]
+
+    @property
+    def expected(self) -> str:
+        """Describes a valid label in words."""
+        return f"one of {listing(self.texts)}"
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The names under which answers are counted."""
+        return self.texts
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what the metadata of a version holds of its target."""
+        return {"target": self.kind, "classes": list(self.texts)}
+
+    def is_of(self, metadata: Mapping[str, Any]) -> bool:
+        """Whether a version with this metadata was trained for this target."""
+        known = metadata.get("target", self.kind), metadata["classes"]
+        return known == (self.kind, list(self.texts))
+
+    def text(self, label: Any) -> str:
+        """Return the canonical text of a valid label."""
+        return _text(label)
+
+    def value(self, text: str) -> Label:
+        """Return the label of a canonical text; the text itself if the spec no longer has that class."""
+        return self.values.get(text, text)
+
+    def knows(self, text: str) -> bool:
+        """Whether a canonical text is that of a class."""
+        return text in self.values
+
+    def read(self, y: Any) -> list[str]:
+        """Return the canonical texts of the labels of a dataset.
+
+        Raises
+        ------
+        InvalidSpec
+            Naming the first label that is none of the classes.
+        """
+        if getattr(y, "ndim", 1) != 1:
+            raise InvalidSpec("load() returns labels with several columns: a model has one label a row")
+        labels = y.tolist() if hasattr(y, "tolist") else list(y)
+        texts = [_text(label) if type(label) in KINDS else "" for label in labels]
+        for number, (label, text) in enumerate(zip(labels, texts, strict=True)):
+            if type(label) is not type(self.labels[0]) or text not in self.values:
+                raise InvalidSpec(f"row {number} of load(): {self._wrong(label)}")
+        return texts
+
+    def as_y(self, texts: Iterable[str]) -> NDArray[np.generic]:
+        """Return labels as the pipeline is fitted with them, from their canonical texts."""
+        kind = object if isinstance(self.labels[0], str) else type(self.labels[0])
+        return np.array([self.values[text] for text in texts], kind)
+
+    def strata(self, texts: Sequence[str]) -> list[int]:
+        """Return the stratum of each label: parts of a dataset have equal shares of every stratum."""
+        position = {text: number for number, text in enumerate(self.texts)}
+        return [position[text] for text in texts]
+
+    def demand(self, pipeline: Any) -> None:
+        """Refuse an estimator that can't learn this target."""
+        estimators.demand_classifier(pipeline)
+
+    def demand_fitted(self, pipeline: Any) -> None:
+        """Refuse a fitted pipeline that can't answer with this target."""
+        estimators.demand_probabilities(pipeline)
+        known = np.asarray(pipeline.classes_).tolist()
+        if known != list(self.labels):
+            raise InvalidSpec(f"the rows to train on have only the classes {_shown(known)}")
+
+    def prove(self, pipeline: ClassifierMixin, X: pd.DataFrame) -> ClassProof:
+        """Ask a fitted pipeline about rows, to compare others with it."""
+        return ClassProof(pipeline, self.labels, X)
+
+    def convertible(self, pipeline: ClassifierMixin) -> ClassifierMixin:
+        """Return what the converter to ONNX takes of a fitted pipeline; the decision is ours."""
+        return without_threshold(pipeline)
+
+    def outputs_of(self, graph: Sequence[str]) -> list[str]:
+        """Return the outputs of a graph that answers may be made of."""
+        return [name for name in (PROBABILITIES, LABEL) if name == PROBABILITIES or name in graph]
+
+    def ask(self, pipeline: ClassifierMixin, X: pd.DataFrame, decision: Decision = TRUTH) -> ClassAnswers:
+        """Let a pipeline answer rows, by default with its own `predict`."""
+        outputs = [pipeline.predict_proba(X)]
+        if LABEL in decision.outputs:
+            outputs.append(pipeline.predict(X))
+        return self.reader(decision)(outputs)
+
+    def reader(self, decision: Decision) -> Callable[[Sequence[NDArray[Any]]], ClassAnswers]:
+        """Return the function that reads answers out of the outputs of a graph or a pipeline."""
+        decide = decision.decider(self.labels)
+
+        def read(outputs: Sequence[NDArray[Any]]) -> ClassAnswers:
+            probabilities = np.asarray(outputs[0], np.float64)
+            return ClassAnswers(probabilities, decide([probabilities, *outputs[1:]]))
+
+        return read
+
+    def said(self, answers: ClassAnswers) -> list[Said]:
+        """Return what the journal keeps of each answer."""
+        texts = self.texts
+        rows = zip(answers.best.tolist(), answers.probabilities.tolist(), strict=True)
+        return [Said(texts[best], dict(zip(texts, of_row, strict=True))) for best, of_row in rows]
+
+    def golden(self, answers: ClassAnswers, decision: Decision) -> dict[str, Any]:
+        """Return answers as a version keeps them, to be repeated at each load, and the decision."""
+        return {
+            "decision": decision.as_dict(),
+            "probabilities": answers.probabilities.tolist(),
+            "answers": [self.texts[best] for best in answers.best],
+        }
+
+    def decision(self, golden: Mapping[str, Any]) -> Decision:
+        """Read the decision of a version; those of the first release state none."""
+        return Decision(**golden.get("decision", {}))
+
+    def compare(self, golden: Mapping[str, Any], answers: ClassAnswers) -> str | None:
+        """Say how answers differ from golden ones; None if they are the same."""
+        difference = float(np.abs(answers.probabilities - np.array(golden["probabilities"])).max())
+        if not difference <= TOLERANCE:
+            return f"they differ by {difference:.1e}"
+        others = [self.texts[best] for best in answers.best] != golden.get("answers")
+        return "they are other classes" if others and "answers" in golden else None
+
+    def _wrong(self, label: Any) -> str:
+        kind, wanted = type(label), type(self.labels[0])
+        found = f"the label {label!r}"
+        if kind in KINDS and kind is not wanted:
+            other = f"{found} is no {KINDS[wanted].removesuffix('s')}"
+            return f"{other}: declare classes(...) with {KINDS[kind]}, or return {KINDS[wanted]}"
+        return f"{found} is not {self.expected}"
+
+
+def classes(*labels: Label, positive: Label | None = None) -> Classes:
+    """Declare the classes that a model tells apart.
+
+    Parameters
+    ----------
+    labels
+        Two or more, sorted, each once: all texts, all integers or all booleans. Answers and feedback have
+        them as they are.
+    positive
+        The class that one looks for, "fraud" for example, if there are two.
+    """
+    return Classes(labels, positive)
+
+
+def _text(label: Label) -> str:
+    return str(label).lower() if isinstance(label, bool) else str(label)
+
+
+def _shown(labels: Iterable[Label]) -> str:
+    return ", ".join(f'"{label}"' if isinstance(label, str) else str(label) for label in labels)
+
+
+def _of_labels(labels: tuple[Any, ...]) -> list[str]:
+    if len(labels) == 1 and isinstance(labels[0], list | tuple):
+        return [f"write the labels without brackets: classes({_shown(labels[0])})"]
+    if len({type(label) for label in labels}) > 1 or not {type(label) for label in labels} <= {*KINDS}:
+        return ["give labels that are all texts, all integers or all booleans"]
+    words = faults.of_repeats(labels)
+    if len(set(labels)) < 2:
+        words.append("give two or more labels")
+    elif not words and list(labels) != sorted(labels):
+        words.append(
+            f"give the labels sorted, as scikit-learn orders them: classes({_shown(sorted(labels))})"
+        )
+    long = [label for label in labels if isinstance(label, str) and not _is_storable(label)]
+    large = [label for label in labels if isinstance(label, int) and abs(label) > MAX_INTEGER]
+    words += [
+        f"{label[:20]!r} is no label: a text has 1 to {MAX_LABEL} characters, no NUL" for label in long
+    ]
+    return words + [f"{label} is no label: integers are from -2**53 to 2**53" for label in large]
+
+
+def _is_storable(text: str) -> bool:
+    return 0 < len(text) <= MAX_LABEL and "\x00" not in text
+
+
+def _of_positive(labels: tuple[Label, ...], positive: Label | None) -> list[str]:
+    if positive is None:
+        return []
+    if len(labels) != 2:
+        return ["positive= is for two classes: leave it out"]
+    is_one = any(type(positive) is type(label) and positive == label for label in labels)
+    return [] if is_one else [f"positive={positive!r} is no label: give one of {_shown(labels)}"]

@@ -1,0 +1,68 @@
+"""Which estimators fit a target; the others are refused, each in a sentence with its remedy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from models_store.errors import InvalidSpec
+
+REFUSALS = {
+    "regressor": "predicts a number, and only classes are supported for now: use a classifier",
+    "clusterer": "finds groups without labels: use a classifier",
+    "outlier_detector": "finds outliers without labels: use a classifier of both kinds of rows",
+    "density_estimator": "estimates a density: use a classifier",
+}
+"""By scikit-learn's type of an estimator."""
+
+NO_PROBABILITIES = (
+    "has no predict_proba after its fit: wrap it, as CalibratedClassifierCV(...) of sklearn.calibration"
+)
+
+
+def demand_classifier(pipeline: Any) -> None:
+    """Refuse what is no classifier with one label a row, before the fit.
+
+    Raises
+    ------
+    InvalidSpec
+    """
+    from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
+
+    if not hasattr(pipeline, "fit"):
+        raise InvalidSpec(f"pipeline() returns {type(pipeline).__name__}: return an estimator, not fitted")
+    name = type(last_step(pipeline)).__name__
+    kind = _kind(pipeline)
+    if kind in REFUSALS:
+        raise InvalidSpec(f"{name} {REFUSALS[kind]}")
+    if isinstance(last_step(pipeline), MultiOutputClassifier | ClassifierChain):
+        raise InvalidSpec(f"{name} predicts several labels a row: a model predicts one")
+
+
+def _kind(pipeline: Any) -> str:
+    """Return scikit-learn's type of an estimator, an empty text for one of another library."""
+    from sklearn.utils import get_tags
+
+    try:
+        return str(get_tags(pipeline).estimator_type)
+    except (AttributeError, TypeError):
+        return ""
+
+
+def demand_probabilities(pipeline: Any) -> None:
+    """Refuse a fitted classifier without probabilities.
+
+    Raises
+    ------
+    InvalidSpec
+    """
+    name = type(last_step(pipeline)).__name__
+    if not hasattr(pipeline, "predict"):
+        raise InvalidSpec(f"{name} predicts nothing: end the pipeline with a classifier")
+    if not hasattr(pipeline, "predict_proba"):
+        raise InvalidSpec(f"{name} {NO_PROBABILITIES}")
+
+
+def last_step(pipeline: Any) -> Any:
+    """Return the last step of a pipeline, or the estimator itself."""
+    steps = getattr(pipeline, "steps", None)
+    return steps[-1][1] if steps else pipeline

@@ -1,0 +1,1 @@
+"""Formulas of a kind of target, one module a kind."""

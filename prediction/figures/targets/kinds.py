@@ -1,0 +1,37 @@
+"""Finds the formulas of a target, by its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from models_store.targets.classes import Classes
+from prediction.figures.gate import TargetRules
+from prediction.figures.targets import classes
+
+
+class TargetMetrics(Protocol):
+    """The figures of answers on some rows."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures as plain values."""
+
+
+class TargetFigures(Protocol):
+    """What each kind has on this floor."""
+
+    LOSS: str
+
+    def metrics(self, target: Any, labels: Sequence[str], answers: Any) -> Any:
+        """Compare labels, as canonical texts, with answers; return `TargetMetrics`."""
+
+    def rules(self, target: Any) -> TargetRules:
+        """Return the rules of the gate."""
+
+
+PARTS: dict[str, TargetFigures] = {Classes.kind: classes}
+
+
+def of(target: Classes) -> TargetFigures:
+    """Return the part of a target's kind."""
+    return PARTS[target.kind]

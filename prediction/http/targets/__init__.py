@@ -1,0 +1,1 @@
+"""What bodies hold of a target, one module a kind."""

@@ -1,0 +1,30 @@
+"""Finds what bodies hold of a target, by its kind."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from models_store.targets.classes import Classes
+from prediction.http.targets import classes
+from prediction.journal.predictions import Prediction
+
+
+class TargetBodies(Protocol):
+    """What each kind has on this floor."""
+
+    def answer_fields(self, target: Any) -> dict[str, Any]:
+        """Return the fields of an answered row that depend on the target, each with its type."""
+
+    def label(self, target: Any) -> Any:
+        """Return the type of a label."""
+
+    def said(self, target: Any, prediction: Prediction) -> dict[str, Any]:
+        """Return the fields of `answer_fields` of a prediction."""
+
+
+PARTS: dict[str, TargetBodies] = {Classes.kind: classes}
+
+
+def of(target: Classes) -> TargetBodies:
+    """Return the part of a target's kind."""
+    return PARTS[target.kind]

@@ -1,0 +1,133 @@
+"""Classes as a target: which labels a spec may declare, and the canonical text of each."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from models_store.errors import InvalidSpec
+from models_store.targets.classes import MAX_INTEGER, MAX_LABEL, classes
+
+TEXTS, INTEGERS, BOOLEANS = classes("a", "b", "c"), classes(-1, 0, 10), classes(False, True)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ((), "give two or more labels"),
+        (("dark",), "give two or more labels"),
+        ((("dark", "white"),), 'without brackets: classes("dark", "white")'),
+        (("white", "dark"), 'sorted, as scikit-learn orders them: classes("dark", "white")'),
+        (("dark", "dark", "white"), "'dark' is there more than once"),
+        ((10, 9), "sorted, as scikit-learn orders them: classes(9, 10)"),
+        ((True, False), "sorted, as scikit-learn orders them: classes(False, True)"),
+        ((0, True), "all texts, all integers or all booleans"),
+        (("0", 1), "all texts, all integers or all booleans"),
+        ((0.5, 1.5), "all texts, all integers or all booleans"),
+        ((None, "a"), "all texts, all integers or all booleans"),
+        (("", "a"), "a text has 1 to 255 characters"),
+        (("a", "b\x00"), "a text has 1 to 255 characters, no NUL"),
+        (("a", "b" * (MAX_LABEL + 1)), "a text has 1 to 255 characters"),
+        ((0, MAX_INTEGER + 1), "integers are from -2**53 to 2**53"),
+    ],
+)
+def test_labels_that_are_no_classes_are_a_fault(labels: tuple[Any, ...], message: str) -> None:
+    """There are two labels or more, of one type, sorted, each once; the words have the right line."""
+    (found,) = classes(*labels).faults()[:1]
+
+    assert ("target",) == found.place
+    assert message in found.words
+
+
+@pytest.mark.parametrize(
+    ("labels", "positive", "message"),
+    [
+        (("a", "b", "c"), "a", "for two classes"),
+        (("fine", "fraud"), "Fraud", 'give one of "fine", "fraud"'),
+        ((0, 1), True, "give one of 0, 1"),
+        ((False, True), 1, "give one of False, True"),
+    ],
+)
+def test_a_positive_class_is_one_of_two(labels: tuple[Any, ...], positive: Any, message: str) -> None:
+    """It is a label as it is declared; `1` is not `True`."""
+    (found,) = classes(*labels, positive=positive).faults()
+
+    assert message in found.words
+
+
+def test_a_positive_class_is_kept() -> None:
+    """For two classes of each type."""
+    assert [] == TEXTS.faults() + INTEGERS.faults() + BOOLEANS.faults()
+    assert [] == classes(0, 1, positive=0).faults() + classes(False, True, positive=True).faults()
+    assert "fraud" == classes("fine", "fraud", positive="fraud").positive
+    assert classes(0, 1, positive=0).positive == 0
+    assert classes(False, True, positive=True).positive is True
+    assert INTEGERS.positive is None
+
+
+@pytest.mark.parametrize(
+    ("target", "texts"),
+    [(TEXTS, ("a", "b", "c")), (INTEGERS, ("-1", "0", "10")), (BOOLEANS, ("false", "true"))],
+)
+def test_each_label_has_one_canonical_text(target: Any, texts: tuple[str, ...]) -> None:
+    """Booleans are written as JSON writes them; a text leads back to its label."""
+    assert texts == target.texts == tuple(map(target.text, target.labels))
+    assert list(target.labels) == [target.value(text) for text in texts]
+    assert [type(label) for label in target.labels] == [type(target.value(text)) for text in texts]
+    assert all(map(target.knows, texts))
+
+
+def test_a_text_that_is_no_class_any_more_stays_a_text() -> None:
+    """The journal may hold answers of an earlier spec."""
+    assert not INTEGERS.knows("2")
+    assert INTEGERS.value("2") == "2"
+    assert not BOOLEANS.knows("True")
+
+
+@pytest.mark.parametrize(
+    ("target", "y", "texts"),
+    [
+        (TEXTS, pd.Series(["c", "a"]), ["c", "a"]),
+        (TEXTS, pd.Series(["c", "a"], dtype="category"), ["c", "a"]),
+        (TEXTS, ["c", "a"], ["c", "a"]),
+        (INTEGERS, pd.Series([10, -1], dtype="int8"), ["10", "-1"]),
+        (INTEGERS, np.array([0, 10]), ["0", "10"]),
+        (BOOLEANS, pd.Series([True, False]), ["true", "false"]),
+    ],
+)
+def test_labels_of_a_dataset_are_read(target: Any, y: Any, texts: list[str]) -> None:
+    """Series, arrays and lists of the declared type."""
+    assert texts == target.read(y)
+
+
+@pytest.mark.parametrize(
+    ("target", "y", "message"),
+    [
+        (TEXTS, ["a", "d"], "row 1 of load(): the label 'd' is not one of a, b, c"),
+        (TEXTS, [0, 1], "the label 0 is no text: declare classes(...) with integers, or return texts"),
+        (INTEGERS, [True, False], "the label True is no integer: declare classes(...) with booleans"),
+        (INTEGERS, ["0"], "the label '0' is no integer: declare classes(...) with texts"),
+        (INTEGERS, [0.0], "the label 0.0 is not one of -1, 0, 10"),
+        (BOOLEANS, [0, 1], "the label 0 is no boolean: declare classes(...) with integers"),
+        (TEXTS, ["a", None], "row 1 of load(): the label None is not one of a, b, c"),
+        (TEXTS, np.array([["a", "b"]]), "several columns"),
+        (TEXTS, pd.DataFrame({"x": ["a"], "y": ["b"]}), "several columns"),
+    ],
+)
+def test_other_labels_of_a_dataset_are_refused(target: Any, y: Any, message: str) -> None:
+    """Nothing is converted silently: the error names the row, the label and the remedy."""
+    with pytest.raises(InvalidSpec, match=re.escape(message)):
+        target.read(y)
+
+
+def test_a_pipeline_is_fitted_with_the_labels_themselves() -> None:
+    """Texts as objects, integers and booleans as arrays of their own type."""
+    assert ["b", "a"] == TEXTS.as_y(["b", "a"]).tolist()
+    assert object == TEXTS.as_y(["a"]).dtype
+    assert ["10", "-1"] == list(map(str, INTEGERS.as_y(["10", "-1"]).tolist()))
+    assert ("i", "b") == (INTEGERS.as_y(["10"]).dtype.kind, BOOLEANS.as_y(["true"]).dtype.kind)
+    assert BOOLEANS.as_y(["true", "false"]).tolist() == [True, False]
