@@ -75,7 +75,8 @@ class Session:
         graph = onnx if isinstance(onnx, bytes) else str(onnx)
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         self._inputs = [(node.name, NUMPY_TYPES.get(node.type)) for node in self._session.get_inputs()]
-        self._names = list((layout or spec.layout).texts)
+        self._layout = layout or spec.layout
+        self._names = list(self._layout.texts)
         self._target = spec.target
 
     @property
@@ -90,6 +91,7 @@ class Session:
 
     def run(self, columns: Columns, outputs: Sequence[str]) -> list[NDArray[Any]]:
         """Return outputs for n rows, each of shape (n, ...)."""
+        columns = self._layout.spread(columns)
         feed = {name: self._tensor(name, dtype, columns) for name, dtype in self._inputs}
         rows = len(columns[self._names[0]])
         if rows <= SLICE_ROWS:

@@ -31,7 +31,23 @@ class Layout:
     @cached_property
     def texts(self) -> dict[str, bool]:
         """The columns of the frame, and whether each holds texts; all others are float64."""
-        return {name: feature.is_text for name, feature in self.inputs.items()}
+        return {column: each.is_text for each in self.inputs.values() for column in each.columns}
+
+    @cached_property
+    def _spread(self) -> list[Feature]:
+        """The features whose columns have other names than their own."""
+        return [each for each in self.inputs.values() if each.columns != (each.name,)]
+
+    def spread(self, columns: Columns) -> Columns:
+        """Turn values by feature into values by column of the frame."""
+        if not self._spread:
+            return columns
+        made = {
+            name: values
+            for each in self._spread
+            for name, values in zip(each.columns, each.spread(columns[each.name]), strict=True)
+        }
+        return columns | made  # type: ignore[return-value]  # it may hold arrays too
 
     @cached_property
     def _names(self) -> pd.Index:
@@ -43,6 +59,7 @@ class Layout:
         """Make the frame of n rows; a missing number is NaN."""
         import pandas as pd
 
+        columns = self.spread(columns)
         numbers = [columns[name] for name, is_text in self.texts.items() if not is_text]
         block = np.array(numbers, np.float64)
         if len(numbers) == len(self.texts):  # one array: a Series for each column takes 20 times as long

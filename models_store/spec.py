@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, create_model
 
 from models_store import faults
@@ -18,8 +19,12 @@ from models_store.faults import Fault
 from models_store.features import feature
 from models_store.features.category import category as category  # specs import all they need from here
 from models_store.features.feature import Feature
+from models_store.features.flag import flag as flag
+from models_store.features.integer import integer as integer
 from models_store.features.kinds import KINDS
+from models_store.features.moment import moment as moment
 from models_store.features.number import number as number
+from models_store.features.text import text as text
 from models_store.layout import Columns as Columns
 from models_store.layout import Layout
 from models_store.targets.classes import Classes
@@ -27,7 +32,6 @@ from models_store.targets.classes import classes as classes
 from models_store.validation import Validator
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
     from pydantic.fields import FieldInfo
     from sklearn.base import ClassifierMixin
@@ -87,7 +91,8 @@ class Spec:
         (n labels of the target). It does not use the network.
     pipeline
         Returns an unfitted classifier with `predict_proba` for a random seed. It is fitted on a frame
-        with the columns of `X`: numbers are float64, categories object.
+        whose columns are made of the features: categories are of pandas' `category` dtype, texts are
+        objects, and all others are float64 (`models_store/layout.py`).
 
     Raises
     ------
@@ -135,7 +140,8 @@ class Spec:
         ways = ", ".join(kind.declared_by for kind in KINDS.values())
         found = {name: feature.faults_of_field(name, info, ways) for name, info in fields.items()}
         wrong = [Fault(("features", name), each) for name, words in found.items() for each in words]
-        return wrong + self._faults_of_examples({name: fields[name] for name in fields if not found[name]})
+        good = {name: info for name, info in fields.items() if not found[name]}
+        return [*wrong, *_faults_of_columns(_features(good)), *self._faults_of_examples(good)]
 
     def _faults_of_examples(self, good: dict[str, FieldInfo]) -> list[Fault]:
         """Validate the examples of the features that are declared well."""
@@ -178,7 +184,7 @@ class Spec:
         """Turn a frame into columns. Every kind of missing value becomes `None`."""
         return {
             name: [
-                None if missing else value
+                None if missing else value.item() if isinstance(value, np.generic) else value
                 for value, missing in zip(frame[name].tolist(), frame[name].isna(), strict=True)
             ]
             for name in self.inputs
@@ -215,6 +221,19 @@ def _features(fields: Mapping[str, FieldInfo]) -> dict[str, Feature]:
     """Read declarations without faults."""
     found = {name: feature.of_field(name, info) for name, info in fields.items()}
     return {name: each for name, each in found.items() if each is not None}
+
+
+def _faults_of_columns(inputs: Mapping[str, Feature]) -> list[Fault]:
+    """Find features whose columns in the frame have the same name."""
+    owners: dict[str, str] = {}
+    found = []
+    for name, each in inputs.items():
+        for column in each.columns:
+            if column in owners:
+                words = f"the frame has a column {column} of {owners[column]} already: rename one of them"
+                found.append(Fault(("features", name), words))
+            owners[column] = name
+    return found
 
 
 def _remedy(labels: object) -> str:

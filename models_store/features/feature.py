@@ -118,6 +118,15 @@ class Feature(ABC):
             return f"was of the kind {trained.kind}"
         return "may be missing now" if self.optional and not trained.optional else ""
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of its columns in the frame."""
+        return (self.name,)
+
+    def spread(self, values: Sequence[Any]) -> list[Sequence[Any]]:
+        """Return the values of its columns."""
+        return [values]
+
     def series(self, values: Sequence[Any]) -> Any:
         """Return a column of texts as the pipeline takes it."""
         raise NotImplementedError(f"{self.kind} has no column of texts")

@@ -7,9 +7,15 @@ from typing import Any
 
 from models_store.features.category import Category
 from models_store.features.feature import Feature
+from models_store.features.flag import Flag
+from models_store.features.integer import Integer
+from models_store.features.moment import Moment
 from models_store.features.number import Number
+from models_store.features.text import Text
 
-KINDS: dict[str, type[Feature]] = {kind.kind: kind for kind in (Number, Category)}
+KINDS: dict[str, type[Feature]] = {
+    kind.kind: kind for kind in (Number, Integer, Flag, Category, Text, Moment)
+}
 
 
 def revive(name: str, shape: Mapping[str, Any]) -> Feature:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 from models_store import catalog
 from models_store.errors import Error, InvalidInput
@@ -75,8 +76,15 @@ def _fit(columns: dict[str, type], row: Row) -> Row:
     return {
         name: value
         for name, value in row.items()
-        if name in columns and (value is None or isinstance(value, str) == (columns[name] is str))
+        if name in columns and (value is None or _suits(value, columns[name]))
     }
+
+
+def _suits(value: Any, kind: type) -> bool:
+    """Tell whether a column of some type holds a value unchanged."""
+    if kind in (float, int) and isinstance(value, int | float) and not isinstance(value, bool):
+        return kind is float or float(value).is_integer()
+    return isinstance(value, kind)
 
 
 def _outcome_columns(spec: Spec) -> dict[str, type]:

@@ -88,6 +88,8 @@ def number(value: float) -> str:
 
 def plain(value: float | str) -> str:
     """Write a value unrounded, and a whole number without a decimal point."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return str(value).removesuffix(".0")
 
 

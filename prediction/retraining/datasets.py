@@ -117,14 +117,15 @@ def _own_rows(spec: Spec) -> tuple[Columns, list[str]]:
     if len(X) != len(y):
         raise InvalidSpec(f"{spec.name}: load() returns {len(X)} rows and {len(y)} labels")
     columns = spec.columns_of(X)
+    rows = []
     for number, values in enumerate(zip(*columns.values(), strict=True)):
         try:
-            spec.rows.object(dict(zip(columns, values, strict=True)))
+            rows.append(spec.rows.object(dict(zip(columns, values, strict=True))))
         except InvalidInput as error:
             place, words = error.detail[0]["loc"][0], error.detail[0]["msg"]
             raise InvalidSpec(f"{spec.name}: row {number} of load(): {place} {words}") from error
     try:
-        return columns, spec.target.read(y)
+        return spec.columns(rows), spec.target.read(y)
     except InvalidSpec as error:
         raise InvalidSpec(f"{spec.name}: {error}") from error
 

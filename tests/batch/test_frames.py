@@ -221,7 +221,7 @@ def sized(specs: dict[str, Spec]) -> Spec:
         ("size", [1, 2, 0, 3, None, 1], [2, 3, 4]),
         ("size", ["1"] * 6, [0, 1, 2, 3, 4, 5]),
         ("kind", ["a", "b", "c", "", None, "a"], [2, 3, 4]),
-        ("hue", ["a", "b", "c", "", None, "a"], [2, 3]),
+        ("hue", ["a", "b", "c", "", None, " a "], [2]),
         ("hue", [None] * 6, []),
         ("hue", [b"a", b"b", b"c", b"\xff", None, b"a"], [0, 1, 2, 3, 4, 5]),
     ],

@@ -147,7 +147,7 @@ def test_faults_of_the_target_are_those_of_the_spec() -> None:
     [
         ({}, "has no field"),
         ({"a": (int, some_number())}, "goes with `float`, not with `int`"),
-        ({"a": (str, category("Some", example="x"))}, "goes with `Literal.*`, not with `str`"),
+        ({"a": (str, category("Some", example="x"))}, "list the categories, .* or take any text"),
         ({"a": (bool, some_category(example=True))}, "goes with `Literal.*`, not with `bool`"),
         ({"a": (float, 1.0)}, "declare `float`"),
         ({"a": (float, some_number(low=9, high=0))}, "low is 9, which is above high, 0"),
@@ -344,7 +344,7 @@ def test_rows_become_columns() -> None:
 
 
 def test_a_frame_takes_the_types_that_pipelines_expect() -> None:
-    """Numbers are float64 with NaN and categories are objects, for all values."""
+    """Numbers are float64 with NaN and categories are of their own dtype, for all values."""
     columns: Columns = {
         "mass_g": [750, 500],
         "crumb": [None, None],
@@ -354,7 +354,7 @@ def test_a_frame_takes_the_types_that_pipelines_expect() -> None:
     frame = BREAD.frame(columns)
 
     assert list(BREAD.inputs) == list(frame.columns)
-    assert ["float64", "float64", "object", "object"] == [str(kind) for kind in frame.dtypes]
+    assert ["float64", "float64", "category", "category"] == [str(kind) for kind in frame.dtypes]
     assert frame["crumb"].isna().all()
     assert BREAD.columns_of(frame) == columns
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models_store.features.category import Category
+from models_store.features.category import MAX_CHARACTERS, Category
+from prediction.batch.features import arrays
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,13 +18,13 @@ HELD: type = str
 def read(feature: Category, raw: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Read an Arrow array of texts; a text that is no category looks wrong."""
     import pyarrow
-    from pyarrow import compute, types
+    from pyarrow import compute
 
-    kind = raw.type.value_type if types.is_dictionary(raw.type) else raw.type
-    textual = (types.is_string, types.is_large_string, types.is_string_view, types.is_binary, types.is_null)
-    if not any(is_kind(kind) for is_kind in textual):  # Arrow could cast numbers too
+    if feature.open:
+        return arrays.read_short(raw, MAX_CHARACTERS, feature.optional)
+    if not arrays.is_textual(raw):
         return missing(len(raw)), np.ones(len(raw), bool)
-    texts = compute.cast(raw, pyarrow.string())
+    texts = arrays.trimmed(raw)
     unknown = len(feature.categories)
     found = compute.index_in(texts, value_set=pyarrow.array(feature.categories))
     codes = compute.fill_null(found, unknown).to_numpy(zero_copy_only=False)

@@ -1,15 +1,14 @@
-"""The part of each kind of feature in files and frames, found by its kind."""
+"""Finds how files and frames hold a feature, by its kind."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
 from models_store.features.feature import Feature
-from prediction.batch.features import category, number
+from prediction.batch.features import category, flag, integer, moment, number, text
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 Column = tuple["NDArray[Any]", "NDArray[np.bool_]"]
@@ -17,7 +16,7 @@ Column = tuple["NDArray[Any]", "NDArray[np.bool_]"]
 
 
 class FeatureColumns(Protocol):
-    """What files and frames need to know of a kind. A module is a part."""
+    """What each kind has on this floor. A module is a part."""
 
     HELD: type
     """The type of a cell: float, int, bool or str."""
@@ -32,7 +31,14 @@ class FeatureColumns(Protocol):
         """Return values as JSON holds them; None is a missing value."""
 
 
-PARTS: dict[str, FeatureColumns] = {"number": number, "category": category}
+PARTS: dict[str, FeatureColumns] = {
+    "number": number,
+    "integer": integer,
+    "flag": flag,
+    "category": category,
+    "text": text,
+    "moment": moment,
+}
 
 
 def of(feature: Feature) -> FeatureColumns:

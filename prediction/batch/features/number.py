@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from models_store.features.integer import Integer
 from models_store.features.number import Number
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 HELD: type = float
 
 
-def read(feature: Number, raw: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+def read(feature: Number | Integer, raw: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Read an Arrow array of any numbers; a number outside the range looks wrong."""
     import pyarrow
     from pyarrow import compute, types

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from models_store.features.feature import Feature
 from prediction.figures.drift import Drift
-from prediction.figures.features import category, number
+from prediction.figures.features import category, flag, integer, moment, number, text
 
 Check = Callable[[Sequence[Any]], list[tuple[int, str]]]
 """Returns the rows whose values are unlike the training data, each with a sentence about it."""
@@ -29,7 +29,14 @@ class FeatureFigures(Protocol):
         """Make the check of values that are possible but outside of a profile."""
 
 
-PARTS: dict[str, FeatureFigures] = {"number": number, "category": category}
+PARTS: dict[str, FeatureFigures] = {
+    "number": number,
+    "integer": integer,
+    "flag": flag,
+    "category": category,
+    "text": text,
+    "moment": moment,
+}
 
 
 def of(feature: Feature) -> FeatureFigures:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from models_store.features.integer import Integer
 from models_store.features.number import Number
 from prediction.figures import drift
 from prediction.figures.drift import Drift
@@ -14,7 +15,7 @@ SAMPLE_SIZE = 1000
 """Values kept. They are evenly spaced in rank, which keeps the quantiles."""
 
 
-def profile(feature: Number, present: list[float]) -> dict[str, Any]:
+def profile(feature: Number | Integer, present: list[float]) -> dict[str, Any]:
     """Return `min`, `max` and `sample`, which is sorted."""
     ordered = sorted(present)
     return {
@@ -32,12 +33,14 @@ def evenly_spaced(ordered: list[float], size: int) -> list[float]:
     return [ordered[round(step * last / (size - 1))] for step in range(size)]
 
 
-def compare(feature: Number, seen: dict[str, Any], live: list[float], rows: int) -> list[Drift]:
+def compare(feature: Number | Integer, seen: dict[str, Any], live: list[float], rows: int) -> list[Drift]:
     """Compare distributions by the test of Kolmogorov and Smirnov."""
     return [drift.kolmogorov_smirnov(feature.name, rows, seen[KEY], live)]
 
 
-def unlike(feature: Number, seen: dict[str, Any]) -> Callable[[Sequence[Any]], list[tuple[int, str]]]:
+def unlike(
+    feature: Number | Integer, seen: dict[str, Any]
+) -> Callable[[Sequence[Any]], list[tuple[int, str]]]:
     """Make the check of values outside of the range of the training data."""
     has_range, low, high = seen["min"] is not None, seen["min"], seen["max"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from models_store.features.feature import Feature
-from prediction.pages.features import category, number
+from prediction.pages.features import category, flag, integer, moment, number, text
 from prediction.pages.features.control import Control
 
 
@@ -16,7 +16,14 @@ class FeatureFields(Protocol):
         """Return the field of a form."""
 
 
-PARTS: dict[str, FeatureFields] = {"number": number, "category": category}
+PARTS: dict[str, FeatureFields] = {
+    "number": number,
+    "integer": integer,
+    "flag": flag,
+    "category": category,
+    "text": text,
+    "moment": moment,
+}
 
 
 def control(feature: Feature) -> Control:
