@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models_store import boosting
-from models_store.errors import InvalidSpec
+from models_store import boosting, failures, pipelines
 from models_store.layout import Layout
 from models_store.spec import Columns, Spec
 from models_store.targets.decisions import Agreement, ClassProof, Decision
@@ -134,10 +133,12 @@ def build(pipeline: ClassifierMixin, spec: Spec, columns: Columns, seed: int) ->
     """
     random = spec.random_columns(RANDOM_ROWS, np.random.default_rng(seed), columns)
     rows = {name: columns[name] + random[name] for name in spec.inputs}
-    try:
+    step, remedy = (
+        "predict on random rows of the ranges",
+        "each row that the features allow must get an answer",
+    )
+    with failures.blamed(spec.name, step, spec.pipeline, remedy), pipelines.named(spec):
         proof = _Proof(spec, rows, spec.target.prove(pipeline, spec.frame(rows)))
-    except InvalidSpec as error:
-        raise InvalidSpec(f"{spec.name}: {error}") from error
     tried: list[Compiled] = []
     for inputs in _layouts(spec):
         for attempt in _attempts(pipeline, inputs, proof):
@@ -145,7 +146,16 @@ def build(pipeline: ClassifierMixin, spec: Spec, columns: Columns, seed: int) ->
                 return attempt
             tried.append(attempt)
     closest = next((attempt.agreement for attempt in tried if attempt.agreement), None)
-    return Compiled(None, closest, "; ".join(attempt.reason for attempt in tried), proof.answers.own())
+    return Compiled(None, closest, _joined([attempt.reason for attempt in tried]), proof.answers.own())
+
+
+def _joined(reasons: Sequence[str]) -> str:
+    """Join the reasons of all attempts, each once: "float64 matrix, float32 matrix: why"."""
+    attempts: dict[str, list[str]] = {}
+    for reason in reasons:
+        name, _, cause = reason.partition(": ")
+        attempts.setdefault(cause, []).append(name)
+    return "; ".join(f"{', '.join(names)}: {cause}" for cause, names in attempts.items())
 
 
 @dataclass(frozen=True)
@@ -188,8 +198,7 @@ def _attempts(pipeline: ClassifierMixin, inputs: _Inputs, proof: _Proof) -> Iter
             if found is not None:
                 yield proof.compare(name, found.SerializeToString())
     except Exception as error:
-        first_line = (str(error).strip() or repr(error)).splitlines()[0]
-        yield Compiled(None, None, f"{inputs}: {type(error).__name__}: {first_line[:200]}", Decision())
+        yield Compiled(None, None, f"{inputs}: {failures.first_cause(error)}", Decision())
 
 
 def _convert(pipeline: ClassifierMixin, spec: Spec, inputs: _Inputs) -> ModelProto:

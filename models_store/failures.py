@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from models_store.errors import Error, InvalidSpec
 
@@ -18,6 +19,22 @@ MAX_WORDS = 400
 
 CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 """The user and the password in a URL: an answer or a log must not show them."""
+
+KNOWN = (
+    (r"^ModuleNotFoundError", "install the package in the environment of this command and of the server"),
+    (
+        r"Invalid classes inferred",  # XGBoost
+        "it takes only whole numbers from 0 on as labels: declare these as classes, or wrap it in a class"
+        " that translates the labels",
+    ),
+    (r"could not convert string to float", "it takes only numbers: put an encoder of categories before it"),
+    (r"contains NaN|contains missing", "it takes no missing values: put an imputer before it"),
+    (
+        r"[Cc]an't (get local|pickle)|[Cc]annot pickle",
+        "define each function and class at the top of a file: not as a lambda, and not inside a function",
+    ),
+)
+"""Exceptions that many meet, and what to do about each."""
 
 
 def words(error: BaseException) -> str:
@@ -31,6 +48,13 @@ def words(error: BaseException) -> str:
     text = CREDENTIALS.sub("***@", text)
     shown = text if len(text) <= MAX_WORDS else text[: MAX_WORDS - 1] + "…"
     return f"{type(error).__name__}: {shown}" if shown else type(error).__name__
+
+
+def first_cause(error: BaseException) -> str:
+    """Return the exception that began it as one line: its type, and the first line of its message."""
+    began = root(error)
+    lines = str(began).strip().splitlines() or [""]
+    return f"{type(began).__name__}: {lines[0][:200]}".removesuffix(": ")
 
 
 def root(error: BaseException) -> BaseException:
@@ -50,24 +74,31 @@ def line(error: BaseException, file: str) -> int | None:
     return lines[-1] if lines else None
 
 
+def file_of(function: Any) -> str:
+    """Return the file that defines a function; an empty text for other callables."""
+    return str(getattr(getattr(function, "__code__", None), "co_filename", ""))
+
+
 @contextmanager
-def blamed(model: str, step: str, file: str, remedy: str) -> Iterator[None]:
+def blamed(model: str, step: str, function: Any, remedy: str) -> Iterator[None]:
     """Turn an exception of a spec's code into an `InvalidSpec` of one sentence.
 
     Parameters
     ----------
     step
         What was done when it was raised, for example "load()".
-    file
-        The spec's file: the sentence names the line there.
+    function
+        The spec's function that the step is about: the sentence names the line in its file.
     remedy
-        What to do.
+        What to do, unless the exception is one of `KNOWN`.
     """
     try:
         yield
     except Error:
         raise
     except (Exception, SystemExit) as error:
+        file, told = file_of(function), words(error)
         number = line(error, file)
         place = f" in {Path(file).name}, line {number}" if number else ""
-        raise InvalidSpec(f"{model}: {step} failed{place}: {words(error)}: {remedy}") from error
+        advice = next((better for pattern, better in KNOWN if re.search(pattern, told)), remedy)
+        raise InvalidSpec(f"{model}: {step} failed{place}: {told}: {advice}") from error

@@ -79,6 +79,17 @@ def of_texts(**texts: Any) -> list[Fault]:
     ]
 
 
+def of_split(group: Any, time: Any) -> list[Fault]:
+    """Check the columns that say what is held out."""
+    named = {name: column for name, column in (("group", group), ("time", time)) if column is not None}
+    found = [
+        Fault((name,), f"give the name of a column of load(), not {column!r}")
+        for name, column in named.items()
+        if not isinstance(column, str) or not column
+    ]
+    return found + [Fault(("time",), "give group= or time=, not both")] * (len(named) == 2)
+
+
 def of_functions(**functions: Any) -> list[Fault]:
     """Check functions."""
     return [

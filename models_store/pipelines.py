@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from models_store import failures
 from models_store.errors import InvalidSpec
 from models_store.layout import Layout
 from models_store.spec import Columns, Spec
@@ -36,16 +38,29 @@ def fit(
     Raises
     ------
     InvalidSpec
-        When the pipeline can't learn the target, or can't answer with it.
+        When the pipeline can't be made or fitted, can't learn the target, or can't answer with it. The
+        message names the step, the cause and the remedy.
     """
-    pipeline = spec.pipeline(seed)
-    try:
+    with failures.blamed(spec.name, "pipeline()", spec.pipeline, "it must return an estimator"):
+        pipeline = spec.pipeline(seed)
+    with named(spec):
         spec.target.demand(pipeline)
-        fitted = _fit(pipeline, seed, spec.frame(columns), spec.target.as_y(labels), np.array(weights))
+    X, y = spec.frame(columns), spec.target.as_y(labels)
+    remedy = "it must fit the rows and labels of load()"
+    with failures.blamed(spec.name, f"fit on {len(y)} rows", spec.pipeline, remedy):
+        fitted = _fit(pipeline, seed, X, y, np.array(weights))
+    with named(spec):
         spec.target.demand_fitted(fitted)
+    return fitted
+
+
+@contextmanager
+def named(spec: Spec) -> Iterator[None]:
+    """Put the name of a spec before an error about its target."""
+    try:
+        yield
     except InvalidSpec as error:
         raise InvalidSpec(f"{spec.name}: {error}") from error
-    return fitted
 
 
 def _fit(
@@ -79,3 +94,24 @@ def answers(
     """
     X = (layout or spec.layout).frame(columns)
     return spec.target.ask(pipeline, X) if decision is None else spec.target.ask(pipeline, X, decision)
+
+
+def checked(pipeline: ClassifierMixin, spec: Spec, columns: Columns, rows: str) -> Any:
+    """Answer rows of a training as `predict` does.
+
+    Parameters
+    ----------
+    rows
+        Which rows these are, for the message.
+
+    Raises
+    ------
+    InvalidSpec
+        When the pipeline can't answer a row, or its answers are no numbers.
+    """
+    remedy = "each row that the features allow must get an answer"
+    with failures.blamed(spec.name, f"predict on {rows}", spec.pipeline, remedy), named(spec):
+        found = answers(pipeline, spec, columns)
+    if not found.is_finite:
+        raise InvalidSpec(f"{spec.name}: predict on {rows} gives values that are no numbers: {remedy}")
+    return found

@@ -93,6 +93,10 @@ class Spec:
         Returns an unfitted classifier with `predict_proba` for a random seed. It is fitted on a frame
         whose columns are made of the features: categories are of pandas' `category` dtype, texts are
         objects, and all others are float64 (`models_store/layout.py`).
+    group
+        A column of the frame of `load`, a feature or not. Rows with the same value are held out together.
+    time
+        A column of that frame with numbers, dates or ISO texts: the latest quarter is held out.
 
     Raises
     ------
@@ -107,6 +111,8 @@ class Spec:
     load: Callable[[], tuple[pd.DataFrame, pd.Series]]
     pipeline: Callable[[int], ClassifierMixin]
     gate: GateRules = field(default_factory=GateRules)
+    group: str | None = None
+    time: str | None = None
 
     def __new__(cls, *_: Any, **given: Any) -> Self:
         """Refuse `classes=`, which the first release had, with its remedy; Python's own error has none."""
@@ -121,6 +127,7 @@ class Spec:
             *self._faults_of_target(),
             *faults.of_functions(load=self.load, pipeline=self.pipeline),
             *faults.of_gate(self.gate, GateRules),
+            *faults.of_split(self.group, self.time),
             *self._faults_of_features(),
         ]
         if found:

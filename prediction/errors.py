@@ -35,6 +35,10 @@ class AlreadyChampion(Error):
     """The version to promote is the champion already."""
 
 
+class NotComparable(Error):
+    """The gate can't compare a candidate with the champion."""
+
+
 class ConflictingLabel(Error):
     """The prediction has another label already, and the request does not allow a correction."""
 

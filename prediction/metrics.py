@@ -5,6 +5,10 @@ No label holds an id or a path of a client, so the catalog limits the number of 
 
 from prometheus_client import Counter, Histogram
 
+from prediction import counter_files
+
+counter_files.use()
+
 PREDICTIONS = Counter(
     "prediction_predictions",
     "Rows answered, recorded or not, by version and predicted class",

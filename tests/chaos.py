@@ -158,6 +158,7 @@ def _stand_still(process: psutil.Process) -> None:
 
 def kill_the_parent(site: Site) -> None:
     """`kill -9` of the parent: its workers end by themselves, and another server can start."""
+    site.server.client.close()
     site.server.process.kill()
     site.server.process.wait()
     eventually(lambda: not [each for each in site.processes() if _serves(each)], ORPHAN_SECONDS)

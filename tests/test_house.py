@@ -287,6 +287,7 @@ TWINS = {
     "train": "commands/test_train",
     "prediction.__main__": "commands/test_cli",
     "prediction.journal.tables": "journal/test_migrations",
+    "prediction.batch.targets.kinds": "test_targets",
     "prediction.figures.targets.kinds": "test_targets",
     "prediction.http.targets.kinds": "test_targets",
     "models_store.staging": "models_store/test_store",

@@ -203,6 +203,7 @@ def test_it_runs_as_a_pod_does(home: Path, tmp_path: Path, specs: dict[str, Spec
     with started(home, IMAGE, str(claim), *options, name="prediction-of-tests") as running:
         running.post("/iris/predict", specs["iris"].example)
         running.post("/iris/retrain", {"force": True}, 403)
+        running.execute("loop", "train", "iris", "--seed", "7")
         running.execute("python", "-m", "prediction", "retrain", "iris", "--force")
         assert 0 == running.stop()
 

@@ -137,5 +137,8 @@ def test_a_second_interrupt_ends_at_once(home: Path) -> None:
         server.process.send_signal(signal.SIGINT)
         code = server.process.wait(60)
 
+        log = server.read_log()
+
     assert 0 == code
     assert not any(map(is_there, workers))
+    assert "the server ends in at most 600 s; press Ctrl+C once more to end it now" in log

@@ -164,18 +164,42 @@ def use(server: Server, url: str, specs: dict[str, Spec]) -> str:
     assert 200 == post("/iris/promote", json=promotion).status_code
     eventually(lambda: serves(server, EARLIER))
     eventually(lambda: server.get("/iris/runs").json()["runs"][0]["finished_at"] is not None)
+    eventually(lambda: bool(server.get("/iris/monitoring").json()["refused"]))
     return labelled[0]
 
 
+COUNTED = ("version", "predictions", "outcomes", "labels_outstanding", "classes", "confusion", "macro_f1")
+"""Figures of a version that every release computes alike."""
+
+
+def facts(monitoring: dict[str, Any]) -> dict[str, Any]:
+    """Return what an answer of monitoring counts, without the limits of its window and pieces without rows.
+
+    Estimates, intervals and tests may be computed in another way by a newer release.
+    """
+    versions = [
+        {name: each[name] for name in COUNTED}
+        | {"accuracy": each["accuracy"] and (each["accuracy"]["value"], each["accuracy"]["n"])}
+        | {"recall": {label: (share["value"], share["n"]) for label, share in each["recall"].items()}}
+        | {"rows": [(feature["name"], feature["rows"]) for feature in each["drift"]]}
+        for each in monitoring["versions"]
+    ]
+    pieces = [
+        (piece["at"], piece["predictions"], piece["accuracy"] and piece["accuracy"]["n"])
+        for piece in monitoring["over_time"]
+        if piece["predictions"]
+    ]
+    same = ("champion", "predictions", "outcomes", "promotions", "refused")
+    return {name: monitoring[name] for name in same} | {"versions": versions, "over_time": pieces}
+
+
 def shown(server: Server, prediction_id: str) -> dict[str, Any]:
-    """Return what a server shows of the past, without the limits of windows and the pieces without rows."""
+    """Return what a server shows of the past."""
     pages: dict[str, Any] = {}
     for model in SHIPPED:
         for window in ("4h", "7d"):  # counted by minute, and by hour
-            page = server.get(f"/{model}/monitoring?window={window}").json()
-            pieces = [piece for piece in page["over_time"] if piece["predictions"]]
-            limits = dict.fromkeys(("since", "until", "refused_since"))
-            pages[f"{model}, {window}"] = page | {"over_time": pieces} | limits
+            monitoring = server.get(f"/{model}/monitoring?window={window}").json()
+            pages[f"{model}, {window}"] = facts(monitoring)
         pages[f"runs of {model}"] = server.get(f"/{model}/runs").json()
         pages[f"ledger of {model}"] = server.get(f"/models/{model}").json()["ledger"]
     pages["prediction"] = server.client.get(f"/iris/predictions/{prediction_id}", headers=ADMIN).json()
@@ -185,7 +209,7 @@ def shown(server: Server, prediction_id: str) -> dict[str, Any]:
 def test_an_upgrade_changes_no_figure(
     journal_url: str, homes: list[Path], tmp_path: Path, specs: dict[str, Spec]
 ) -> None:
-    """Predictions, labels, counts and runs of the release before are shown by this one as they were."""
+    """This release shows predictions, labels, counts and runs as the one before did."""
     with start(homes[0], journal_url, unpack(BEFORE, tmp_path / "before")) as server:
         corrected = use(server, journal_url, specs)
         before = shown(server, corrected)

@@ -13,7 +13,7 @@ from tests.test_house import MODULES
 TARGETS = {"classes": classes("a", "b")}
 """One target of each kind."""
 
-FLOORS = ("prediction.figures", "prediction.http")
+FLOORS = ("prediction.batch", "prediction.figures", "prediction.http")
 
 
 def test_every_kind_is_here() -> None:

@@ -157,9 +157,14 @@ class Classes:
     def demand_fitted(self, pipeline: Any) -> None:
         """Refuse a fitted pipeline that can't answer with this target."""
         estimators.demand_probabilities(pipeline)
-        known = np.asarray(pipeline.classes_).tolist()
-        if known != list(self.labels):
+        known = np.ravel(getattr(pipeline, "classes_", [])).tolist()
+        if 0 < len(known) < len(self.labels) and all(label in self.labels for label in known):
             raise InvalidSpec(f"the rows to train on have only the classes {_shown(known)}")
+        if known != list(self.labels):
+            raise InvalidSpec(
+                f"classes_ of its pipeline is {_shown(known) or 'missing'} after the fit, not"
+                f" {_shown(self.labels)}: it must have the labels as they are declared"
+            )
 
     def prove(self, pipeline: ClassifierMixin, X: pd.DataFrame) -> ClassProof:
         """Ask a fitted pipeline about rows, to compare others with it."""
@@ -176,6 +181,11 @@ class Classes:
     def ask(self, pipeline: ClassifierMixin, X: pd.DataFrame, decision: Decision = TRUTH) -> ClassAnswers:
         """Let a pipeline answer rows, by default with its own `predict`."""
         outputs = [pipeline.predict_proba(X)]
+        if np.shape(outputs[0]) != (len(X), len(self.labels)):
+            raise InvalidSpec(
+                f"its predict_proba gives an array of shape {np.shape(outputs[0])} for {len(X)} rows:"
+                f" it must give {len(self.labels)} probabilities for each row"
+            )
         if LABEL in decision.outputs:
             outputs.append(pipeline.predict(X))
         return self.reader(decision)(outputs)

@@ -28,6 +28,10 @@ def demand_classifier(pipeline: Any) -> None:
     """
     from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
 
+    if isinstance(pipeline, type):
+        raise InvalidSpec(
+            f"pipeline() returns the class {pipeline.__name__}: return an estimator, not fitted"
+        )
     if not hasattr(pipeline, "fit"):
         raise InvalidSpec(f"pipeline() returns {type(pipeline).__name__}: return an estimator, not fitted")
     name = type(last_step(pipeline)).__name__
@@ -55,6 +59,8 @@ def demand_probabilities(pipeline: Any) -> None:
     ------
     InvalidSpec
     """
+    if pipeline is None:
+        raise InvalidSpec("the fit() of its pipeline returns nothing: return self")
     name = type(last_step(pipeline)).__name__
     if not hasattr(pipeline, "predict"):
         raise InvalidSpec(f"{name} predicts nothing: end the pipeline with a classifier")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from prediction.errors import JournalBusy, JournalFault
+from prediction.errors import JournalBusy, JournalFault, JournalUnavailable
 from prediction.journal import recorder
 from prediction.journal.database import Journal
 from prediction.journal.predictions import CHUNK_ROWS, Inserter, Prediction
@@ -22,6 +22,7 @@ class FileRecorder:
     def __init__(self, journal: Journal) -> None:
         self._inserter = Inserter(journal)
         self._deletions = Deletions(journal)
+        self._recorded = 0
 
     def record(self, predictions: Sequence[Prediction]) -> None:
         """Return once all predictions are committed.
@@ -30,7 +31,8 @@ class FileRecorder:
         ------
         JournalUnavailable
             When the journal does not answer, or stays locked for `FILE_PATIENCE_SECONDS`. What was
-            committed is deleted by then, unless the journal stays locked for as long again.
+            committed is deleted by then, unless the journal stays locked for as long again. Rows of
+            earlier calls stay, and the message says how many.
         """
         committed = 0
         try:
@@ -42,7 +44,13 @@ class FileRecorder:
                 committed += CHUNK_ROWS
             self._deletions.add(predictions[:committed])
             self._deletions.wait(FILE_PATIENCE_SECONDS)
+            if isinstance(error, JournalUnavailable) and self._recorded:
+                raise type(error)(f"{error}; {self._kept()}") from (error.__cause__ or error)
             raise
+        self._recorded += committed
+
+    def _kept(self) -> str:
+        return f"{self._recorded:,} rows of the file stay recorded, and scoring it again records them again"
 
     def _commit(self, chunk: Sequence[Prediction]) -> None:
         deadline = time.monotonic() + FILE_PATIENCE_SECONDS

@@ -9,11 +9,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import bentoml
 import httpx
-import numpy as np
 from bentoml.exceptions import BentoMLException
 
 from models_store import catalog, store
@@ -21,17 +20,15 @@ from models_store.errors import InvalidInput, none_trained
 from models_store.spec import Spec
 from models_store.validation import SPLIT_IT
 from prediction import home, settings
-from prediction.batch.features import kinds
+from prediction.batch.features import kinds as feature_kinds
 from prediction.batch.frames import Rows
 from prediction.batch.recording import FileRecorder
+from prediction.batch.targets import kinds
 from prediction.errors import ServerFailed
 from prediction.journal import ledger
 from prediction.journal.database import Journal
 from prediction.serving import champions, predictor
 from prediction.serving.predictor import Predictor
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 CHUNK_ROWS = 65_536
 CALL_ROWS = 1_000
@@ -53,18 +50,15 @@ class Answers:
 
     Parameters
     ----------
-    probabilities
-        Shape (n, classes), in the spec's order.
-    best
-        Index of each row's class, shape (n,).
+    said
+        The answers, of the spec's kind of target.
     versions
         The version that answered each row, an Arrow array of n texts.
     prediction_ids
         One for each row, if the rows are recorded.
     """
 
-    probabilities: NDArray[np.float64]
-    best: NDArray[np.intp]
+    said: Any
     versions: Any
     prediction_ids: list[str | None] | None = None
 
@@ -125,9 +119,8 @@ class LocalScorer:
         import pyarrow
 
         columns: Any = rows.columns
-        found = self._predictor.score(columns)
         versions = pyarrow.repeat(self._predictor.version.version, len(rows))
-        return Answers(found.probabilities, found.best, versions)
+        return Answers(self._predictor.score(columns), versions)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -151,7 +144,8 @@ class RecordingScorer:
         valid = [spec.features.model_construct(**row) for row in _plain_rows(spec, rows)]
         predictions = self._predictor.predict(valid)
         self._recorder.record(predictions)
-        return _answers(spec, [prediction._asdict() for prediction in predictions])
+        said = kinds.of(spec.target).recorded(spec.target, predictions)
+        return _answers(said, [prediction._asdict() for prediction in predictions])
 
     def close(self) -> None:
         """Close the journal."""
@@ -207,7 +201,8 @@ class ServerScorer:
                 found += self._ask(part)
             except _TooLong:
                 self._call_rows = min(self._call_rows, len(part) // 2)  # for all threads
-        return _answers(self._spec, found)
+        target = self._spec.target
+        return _answers(kinds.of(target).received(target, found), found)
 
     def _ask(self, part: list[dict[str, Any]]) -> list[dict[str, Any]]:
         deadline = time.monotonic() + BUSY_SECONDS
@@ -248,25 +243,21 @@ def nothing(spec: Spec, records: bool) -> Answers:
     import pyarrow
 
     versions = pyarrow.array([], pyarrow.string())
-    none = np.empty((0, len(spec.target.texts)))
-    return Answers(none, np.empty(0, np.intp), versions, [] if records else None)
+    return Answers(kinds.of(spec.target).nothing(spec.target), versions, [] if records else None)
 
 
 def _plain_rows(spec: Spec, rows: Rows) -> list[dict[str, Any]]:
     """Turn columns into rows of plain values; None is a missing value."""
-    columns = [kinds.of(feature).plain(rows.columns[name]) for name, feature in spec.inputs.items()]
+    columns = [feature_kinds.of(feature).plain(rows.columns[name]) for name, feature in spec.inputs.items()]
     return [dict(zip(spec.inputs, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def _answers(spec: Spec, found: Sequence[Mapping[str, Any]]) -> Answers:
+def _answers(said: Any, found: Sequence[Mapping[str, Any]]) -> Answers:
     """Gather the answers of a server, or of `Predictor.predict`."""
     import pyarrow
 
     return Answers(
-        probabilities=np.array(
-            [[row["probabilities"][name] for name in spec.target.texts] for row in found]
-        ),
-        best=np.array([spec.target.texts.index(row["predicted_class"]) for row in found]),
+        said=said,
         versions=pyarrow.array([row["version"] for row in found]),
         prediction_ids=[row["prediction_id"] for row in found],
     )

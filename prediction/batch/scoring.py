@@ -26,9 +26,13 @@ from prediction.batch.frames import BadValue, Rows
 from prediction.batch.scorers import Answers, Scorer
 from prediction.batch.sinks import Writer
 from prediction.batch.sources import Source
+from prediction.batch.targets import kinds
 
 if TYPE_CHECKING:
     import pandas as pd
+
+NULLABLE = {"i": "Int64", "b": "boolean"}
+"""The type of a column with gaps, for NumPy's integers and booleans: labels must not become floats."""
 
 REFUSED_COLUMNS = {"row": int, "field": str, "reason": str}
 
@@ -143,13 +147,11 @@ class _Job:
         """Return the columns that answers add to their rows."""
         import pyarrow
 
-        classes = pyarrow.array(self.spec.target.texts)
-        columns = {"predicted_class": classes.take(pyarrow.array(answers.best))}
-        for number, name in enumerate(self.spec.target.texts):
-            columns[f"probability_{name}"] = pyarrow.array(answers.probabilities[:, number])
+        target = self.spec.target
+        columns = kinds.of(target).columns(target, answers.said)
         if answers.prediction_ids is not None:
             columns["prediction_id"] = pyarrow.array(answers.prediction_ids, pyarrow.string())
-        columns["model"] = pyarrow.repeat(self.spec.name, len(answers.best))
+        columns["model"] = pyarrow.repeat(self.spec.name, len(answers.versions))
         columns["version"] = answers.versions
         return columns
 
@@ -250,7 +252,9 @@ def _part(rows: Rows, added: Mapping[str, Any], first_row: int) -> pd.DataFrame:
         reasons.setdefault(item.row - first_row, str(item))
     part = pd.DataFrame({name: column.to_pandas() for name, column in added.items()})
     part.index = pd.Index(np.flatnonzero(rows.kept))
-    part = part.reindex(range(len(rows.kept)))
+    if len(rows) < len(rows.kept):
+        gaps = {name: NULLABLE[each.kind] for name, each in part.dtypes.items() if each.kind in NULLABLE}
+        part = part.astype(gaps).reindex(range(len(rows.kept)))
     part["refused"] = [reasons.get(position) for position in part.index]
     return part
 
@@ -279,8 +283,7 @@ def _add(summary: Summary, spec: Spec, rows: Rows, answers: Answers) -> None:
 
     summary.rows += len(rows.kept)
     summary.refused += len(rows.kept) - len(rows)
-    counts = np.bincount(answers.best, minlength=len(spec.target.texts)).tolist()
-    summary.classes.update(dict(zip(spec.target.texts, counts, strict=True)))
+    summary.classes.update(kinds.of(spec.target).counts(spec.target, answers.said))
     for found in compute.value_counts(answers.versions).to_pylist():
         summary.versions[found["values"]] += found["counts"]
 

@@ -1,4 +1,4 @@
-"""`loop train`: train models, save them as versions, and promote them."""
+"""`loop train`: train models, save them as versions, and promote those that the gate passes."""
 
 from __future__ import annotations
 
@@ -14,30 +14,33 @@ from rich.table import Table
 
 from models_store import catalog, store
 from models_store.errors import InvalidSpec
-from models_store.spec import Spec
 from prediction import home, settings
 from prediction.commands import subcommands
-from prediction.errors import InvalidSettings
-from prediction.journal import ledger
+from prediction.errors import InvalidSettings, NotComparable
 from prediction.journal.database import Journal
-from prediction.retraining import training
-from prediction.serving import champions, versions
+from prediction.retraining import trainings
+from prediction.retraining.trainings import Trained, Training, Wish
 from prediction.settings import Settings
 
 EXAMPLE = """\
 loop train
-loop train iris --seed 1"""
+loop train iris --seed 1
+loop train iris --promote"""
 
 
 def declare(commands: subcommands.Commands) -> None:
     """Declare the command."""
-    text = "train models on their datasets, save them as versions, and promote these"
+    text = "train models on their datasets, and promote them if they are not worse than their champions"
     command = subcommands.add(commands, "train", train, text, example=EXAMPLE)
     command.add_argument("models", nargs="*", metavar="MODEL", help="name of a model; default: all")
     command.add_argument(
         "--seed", type=_seed, default=0, help="the same seed gives the same metrics; default: 0"
     )
-    command.add_argument(
+    choice = command.add_mutually_exclusive_group()
+    choice.add_argument(
+        "--promote", action="store_true", default=None, help="promote without comparing with the champion"
+    )
+    choice.add_argument(
         "--no-promote", dest="promote", action="store_false", help="save, and keep the champion"
     )
     command.add_argument(
@@ -55,7 +58,7 @@ def _seed(text: str) -> int:
 
 
 def train(options: argparse.Namespace) -> int:
-    """Train, save and promote. If a model of several can't be trained, the others are."""
+    """Train, save, judge and promote. If a model of several can't be trained, the others are."""
     configured = settings.load()
     faults = [] if options.models else [each.reason for each in catalog.broken().values()]
     try:
@@ -63,66 +66,64 @@ def train(options: argparse.Namespace) -> int:
     except OSError as error:
         raise InvalidSettings(f"BENTOML_HOME can't be written to: {error}") from error
     if options.json:
-        subcommands.print_json(trained)
+        subcommands.print_json([facts for _, facts in trained])
     for fault in faults:
         print(f"loop train: {fault}", file=sys.stderr)
-    return 1 if faults else 0
+    return 1 if faults or any(item.verdict and not item.promoted for item, _ in trained) else 0
 
 
 def _train_all(
     options: argparse.Namespace, configured: Settings, faults: list[str]
-) -> list[dict[str, Any]]:
+) -> list[tuple[Trained, dict[str, Any]]]:
     """Train the models one after another; add to `faults` why some could not be trained."""
     specs = catalog.select(options.models)
     console = Console(stderr=options.json)
     store.recover(configured.home, [spec.name for spec in specs])
     if options.missing:
         specs = [spec for spec in specs if not store.versions(configured.home, spec.name)]
+    wish = Wish(options.seed, options.promote, options.missing, configured.keep_versions)
     with closing(Journal(configured.journal_url)) as journal:
-        if options.promote and specs:  # before hours of training are lost because the journal fails
+        if options.promote is not False and specs:  # before hours are lost because the journal fails
             home.make(configured.home)
             journal.migrate()
         trained = []
         for spec in specs:
             try:
-                candidate = _train(console, spec, options.seed)
-                with console.status(f"{spec.name}: save"):
-                    version = training.save(candidate, configured.home)
-            except InvalidSpec as error:
+                item = _execute(console, trainings.prepare(spec, configured.home, journal, wish))
+            except (InvalidSpec, NotComparable) as error:
                 faults.append(str(error))
                 continue
-            if options.promote:
-                _promote(configured, journal, version, options.seed)
-            facts = _describe(candidate, version, options.promote)
-            trained.append(facts)
+            facts = _describe(spec.name, item)
+            trained.append((item, facts))
             if not options.json:
-                _show(console, facts)
+                _show(console, facts, item)
     return trained
 
 
-def _train(console: Console, spec: Spec, seed: int) -> training.Candidate:
+def _execute(console: Console, training: Training) -> Trained:
+    name = training.spec.name
     if console.is_terminal:
-        with console.status(spec.name) as status:
-            return training.train(spec, seed, lambda step: status.update(f"{spec.name}: {step}"))
-    return training.train(spec, seed, lambda step: console.print(f"{spec.name}: {step}"))
+        with console.status(name) as status:
+            return training.execute(lambda step: status.update(f"{name}: {step}"))
+    return training.execute(lambda step: console.print(f"{name}: {step}"))
 
 
-def _promote(configured: Settings, journal: Journal, version: store.Version, seed: int) -> None:
-    ledger.promote(journal, champions.as_champion(version, "train", f"trained, seed {seed}"))
-    versions.prune(journal, configured.home, version.model, configured.keep_versions)
-
-
-def _describe(candidate: training.Candidate, version: store.Version, promoted: bool) -> dict[str, Any]:
-    dataset = candidate.dataset
-    return {
-        "model": version.model,
-        "version": version.version,
-        "champion": promoted,
+def _describe(name: str, item: Trained) -> dict[str, Any]:
+    dataset, candidate, version = item.dataset, item.candidate, item.version
+    facts: dict[str, Any] = {
+        "model": version.model if version else name,
+        "version": version.version if version else None,
+        "champion": item.promoted,
         "rows": {"training": len(dataset.training), "holdout": len(dataset.holdout)},
+        "verdict": item.verdict.as_dict() if item.verdict else None,
+    }
+    if candidate is None:
+        return facts
+    return facts | {
         "classes": list(candidate.spec.target.texts),
-        "metrics": version.metrics,
+        "metrics": candidate.metrics.as_dict(),
         "seconds": candidate.seconds,
-        "bytes": _size(version.path),
+        "bytes": _size(version.path) if version else None,
         "runtime": candidate.runtime,
         "compiled": candidate.compiled.reason,
     }
@@ -132,7 +133,27 @@ def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
-def _show(console: Console, facts: dict[str, Any]) -> None:
+def _show(console: Console, facts: dict[str, Any], item: Trained) -> None:
+    name = facts["model"]
+    if item.candidate is not None and item.version is not None:
+        console.print(_table(facts))
+    if item.verdict is not None:
+        console.print(escape(f"{name}: {item.verdict.sentence}"), soft_wrap=True)
+        if not item.promoted:
+            console.print(_advise(name.removesuffix("-rejected"), item), soft_wrap=True)
+    if item.promoted:
+        console.print(f"{name}: {facts['version']} is the champion\n")
+    elif item.kept_for is not None:
+        words = f"{item.kept_for} stays the champion: other hosts serve it, and it is not in this store"
+        console.print(f"{name}: {words}\n", soft_wrap=True)
+
+
+def _advise(name: str, item: Trained) -> str:
+    kept = f"the candidate is kept as {item.version.tag}; " if item.version else ""
+    return f"{name}: {kept}the champion stays; `loop train {name} --promote` promotes without the gate\n"
+
+
+def _table(facts: dict[str, Any]) -> Table:
     rows, metrics = facts["rows"], facts["metrics"]
     title = f"{facts['model']} {facts['version']}"
     table = Table(title=title, show_header=False, title_justify="left")
@@ -147,6 +168,4 @@ def _show(console: Console, facts: dict[str, Any]) -> None:
         ("served by", escape(f"{facts['runtime']} ({facts['compiled']})")),
     ]:
         table.add_row(name, figure)
-    console.print(table)
-    if facts["champion"]:
-        console.print(f"{facts['model']}: {facts['version']} is the champion\n")
+    return table

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
 from models_store import catalog
 from models_store.errors import Error, InvalidInput
@@ -15,6 +14,7 @@ from prediction.batch import files, frames, sinks
 from prediction.batch.chunks import Chunk, Row
 from prediction.batch.sinks import Writer
 from prediction.batch.sources import Source
+from prediction.batch.targets import kinds
 from prediction.commands import progress, subcommands
 from prediction.errors import JournalUnavailable
 from prediction.http import bodies
@@ -58,7 +58,7 @@ def export(options: argparse.Namespace, _: Settings, journal: Journal) -> int:
     with Writer(options.file, columns) as file, progress.bar() as shown:
         task = shown.add_task("exporting", total=None)
         for chunk in feedback.outcomes(journal, spec.name, since_us):
-            rows = [_outcome_row(outcome) for outcome in chunk]
+            rows = [_outcome_row(spec, outcome) for outcome in chunk]
             fitting = [_fit(columns, row) for row in rows]
             unfit += sum(len(row) < len(whole) for row, whole in zip(fitting, rows, strict=True))
             file.write(sinks.batch_of(fitting, columns))
@@ -76,11 +76,11 @@ def _fit(columns: dict[str, type], row: Row) -> Row:
     return {
         name: value
         for name, value in row.items()
-        if name in columns and (value is None or _suits(value, columns[name]))
+        if name in columns and (value is None or _is_of(value, columns[name]))
     }
 
 
-def _suits(value: Any, kind: type) -> bool:
+def _is_of(value: object, kind: type) -> bool:
     """Tell whether a column of some type holds a value unchanged."""
     if kind in (float, int) and isinstance(value, int | float) and not isinstance(value, bool):
         return kind is float or float(value).is_integer()
@@ -90,21 +90,20 @@ def _suits(value: Any, kind: type) -> bool:
 def _outcome_columns(spec: Spec) -> dict[str, type]:
     head = dict.fromkeys(("prediction_id", "at", "version"), str)
     features = frames.column_types(spec)
-    probabilities = {f"probability_{name}": float for name in spec.target.texts}
-    tail = dict.fromkeys(("predicted_class", "label", "labelled_at"), str)
-    return {**head, **features, **probabilities, **tail}
+    part = kinds.of(spec.target)
+    tail = {"label": part.label_type(spec.target), "labelled_at": str}
+    return {**head, **features, **part.exported(spec.target), **tail}
 
 
-def _outcome_row(outcome: feedback.Outcome) -> Row:
+def _outcome_row(spec: Spec, outcome: feedback.Outcome) -> Row:
     prediction = outcome.prediction
     return {
         "prediction_id": prediction.prediction_id,
         "at": iso(prediction.at_us),
         "version": prediction.version,
         **prediction.read_features(),
-        **{f"probability_{name}": p for name, p in prediction.probabilities.items()},
-        "predicted_class": prediction.predicted_class,
-        "label": outcome.label,
+        **kinds.of(spec.target).exported_row(spec.target, prediction),
+        "label": spec.target.value(outcome.label),
         "labelled_at": iso(outcome.labelled_us),
     }
 
@@ -161,11 +160,11 @@ def _give(journal: Journal, spec: Spec, number: int, chunk: Chunk) -> tuple[list
             refused.append({**origin, "reason": broken.reason})
             continue
         try:
-            item = validator.object(_typed(row))
+            item = validator.object(_typed(spec, row))
         except InvalidInput as error:
             refused.append({**origin, "reason": _reason(error)})
         else:
-            labels.append(feedback.Label(item.prediction_id, item.label, item.correct))
+            labels.append(feedback.Label(item.prediction_id, spec.target.text(item.label), item.correct))
             origins.append(origin)
     for origin, answer in zip(origins, feedback.give(journal, spec.name, labels), strict=True):
         if isinstance(answer, Error):
@@ -187,10 +186,12 @@ def _reason(error: InvalidInput) -> str:
     return "; ".join(faults)
 
 
-def _typed(row: Row) -> Row:
-    """Read `correct` as CSV files write it, and drop empty cells."""
+def _typed(spec: Spec, row: Row) -> Row:
+    """Read `label` and `correct` as CSV files write them, and drop empty cells."""
     words = {"true": True, "1": True, "false": False, "0": False}
     typed = {name: value for name, value in row.items() if value is not None}
     if isinstance(correct := typed.get("correct"), str):
         typed["correct"] = words.get(correct.lower(), correct)
+    if "label" in typed:
+        typed["label"] = kinds.of(spec.target).read_label(spec.target, typed["label"])
     return typed

@@ -102,21 +102,20 @@ class Journal:
         if self._guard is not None:
             self._guard.watch()
 
-    def demand_file(self, connection: Any, log_only: bool = False) -> None:
-        """Demand that a connection's SQLite file is still the one at its path: rows in another are lost.
+    def demand_usable(self) -> None:
+        """Raise `JournalFault` if the file of a SQLite journal is known to be lost or damaged."""
+        if self._guard is not None:
+            self._guard.demand_usable()
 
-        Parameters
-        ----------
-        log_only
-            Whether one look is enough, because nothing is promised yet.
+    def demand_file(self, connection: Any) -> None:
+        """Demand that a connection's SQLite file is still the one at its path: rows in another are lost.
 
         Raises
         ------
         JournalFault
         """
         if self._guard is not None:
-            demand = self._guard.demand_log if log_only else self._guard.demand
-            demand(connection.info[FILES])
+            self._guard.demand(connection.info[FILES])
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:

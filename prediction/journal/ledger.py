@@ -75,6 +75,16 @@ def promote(journal: Journal, new: NewChampion) -> Entry:
             continue
 
 
+def promote_after(journal: Journal, new: NewChampion, position: int) -> Entry | None:
+    """Promote a version if the last entry has this position; otherwise do nothing and return None."""
+    try:
+        with journal.write(durable=True) as connection:
+            last = _last(connection, new.model)
+            return _append(connection, new, last) if last and last.position == position else None
+    except IntegrityError:  # another host took the position between our read and our write
+        return None
+
+
 def promote_first(journal: Journal, new: NewChampion) -> Entry | None:
     """Promote a version if the model has no champion yet; otherwise do nothing and return None."""
     try:

@@ -123,7 +123,7 @@ class Inserter:
         ]
         statement = f"{self._insert} ON CONFLICT (prediction_id) DO NOTHING" if again else self._insert
         with self._journal.translated_raw():
-            self._journal.demand_file(self._connection, log_only=True)
+            self._journal.demand_usable()
             cursor = self._connection.cursor()
             try:
                 if self._journal.is_sqlite:

@@ -38,6 +38,10 @@ def make(make_watcher: Callable[..., Any], grace_seconds: float, *args: Any, **k
 def stop_listening(watcher: Any, arbiter: Any, **_: Any) -> bool:
     """Take no new connections when the server ends; kill the workers if Ctrl+C is pressed once more."""
     if arbiter._stopping:  # otherwise it only starts its workers again
+        _log.info(
+            "the server ends in at most %g s; press Ctrl+C once more to end it now",
+            watcher.graceful_timeout,
+        )
         for listening in arbiter.sockets.values():
             refuse_new(listening)
             listening.close()

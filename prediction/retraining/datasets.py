@@ -1,27 +1,36 @@
-"""The rows that a model learns from: the spec's dataset and labelled predictions, split into parts."""
+"""The rows that a model learns from: the spec's dataset and labelled predictions, split into parts.
+
+`splits.py` has the rules of the split.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
+from models_store import failures
 from models_store.errors import InvalidInput, InvalidSpec
 from models_store.spec import Columns, Spec
+from models_store.validation import listing
+from prediction.retraining import splits
+from prediction.retraining.splits import HOLDOUT_SHARE, Point, Ranked, Split
 
-HOLDOUT_SHARE = 0.25
+if TYPE_CHECKING:
+    import pandas as pd
+
 FEEDBACK_SHARE = 1.0
 
 
 @dataclass(frozen=True)
 class Example:
-    """A labelled prediction, as training sees it."""
+    """A labelled prediction, as training sees it; `at_us` is the time of the prediction."""
 
     prediction_id: str
     features: dict[str, Any]
     label: str
+    at_us: int = 0
 
 
 @dataclass(frozen=True)
@@ -38,8 +47,14 @@ class Dataset:
         Rows of the spec's dataset that are never trained on. Feedback does not change them.
     feedback_holdout
         Examples that are never trained on.
-    digest
-        SHA-256 of all rows and labels.
+    repeated
+        How many examples are in no part, because they repeat a row that is known.
+    known
+        Held-out rows that another version may have been trained on, so that they can't judge it.
+    split
+        How the parts were made.
+    digest, training_digest, holdout_digest
+        SHA-256 of all rows and labels, of those to fit on with their weights, and of `holdout`.
     """
 
     columns: Columns
@@ -49,7 +64,12 @@ class Dataset:
     weights: list[float]
     holdout: list[int]
     feedback_holdout: list[int]
+    repeated: int
+    known: frozenset[int]
+    split: Split
     digest: str
+    training_digest: str
+    holdout_digest: str
 
     def part(self, rows: Sequence[int]) -> tuple[Columns, list[str]]:
         """Return the columns and labels of some rows."""
@@ -64,10 +84,16 @@ class Dataset:
             "of_feedback": learnt,
             "holdout": len(self.holdout),
             "feedback_holdout": len(self.feedback_holdout),
+            "repeated": self.repeated,
         }
 
 
-def load(spec: Spec, examples: Sequence[Example] = ()) -> Dataset:
+def load(
+    spec: Spec,
+    examples: Sequence[Example] = (),
+    learn: bool = True,
+    judged: Split | Ranked | None = None,
+) -> Dataset:
     """Load a spec's dataset, add examples to it, and split both.
 
     An example with the features of a held-out row is not trained on. An example that repeats the
@@ -75,24 +101,36 @@ def load(spec: Spec, examples: Sequence[Example] = ()) -> Dataset:
     `FEEDBACK_SHARE` times the dataset's training rows: each weighs
     min(1, FEEDBACK_SHARE * dataset rows / examples).
 
+    Parameters
+    ----------
+    learn
+        Whether to learn from the examples. Those that are held out judge in any case.
+    judged
+        How the rows of the version were split with which the new one will be compared: `known` is
+        then what it may have been trained on.
+
     Raises
     ------
     InvalidSpec
         When the dataset can't be read, or does not match the spec.
     """
-    columns, labels = _own_rows(spec)
-    hashes = _row_hashes(columns)
+    columns, labels, frame = _own_rows(spec)
     own = len(labels)
-    holdout = _holdout(hashes, labels)
+    hashes = splits.row_hashes(columns)
+    split = _split_own(spec, frame, hashes, labels)
+    holdout = _held_by(split, frame, hashes)
     training = sorted(set(range(own)) - set(holdout))
-    for example in examples:
-        labels.append(example.label)
-        for name in columns:
-            columns[name].append(example.features.get(name))
-    hashes += _row_hashes({name: values[own:] for name, values in columns.items()})
-    feedback_holdout, learnt = _split_examples(examples, hashes, labels, own, holdout)
+    proven = _proven(judged, frame, columns, hashes, labels)
+    hashes += _add(examples, columns, labels)
+    split = _cut_examples(split, examples)
+    rows = _Examples(spec, examples, hashes[own:], own)
+    feedback_holdout, learnt = _split_examples(rows, split, hashes, labels, holdout)
+    repeated = len(examples) - len(feedback_holdout) - len(learnt)
+    if not learn:
+        learnt, split = [], replace(split, feedback_cut_us=None)
     weight = min(1.0, FEEDBACK_SHARE * len(training) / len(learnt)) if learnt else 0.0
-    lines = "\n".join(f"{row} {label}" for row, label in zip(hashes, labels, strict=True))
+    lines = [f"{row} {label}" for row, label in zip(hashes, labels, strict=True)]
+    fitted = [f"{lines[row]} {1.0 if row < own else weight}" for row in training + learnt]
     return Dataset(
         columns=columns,
         labels=labels,
@@ -101,21 +139,27 @@ def load(spec: Spec, examples: Sequence[Example] = ()) -> Dataset:
         weights=[1.0] * len(training) + [weight] * len(learnt),
         holdout=holdout,
         feedback_holdout=feedback_holdout,
-        digest=hashlib.sha256(lines.encode()).hexdigest(),
+        repeated=repeated,
+        known=frozenset({*holdout} - proven) | rows.trained_on(judged, feedback_holdout),
+        split=split,
+        digest=_digest(lines if learn else lines[:own]),
+        training_digest=_digest(fitted),
+        holdout_digest=_digest(sorted(lines[row] for row in holdout)),
     )
 
 
-def _own_rows(spec: Spec) -> tuple[Columns, list[str]]:
-    """Load a spec's dataset as columns, and validate each row as the service validates requests."""
-    try:
-        X, y = spec.load()
-    except OSError as error:
-        raise InvalidSpec(f"{spec.name}: load() can't read its data: {error}") from error
-    lacking = [name for name in spec.inputs if name not in X.columns]
-    if lacking:
-        raise InvalidSpec(f"{spec.name}: the frame of load() lacks the columns {', '.join(lacking)}")
-    if len(X) != len(y):
-        raise InvalidSpec(f"{spec.name}: load() returns {len(X)} rows and {len(y)} labels")
+def _digest(lines: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _canonical(loaded: Columns, valid: Columns) -> Columns:
+    """Return valid columns; equal ones stay as loaded, because earlier releases hashed them so."""
+    return {name: loaded[name] if loaded[name] == values else values for name, values in valid.items()}
+
+
+def _own_rows(spec: Spec) -> tuple[Columns, list[str], pd.DataFrame]:
+    """Load a spec's columns, labels and frame, and validate each row as the service validates requests."""
+    X, y = _loaded(spec)
     columns = spec.columns_of(X)
     rows = []
     for number, values in enumerate(zip(*columns.values(), strict=True)):
@@ -125,24 +169,150 @@ def _own_rows(spec: Spec) -> tuple[Columns, list[str]]:
             place, words = error.detail[0]["loc"][0], error.detail[0]["msg"]
             raise InvalidSpec(f"{spec.name}: row {number} of load(): {place} {words}") from error
     try:
-        return spec.columns(rows), spec.target.read(y)
+        return _canonical(columns, spec.columns(rows)), spec.target.read(y), X
     except InvalidSpec as error:
         raise InvalidSpec(f"{spec.name}: {error}") from error
 
 
+def _add(examples: Sequence[Example], columns: Columns, labels: list[str]) -> list[str]:
+    """Append examples to columns and labels; return the hashes of their features."""
+    added = {name: [example.features.get(name) for example in examples] for name in columns}
+    for name, values in added.items():
+        columns[name].extend(values)
+    labels.extend(example.label for example in examples)
+    return splits.row_hashes(added)
+
+
+def _split_own(spec: Spec, frame: pd.DataFrame, hashes: list[str], labels: list[str]) -> Split:
+    rule, column = splits.rule_of(spec)
+    try:
+        points = splits.points(rule, frame[column] if column else None, hashes)
+    except InvalidSpec as error:
+        raise InvalidSpec(f"{spec.name}: {error}, and Spec({rule}=) names it") from error
+    return splits.make(rule, column, points, [str(each) for each in spec.target.strata(labels)])
+
+
+def _cut_examples(split: Split, examples: Sequence[Example]) -> Split:
+    """By the rule `time`, predictions have a cut of their own: they are later than the dataset."""
+    if split.rule != "time" or not examples:
+        return split
+    return replace(split, feedback_cut_us=int(splits.latest_quarter(item.at_us for item in examples)))
+
+
+def _held_by(split: Split, frame: pd.DataFrame, hashes: list[str]) -> list[int]:
+    """Return the numbers of the dataset's rows that a split holds out."""
+    points = splits.points(split.rule, frame[split.column] if split.column else None, hashes)
+    return [row for row, point in enumerate(points) if split.holds(point)]
+
+
+def _proven(
+    judged: Split | Ranked | None,
+    frame: pd.DataFrame,
+    columns: Columns,
+    hashes: list[str],
+    labels: list[str],
+) -> set[int]:
+    """Return the numbers of the dataset's rows that the version to compare with was not trained on."""
+    if judged is None:
+        return set(range(len(labels)))
+    if isinstance(judged, Ranked):
+        proven = judged.proves(splits.plain_hashes(columns), labels)
+        return {row for row, is_proven in enumerate(proven) if is_proven}
+    if judged.column and judged.column not in frame.columns:
+        return set()
+    try:
+        return set(_held_by(judged, frame, hashes))
+    except InvalidSpec:  # the column holds something else now
+        return set()
+
+
+@dataclass(frozen=True)
+class _Examples:
+    """Examples, the hashes of their features, and the row number of the first."""
+
+    spec: Spec
+    items: Sequence[Example]
+    hashes: Sequence[str]
+    first: int
+
+    def held_by(self, split: Split) -> set[int]:
+        """Return the row numbers of the examples that a split holds out."""
+        if split.rule == "time":
+            cut = split.feedback_cut_us
+            held = [cut is None or example.at_us >= cut for example in self.items]
+        else:
+            held = [split.holds(point) for point in self._points(split)]
+        return {row for row, is_held in enumerate(held, start=self.first) if is_held}
+
+    def _points(self, split: Split) -> list[Point]:
+        """Return where examples stand: by their group if it is a feature, else by their features."""
+        if split.rule != "group" or split.column not in self.spec.inputs:
+            return [splits.hashed(row) for row in self.hashes]
+        groups = [example.features.get(split.column) for example in self.items]
+        return [
+            splits.hashed(row if group is None else splits.group_key(group))
+            for group, row in zip(groups, self.hashes, strict=True)
+        ]
+
+    def trained_on(self, judged: Split | Ranked | None, rows: Sequence[int]) -> set[int]:
+        """Return those of some examples that the version to compare with may have been trained on."""
+        if judged is None:
+            return set()
+        if isinstance(judged, Split):
+            return set(rows) - self.held_by(judged)
+        # Earlier releases drew a number for each id.
+        learnt = {
+            row
+            for row, example in zip(self.hashes, self.items, strict=True)
+            if hashlib.sha256(example.prediction_id.encode()).digest()[0] / 256 >= HOLDOUT_SHARE
+        }
+        return {row for row in rows if self.hashes[row - self.first] in learnt}
+
+
+def _loaded(spec: Spec) -> tuple[Any, Any]:
+    """Call `load()`, and check that it returns a frame of the features and as many labels."""
+    remedy = "it must return rows and labels, each time the same"
+    with failures.blamed(spec.name, "load()", spec.load, remedy):
+        found = spec.load()
+    fault = _fault(spec, found)
+    if fault:
+        raise InvalidSpec(f"{spec.name}: load() returns {fault}")
+    return found
+
+
+def _fault(spec: Spec, found: Any) -> str:
+    import pandas as pd
+
+    if not isinstance(found, tuple | list) or len(found) != 2:
+        return f"{type(found).__name__}: return two things, the rows and their labels"
+    X, y = found
+    if not isinstance(X, pd.DataFrame):
+        return f"rows as {type(X).__name__}: return a pandas DataFrame with a column for each feature"
+    if isinstance(y, str) or not hasattr(y, "__len__"):
+        return f"labels as {type(y).__name__}: return a label for each row, as a pandas Series or a list"
+    _, named = splits.rule_of(spec)
+    lacking = [name for name in [*spec.inputs, named] if name and name not in X.columns]
+    if lacking:
+        return f"a frame that lacks the columns {listing(lacking)}"
+    double = [name for name in spec.inputs if list(X.columns).count(name) > 1]
+    if double:
+        return f"a frame that has the columns {listing(double)} more than once"
+    if len(X) != len(y):
+        return f"{len(X)} rows and {len(y)} labels: return a label for each row"
+    return "" if len(X) else "no rows"
+
+
 def _split_examples(
-    examples: Sequence[Example], hashes: list[str], labels: list[str], own: int, holdout: list[int]
+    examples: _Examples, split: Split, hashes: list[str], labels: list[str], holdout: list[int]
 ) -> tuple[list[int], list[int]]:
     """Return the row numbers of the examples to hold out, and of those to learn from."""
-    held: list[int] = []
-    learnt: list[int] = []
-    for row, example in enumerate(examples, start=own):
-        draw = hashlib.sha256(example.prediction_id.encode()).digest()[0] / 256
-        (held if draw < HOLDOUT_SHARE else learnt).append(row)
-    held = _once(held, hashes, labels, set())
+    out = examples.held_by(split)
+    every = range(examples.first, len(labels))
+    held = _once([row for row in every if row in out], hashes, labels, set())
     never = {hashes[row] for row in [*holdout, *held]}
-    seen = {(hashes[row], labels[row]) for row in range(own)}
-    return held, [row for row in _once(learnt, hashes, labels, seen) if hashes[row] not in never]
+    seen = {(hashes[row], labels[row]) for row in range(examples.first)}
+    learnt = _once([row for row in every if row not in out], hashes, labels, seen)
+    return held, [row for row in learnt if hashes[row] not in never]
 
 
 def _once(rows: list[int], hashes: list[str], labels: list[str], seen: set[tuple[str, str]]) -> list[int]:
@@ -154,21 +324,3 @@ def _once(rows: list[int], hashes: list[str], labels: list[str], seen: set[tuple
             seen.add(key)
             chosen.append(row)
     return chosen
-
-
-def _row_hashes(columns: Columns) -> list[str]:
-    rows = zip(*columns.values(), strict=True)
-    return [hashlib.sha256(json.dumps(row).encode()).hexdigest() for row in rows]
-
-
-def _holdout(hashes: list[str], labels: list[str]) -> list[int]:
-    """Choose, in each class, the `HOLDOUT_SHARE` of rows with the smallest hashes.
-
-    The choice depends only on the rows, not on the seed. Rows with the same features go together, so
-    no held-out row has a copy that was trained on.
-    """
-    chosen: set[str] = set()
-    for name in sorted(set(labels)):
-        of_class = sorted(row for row, label in zip(hashes, labels, strict=True) if label == name)
-        chosen.update(of_class[: round(len(of_class) * HOLDOUT_SHARE)])
-    return [row for row, digest in enumerate(hashes) if digest in chosen]

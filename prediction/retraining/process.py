@@ -16,6 +16,7 @@ from pathlib import Path
 
 from models_store import catalog
 from models_store.errors import Error
+from models_store.spec import Spec
 from prediction import errors, home, settings
 from prediction.journal import runs
 from prediction.journal.database import Journal
@@ -75,9 +76,10 @@ def main(arguments: list[str]) -> int:
     model, run_id = arguments
     try:
         configured = settings.load()
-        (spec,) = catalog.select([model])
+        catalog.demand(model)
         with closing(Journal(configured.journal_url)) as journal:
             run = runs.get(journal, model, run_id)
+            spec = _select(journal, run)
             take_process(journal, run)
             plan = steps.Plan(
                 spec, configured.home, journal, configured.min_outcomes, configured.keep_versions
@@ -87,6 +89,16 @@ def main(arguments: list[str]) -> int:
         print(f"retraining of {model}: {errors.in_full(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _select(journal: Journal, run: Retraining) -> Spec:
+    """Return the spec of a run. If its file is broken by now, the run ends with the reason."""
+    try:
+        (spec,) = catalog.select([run.model])
+    except Error as error:
+        runs.finish(journal, run.run_id, Ending("failed", str(error)))
+        raise
+    return spec
 
 
 if __name__ == "__main__":

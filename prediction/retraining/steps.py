@@ -8,31 +8,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from math import inf
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from models_store import store
-from models_store.errors import Error, InvalidInput, none_trained
+from models_store.errors import Error, none_trained
 from models_store.spec import Spec
 from prediction.errors import JournalUnavailable
 from prediction.figures import gate
-from prediction.figures.targets import kinds
-from prediction.journal import feedback, ledger, runs
+from prediction.journal import ledger, runs
 from prediction.journal.database import Journal
 from prediction.journal.ledger import Entry
 from prediction.journal.runs import Ending, Retraining
-from prediction.retraining import training
-from prediction.retraining.datasets import Example
+from prediction.retraining import datasets, examples, judging, training
 from prediction.retraining.heart import Heart
-from prediction.serving import champions, predictor, versions
+from prediction.serving import champions, versions
 
-REJECTED_KEPT = 3
-OVERTAKEN = "rejected: another champion was made meanwhile, and it was not compared with that one"
 STEPS = ("read the labels", "load the data", "fit", "evaluate", "compile", "judge", "save", "promote")
 
 _log = logging.getLogger("bentoml.prediction")
@@ -112,28 +103,30 @@ def _retrain(plan: Plan, run: Retraining, report: training.OnStep) -> None:
         raise none_trained(spec.name)
     version = store.get(plan.home, spec.name, champion.to_version)
     # A time and not a row number: the journal may be another one than that of the last retraining.
-    labels = _read_labels(spec, journal, int(version.metadata.get("feedback_us", 0)))
+    labels = examples.read(spec, journal, int(version.metadata.get("feedback_us", 0)))
     if labels.new < plan.min_outcomes and not run.force:
-        _reject_early(plan, run, labels.new)
+        _reject(plan, run, _too_few(plan, labels.new))
         return
-    answering = predictor.load(spec, version, champion.digest)
-    candidate = training.train(spec, plan.seed, report, labels.examples)
+    rival = judging.meet(spec, plan.home, champion)
+    report("load the data")
+    dataset = datasets.load(spec, labels.examples, judged=rival.split)
+    verdict = judging.find_nothing_new(rival, dataset, training.recipe(spec, plan.seed))
+    rows = dataset.count() | {"of_another_schema": labels.others}
+    if verdict and not run.force:
+        _reject(plan, run, verdict, rows)
+        return
+    candidate = training.fit(spec, plan.seed, dataset, report)
     report("judge")
-    loss = kinds.of(spec.target).LOSS
-    best = float(version.metadata.get(f"best_{loss}", version.metrics[loss]))
-    verdict = _judge(candidate, answering, best)
-    notes = {
-        "verdict": verdict.as_dict(),
-        "feedback_us": labels.newest_us,
-        f"best_{loss}": min(best, candidate.metrics.as_dict()[loss]),
-    }
-    candidate = replace(candidate, notes=notes)
-    rows = candidate.dataset.count() | {"of_another_schema": labels.others}
+    verdict, notes = judging.judge(rival, candidate)
+    if verdict.sentence.startswith(judging.NOTHING_NEW):
+        _reject(plan, run, verdict, rows)
+        return
+    candidate = replace(candidate, notes=notes | {"feedback_us": labels.newest_us})
     name = spec.name if verdict.promote else f"{spec.name}-rejected"
     saved = training.save(candidate, plan.home, report, name)
     ending = Ending("promoted", "done", saved.version, rows, verdict.as_dict())
     if not verdict.promote:
-        store.prune(plan.home, name, REJECTED_KEPT, set)
+        store.prune(plan.home, name, judging.REJECTED_KEPT, set)
         runs.finish(journal, run.run_id, ending._replace(status="rejected"))
         return
     report("promote")
@@ -157,86 +150,19 @@ def _promote(plan: Plan, run: Retraining, before: Entry, new: ledger.NewChampion
     if result == "cancelled":
         ending = Ending("cancelled", "cancelled on request")
     else:
-        verdict = (ending.verdict or {}) | {"promote": False, "sentence": OVERTAKEN}
+        verdict = (ending.verdict or {}) | {"promote": False, "sentence": judging.OVERTAKEN}
         ending = ending._replace(status="rejected", candidate=None, verdict=verdict)
     runs.finish(journal, run.run_id, ending)
 
 
-def _reject_early(plan: Plan, run: Retraining, new: int) -> None:
+def _reject(plan: Plan, run: Retraining, verdict: gate.Verdict, rows: dict[str, int] | None = None) -> None:
+    """End a run without a candidate."""
+    runs.finish(plan.journal, run.run_id, Ending("rejected", "done", rows=rows, verdict=verdict.as_dict()))
+
+
+def _too_few(plan: Plan, new: int) -> gate.Verdict:
     sentence = (
         f"rejected: {new} new label{'s' * (new != 1)} since the champion was trained, and"
         f" {plan.min_outcomes} are needed: give more feedback, or send force: true (--force in a shell)"
     )
-    verdict = gate.Verdict(False, sentence, [])
-    runs.finish(plan.journal, run.run_id, Ending("rejected", "done", verdict=verdict.as_dict()))
-
-
-@dataclass
-class _Labels:
-    """The labels of a model.
-
-    Parameters
-    ----------
-    examples
-        Labelled predictions that fit the spec.
-    new
-        How many of all labels were given after the champion was trained.
-    others
-        How many do not fit the spec: it had other features or classes when they were given.
-    newest_us
-        When the newest was given.
-    """
-
-    examples: list[Example]
-    new: int
-    others: int
-    newest_us: int
-
-
-def _read_labels(spec: Spec, journal: Journal, known_us: int) -> _Labels:
-    """Read the labels of a model. Of each prediction only the features are kept: there may be a million.
-
-    Parameters
-    ----------
-    known_us
-        The time of the newest label that the champion was trained on.
-    """
-    found = _Labels([], 0, 0, known_us)
-    for chunk in feedback.outcomes(journal, spec.name):
-        for item in chunk:
-            found.new += item.labelled_us > known_us
-            found.newest_us = max(found.newest_us, item.labelled_us)
-            features = item.prediction.read_features()
-            if _fits(spec, features, item.label):
-                found.examples.append(Example(str(item.prediction.prediction_id), features, item.label))
-            else:
-                found.others += 1
-    return found
-
-
-def _fits(spec: Spec, features: dict[str, Any], label: str) -> bool:
-    with suppress(InvalidInput):
-        spec.rows.object(features)
-        return spec.target.knows(label)
-    return False
-
-
-def _judge(
-    candidate: training.Candidate, champion: predictor.Predictor, best_log_loss: float
-) -> gate.Verdict:
-    spec, dataset = candidate.spec, candidate.dataset
-    parts = []
-    for name, rows in (("dataset", dataset.holdout), ("feedback", dataset.feedback_holdout)):
-        if rows:
-            columns, labels = dataset.part(rows)
-            parts.append(
-                gate.Part(
-                    name=name,
-                    labels=np.array(labels, object),
-                    champion=champion.score(columns),
-                    candidate=candidate.answers(columns),
-                    best_log_loss=best_log_loss if name == "dataset" else inf,
-                    is_feedback=name == "feedback",
-                )
-            )
-    return gate.judge(parts, kinds.of(spec.target).rules(spec.target), spec.gate)
+    return gate.Verdict(False, sentence, [])

@@ -5,7 +5,10 @@ Rows stay columns from `datasets.load` to the saved golden requests; frames are 
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import json
+import pickle
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +17,8 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models_store import compiled, pipelines, store
+from models_store import compiled, failures, pipelines, store
+from models_store.errors import InvalidSpec
 from models_store.spec import Columns, Spec
 from models_store.targets import estimators
 from prediction.figures import profiles
@@ -45,6 +49,8 @@ class Candidate:
     ----------
     seconds
         How long the training took.
+    recipe
+        The digest of all that the fit depended on beside its rows; None if it is not known.
     notes
         More entries for the version's metadata.
     """
@@ -56,6 +62,7 @@ class Candidate:
     compiled: compiled.Compiled
     seed: int
     seconds: float
+    recipe: str | None = None
     notes: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -83,18 +90,51 @@ def train(spec: Spec, seed: int, report: OnStep = ignore, examples: Sequence[Exa
     InvalidSpec
         When the dataset or the pipeline does not match the spec.
     """
-    started = time.monotonic()
     report("load the data")
-    dataset = datasets.load(spec, examples)
+    return fit(spec, seed, datasets.load(spec, examples), report)
+
+
+def fit(spec: Spec, seed: int, dataset: Dataset, report: OnStep = ignore) -> Candidate:
+    """Fit a spec's pipeline on a loaded dataset, evaluate and compile it; see `train`."""
+    started = time.monotonic()
+    if not dataset.holdout:
+        raise InvalidSpec(
+            f"{spec.name}: no row of load() can be held out to judge by: each class must keep one to learn"
+            " from, so give at least two different rows of a class, of two moments if Spec(time=) is given"
+        )
     report(f"fit on {len(dataset.training)} rows")
     columns, labels = dataset.part(dataset.training)
     pipeline = pipelines.fit(spec, seed, columns, labels, dataset.weights)
     report(f"evaluate on {len(dataset.holdout)} rows")
     columns, labels = dataset.part(dataset.holdout)
-    metrics = kinds.of(spec.target).metrics(spec.target, labels, pipelines.answers(pipeline, spec, columns))
+    answers = pipelines.checked(pipeline, spec, columns, "the holdout")
+    metrics = kinds.of(spec.target).metrics(spec.target, labels, answers)
     report(f"compile and compare on {len(dataset.labels) + compiled.RANDOM_ROWS} rows")
     graph = compiled.build(pipeline, spec, dataset.columns, seed)
-    return Candidate(spec, dataset, pipeline, metrics, graph, seed, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    return Candidate(spec, dataset, pipeline, metrics, graph, seed, seconds, recipe(spec, seed))
+
+
+def recipe(spec: Spec, seed: int) -> str | None:
+    """Return a digest of all that a fit depends on beside its rows; None if that can't be found out.
+
+    It covers the pipeline with its parameters, the text of the spec's file, the seed and the packages.
+    Modules that the spec imports are not covered.
+    """
+    import joblib
+
+    try:
+        unfitted = joblib.hash(spec.pipeline(seed))
+        file = inspect.getsourcefile(spec.pipeline)
+        text = Path(file or "").read_bytes()
+    except (pickle.PicklingError, AttributeError, TypeError, OSError):
+        return None
+    parts = [unfitted, hashlib.sha256(text).hexdigest(), seed, platform.python_version(), _packages()]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _packages() -> dict[str, str]:
+    return {name: package_version(name) for name in PACKAGES}
 
 
 def save(
@@ -106,13 +146,16 @@ def save(
     ----------
     name
         Its name in the store; by default the name of the spec.
-    """
-    import joblib
 
+    Raises
+    ------
+    InvalidSpec
+        When the pipeline can't be pickled.
+    """
     report("save")
     spec, dataset = candidate.spec, candidate.dataset
     with store.stage(home) as staged:
-        joblib.dump(candidate.pipeline, staged / store.PIPELINE)
+        _pickle(candidate, staged / store.PIPELINE)
         if candidate.compiled.onnx is not None:
             (staged / store.ONNX).write_bytes(candidate.compiled.onnx)
         profile = profiles.profile(spec, *dataset.part(dataset.training))
@@ -120,6 +163,20 @@ def save(
         _write_json(staged / store.GOLDEN, _golden(candidate))
         metadata = _metadata(candidate) | candidate.notes
         return store.publish(home, staged, name or spec.name, _labels(candidate), metadata)
+
+
+def _pickle(candidate: Candidate, path: Path) -> None:
+    import joblib
+
+    spec, remedy = candidate.spec, "a pipeline of scikit-learn is saved by pickle: each part must allow it"
+    with path.open("wb") as file, failures.blamed(spec.name, "save", spec.pipeline, remedy):
+        try:
+            joblib.dump(candidate.pipeline, file)
+        except OSError as error:  # the disk is full: not the fault of the spec
+            full = error
+        else:
+            return
+    raise full
 
 
 def _golden(candidate: Candidate) -> dict[str, Any]:
@@ -158,10 +215,14 @@ def _metadata(candidate: Candidate) -> dict[str, Any]:
         "metrics": candidate.metrics.as_dict(),
         "rows": candidate.dataset.count(),
         "data_digest": candidate.dataset.digest,
+        "training_digest": candidate.dataset.training_digest,
+        "holdout_digest": candidate.dataset.holdout_digest,
+        "split": candidate.dataset.split.as_note(),
+        "recipe": candidate.recipe,
         "seed": candidate.seed,
         "seconds": round(candidate.seconds, 3),
         "python": platform.python_version(),
-        "packages": {name: package_version(name) for name in PACKAGES},
+        "packages": _packages(),
     }
 
 

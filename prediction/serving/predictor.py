@@ -130,7 +130,7 @@ def _layout(spec: Spec, version: store.Version, profile: dict[str, Any]) -> Layo
     if others:
         raise DamagedVersion(
             f"{version.tag} was trained for other features or classes than the catalog has now"
-            f" ({listing(others)}): run `loop train {spec.name}`"
+            f" ({listing(others)}): run `loop train {spec.name} --promote`"
         )
     return layout
 

@@ -11,7 +11,7 @@ import pytest
 
 from prediction.batch import recording
 from prediction.batch.recording import FileRecorder
-from prediction.errors import JournalBusy
+from prediction.errors import JournalBusy, JournalUnavailable
 from prediction.journal import recorder, rollups
 from prediction.journal.database import Journal
 from prediction.journal.predictions import CHUNK_ROWS
@@ -78,6 +78,23 @@ def test_a_file_that_fails_at_a_lock_leaves_nothing(
 
     assert [99_999] == recorded(journal_url)
     assert 1 == sum(item.rows for item in rollups.counts(journal, "iris", 0, now_us(), HOUR_US))
+
+
+def test_a_file_that_fails_late_says_what_is_kept(
+    file_recorder: FileRecorder, journal_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of earlier calls stay in the journal, and the error counts them; without any it says nothing."""
+    monkeypatch.setattr(recording, "FILE_PATIENCE_SECONDS", 0.1)
+    with databases.locked(journal_url), pytest.raises(JournalUnavailable) as first:
+        file_recorder.record(numbered(1, start=99_999))
+    file_recorder.record(numbered(CHUNK_ROWS * 5))
+    with databases.locked(journal_url), pytest.raises(JournalUnavailable) as late:
+        file_recorder.record(numbered(1, start=99_999))
+
+    sentence = "; 1,250 rows of the file stay recorded, and scoring it again records them again"
+    assert "rows" not in str(first.value)
+    assert str(late.value).endswith(sentence)
+    assert list(range(1_250)) == recorded(journal_url)
 
 
 def test_a_file_with_a_refused_row_leaves_nothing(file_recorder: FileRecorder, journal_url: str) -> None:

@@ -28,8 +28,22 @@ def journal(home: Path) -> Journal:
         return journal
 
 
-def test_the_verdict_names_the_new_version(home: Path, journal: Journal) -> None:
-    """A forced retraining without labels is as good as the champion, and takes its place."""
+def test_a_retraining_without_anything_new_is_rejected(home: Path, journal: Journal) -> None:
+    """Forced, it fits all the same, and finds that the candidate answers like the champion."""
+    done = command(home, "retrain", "iris", "--force")
+
+    assert (1, "") == (done.returncode, done.stderr)
+    told = (
+        "rejected: nothing new to learn: the candidate answers every row like the champion, from the same"
+    )
+    assert done.stdout.startswith(told)
+    assert 1 == len(store.versions(home, "iris")) == len(ledger.entries(journal, "iris", limit=10))
+    assert [] == store.versions(home, "iris-rejected")
+
+
+def test_the_verdict_names_the_new_version(home: Path, specs: dict[str, Spec], journal: Journal) -> None:
+    """A retraining with labels is as good as the champion, and takes its place."""
+    labels.give(home, specs["iris"], rows=120).close()
     done = command(home, "retrain", "iris", "--force")
 
     champion = ledger.champions(journal)["iris"].to_version

@@ -154,6 +154,51 @@ def test_no_promote_leaves_the_champion(again: tuple[Path, str], specs: dict[str
         assert newest.version == (home / "models" / name / "latest").read_text()
 
 
+def test_the_same_training_again_is_rejected(home: Path) -> None:
+    """Exit code 1, the verdict in one line, and the option that promotes without the gate."""
+    done = train("iris", home=home)
+
+    told = done.stdout.splitlines()
+    assert (1, "") == (done.returncode, done.stderr)
+    assert "iris: rejected: nothing new to learn: the training rows, the pipeline," in done.stdout
+    assert "iris: the champion stays; `loop train iris --promote` promotes without the gate" in told
+    assert 1 == len(promotions(home, "iris"))
+
+
+def test_a_seed_is_something_new_and_the_gate_judges_it(home: Path) -> None:
+    """The verdict stands below the table, in JSON beside the figures, and in the ledger."""
+    done = train("iris", "--seed", "4", "--json", home=home)
+
+    (found,) = json.loads(done.stdout)
+    (promotion, _) = promotions(home, "iris")
+    assert 0 == done.returncode, done.stderr
+    assert (True, promotion.to_version) == (found["champion"], found["version"])
+    assert found["verdict"]["sentence"].startswith("promoted: not worse on any rule")
+    assert f"trained, seed 4, and {found['verdict']['sentence']}" == promotion.reason
+
+
+def test_promote_does_not_ask_the_gate(home: Path) -> None:
+    """It promotes what the gate would reject; it excludes --no-promote."""
+    done = train("iris", "--promote", home=home)
+    both = train("iris", "--promote", "--no-promote", home=home)
+
+    assert 0 == done.returncode, done.stderr
+    assert "rejected" not in done.stdout
+    assert 2 == len(promotions(home, "iris"))
+    assert (2, True) == (both.returncode, "not allowed with argument --promote" in both.stderr)
+
+
+def test_a_champion_that_can_t_be_compared_asks_for_promote(home: Path) -> None:
+    """One sentence, before anything is trained."""
+    shutil.rmtree(home / "models" / "iris")
+
+    done = train("iris", home=home)
+
+    assert_one_sentence(done, "the gate can't compare with the champion", "`loop train iris --promote`")
+    assert [] == store.versions(home, "iris")
+    assert "is the champion" in train("--missing", home=home).stdout
+
+
 def test_bentoml_loads_and_predicts(trained_home: Path, specs: dict[str, Spec]) -> None:
     """`bentoml.sklearn.load_model("iris:latest")` answers every row as our own loading does."""
     done = run("python", "-c", LOAD, home=trained_home)
@@ -184,13 +229,44 @@ def test_a_model_that_cannot_be_compiled_says_so(home: Path, tmp_path: Path) -> 
     version = store.newest(home, "boosted")
     (promotion,) = promotions(home, "boosted")
 
-    assert table(done.stdout)["served by"].startswith("scikit-learn (float64 matrix: ")
+    assert table(done.stdout)["served by"].startswith("scikit-learn (float64 matrix, float32 matrix: ")
     assert f"boosted: {version.version} is the champion" in done.stdout
     assert ("scikit-learn", 7) == (version.runtime, version.metadata["seed"])
     assert "HistGradientBoosting" in version.metadata["compiled"]
     assert (version.version, "trained, seed 7") == (promotion.to_version, promotion.reason)
     assert not (version.path / store.ONNX).exists()
     assert [1, 1] == [len(store.versions(home, name)) for name in ("iris", "penguins")]
+
+
+FAILING = """
+from dataclasses import replace
+
+from models_store.catalog import iris
+
+
+def pipeline(seed):
+    raise ValueError("no two\\nlines")
+
+
+SPEC = replace(iris.SPEC, name="failing", pipeline=pipeline)
+"""
+
+
+def test_a_model_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
+    """It is one line at the end, and the exit code is 1; `python train.py` does the same."""
+    folder = tmp_path / "specs"
+    folder.mkdir()
+    shutil.copy(PROJECT / "models_store" / "catalog" / "iris.py", folder)
+    (folder / "failing.py").write_text(FAILING)
+    done = run("python", "train.py", home=tmp_path / "home", catalog=folder)
+
+    assert 1 == done.returncode
+    assert (
+        "loop train: failing: pipeline() failed in failing.py, line 8: ValueError: no two lines:"
+        " it must return an estimator\n"
+    ) == done.stderr
+    assert 1 == len(promotions(tmp_path / "home", "iris"))
+    assert [] == store.versions(tmp_path / "home", "failing")
 
 
 def test_an_unknown_model_is_told_the_known_ones(tmp_path: Path) -> None:

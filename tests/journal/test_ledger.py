@@ -7,13 +7,14 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from prediction.errors import JournalBusy
+from prediction.errors import AlreadyChampion, JournalBusy
 from prediction.journal import database, ledger
 from prediction.journal.database import Journal
 from prediction.journal.ledger import Entry, NewChampion
@@ -96,6 +97,29 @@ def test_a_first_promotion_leaves_a_champion_alone(opened: Journal) -> None:
 def champions(opened: Journal) -> dict[str, str]:
     """Return each model's champion."""
     return {name: item.to_version for name, item in ledger.champions(opened).items()}
+
+
+def test_a_promotion_can_ask_for_the_entry_before_it(opened: Journal) -> None:
+    """If somebody else has promoted meanwhile, nothing is done."""
+    first = promote(opened, "a")
+    new = NewChampion("iris", "b", DIGEST, by="train", reason="because")
+
+    made = ledger.promote_after(opened, new, first.position)
+    assert made is not None
+    assert (2, "a", "b") == links(made)
+    assert ledger.promote_after(opened, replace(new, version="c"), first.position) is None
+    assert ledger.promote_after(opened, replace(new, model="penguins"), 1) is None
+    assert {"iris": "b"} == champions(opened)
+
+
+def test_the_champion_is_not_promoted_again(opened: Journal) -> None:
+    """The same version with other files is another promotion: it is vouched for anew."""
+    promote(opened, "a")
+    with pytest.raises(AlreadyChampion, match="a is the champion of iris already, since 2"):
+        promote(opened, "a")
+
+    mended = ledger.promote(opened, NewChampion("iris", "a", "e" * 64, by="test", reason="mended"))
+    assert (2, "a", "a") == links(mended)
 
 
 def test_champions_are_the_last_of_each_ledger(opened: Journal) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -47,8 +48,22 @@ def test_the_root_is_the_first_cause() -> None:
     second.__cause__, third.__cause__ = first, second
 
     assert first is failures.root(third)
+    assert "ValueError: 1" == failures.first_cause(third)
     first.__cause__ = third
     assert failures.root(third) in (first, second)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (TypeError("\n first\nsecond"), "TypeError: first"),
+        (TypeError(), "TypeError"),
+        (TypeError("x" * 999), "TypeError: " + "x" * 200),
+    ],
+)
+def test_the_first_cause_is_the_first_line(error: Exception, expected: str) -> None:
+    """Converters add lines of general help."""
+    assert expected == failures.first_cause(error)
 
 
 def test_the_line_is_the_last_one_of_the_file() -> None:
@@ -69,11 +84,15 @@ def test_the_line_is_the_last_one_of_the_file() -> None:
 
 def test_a_failure_names_model_step_cause_and_remedy() -> None:
     """In one sentence, with the line of the spec's file; the exception is its cause."""
+
+    def load() -> None:
+        raise KeyError("species")
+
     with (
         pytest.raises(InvalidSpec, match=r"^iris: load\(\) failed in test_failures.py, line") as caught,
-        failures.blamed("iris", "load()", __file__, "mend it"),
+        failures.blamed("iris", "load()", load, "mend it"),
     ):
-        raise KeyError("species")
+        load()
 
     assert str(caught.value).endswith(": KeyError: 'species': mend it")
     assert isinstance(caught.value.__cause__, KeyError)
@@ -82,10 +101,29 @@ def test_a_failure_names_model_step_cause_and_remedy() -> None:
 def test_errors_of_ours_and_interrupts_pass() -> None:
     """They have their own sentence, and Ctrl+C is nobody's fault."""
     for error in (UnknownModel("there is no model x"), KeyboardInterrupt()):
-        with pytest.raises(type(error)), failures.blamed("iris", "fit", "x.py", "mend it"):
+        with pytest.raises(type(error)), failures.blamed("iris", "fit", print, "mend it"):
             raise error
     with (
         pytest.raises(InvalidSpec, match="SystemExit: 3"),
-        failures.blamed("iris", "fit", "x.py", "mend it"),
+        failures.blamed("iris", "fit", print, "mend it"),
     ):
         raise SystemExit(3)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ModuleNotFoundError("No module named 'xgboost'"), "install the package"),
+        (ValueError("Invalid classes inferred from unique values of `y`"), "only whole numbers from 0 on"),
+        (ValueError("could not convert string to float: 'Biscoe'"), "an encoder of categories"),
+        (ValueError("Input X contains NaN."), "put an imputer before it"),
+        (pickle.PicklingError("Can't pickle <function <lambda>>"), "at the top of a file"),
+        (ValueError("something else"), "mend it"),
+    ],
+)
+def test_failures_that_many_meet_have_a_remedy_of_their_own(error: Exception, words: str) -> None:
+    """Another one has the remedy of its step; a callable without a file has no line."""
+    with pytest.raises(InvalidSpec, match=words) as caught, failures.blamed("iris", "fit", max, "mend it"):
+        raise error
+
+    assert str(caught.value).startswith(f"iris: fit failed: {type(error).__name__}: ")

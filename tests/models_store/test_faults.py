@@ -81,6 +81,22 @@ def test_good_gate_rules_have_no_fault() -> None:
     assert [Fault(("gate",), "give GateRules(...), not dict")] == faults.of_gate({}, GateRules)
 
 
+@pytest.mark.parametrize(
+    ("group", "time", "expected"),
+    [
+        (None, None, []),
+        ("herd", None, []),
+        (None, "day", []),
+        ("", None, [Fault(("group",), "give the name of a column of load(), not ''")]),
+        (None, 7, [Fault(("time",), "give the name of a column of load(), not 7")]),
+        ("herd", "day", [Fault(("time",), "give group= or time=, not both")]),
+    ],
+)
+def test_one_column_says_what_is_held_out(group: Any, time: Any, expected: list[Fault]) -> None:
+    """Related rows stay together, or the latest are held out; both at once can't be had."""
+    assert expected == faults.of_split(group, time)
+
+
 def test_functions_and_texts_are_checked() -> None:
     """A model without a title, or a function that is none, is refused."""
     assert [] == faults.of_functions(load=print) + faults.of_texts(title="Iris")

@@ -98,6 +98,92 @@ def test_a_pipeline_without_probabilities_is_refused() -> None:
         pipelines.fit(spec_with(margins), 0, columns, labels, [1.0] * 150)
 
 
+def stacked(_: int) -> Any:
+    """A classifier that has `predict_proba` only after its fit."""
+    from sklearn.ensemble import StackingClassifier
+    from sklearn.naive_bayes import GaussianNB
+    from sklearn.tree import DecisionTreeClassifier
+
+    return StackingClassifier([("tree", DecisionTreeClassifier()), ("bayes", GaussianNB())])
+
+
+def test_probabilities_that_come_with_the_fit_are_found() -> None:
+    """Stacking has none before."""
+    columns, labels = dataset()
+    assert not hasattr(stacked(0), "predict_proba")
+
+    fitted = pipelines.fit(spec_with(stacked), 0, columns, labels, [1.0] * 150)
+
+    assert (150, 3) == pipelines.checked(fitted, SPEC, columns, "all rows").probabilities.shape
+
+
+class Own:
+    """An estimator as people write one; each part may be wrong."""
+
+    def __init__(self, classes: Any = SPEC.target.labels, answer: Any = None, fails: str = "") -> None:
+        self._classes, self._answer, self._fails = classes, answer, fails
+
+    def fit(self, *_: Any) -> Any:
+        """Learn the classes only."""
+        if self._fails == "fit":
+            raise ValueError("Invalid classes inferred from unique values of `y`.")
+        self.classes_ = self._classes
+        return None if self._fails == "self" else self
+
+    def predict_proba(self, X: Any) -> Any:
+        """Answer what the test wants."""
+        if self._fails == "predict":
+            raise KeyError("petal")
+        return np.full((len(X), 3), 1 / 3) if self._answer is None else self._answer
+
+    def predict(self, X: Any) -> Any:
+        """Answer the first class."""
+        return np.full(len(X), "setosa", object)
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "words"),
+    [
+        (lambda _: 1 / 0, r"pipeline\(\) failed in test_pipelines.py, line \d+: ZeroDivisionError: "),
+        (
+            lambda _: None,
+            r"pipeline\(\) returns NoneType: return an estimator, not fitted",
+        ),
+        (lambda _: Own, r"pipeline\(\) returns the class Own: return an estimator, not fitted"),
+        (
+            lambda _: Own(fails="fit"),
+            r"fit on 150 rows failed in .*, line \d+: ValueError: .* whole numbers",
+        ),
+        (lambda _: Own(fails="self"), r"the fit\(\) of its pipeline returns nothing: return self"),
+        (lambda _: Own(classes=None), 'classes_ of its pipeline is None after the fit, not "setosa", '),
+        (lambda _: Own(classes=[0, 1, 2]), 'is 0, 1, 2 after the fit, not "setosa", "versicolor", '),
+        (
+            lambda _: Own(fails="predict"),
+            "predict on the holdout failed in .*: KeyError: 'petal': each",
+        ),
+        (
+            lambda _: Own(answer=[[1.0]]),
+            r"its predict_proba gives an array of shape \(1, 1\) for 150 rows: it must",
+        ),
+        (
+            lambda _: Own(answer=np.full((150, 3), np.nan)),
+            "predict on the holdout gives values that are no numbers: each row",
+        ),
+    ],
+)
+def test_the_error_of_an_estimator_is_one_sentence(pipeline: Any, words: str) -> None:
+    """With the model, the step, the cause and what to do."""
+    columns, labels = dataset()
+    spec = spec_with(pipeline)
+
+    with pytest.raises(InvalidSpec, match=f"^iris: .*{words}") as caught:
+        pipelines.checked(
+            pipelines.fit(spec, 0, columns, labels, [1.0] * 150), spec, columns, "the holdout"
+        )
+
+    assert "\n" not in str(caught.value)
+
+
 def test_probabilities_are_those_of_scikit_learn() -> None:
     """The columns become the frame of the fit, in any order."""
     columns, labels = dataset()

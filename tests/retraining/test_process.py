@@ -137,3 +137,19 @@ def test_an_unknown_run_or_model_is_one_sentence(
     assert 1 == done.returncode
     assert done.stderr.startswith(f"retraining of {arguments[0]}: {words}")
     assert "Traceback" not in done.stderr
+
+
+def test_a_run_of_a_broken_spec_fails_with_the_reason(home: Path, tmp_path: Path) -> None:
+    """The file broke after the server had started: the run ends at once, and says why."""
+    folder = tmp_path / "specs"
+    folder.mkdir()
+    (folder / "iris.py").write_text("\nSPEC = 1 / 0")
+    journal = Journal(f"sqlite:///{home / 'journal.db'}")
+    asked, _ = runs.request(journal, "iris", force=True)
+
+    done = run("python", "-m", MODULE, "iris", asked.run_id, home=home, catalog=folder)
+
+    ended = runs.get(journal, "iris", asked.run_id)
+    assert (1, "failed") == (done.returncode, ended.status)
+    assert f"{folder / 'iris.py'}, line 2: ZeroDivisionError: division by zero: correct" in ended.step
+    assert "Traceback" not in done.stderr

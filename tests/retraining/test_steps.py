@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -15,7 +17,7 @@ from prediction.journal import feedback, ledger, runs, tables
 from prediction.journal.database import Journal
 from prediction.journal.ledger import NewChampion
 from prediction.journal.runs import Retraining
-from prediction.retraining import steps, training
+from prediction.retraining import judging, steps, training
 from prediction.times import now_us
 from tests import databases, labels
 from tests.servers import run
@@ -37,6 +39,30 @@ def test_labels_count_once(home: Path, specs: dict[str, Spec]) -> None:
     assert "rejected" == again.status
     assert again.verdict is not None
     assert "rejected: 0 new labels" in again.verdict["sentence"]
+
+
+def test_labels_that_bring_nothing_new_are_counted(home: Path, specs: dict[str, Spec]) -> None:
+    """Labels of rows that are known already: the run ends before the fit, and says how many they are."""
+    spec = specs["iris"]
+    journal = labels.give(home, spec, rows=120)
+    assert "promoted" == retrain(home, journal, spec).status
+    with journal.write(durable=True) as connection:  # the same rows, labelled again
+        connection.execute(sa.update(tables.feedback).values(at_us=now_us()))
+    seen: list[str] = []
+    asked, _ = runs.request(journal, "iris", force=False)
+
+    ended = steps.execute(steps.Plan(spec, home, journal, 50, 10), asked, watch=seen.append)
+
+    assert ended.verdict is not None
+    assert ended.rows is not None
+    held = ended.rows["feedback_holdout"]
+    assert ("rejected", None) == (ended.status, ended.candidate)
+    assert "rejected: nothing new to learn" in ended.verdict["sentence"]
+    assert (
+        f"of 120 labels, {120 - held} repeat known rows and {held} are held out"
+        in ended.verdict["sentence"]
+    )
+    assert ["read the labels", "load the data"] == seen
 
 
 def test_labels_of_a_new_journal_are_new(home: Path, specs: dict[str, Spec]) -> None:
@@ -146,7 +172,7 @@ def test_a_champion_that_was_promoted_meanwhile_stays(home: Path, specs: dict[st
 
     assert ("rejected", None) == (ended.status, ended.candidate)
     assert ended.verdict is not None
-    assert steps.OVERTAKEN == ended.verdict["sentence"]
+    assert judging.OVERTAKEN == ended.verdict["sentence"]
     assert other.version == ledger.champions(journal)["iris"].to_version
     assert 2 == len(store.versions(home, "iris"))
 
@@ -245,3 +271,19 @@ def test_a_run_killed_at_any_step_harms_nothing(
     assert "interrupted" == runs.get(journal, "iris", dead.run_id).status
     assert retrain(home, journal, specs["iris"], min_outcomes=0).status in ("promoted", "rejected")
     assert {".lock"} == {path.name for path in (home / "staging").iterdir()}
+
+
+def test_a_run_whose_estimator_fails_has_the_reason(home: Path, specs: dict[str, Spec]) -> None:
+    """In one sentence with step, cause and remedy; the champion stays."""
+    journal = labels.give(home, specs["iris"], 60)
+    before = ledger.champions(journal)
+
+    def broken(_: int) -> Any:
+        raise ModuleNotFoundError("No module named 'xgboost'")
+
+    ended = retrain(home, journal, replace(specs["iris"], pipeline=broken), min_outcomes=0)
+
+    assert "failed" == ended.status
+    assert ended.step.startswith("iris: pipeline() failed in test_steps.py, line ")
+    assert ": ModuleNotFoundError: No module named 'xgboost': install the package in the" in ended.step
+    assert before == ledger.champions(journal)

@@ -14,13 +14,14 @@ import pandas as pd
 import pytest
 
 from models_store import catalog, store
-from models_store.errors import Error
+from models_store.errors import Error, InvalidSpec
 from prediction.figures import scores
 from prediction.retraining import datasets, training
 from prediction.retraining.training import Candidate
 from prediction.serving import predictor
 from tests.labels import most_probable
 from tests.leaves import leaves, rows_of, spec_of
+from tests.servers import run
 
 SPECS = catalog.load()
 
@@ -121,8 +122,8 @@ def test_each_step_is_reported_as_it_begins() -> None:
 
     assert [
         "load the data",
-        "fit on 114 rows",
-        "evaluate on 36 rows",
+        "fit on 120 rows",
+        "evaluate on 30 rows",
         "compile and compare on 10150 rows",
     ] == steps
 
@@ -244,3 +245,90 @@ def test_what_is_saved_is_plain_json(tmp_path: Path) -> None:
         text = (version.path / name).read_text()
         assert "NaN" not in text
         assert json.loads(text)
+
+
+def test_a_class_of_equal_rows_is_trained_on() -> None:
+    """Releases before held all of them out, and scikit-learn failed; now none or some are held out."""
+    equal = [(999.0, "plain", "yew")] * 10
+    data = [row for row in leaves(90) if row[2] != "yew"] + equal
+    candidate = training.train(spec_of(data), seed=0)
+
+    labels = [candidate.dataset.labels[row] for row in candidate.dataset.training]
+    assert 10 == labels.count("yew")
+    assert set(candidate.dataset.holdout)
+
+
+def test_a_dataset_without_a_row_to_judge_by_is_refused() -> None:
+    """The error says what is missing, before scikit-learn does."""
+    data = [(1.0, "plain", "ash"), (2.0, "plain", "oak"), (3.0, "plain", "yew")]
+
+    with pytest.raises(Error, match=r"leaf: no row of load.. can be held out .* two different rows"):
+        training.train(spec_of(data), seed=0)
+
+
+RECIPE = """
+from models_store import catalog
+from prediction.retraining import training
+print(*(training.recipe(spec, 3) for spec in catalog.load().values()))
+"""
+
+
+def test_a_recipe_is_the_same_in_another_process(tmp_path: Path) -> None:
+    """Whatever the seed of Python's own hashes is."""
+    expected = [training.recipe(spec, 3) for spec in SPECS.values()]
+    for _ in range(2):
+        assert " ".join(map(str, expected)) == run("python", "-c", RECIPE, home=tmp_path).stdout.strip()
+
+
+def forest(leaf: int, seed: int) -> Any:
+    """Make another estimator, with one parameter to change."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    return RandomForestClassifier(min_samples_leaf=leaf, random_state=seed)
+
+
+def one_leaf(seed: int) -> Any:
+    """Make a forest whose trees are deep."""
+    return forest(1, seed)
+
+
+def two_leaves(seed: int) -> Any:
+    """Make a forest whose trees are less deep."""
+    return forest(2, seed)
+
+
+def unpicklable(_: int) -> Any:
+    """Make an estimator that can't be hashed."""
+    from sklearn.preprocessing import FunctionTransformer
+
+    return FunctionTransformer(lambda X: X)
+
+
+def test_a_recipe_changes_with_seed_and_pipeline() -> None:
+    """Two pipelines of one file differ by their parameters; what can't be hashed has no recipe."""
+    spec = SPECS["iris"]
+    one, two = (replace(spec, pipeline=pipeline) for pipeline in (one_leaf, two_leaves))
+
+    assert training.recipe(one, 0) == training.recipe(one, 0) is not None
+    assert training.recipe(one, 0) not in (training.recipe(one, 1), training.recipe(two, 0))
+    assert training.recipe(replace(spec, pipeline=unpicklable), 0) is None
+
+
+def test_a_pipeline_that_can_t_be_pickled_is_one_sentence(tmp_path: Path) -> None:
+    """It names the step, the cause and the remedy, and nothing is left in the store."""
+    spec = SPECS["iris"]
+
+    def with_lambda(seed: int) -> Any:
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import FunctionTransformer
+
+        return make_pipeline(FunctionTransformer(lambda X: X), spec.pipeline(seed))
+
+    candidate = training.train(replace(spec, pipeline=with_lambda), seed=0)
+    with pytest.raises(
+        InvalidSpec, match=r"^iris: save failed: .*lambda.*: define each function and class at"
+    ):
+        training.save(candidate, tmp_path)
+
+    assert [] == store.versions(tmp_path, "iris")
+    assert [] == [path for path in (tmp_path / "staging").iterdir() if path.is_dir()]

@@ -83,7 +83,7 @@ def migrate(read: Lender, write: Lender, patience_seconds: float = PATIENCE_SECO
 
 def upgrade(connection: sa.Connection, revision: str = "head") -> None:
     """Run the migrations up to a revision, in the connection's transaction."""
-    from alembic import command  # takes a third of a second: imported only when it is needed
+    from alembic import command
     from alembic.config import Config
 
     config = Config()
@@ -96,6 +96,8 @@ def _try(read: Lender, write: Lender) -> None:
     with read() as connection:
         if _is_usable(connection):
             return
+    import alembic.command  # noqa: F401 -- it takes a third of a second, in which nobody should wait for the lock
+
     with write() as connection:
         if connection.dialect.name == "postgresql":
             # Not by the options of the connection, which a pooler between us and the server may refuse.

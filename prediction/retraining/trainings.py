@@ -1,0 +1,148 @@
+"""A training that somebody asks for by hand, on the dataset alone: `loop train`.
+
+Where there is a champion, the gate of the retrainings judges it, also on held-out labels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from models_store import store
+from models_store.errors import DamagedVersion, UnknownVersion
+from models_store.spec import Spec
+from prediction.errors import NotComparable
+from prediction.figures.gate import Verdict
+from prediction.journal import ledger, workers
+from prediction.journal.database import Journal
+from prediction.retraining import datasets, examples, judging, training
+from prediction.retraining.datasets import Dataset
+from prediction.retraining.judging import Rival
+from prediction.retraining.training import Candidate, OnStep, ignore
+from prediction.serving import champions, versions
+
+BY = "train"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What somebody asks for.
+
+    Parameters
+    ----------
+    promote
+        True promotes without the gate, False promotes nothing, and None lets the gate decide.
+    missing
+        Whether it is the first version of the model here, so that a server can start.
+    keep_versions
+        Number of versions that the store keeps after a promotion.
+    """
+
+    seed: int
+    promote: bool | None
+    missing: bool
+    keep_versions: int
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How a training ended.
+
+    Parameters
+    ----------
+    candidate, version
+        None if there was nothing new to learn.
+    verdict
+        None if the gate was not asked.
+    kept_for
+        A champion that other hosts serve and that is not here, if the version was not promoted for that.
+    """
+
+    dataset: Dataset
+    candidate: Candidate | None
+    version: store.Version | None
+    verdict: Verdict | None
+    promoted: bool
+    kept_for: str | None = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training that can begin: everything that would end it at once was checked.
+
+    Parameters
+    ----------
+    rival
+        The champion to compare with; None to promote, or not, without the gate.
+    """
+
+    spec: Spec
+    home: Path
+    journal: Journal
+    wish: Wish
+    rival: Rival | None
+    kept_for: str | None
+
+    def execute(self, report: OnStep = ignore) -> Trained:
+        """Train, save, and promote as far as wish and gate allow."""
+        if self.rival is not None:
+            return self._compare(self.rival, report)
+        candidate = training.train(self.spec, self.wish.seed, report)
+        version = training.save(candidate, self.home, report)
+        promoted = self.wish.promote is not False and self.kept_for is None
+        if promoted:
+            reason = f"trained, seed {self.wish.seed}"
+            ledger.promote(self.journal, champions.as_champion(version, BY, reason))
+            self._prune()
+        return Trained(candidate.dataset, candidate, version, None, promoted, self.kept_for)
+
+    def _compare(self, rival: Rival, report: OnStep) -> Trained:
+        report("load the data")
+        labels = examples.read(self.spec, self.journal)
+        dataset = datasets.load(self.spec, labels.examples, learn=False, judged=rival.split)
+        recipe = training.recipe(self.spec, self.wish.seed)
+        verdict = judging.find_nothing_new(rival, dataset, recipe)
+        if verdict is not None:
+            return Trained(dataset, None, None, verdict, promoted=False)
+        candidate = training.fit(self.spec, self.wish.seed, dataset, report)
+        report("judge")
+        verdict, notes = judging.judge(rival, candidate)
+        candidate = replace(candidate, notes=notes)
+        name = self.spec.name if verdict.promote else f"{self.spec.name}-rejected"
+        version = training.save(candidate, self.home, report, name)
+        if not verdict.promote:
+            store.prune(self.home, name, judging.REJECTED_KEPT, set)
+            return Trained(dataset, candidate, version, verdict, promoted=False)
+        new = champions.as_champion(version, BY, f"trained, seed {self.wish.seed}, and {verdict.sentence}")
+        if ledger.promote_after(self.journal, new, rival.entry.position) is None:
+            store.delete(self.home, self.spec.name, version.version)
+            overtaken = replace(verdict, promote=False, sentence=judging.OVERTAKEN)
+            return Trained(dataset, candidate, None, overtaken, promoted=False)
+        self._prune()
+        return Trained(dataset, candidate, version, verdict, promoted=True)
+
+    def _prune(self) -> None:
+        versions.prune(self.journal, self.home, self.spec.name, self.wish.keep_versions)
+
+
+def prepare(spec: Spec, home: Path, journal: Journal, wish: Wish) -> Training:
+    """Check what would end a training at once, before hours of computing.
+
+    Raises
+    ------
+    NotComparable
+        When the gate shall decide, and can't compare with the champion.
+    """
+    entry = ledger.champion(journal, spec.name) if wish.promote is None else None
+    if entry is None:
+        return Training(spec, home, journal, wish, None, None)
+    if wish.missing:  # the champion can't be here
+        reports = workers.alive(journal, spec.name)
+        is_served = any(report.version == entry.to_version for report in reports)
+        return Training(spec, home, journal, wish, None, entry.to_version if is_served else None)
+    try:
+        return Training(spec, home, journal, wish, judging.meet(spec, home, entry), None)
+    except (UnknownVersion, DamagedVersion) as error:
+        remedy = f"run `loop train {spec.name} --promote`"
+        words = str(error) if remedy in str(error) else f"{error}: restore it, or {remedy}"
+        raise NotComparable(f"the gate can't compare with the champion: {words}") from error
