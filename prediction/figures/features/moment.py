@@ -25,8 +25,8 @@ VALUES: dict[str, Sequence[str]] = {
 CYCLES = {"hour": timedelta(days=7), "weekday": timedelta(days=7), "month": timedelta(days=365.2425)}
 """Hours differ between the days of a week, so they need whole weeks too."""
 
-NEARLY = 0.95
-"""A window of seven days holds rows of a little less than a week."""
+QUIET = {"hour": 1, "weekday": 1, "month": 14}
+"""Days without rows at the ends of a cycle: a week of a shop may begin on Monday and end on Saturday."""
 
 
 def profile(feature: Moment, present: list[str]) -> dict[str, Any]:
@@ -54,7 +54,8 @@ def _whole_cycles(local: list[datetime], part: str) -> list[datetime]:
     if not local:
         return []
     last, cycle = max(local), CYCLES[part]
-    cycles = int((last - min(local)) / cycle + (1 - NEARLY))
+    days = last.toordinal() - min(local).toordinal() + 1 + QUIET[part]
+    cycles = timedelta(days=days) // cycle
     return [each for each in local if each > last - cycles * cycle]
 
 
