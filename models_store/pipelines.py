@@ -10,6 +10,7 @@ import numpy as np
 
 from models_store import failures
 from models_store.errors import InvalidSpec
+from models_store.layout import Layout
 from models_store.spec import Columns, Spec
 from models_store.targets.estimators import last_step
 
@@ -81,7 +82,13 @@ def _fit(
 
 
 def answers(
-    pipeline: Any, spec: Spec, columns: Columns, decision: Any = None, beside: Sequence[Beside] = ()
+    pipeline: Any,
+    spec: Spec,
+    columns: Columns,
+    decision: Any = None,
+    *,
+    beside: Sequence[Beside] = (),
+    layout: Layout | None = None,
 ) -> Any:
     """Answer rows by a decision, or as `predict` does; the answers are of the spec's kind of target.
 
@@ -89,9 +96,11 @@ def answers(
     ----------
     beside
         The graphs that the decision names.
+    layout
+        That of the frame that the pipeline was fitted on; by default the spec's.
     """
     outputs = [ask(columns) for ask in beside]
-    return spec.target.ask(pipeline, spec.frame(columns), decision, outputs)
+    return spec.target.ask(pipeline, (layout or spec.layout).frame(columns), decision, outputs)
 
 
 def checked(pipeline: ClassifierMixin, spec: Spec, columns: Columns, rows: str) -> Any:

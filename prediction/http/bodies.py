@@ -246,7 +246,7 @@ class Answered(BaseModel):
     at: str
     model: str
     version: str
-    features: dict[str, float | str | None]
+    features: dict[str, bool | int | float | str | None]
     warnings: list[Warned]
 
 

@@ -82,7 +82,7 @@ def of_training(spec: Spec, seed: int, dataset: Dataset) -> Iterator[Fold]:
 def _folds(spec: Spec, dataset: Dataset) -> NDArray[np.intp]:
     """Return the fold of each training row: equal rows are in one, and each has its share of a stratum."""
     columns, labels = dataset.part(dataset.training)
-    hashes = splits.row_hashes(spec, columns)
+    hashes = splits.row_hashes(columns)
     fold_of: dict[str, int] = {}
     place = 0
     for _, row in sorted(zip(spec.target.strata(labels), hashes, strict=True)):

@@ -21,7 +21,7 @@ from models_store import compiled, failures, pipelines, store
 from models_store.errors import InvalidSpec
 from models_store.spec import Columns, Spec
 from models_store.targets import estimators
-from prediction.figures import drift
+from prediction.figures import profiles
 from prediction.figures.targets import kinds
 from prediction.figures.targets.kinds import TargetMetrics
 from prediction.retraining import datasets
@@ -73,7 +73,7 @@ class Candidate:
     def answers(self, columns: Columns) -> Any:
         """Let the pipeline answer rows; the answers are of the spec's kind of target."""
         beside = _beside(self.spec, self.calibrated)
-        return pipelines.answers(self.pipeline, self.spec, columns, self.compiled.decision, beside)
+        return pipelines.answers(self.pipeline, self.spec, columns, self.compiled.decision, beside=beside)
 
 
 def train(spec: Spec, seed: int, report: OnStep = ignore, examples: Sequence[Example] = ()) -> Candidate:
@@ -114,7 +114,7 @@ def fit(spec: Spec, seed: int, dataset: Dataset, report: OnStep = ignore) -> Can
     report(f"compile and compare on {len(dataset.labels) + compiled.RANDOM_ROWS} rows")
     graph = compiled.build(pipeline, spec, dataset.columns, seed, labels=dataset.labels)
     graph = replace(graph, decision=calibrated.refine(graph.decision))
-    answers = pipelines.answers(pipeline, spec, columns, graph.decision, _beside(spec, calibrated))
+    answers = pipelines.answers(pipeline, spec, columns, graph.decision, beside=_beside(spec, calibrated))
     metrics = kinds.of(spec.target).metrics(spec.target, labels, answers)
     seconds = time.monotonic() - started
     return Candidate(spec, dataset, pipeline, metrics, calibrated, graph, seed, seconds, recipe(spec, seed))
@@ -170,7 +170,7 @@ def save(
             (staged / store.ONNX).write_bytes(candidate.compiled.onnx)
         for file, content in candidate.calibrated.graphs.items():
             (staged / file).write_bytes(content)
-        profile = drift.profile(spec, *dataset.part(dataset.training))
+        profile = profiles.profile(spec, *dataset.part(dataset.training))
         _write_json(staged / store.PROFILE, profile | candidate.calibrated.profile())
         _write_json(staged / store.GOLDEN, _golden(candidate))
         metadata = _metadata(candidate) | candidate.notes

@@ -18,7 +18,7 @@ from models_store.spec import Columns, Spec
 from models_store.targets import spreads
 from models_store.targets.intervals import Width
 from prediction.figures import conformal
-from prediction.figures.drift import evenly_spaced
+from prediction.figures.features.number import evenly_spaced
 from prediction.retraining import out_of_fold
 from prediction.retraining.datasets import Dataset
 
