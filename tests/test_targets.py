@@ -16,6 +16,7 @@ TARGETS = {"classes": classes("a", "b"), "quantity": quantity("Price", unit="USD
 """One target of each kind."""
 
 FLOORS = (
+    "prediction.pages",
     *("prediction.monitoring", "prediction.batch", "prediction.figures", "prediction.http"),
     "prediction.retraining",
 )
@@ -62,7 +63,7 @@ def test_every_kind_has_its_part_of_the_pages(kind: str) -> None:
     macros = re.findall(r"\{% macro (\w+)\(", (folder / "targets" / f"{kind}.html").read_text())
 
     assert drawn <= set(macros)
-    assert f"const TARGETS = {{ {kind}: " in (folder / "dashboard.js").read_text()
+    assert f"  {kind}: {{ lines: " in (folder / "dashboard.js").read_text()
 
 
 ASKS = re.compile(

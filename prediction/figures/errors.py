@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models_store.targets.intervals import QuantityAnswers
+from prediction.figures.scores import Z95
 
 Array = NDArray[np.float64]
 
@@ -99,6 +100,13 @@ def p_of_rise(difference: Array, limit: float, seed: int = 0) -> float:
         return float(ndtr(t))
     drawn = _studentized(difference, mean, seed)
     return (1 + float((drawn <= t).sum())) / (1 + len(drawn))
+
+
+def can_show(difference: Array, limit: float) -> bool:
+    """Return whether these rows are enough to show of an equal model that the mean is below the limit."""
+    if len(difference) < 2:
+        return False
+    return bool(Z95 * float(difference.std(ddof=1)) / len(difference) ** 0.5 <= limit)
 
 
 def _studentized(difference: Array, mean: float, seed: int) -> Array:

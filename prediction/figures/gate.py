@@ -209,11 +209,14 @@ def _figure(value: float) -> str:
 
 def _approve(rules: Sequence[Rule], loss: str, min_rows: int) -> str:
     """Say what the promotion rests on, and which rules did not vote."""
-    compared = [rule for rule in rules if rule.passed and rule.name.endswith(loss)]
+    compared = [rule for rule in rules if rule.passed and rule.name.endswith(f" {loss}")]
     words = ", ".join(f"{rule.name} {rule.champion:.3f} -> {rule.candidate:.3f}" for rule in compared)
     silent = [rule for rule in rules if rule.passed is None]
     few = [f"{rule.name} ({rule.n})" for rule in silent if rule.n < min_rows]
-    by_one_row = [f"{rule.name} ({rule.n})" for rule in silent if rule.n >= min_rows]
+    many = [rule for rule in silent if rule.n >= min_rows]
+    by_one_row = [f"{rule.name} ({rule.n})" for rule in many if rule.p is None]
+    undecided = [f"{rule.name} ({rule.n})" for rule in many if rule.p is not None]
     words += f"; too few rows for {', '.join(few)}" if few else ""
+    words += f"; undecided: {', '.join(undecided)}" if undecided else ""
     words += f"; a single row against {', '.join(by_one_row)}" if by_one_row else ""
     return f"promoted: not worse on any rule ({words})"

@@ -11,10 +11,13 @@ import sqlalchemy as sa
 from pydantic_core import from_json
 
 from prediction.journal.database import Journal
-from prediction.journal.tables import predictions
+from prediction.journal.tables import feedback, predictions
 
 SAMPLE_ROWS = 5_000
 QUERY_ROWS = 2_000
+NEWEST_ROWS = 1_000
+"""Labelled predictions of one plot."""
+
 FIRST_ROWS = 10
 """Rows whose `seq` is read at each end of a window, because `seq` follows the times only roughly."""
 
@@ -37,6 +40,30 @@ class Sampled(NamedTuple):
     low: float | None = None
     high: float | None = None
     """Of a quantity: the answer and its interval; the class is empty then, and its confidence NaN."""
+
+
+class LabelledNumber(NamedTuple):
+    """A predicted number with its label."""
+
+    features: dict[str, Any]
+    value: float
+    label: float
+
+
+def newest(
+    journal: Journal, model: str, version: str, since_us: int, limit: int = NEWEST_ROWS
+) -> list[LabelledNumber]:
+    """Return the predictions of a version since a time whose labels are the newest numbers."""
+    query = (
+        sa.select(predictions.c.features, predictions.c.value, feedback.c.value)
+        .join(predictions, predictions.c.prediction_id == feedback.c.prediction_id)
+        .where(feedback.c.model == model, feedback.c.at_us >= since_us, feedback.c.value.is_not(None))
+        .where(predictions.c.version == version, predictions.c.at_us >= since_us)
+        .order_by(feedback.c.seq.desc())
+    )
+    with journal.read() as connection:
+        rows = list(connection.execute(query.limit(limit)))
+    return [LabelledNumber(from_json(features), value, label) for features, value, label in rows]
 
 
 def draw(
