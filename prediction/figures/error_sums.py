@@ -174,7 +174,7 @@ def between_pieces(pieces: Sequence[ErrorSums], totals: Sequence[float]) -> floa
     -----
     The mean is a ratio, the sum of the totals divided by the sum of the rows; the variance is that of
     Cochran's ratio estimator for clusters of unequal size (Cochran, Sampling Techniques, third edition,
-    Wiley 1977, section 9A.1, without the correction for a finite population).
+    Wiley 1977, chapter 9A, without the correction for a finite population).
     """
     k = len(pieces)
     if k < FEW_CLUSTERS:

@@ -86,7 +86,7 @@ def p_of_rise(difference: Array, limit: float, seed: int = 0) -> float:
     -----
     The upper bound of the mean at 1 - a is below the limit exactly if p is below a. The bound is that of
     the percentile-t method: it studentizes each resample, so it is second-order accurate for skewed
-    differences (Hall, The Bootstrap and Edgeworth Expansion, Springer 1992, section 3.6). If all
+    differences (Hall, The Bootstrap and Edgeworth Expansion, Springer 1992). If all
     differences are equal there is no chance in them: p is then 0 or 1.
     """
     n, mean = len(difference), float(difference.mean())

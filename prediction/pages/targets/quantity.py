@@ -175,8 +175,8 @@ def tables(health: Mapping[str, Any]) -> Iterator[Table]:
     """Yield the tables of all versions, for a terminal."""
     unit = _unit(health)
     title = f"{health['model']}, the last {health['window']}: {health['predictions']} predictions"
-    wide = ("mean absolute error", "bias", "R2", "coverage", "estimate, no labels")
-    table = narrow(title, "version", "labels", *wide, wrapped=wide)
+    names = ("labels", "MAE", "bias", "R2", "coverage", "MAE, no labels")
+    table = narrow(title, "version", *names, wrapped=("labels", "MAE", "bias", "MAE, no labels"))
     for item in health["versions"]:
         is_champion = item["version"] == health["champion"]
         r2 = "-" if item["r2"] is None else f"{item['r2']:.3f}"
@@ -189,7 +189,10 @@ def tables(health: Mapping[str, Any]) -> Iterator[Table]:
             f"{item['coverage']['value']:.1%}" if item["coverage"] else "-",
             _mean(item["estimated_mae"]),
         )
-    table.caption = f"in {unit}; bias is true minus predicted" if unit else "bias is true minus predicted"
+    of = f" in {unit}" if unit else ""
+    table.caption = (
+        f"MAE is the mean absolute error{of}, with its 95 % interval; bias is true minus predicted"
+    )
     yield table
     checks = [
         (item["version"], item[key])

@@ -104,7 +104,15 @@ def test_tables_say_what_the_figures_say() -> None:
         assert [] == list(quantity.tables_of("rents v1", ITEM))
     text = " ".join(captured.get().split())
 
-    for words in ("30 of 40", "50 (40 to 60)", "-1,500", "87.5%", "0.500", "above estimate", "in CHF"):
+    for words in (
+        "30 of 40",
+        "50 (40 to 60)",
+        "-1,500",
+        "87.5%",
+        "0.500",
+        "above estimate",
+        "error in CHF",
+    ):
         assert words in text
     assert "50" == quantity.metric({"mae": 50.0})
     assert "-" == quantity.metric({"accuracy": 0.5})
