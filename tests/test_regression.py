@@ -207,7 +207,7 @@ def test_pages_show_numbers(running: Server, catalog: Path, tmp_path: Path) -> N
             assert words in shown
     tables = loop(running, catalog, "monitor", "rents")
     assert "coverage" in tables
-    assert "mean absolute error" in loop(running, catalog, "status", "rents")
+    assert "MAE" in loop(running, catalog, "status", "rents")
     eventually(
         lambda: any(name.startswith("prediction_mean_absolute_error{") for name in series(running)), 30
     )

@@ -13,7 +13,7 @@ from prediction.pages import pages, plots
 from prediction.pages.plots import Figure
 from prediction.pages.tables import Labelled, narrow
 
-METRIC = "mean absolute error"
+METRIC = "MAE"
 """The metric of a version in lists, and how it is called there."""
 
 GROUPS = 4
