@@ -17,7 +17,7 @@ import numpy as np
 from models_store import boosting, failures, pipelines
 from models_store.layout import Layout
 from models_store.spec import Columns, Spec
-from models_store.targets.decisions import Agreement, ClassProof, Decision
+from models_store.targets.kinds import TargetProof
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,14 +42,16 @@ class Compiled:
 
     Parameters
     ----------
+    agreement
+        How both compare, as the kind of target measures it; None if there was nothing to compare.
     decision
         The rule that makes answers of the outputs of the graph, or of the pipeline if there is no graph.
     """
 
     onnx: bytes | None
-    agreement: Agreement | None
+    agreement: Any
     reason: str
-    decision: Decision
+    decision: Any
 
 
 class Session:
@@ -83,7 +85,7 @@ class Session:
         """The outputs of the graph that answers may be made of."""
         return self._target.outputs_of([node.name for node in self._session.get_outputs()])
 
-    def scorer(self, decision: Decision) -> Callable[[Columns], Any]:
+    def scorer(self, decision: Any) -> Callable[[Columns], Any]:
         """Return the function that answers rows by a decision, as the spec's kind of target does."""
         read, outputs = self._target.reader(decision), decision.outputs
         return lambda columns: read(self.run(columns, outputs))
@@ -139,7 +141,8 @@ def build(pipeline: ClassifierMixin, spec: Spec, columns: Columns, seed: int) ->
         "each row that the features allow must get an answer",
     )
     with failures.blamed(spec.name, step, spec.pipeline, remedy), pipelines.named(spec):
-        proof = _Proof(spec, rows, spec.target.prove(pipeline, spec.frame(rows)))
+        answers = spec.target.prove(pipeline, spec.frame(rows))
+    proof = _Proof(spec, rows, answers, answers.own())
     tried: list[Compiled] = []
     for inputs in _layouts(spec):
         for attempt in _attempts(pipeline, inputs, proof):
@@ -147,7 +150,7 @@ def build(pipeline: ClassifierMixin, spec: Spec, columns: Columns, seed: int) ->
                 return attempt
             tried.append(attempt)
     closest = next((attempt.agreement for attempt in tried if attempt.agreement), None)
-    return Compiled(None, closest, _joined([attempt.reason for attempt in tried]), proof.answers.own())
+    return Compiled(None, closest, _joined([attempt.reason for attempt in tried]), proof.own)
 
 
 def _joined(reasons: Sequence[str]) -> str:
@@ -161,11 +164,12 @@ def _joined(reasons: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class _Proof:
-    """Rows to compare on, and what the pipeline answers to them."""
+    """Rows to compare on, what the pipeline answers to them, and the rule that it follows itself."""
 
     spec: Spec
     rows: Columns
-    answers: ClassProof
+    answers: TargetProof
+    own: Any
 
     def compare(self, name: str, onnx: bytes) -> Compiled:
         """Run a graph on all rows; it is kept only if it agrees."""
@@ -199,7 +203,7 @@ def _attempts(pipeline: ClassifierMixin, inputs: _Inputs, proof: _Proof) -> Iter
             if found is not None:
                 yield proof.compare(name, found.SerializeToString())
     except Exception as error:
-        yield Compiled(None, None, f"{inputs}: {failures.first_cause(error)}", Decision())
+        yield Compiled(None, None, f"{inputs}: {failures.first_cause(error)}", proof.own)
 
 
 def _convert(pipeline: ClassifierMixin, spec: Spec, inputs: _Inputs) -> ModelProto:

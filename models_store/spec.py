@@ -17,18 +17,19 @@ from models_store import faults
 from models_store.errors import InvalidInput, InvalidSpec
 from models_store.faults import Fault
 from models_store.features import feature
+from models_store.features import kinds as feature_kinds
 from models_store.features.category import category as category  # specs import all they need from here
 from models_store.features.feature import Feature
 from models_store.features.flag import flag as flag
 from models_store.features.integer import integer as integer
-from models_store.features.kinds import KINDS
 from models_store.features.moment import moment as moment
 from models_store.features.number import number as number
 from models_store.features.text import text as text
 from models_store.layout import Columns as Columns
 from models_store.layout import Layout
-from models_store.targets.classes import Classes
+from models_store.targets import kinds as target_kinds
 from models_store.targets.classes import classes as classes
+from models_store.targets.kinds import Target
 from models_store.validation import Validator
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class Spec:
     name: str
     title: str
     features: type[Features]
-    target: Classes
+    target: Target
     load: Callable[[], tuple[pd.DataFrame, pd.Series]]
     pipeline: Callable[[int], ClassifierMixin]
     gate: GateRules = field(default_factory=GateRules)
@@ -134,7 +135,7 @@ class Spec:
             raise InvalidSpec(f"{self.name}: {faults.sentence(found)}", [each.detail for each in found])
 
     def _faults_of_target(self) -> list[Fault]:
-        if isinstance(self.target, Classes):
+        if isinstance(self.target, target_kinds.KINDS):
             return self.target.faults()
         return [Fault(("target",), _remedy(self.target))]
 
@@ -144,7 +145,7 @@ class Spec:
         if not self.features.model_fields:
             return [Fault(("features",), "the feature schema has no field")]
         fields = self.features.model_fields
-        ways = ", ".join(kind.declared_by for kind in KINDS.values())
+        ways = ", ".join(kind.declared_by for kind in feature_kinds.KINDS.values())
         found = {name: feature.faults_of_field(name, info, ways) for name, info in fields.items()}
         wrong = [Fault(("features", name), each) for name, words in found.items() for each in words]
         good = {name: info for name, info in fields.items() if not found[name]}

@@ -155,7 +155,9 @@ def test_the_operator_rolls_back_a_broken_model(half: Server, specs_folder: Path
     assert (0, "") == (done.returncode, done.stderr)
     assert "is the champion again; it was worse" in done.stdout
     done = loop("promote", "penguins", "latest", "--reason", "best", home=half.home, catalog=specs_folder)
-    assert (0, "") == (done.returncode, done.stderr)
+    assert (1, True) == (done.returncode, "promote another version, or roll back" in done.stderr), (
+        done.stderr
+    )
     assert 0 == loop("history", "penguins", home=half.home, catalog=specs_folder).returncode
 
 
@@ -189,6 +191,7 @@ def test_commands_on_other_models_work(half: Server, specs_folder: Path, tmp_pat
     rows.write_text("sepal_length_cm,sepal_width_cm,petal_length_cm,petal_width_cm\n5.1,3.5,1.4,0.2\n")
     commands: list[tuple[str, ...]] = [
         ("score", "iris", str(rows), str(scored)),
+        ("score", "iris", str(rows), str(scored), "--server", half.url),
         ("monitor", "iris"),
         ("train", "iris", "--no-promote"),
         ("history", "iris"),

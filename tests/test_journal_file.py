@@ -146,7 +146,7 @@ def test_a_journal_that_comes_back_has_all_that_was_acknowledged(home: Path, row
 
 
 def test_a_journal_that_is_not_required_fails_no_prediction(home: Path, row: dict[str, Any]) -> None:
-    """Answers have no id then, and the worker stays ready; labels are refused."""
+    """Answers have no id, the worker stays ready, labels are refused; no command makes a new file."""
     with Server(home, workers=1, journal_required="false") as server:
         prediction_id = server.post("/iris/predict", row).json()["prediction_id"]
         harms.delete(home / "journal.db")
@@ -154,7 +154,11 @@ def test_a_journal_that_is_not_required_fails_no_prediction(home: Path, row: dic
 
         answer = server.post("/iris/predict", row)
         label = {"prediction_id": prediction_id, "label": "setosa"}
+        status = command(home, "status")
 
+        assert 1 == status.returncode
+        assert f"loop status: {home / 'journal.db'} is missing: put it back; process" in status.stderr
+        assert not (home / "journal.db").exists()
         assert (200, None) == (answer.status_code, answer.json()["prediction_id"])
         assert 200 == server.get("/readyz").status_code
         assert 503 == server.post("/iris/feedback", label).status_code

@@ -12,7 +12,17 @@ from prediction import metrics
 from tests.servers import PROJECT
 
 METRICS = {name: item for name, item in vars(metrics).items() if isinstance(item, MetricWrapperBase)}
-BOUNDED_LABELS = {"model", "version", "predicted_class", "route", "reason", "feature", "status", "task"}
+BOUNDED_LABELS = {
+    "model",
+    "version",
+    "predicted_class",
+    "route",
+    "reason",
+    "feature",
+    "status",
+    "task",
+    "fault",
+}
 
 
 @pytest.mark.parametrize("name", METRICS)

@@ -106,6 +106,10 @@ class Classes:
         """Return what the metadata of a version holds of its target."""
         return {"target": self.kind, "classes": list(self.texts)}
 
+    def table(self) -> dict[str, str]:
+        """Return what a table of a training shows of the target."""
+        return {"classes": ", ".join(self.texts)}
+
     def is_of(self, metadata: Mapping[str, Any]) -> bool:
         """Whether a version with this metadata was trained for this target."""
         known = metadata.get("target", self.kind), metadata["classes"]
@@ -193,6 +197,13 @@ class Classes:
     def reader(self, decision: Decision) -> Callable[[Sequence[NDArray[Any]]], ClassAnswers]:
         """Return the function that reads answers out of the outputs of a graph or a pipeline."""
         decide = decision.decider(self.labels)
+        if decision == Decision():  # without a call more: most versions decide so
+
+            def most_probable(outputs: Sequence[NDArray[Any]]) -> ClassAnswers:
+                probabilities = np.asarray(outputs[0], np.float64)
+                return ClassAnswers(probabilities, probabilities.argmax(axis=1))
+
+            return most_probable
 
         def read(outputs: Sequence[NDArray[Any]]) -> ClassAnswers:
             probabilities = np.asarray(outputs[0], np.float64)
@@ -217,6 +228,13 @@ class Classes:
     def decision(self, golden: Mapping[str, Any]) -> Decision:
         """Read the decision of a version; those of the first release state none."""
         return Decision(**golden.get("decision", {}))
+
+    def describe_decision(self, metadata: Mapping[str, Any]) -> str:
+        """Say in words how a version with this metadata decides."""
+        try:
+            return self.decision(metadata).words(self.texts)
+        except (TypeError, ValueError):  # a newer release has saved it
+            return str(metadata["decision"].get("rule"))
 
     def compare(self, golden: Mapping[str, Any], answers: ClassAnswers) -> str | None:
         """Say how answers differ from golden ones; None if they are the same."""

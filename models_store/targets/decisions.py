@@ -24,7 +24,7 @@ TOLERANCE = 1e-6
 MAX_TIES = 0.001
 """The largest share of rows that lie on a boundary of the rule and fall on its other side."""
 
-ARGMAX, THRESHOLD, LABEL, PREDICT = "argmax", "threshold", "label", "predict"
+ARGMAX, THRESHOLD, LABEL, PREDICT = RULES = ("argmax", "threshold", "label", "predict")
 
 PROBABILITIES = "probabilities"
 """The output of a graph with the probabilities; `LABEL` is the output with the labels."""
@@ -67,6 +67,11 @@ class Decision:
     rule: str = ARGMAX
     position: int | None = None
     threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        has_threshold = self.position is not None and self.threshold is not None
+        if self.rule not in RULES or has_threshold is not (self.rule == THRESHOLD):
+            raise ValueError(f"{self} is no decision that this release knows")
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -184,12 +185,22 @@ class ServerScorer:
         self._call_rows = CALL_ROWS
         self._own = threading.local()
         self._clients: list[bentoml.SyncHTTPClient] = []
-        try:  # first, because BentoML's client retries for half a minute
-            httpx.get(f"{self._url}/readyz", timeout=READY_SECONDS).raise_for_status()
+        try:
+            self._demand_server()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             reason = str(error).partition("\n")[0]  # httpx adds a line with a link
             raise ServerFailed(f"{self._url} does not answer as this service: {reason}") from error
         self._call()
+
+    def _demand_server(self) -> None:
+        """Check that the server is ready, or serves at least this model: another one may be broken."""
+        ready = httpx.get(f"{self._url}/readyz", timeout=READY_SECONDS)
+        if ready.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+            found = httpx.get(f"{self._url}/models/{self._spec.name}", timeout=READY_SECONDS)
+            with suppress(ValueError, KeyError, TypeError):  # it is another service
+                if any(each["version"] for each in found.json()["workers"]):
+                    return
+        ready.raise_for_status()
 
     def answer(self, rows: Rows) -> Answers:
         """Answer rows."""
@@ -223,7 +234,8 @@ class ServerScorer:
         """Return the method of this thread's client."""
         if not hasattr(self._own, "client"):
             try:
-                self._own.client = bentoml.SyncHTTPClient(self._url)
+                # No wait for `/readyz`: that of a server with another, broken model never comes.
+                self._own.client = bentoml.SyncHTTPClient(self._url, server_ready_timeout=0)
             except (BentoMLException, httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
                 raise ServerFailed(f"{self._url} does not answer as this service: {error}") from error
             self._clients.append(self._own.client)

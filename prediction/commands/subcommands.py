@@ -12,6 +12,7 @@ from pydantic_core import to_json
 from models_store import catalog, store
 from models_store.errors import none_trained
 from prediction import home, settings
+from prediction.errors import AlreadyServing, JournalFault
 from prediction.http import bodies
 from prediction.journal import ledger
 from prediction.journal.database import Journal
@@ -84,6 +85,7 @@ def on_journal(act: Act) -> Run:
         with closing(Journal(configured.journal_url)) as journal:
             if _is_new(configured, journal):
                 raise none_trained()
+            _demand_file(configured, journal)
             journal.migrate()
             return act(options, configured, journal)
 
@@ -109,6 +111,16 @@ def _is_new(configured: Settings, journal: Journal) -> bool:
     if any(store.versions(configured.home, name) for name in catalog.names()):
         return False
     return journal.is_sqlite and journal.file.parent.is_dir() and not journal.file.exists()
+
+
+def _demand_file(configured: Settings, journal: Journal) -> None:
+    """Make no new journal beside a server whose journal was deleted: the old one may come back."""
+    if not journal.is_sqlite or journal.file.exists():
+        return
+    try:
+        home.lock(configured.home).close()
+    except AlreadyServing as error:
+        raise JournalFault(f"{journal.file} is missing: put it back; {error}") from None
 
 
 def _demand_versions(configured: Settings, journal: Journal, model: str | None) -> None:

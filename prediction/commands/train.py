@@ -14,9 +14,11 @@ from rich.table import Table
 
 from models_store import catalog, store
 from models_store.errors import InvalidSpec
+from models_store.targets.kinds import Target
 from prediction import home, settings
 from prediction.commands import subcommands
 from prediction.errors import InvalidSettings, NotComparable
+from prediction.figures.targets import kinds
 from prediction.journal.database import Journal
 from prediction.retraining import trainings
 from prediction.retraining.trainings import Trained, Training, Wish
@@ -119,13 +121,15 @@ def _describe(name: str, item: Trained) -> dict[str, Any]:
     }
     if candidate is None:
         return facts
+    stated = {"decision": candidate.compiled.decision.as_dict()}
     return facts | {
-        "classes": list(candidate.spec.target.texts),
+        **candidate.spec.target.as_dict(),
         "metrics": candidate.metrics.as_dict(),
         "seconds": candidate.seconds,
         "bytes": _size(version.path) if version else None,
         "runtime": candidate.runtime,
         "compiled": candidate.compiled.reason,
+        "decision": candidate.spec.target.describe_decision(stated),
     }
 
 
@@ -136,7 +140,7 @@ def _size(folder: Path) -> int:
 def _show(console: Console, facts: dict[str, Any], item: Trained) -> None:
     name = facts["model"]
     if item.candidate is not None and item.version is not None:
-        console.print(_table(facts))
+        console.print(_table(facts, item.candidate.spec.target))
     if item.verdict is not None:
         console.print(escape(f"{name}: {item.verdict.sentence}"), soft_wrap=True)
         if not item.promoted:
@@ -153,19 +157,18 @@ def _advise(name: str, item: Trained) -> str:
     return f"{name}: {kept}the champion stays; `loop train {name} --promote` promotes without the gate\n"
 
 
-def _table(facts: dict[str, Any]) -> Table:
-    rows, metrics = facts["rows"], facts["metrics"]
+def _table(facts: dict[str, Any], target: Target) -> Table:
+    rows = facts["rows"]
     title = f"{facts['model']} {facts['version']}"
     table = Table(title=title, show_header=False, title_justify="left")
     for name, figure in [
         ("rows", f"{rows['training']} trained on, {rows['holdout']} held out"),
-        ("classes", escape(", ".join(facts["classes"]))),
-        ("accuracy", f"{metrics['accuracy']:.3f} on the holdout"),
-        ("macro-F1", f"{metrics['macro_f1']:.3f}"),
-        ("log-loss", f"{metrics['log_loss']:.3f}"),
+        *target.table().items(),
+        *kinds.of(target).table(facts["metrics"]).items(),
         ("seconds", f"{facts['seconds']:.1f}"),
         ("size", f"{facts['bytes'] / 1024:.0f} KiB"),
-        ("served by", escape(f"{facts['runtime']} ({facts['compiled']})")),
+        ("served by", f"{facts['runtime']} ({facts['compiled']})"),
+        ("decision", facts["decision"]),
     ]:
-        table.add_row(name, figure)
+        table.add_row(name, escape(figure))
     return table

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Sequence
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
 
@@ -20,10 +22,13 @@ from prediction.errors import JournalUnavailable
 from prediction.http import bodies
 from prediction.journal import feedback
 from prediction.journal.database import Journal
+from prediction.journal.feedback import Label
+from prediction.serving import calibrations
 from prediction.settings import Settings
 from prediction.times import iso, now_us
 
 LABELS_CHUNK = 1_000
+Give = Callable[[Sequence[Label]], list[str | Error]]
 REFUSED_COLUMNS = {"row": int, "prediction_id": str, "label": str, "reason": str}
 
 
@@ -108,11 +113,13 @@ def _outcome_row(spec: Spec, outcome: feedback.Outcome) -> Row:
     }
 
 
-def import_feedback(options: argparse.Namespace, _: Settings, journal: Journal) -> int:
+def import_feedback(options: argparse.Namespace, configured: Settings, journal: Journal) -> int:
     """Record the labels of a file; refused ones are written with their reason into a file beside it."""
     (spec,) = catalog.select([options.model])
     source = Source(options.file, LABELS_CHUNK)
     total = _check(source, options.file)
+    measure = calibrations.measure(configured.home, spec.name)
+    give = partial(feedback.give, journal, spec.name, measure=measure)
     refused_path = options.file.with_name(f"{options.file.name}.refused.csv")
     totals = dict.fromkeys(("recorded", "unchanged", "corrected"), 0)
     with Writer(refused_path, REFUSED_COLUMNS) as refused, progress.bar() as shown:
@@ -120,7 +127,7 @@ def import_feedback(options: argparse.Namespace, _: Settings, journal: Journal) 
         number = 1
         for chunk in source:
             try:
-                taken, bad = _give(journal, spec, number, chunk)
+                taken, bad = _give(give, spec, number, chunk)
             except JournalUnavailable:
                 print(f"{_counts(totals)} before the journal failed: import the whole file again later")
                 raise
@@ -149,7 +156,7 @@ def _check(source: Source, path: Path) -> int:
     return rows
 
 
-def _give(journal: Journal, spec: Spec, number: int, chunk: Chunk) -> tuple[list[str], list[Row]]:
+def _give(give: Give, spec: Spec, number: int, chunk: Chunk) -> tuple[list[str], list[Row]]:
     validator = bodies.feedback_validator(spec)
     taken, refused, labels, origins = [], [], [], []
     for position, row in enumerate(chunk.by_row()):
@@ -166,7 +173,7 @@ def _give(journal: Journal, spec: Spec, number: int, chunk: Chunk) -> tuple[list
         else:
             labels.append(feedback.Label(item.prediction_id, spec.target.text(item.label), item.correct))
             origins.append(origin)
-    for origin, answer in zip(origins, feedback.give(journal, spec.name, labels), strict=True):
+    for origin, answer in zip(origins, give(labels), strict=True):
         if isinstance(answer, Error):
             refused.append({**origin, "reason": str(answer)})
         else:

@@ -25,7 +25,7 @@ def profile(spec: Spec, columns: Columns, labels: Sequence[str]) -> dict[str, An
     """
     return {
         "rows": len(labels),
-        "classes": {name: Counter(labels)[name] for name in spec.target.texts},
+        "classes": {name: Counter(labels)[name] for name in spec.target.counted},
         "features": {name: _distribution(spec, name, values) for name, values in columns.items()},
         "layout": spec.layout.as_dict(),
     }

@@ -102,27 +102,16 @@ def wilson(hits: int, n: int) -> Proportion | None:
     """
     if n == 0:
         return None
-    share, squared = hits / n, Z95**2
+    low, high = wilson_ends(hits / n, n)
+    return Proportion(hits / n, low, high, n)
+
+
+def wilson_ends(share: float, n: float) -> tuple[float, float]:
+    """Return both ends of the Wilson score interval of a share of n rows."""
+    squared = Z95**2
     middle = (share + squared / (2 * n)) / (1 + squared / n)
     half = Z95 * ((share * (1 - share) + squared / (4 * n)) / n) ** 0.5 / (1 + squared / n)
-    return Proportion(share, min(share, middle - half), max(share, middle + half), n)
-
-
-def expected_accuracy(confidences: Sequence[float]) -> Proportion | None:
-    """Estimate accuracy without labels, from the probability of each predicted class; None for no rows.
-
-    It is confidence-based performance estimation (CBPE; NannyML, release 0.13, "Estimation of
-    Performance of the Monitored Model", https://nannyml.readthedocs.io), without NannyML's optional
-    calibration. If probabilities are calibrated, a prediction of probability p is right with
-    probability p, so the expected accuracy is the mean of p. The number of right predictions is
-    Poisson-binomial, with variance sum p (1 - p); the interval is the normal approximation. It can't
-    detect a model that is sure and wrong: compare it with the accuracy by labels for that.
-    """
-    if not confidences:
-        return None
-    p = np.asarray(confidences, np.float64)
-    mean, half = float(p.mean()), float(Z95 * np.sqrt((p * (1 - p)).sum()) / len(p))
-    return Proportion(mean, max(0.0, mean - half), min(1.0, mean + half), len(p))
+    return min(share, middle - half), max(share, middle + half)
 
 
 def scores(confusion: dict[tuple[str, str], int], classes: Sequence[str]) -> Scores | None:

@@ -197,6 +197,7 @@ class ModelVersion(BaseModel):
     version: str
     created_at: str
     runtime: Literal["onnx", "scikit-learn"]
+    decision: str | None = Field(description="How it makes an answer of probabilities; null with a fault.")
     metrics: dict[str, Any] = Field(description="Computed on the holdout rows of its training.")
     verdict: Verdict | None
 

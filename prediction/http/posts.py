@@ -15,11 +15,12 @@ from prediction.http import bodies, resources
 from prediction.http.calls import Call
 from prediction.http.targets import kinds
 from prediction.journal import feedback, runs, threads
+from prediction.journal.feedback import Measure
 from prediction.journal.predictions import Prediction
 from prediction.network import error_answers
 from prediction.retraining import process
 from prediction.retraining.steps import Plan
-from prediction.serving import champions
+from prediction.serving import calibrations, champions
 from prediction.serving.runtime import Runtime
 
 
@@ -215,12 +216,17 @@ class Posts:
         text = self.spec.target.text
         labels = [feedback.Label(item.prediction_id, text(item.label), item.correct) for item in items]
         seconds = threads.FEEDBACK_SECONDS + len(labels) * threads.LABEL_SECONDS
-        journal, name = self.plan.journal, self.spec.name
-        answers = await threads.FEEDBACK_THREADS.run(seconds, feedback.give, journal, name, labels)
+        journal, name, measure = self.plan.journal, self.spec.name, self._measure
+        answers = await threads.FEEDBACK_THREADS.run(seconds, feedback.give, journal, name, labels, measure)
         for answer in answers:
             status = answer if isinstance(answer, str) else "refused"
             metrics.FEEDBACK.labels(self.spec.name, status).inc()
         return answers
+
+    @cached_property
+    def _measure(self) -> Measure:
+        """Return the function that measures labelled predictions."""
+        return calibrations.measure(self.plan.home, self.spec.name)
 
     @cached_property
     def _answer(self) -> Callable[[Prediction], dict[str, Any]]:

@@ -223,7 +223,9 @@ class Resources:
             "title": self.specs[name].title if name in self.specs else name,
             "fault": self.faults.get(name),
             "champion": version,
-            "versions": [_version(item) for item in store.versions(self.home, name)[:limit]],
+            "versions": [
+                _version(self.specs.get(name), item) for item in store.versions(self.home, name)[:limit]
+            ],
             "ledger": [describe_promotion(entry) for entry in entries],
             "next": entries[-1].position if entries and entries[-1].position > 1 else None,
             "workers": [
@@ -251,11 +253,12 @@ def _label(spec: Spec, text: str | None) -> Any:
     return None if text is None else spec.target.value(text)
 
 
-def _version(version: store.Version) -> dict[str, Any]:
+def _version(spec: Spec | None, version: store.Version) -> dict[str, Any]:
     return {
         "version": version.version,
         "created_at": iso(round(version.created_at.timestamp() * 1e6)),
         "runtime": version.runtime,
+        "decision": spec.target.describe_decision(version.metadata) if spec else None,
         "metrics": version.metrics,
         "verdict": _verdict(version),
     }

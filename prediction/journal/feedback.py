@@ -6,8 +6,8 @@ A label counts for the version that made the prediction, even if it comes after 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -18,7 +18,7 @@ from prediction.journal import rollups
 from prediction.journal.database import LOCK_PATIENCE_MS, Journal
 from prediction.journal.predictions import Prediction, as_prediction, is_id
 from prediction.journal.predictions import find as find_prediction
-from prediction.journal.rollups import Count
+from prediction.journal.rollups import Count, Total
 from prediction.journal.tables import corrections, feedback, predictions
 from prediction.times import now_us
 
@@ -34,8 +34,16 @@ PAUSE_SHARE = 0.1
 QUERY_IDS = 500
 """Ids of one query: SQLite limits the parameters of a statement."""
 
-COUNTED = ("prediction_id", "model", "at_us", "version", "predicted_class")
+COUNTED = ("prediction_id", "model", "at_us", "version", "predicted_class", "probabilities")
 """The columns of a prediction that are needed to count its label."""
+
+Measure = Callable[[Any, str], Mapping[str, int]]
+"""Returns what a prediction, a row of the columns `COUNTED`, adds to the sums if it has a label."""
+
+
+def measure_nothing(_prediction: Any, _label: str) -> dict[str, int]:
+    """Add nothing to the sums."""
+    return {}
 
 
 class Label(NamedTuple):
@@ -77,10 +85,17 @@ class LabelHistory(NamedTuple):
     history: list[Replaced]
 
 
-def give(journal: Journal, model: str, labels: Sequence[Label]) -> list[str | Error]:
+def give(
+    journal: Journal, model: str, labels: Sequence[Label], measure: Measure = measure_nothing
+) -> list[str | Error]:
     """Record labels in order, in transactions that survive a loss of power.
 
     Many labels take several short transactions. Predictions are recorded between them.
+
+    Parameters
+    ----------
+    measure
+        What the sums are of. A corrected label is taken out of them, and the new one is added.
 
     Returns
     -------
@@ -101,7 +116,7 @@ def give(journal: Journal, model: str, labels: Sequence[Label]) -> list[str | Er
             time.sleep(max(PAUSE_SECONDS, PAUSE_SHARE * took))
         began = time.monotonic()
         try:
-            answers += _give_chunk(journal, model, labels[start : start + CHUNK_LABELS])
+            answers += _give_chunk(journal, model, labels[start : start + CHUNK_LABELS], measure)
         except JournalUnavailable as error:
             if not start:
                 raise
@@ -111,12 +126,14 @@ def give(journal: Journal, model: str, labels: Sequence[Label]) -> list[str | Er
     return answers
 
 
-def _give_chunk(journal: Journal, model: str, labels: Sequence[Label]) -> list[str | Error]:
+def _give_chunk(
+    journal: Journal, model: str, labels: Sequence[Label], measure: Measure
+) -> list[str | Error]:
     answers: list[str | Error] = []
     with journal.write(durable=True, patience_ms=LOCK_PATIENCE_MS) as connection:
         known = _lock_predictions(connection, model, labels)
         current = _current(connection, known)
-        changes = _Changes(now_us(), {}, {}, [], [])  # the time after waiting for the lock
+        changes = _Changes(now_us(), measure)  # the time after waiting for the lock
         for item in labels:
             old = current.get(item.prediction_id)
             answer = _decide(item, model, item.prediction_id in known, old)
@@ -127,6 +144,7 @@ def _give_chunk(journal: Journal, model: str, labels: Sequence[Label]) -> list[s
             journal.order(connection)
             changes.write(connection)
             rollups.add(journal, connection, changes.counts)
+            rollups.add_totals(journal, connection, changes.totals)
     return answers
 
 
@@ -150,10 +168,12 @@ class _Changes:
     """The rows that one transaction writes. A batch may have several labels for one prediction."""
 
     at_us: int
-    added: dict[str, dict[str, Any]]
-    changed: dict[str, dict[str, Any]]
-    replaced: list[dict[str, Any]]
-    counts: list[Count]
+    measure: Measure
+    added: dict[str, dict[str, Any]] = field(default_factory=dict)
+    changed: dict[str, dict[str, Any]] = field(default_factory=dict)
+    replaced: list[dict[str, Any]] = field(default_factory=list)
+    counts: list[Count] = field(default_factory=list)
+    totals: list[Total] = field(default_factory=list)
 
     def add(self, item: Label, of: Any, old: Current | None) -> Current:
         """Add a label of the prediction `of`, whose present label is `old`; return the new one."""
@@ -161,6 +181,8 @@ class _Changes:
         row = {"prediction_id": prediction_id, "label": item.label, "at_us": self.at_us, "model": of.model}
         for label, rows in ((old.label if old else "", -1), (item.label, 1)):
             self.counts.append(Count(of.model, of.at_us, of.version, of.predicted_class, label, rows))
+            for name, value in self.measure(of, label).items() if label else ():
+                self.totals.append(Total(of.model, of.at_us, of.version, name, rows * value))
         if old is not None:
             replaced = {"prediction_id": prediction_id, "label": old.label, "at_us": old.at_us}
             self.replaced.append(replaced | {"replaced_us": self.at_us})

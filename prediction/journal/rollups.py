@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from prediction.journal.database import Journal
-from prediction.journal.tables import predictions, rollup_minutes, rollup_state, rollups, sum_minutes
+from prediction.journal.tables import predictions, rollup_minutes, rollup_state, rollups, sum_minutes, sums
 from prediction.times import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
 
 MINUTES_KEPT_US = DAY_US
@@ -52,6 +52,16 @@ class Count(NamedTuple):
     rows: int
 
 
+class Total(NamedTuple):
+    """A sum over labelled predictions in the bucket of time that begins at `at_us`; `name` says of what."""
+
+    model: str
+    at_us: int
+    version: str
+    name: str
+    total: int
+
+
 def add(journal: Journal, connection: sa.Connection, changes: Iterable[Count]) -> None:
     """Add differences to the counts, in a transaction that has called `order`.
 
@@ -64,6 +74,15 @@ def add(journal: Journal, connection: sa.Connection, changes: Iterable[Count]) -
     journal.add(connection, rollup_minutes, _as_rows("minute_us", _sum(recent, MINUTE_US)))
 
 
+def add_totals(journal: Journal, connection: sa.Connection, changes: Iterable[Total]) -> None:
+    """Add differences to the sums, in a transaction that has called `order`."""
+    recent_us = now_us() - MINUTES_KEPT_US
+    changes = list(changes)
+    recent = [change for change in changes if change.at_us >= recent_us]
+    journal.add(connection, sums, _as_rows("hour_us", _sum_totals(changes, HOUR_US)))
+    journal.add(connection, sum_minutes, _as_rows("minute_us", _sum_totals(recent, MINUTE_US)))
+
+
 def counts(journal: Journal, model: str, since_us: int, until_us: int, bucket_us: int) -> list[Count]:
     """Count a model's predictions from `since_us`, a multiple of `bucket_us`, to the bucket of `until_us`.
 
@@ -72,16 +91,27 @@ def counts(journal: Journal, model: str, since_us: int, until_us: int, bucket_us
     bucket_us
         Whole hours; or whole minutes, if `since_us` is less than a day ago.
     """
+    return figures(journal, model, since_us, until_us, bucket_us)[0]
+
+
+def figures(
+    journal: Journal, model: str, since_us: int, until_us: int, bucket_us: int
+) -> tuple[list[Count], list[Total]]:
+    """Return the counts, as `counts` does, and the sums of the same moment."""
     by_minute = bool(bucket_us % HOUR_US)
-    table = rollup_minutes if by_minute else rollups
-    at = rollup_minutes.c.minute_us if by_minute else rollups.c.hour_us
-    columns = (table.c.model, at, table.c.version, table.c.predicted_class, table.c.label, table.c.rows)
-    counted = sa.select(*columns).where(table.c.model == model, at >= since_us, at < until_us)
+    table, other = (rollup_minutes, sum_minutes) if by_minute else (rollups, sums)
     with journal.snapshot() as connection:
-        found = [Count(*row) for row in connection.execute(counted)]
+        found = [Count(*row) for row in connection.execute(_stored(table, model, since_us, until_us))]
+        totals = [Total(*row) for row in connection.execute(_stored(other, model, since_us, until_us))]
         missing = _aggregate(connection, predictions.c.seq > _known_seq(connection))
     found += (item for item in missing if item.model == model and since_us <= item.at_us < until_us)
-    return list(_sum(found, bucket_us))
+    return list(_sum(found, bucket_us)), list(_sum_totals(totals, bucket_us))
+
+
+def _stored(table: sa.Table, model: str, since_us: int, until_us: int) -> sa.Select[Any]:
+    """Select what a table has of a time; its second column is the time."""
+    at = list(table.c)[1]
+    return sa.select(*table.c).where(table.c.model == model, at >= since_us, at < until_us)
 
 
 def roll_up(journal: Journal) -> None:
@@ -197,14 +227,22 @@ def _aggregate(connection: sa.Connection, wanted: sa.ColumnElement[bool]) -> lis
 
 
 def _sum(found: Iterable[Count], bucket_us: int) -> Iterator[Count]:
-    sums: Counter[tuple[Any, ...]] = Counter()
+    added: Counter[tuple[Any, ...]] = Counter()
     for item in found:
         at_us = item.at_us // bucket_us * bucket_us
-        sums[item.model, at_us, item.version, item.predicted_class, item.label] += item.rows
-    return (Count._make((*key, rows)) for key, rows in sums.items() if rows)
+        added[item.model, at_us, item.version, item.predicted_class, item.label] += item.rows
+    return (Count._make((*key, rows)) for key, rows in added.items() if rows)
 
 
-def _as_rows(time_column: str, found: Iterable[Count]) -> list[dict[str, Any]]:
+def _sum_totals(found: Iterable[Total], bucket_us: int) -> Iterator[Total]:
+    added: Counter[tuple[Any, ...]] = Counter()
+    for item in found:
+        at_us = item.at_us // bucket_us * bucket_us
+        added[item.model, at_us, item.version, item.name] += item.total
+    return (Total._make((*key, total)) for key, total in added.items() if total)
+
+
+def _as_rows(time_column: str, found: Iterable[Count | Total]) -> list[dict[str, Any]]:
     """Make rows of a table whose time is in the column of that name."""
     rows = []
     for item in found:

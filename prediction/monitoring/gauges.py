@@ -24,6 +24,7 @@ from prediction.journal import feedback, ledger, runs, workers
 from prediction.journal.database import Journal
 from prediction.journal.threads import Threads
 from prediction.monitoring import health
+from prediction.monitoring.targets import kinds
 from prediction.times import now_us
 
 CACHE_SECONDS = 10.0
@@ -51,6 +52,10 @@ GAUGES: dict[str, tuple[str, list[str]]] = {
     ),
     "prediction_estimated_accuracy_ratio": (
         f"Accuracy estimated from the probabilities of the last {WINDOW}, without labels",
+        ["model", "version"],
+    ),
+    "prediction_accuracy_below_estimate": (
+        f"1 if labels of the last {WINDOW} are right less often than their probabilities promise, else 0",
         ["model", "version"],
     ),
     "prediction_outcomes": (f"Predictions of the last {WINDOW} with a label", ["model", "version"]),
@@ -160,16 +165,15 @@ class Gauges(Collector):
             yield "prediction_runs", (name, status), by_status[status]
         found = health.describe(spec, self.home, self.journal, health.window(WINDOW))
         for item in found["versions"]:
-            yield from _of_version(name, item)
+            yield from _of_version(spec, item)
 
 
-def _of_version(name: str, item: dict[str, Any]) -> Iterator[tuple[str, Iterable[str], float]]:
-    labels = (name, item["version"])
+def _of_version(spec: Spec, item: dict[str, Any]) -> Iterator[tuple[str, Iterable[str], float]]:
+    labels = (spec.name, item["version"])
     yield "prediction_outcomes", labels, item["outcomes"]
     yield "prediction_labels_outstanding", labels, item["labels_outstanding"]
-    for key in ("accuracy", "estimated_accuracy"):
-        if item[key] is not None:
-            yield f"prediction_{key}_ratio", labels, item[key]["value"]
+    for gauge, value in kinds.of(spec.target).gauges(item):
+        yield gauge, labels, value
     for found in item["drift"] or []:
         if found["state"] != "not enough data":
             of_feature = (*labels, found["name"])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,15 @@ from models_store import store
 from models_store.errors import DamagedVersion, InvalidInput, UnknownVersion
 from models_store.spec import Columns, Spec
 from prediction import times
-from prediction.figures import profiles, scores
+from prediction.figures import calibration, profiles
+from prediction.figures.calibration import Calibration
 from prediction.journal import ledger, refusals, rollups, samples
 from prediction.journal.database import Journal
 from prediction.journal.ledger import Entry
-from prediction.journal.rollups import Count
+from prediction.journal.rollups import Count, Total
 from prediction.journal.samples import Sampled
+from prediction.monitoring.targets import kinds
+from prediction.serving import calibrations
 from prediction.times import DAY_US, HOUR_US, MINUTE_US, iso, now_us
 
 BUCKETS_US = [
@@ -81,13 +84,24 @@ def describe(spec: Spec, home: Path, journal: Journal, span: Window) -> dict[str
     `samples.SAMPLE_ROWS` rows, or from a sample of its own for a rare version, and give its size.
     A label counts for the version that predicted, at the time of the prediction.
     """
-    counted = rollups.counts(journal, spec.name, span.since_us, span.until_us, span.bucket_us)
+    times_us = (span.since_us, span.until_us, span.bucket_us)
+    counted, totals = rollups.figures(journal, spec.name, *times_us)
     versions = Counter[str]()
     for count in counted:
         versions[count.version] += count.rows
     versions = +versions  # drop versions with counts of labels only: their predictions are gone
     promotions = ledger.entries(journal, spec.name, limit=PROMOTIONS)
     sample, by_version = _draw(journal, spec.name, span, versions, promotions)
+    parts = [
+        _Part(
+            version,
+            [count for count in counted if count.version == version],
+            [total for total in totals if total.version == version],
+            by_version[version],
+            _calibration(spec, home, version),
+        )
+        for version, _ in versions.most_common()
+    ]
     return {
         "model": spec.name,
         "window": span.text,
@@ -97,16 +111,12 @@ def describe(spec: Spec, home: Path, journal: Journal, span: Window) -> dict[str
         "predictions": versions.total(),
         "outcomes": sum(count.rows for count in counted if count.label),
         "versions": [
-            _version(
-                spec,
-                home,
-                version,
-                [count for count in counted if count.version == version],
-                by_version[version],
-            )
-            for version, _ in versions.most_common()
+            _version(spec, part) | {"drift": _drift(spec, home, part.version, part.sample)}
+            for part in parts
         ],
-        "over_time": _over_time(span, counted, sample),
+        "over_time": _over_time(
+            spec, span, counted, sample, {part.version: part.calibration for part in parts}
+        ),
         "promotions": [
             {"at": iso(entry.at_us), "from": entry.from_version, "to": entry.to_version}
             for entry in promotions
@@ -144,37 +154,35 @@ def _draw(
     return sample, by_version
 
 
-def _version(
-    spec: Spec, home: Path, version: str, counted: Sequence[Count], sample: Sequence[Sampled]
-) -> dict[str, Any]:
-    by_class, confusion = Counter[str](), Counter[tuple[str, str]]()
-    for count in counted:
-        by_class[count.predicted_class] += count.rows
-        if count.label:
-            confusion[count.predicted_class, count.label] += count.rows
-    total, outcomes = by_class.total(), confusion.total()
-    scored = scores.scores(confusion, spec.target.texts)
-    confidences = [row.confidence for row in sample]
+@dataclass(frozen=True)
+class _Part:
+    """What a window has of one version."""
+
+    version: str
+    counted: list[Count]
+    totals: list[Total]
+    sample: list[Sampled]
+    calibration: Calibration
+
+
+def _calibration(spec: Spec, home: Path, version: str) -> Calibration:
+    try:
+        return calibrations.of(home, spec.name, version)
+    except (UnknownVersion, DamagedVersion):
+        return calibration.NONE
+
+
+def _version(spec: Spec, part: _Part) -> dict[str, Any]:
+    total = sum(count.rows for count in part.counted)
+    outcomes = sum(count.rows for count in part.counted if count.label)
+    found = kinds.of(spec.target)
     return {
-        "version": version,
+        "version": part.version,
         "predictions": total,
         "outcomes": outcomes,
         "labels_outstanding": total - outcomes,
-        "classes": {
-            name: {"predictions": by_class[name], "share": by_class[name] / total}
-            for name in spec.target.texts
-        },
-        "confidence": sum(confidences) / len(confidences) if confidences else None,
-        "accuracy": asdict(scored.accuracy) if scored else None,
-        "macro_f1": scored.macro_f1 if scored else None,
-        "recall": {name: asdict(found) for name, found in scored.recall.items()} if scored else {},
-        "confusion": {
-            predicted: {label: confusion[predicted, label] for label in spec.target.texts}
-            for predicted in spec.target.texts
-        },
-        "estimated_accuracy": _optional(scores.expected_accuracy(confidences)),
-        "drift": _drift(spec, home, version, sample),
-        "quality": _quality(spec, sample),
+        **found.figures(spec.target, part.counted, part.totals, part.sample, part.calibration),
+        "quality": _quality(spec, part.sample),
     }
 
 
@@ -203,29 +211,19 @@ def _quality(spec: Spec, sample: Sequence[Sampled]) -> dict[str, Any]:
     }
 
 
-def _over_time(span: Window, counted: Sequence[Count], sample: Sequence[Sampled]) -> list[dict[str, Any]]:
+def _over_time(
+    spec: Spec,
+    span: Window,
+    counted: Sequence[Count],
+    sample: Sequence[Sampled],
+    by_version: Mapping[str, Calibration],
+) -> list[dict[str, Any]]:
     """Return the figures of all versions together by bucket; an empty bucket stays, as a gap."""
-    rows: Counter[int] = Counter()
-    right: Counter[int] = Counter()
-    labelled: Counter[int] = Counter()
-    confidences: defaultdict[int, list[float]] = defaultdict(list)
+    rows = Counter[int]()
     for count in counted:
         rows[count.at_us] += count.rows
-        if count.label:
-            labelled[count.at_us] += count.rows
-            right[count.at_us] += count.rows if count.label == count.predicted_class else 0
-    for row in sample:
-        confidences[row.at_us // span.bucket_us * span.bucket_us].append(row.confidence)
+    of_bucket = kinds.of(spec.target).over_time(span.bucket_us, counted, sample, by_version)
     return [
-        {
-            "at": iso(at_us),
-            "predictions": rows[at_us],
-            "accuracy": _optional(scores.wilson(right[at_us], labelled[at_us])),
-            "estimated_accuracy": _optional(scores.expected_accuracy(confidences[at_us])),
-        }
+        {"at": iso(at_us), "predictions": rows[at_us], **of_bucket(at_us)}
         for at_us in range(span.since_us, span.until_us, span.bucket_us)
     ]
-
-
-def _optional(found: scores.Proportion | None) -> dict[str, Any] | None:
-    return asdict(found) if found else None

@@ -14,10 +14,14 @@ from prediction.pages import pages
 def tables(health: dict[str, Any]) -> Iterator[Table]:
     """Yield the tables of the figures that `health.describe` returns."""
     yield _versions(health)
+    if any(item["against_estimate"] for item in health["versions"]):
+        yield _against_estimate(health)
     for item in health["versions"]:
         title = f"{health['model']} {item['version']}"
         if item["recall"]:
             yield _classes(title, item)
+        if item["positive"]:
+            yield _positive(title, item["positive"])
         if item["drift"]:
             yield _drift(title, item)
         yield _quality(title, item)
@@ -70,6 +74,19 @@ def _versions(health: dict[str, Any]) -> Table:
     return table
 
 
+def _against_estimate(health: dict[str, Any]) -> Table:
+    title = f"{health['model']}: labelled predictions against their estimate"
+    table = narrow(title, "version", "state", "right", "expected", "labels", "p", wrapped=("state",))
+    limit = None
+    for item in health["versions"]:
+        if found := item["against_estimate"]:
+            limit = found["limit"]
+            figures = f"{found['accuracy']:.3f}", f"{found['estimate']:.3f}", str(found["n"])
+            table.add_row(item["version"], found["state"], *figures, pages.p_value(found["p"]))
+    table.caption = f"below estimate: p is at most {limit}, however often one looks"
+    return table
+
+
 def _classes(title: str, item: dict[str, Any]) -> Table:
     names = [escape(name) for name in item["confusion"]]
     table = narrow(
@@ -79,6 +96,17 @@ def _classes(title: str, item: dict[str, Any]) -> Table:
         row = [str(rows) for rows in item["confusion"][name].values()]
         table.add_row(escape(name), str(share["predictions"]), _share(item["recall"].get(name)), *row)
     table.caption = "the columns on the right: predictions of the class by true class"
+    if item["labels_are_selective"]:
+        shares = item["labelled"].items()
+        given = ", ".join(f"{escape(name)} {share['value']:.1%}" for name, share in shares if share)
+        table.caption += f"; recalls are biased, because labels come unequally by predicted class: {given}"
+    return table
+
+
+def _positive(title: str, found: dict[str, Any]) -> Table:
+    names = ("precision", "recall", "alert rate")
+    table = narrow(f"{title}: {escape(found['label'])}", *names, wrapped=names)
+    table.add_row(*(_share(found[name.replace(" ", "_")]) for name in names))
     return table
 
 

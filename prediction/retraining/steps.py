@@ -24,7 +24,17 @@ from prediction.retraining import datasets, examples, judging, training
 from prediction.retraining.heart import Heart
 from prediction.serving import champions, versions
 
-STEPS = ("read the labels", "load the data", "fit", "evaluate", "compile", "judge", "save", "promote")
+STEPS = (
+    "read the labels",
+    "load the data",
+    "fit",
+    "evaluate",
+    "calibrate",
+    "compile",
+    "judge",
+    "save",
+    "promote",
+)
 
 _log = logging.getLogger("bentoml.prediction")
 

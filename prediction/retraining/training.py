@@ -22,9 +22,10 @@ from models_store.errors import InvalidSpec
 from models_store.spec import Columns, Spec
 from models_store.targets import estimators
 from prediction.figures import profiles
+from prediction.figures.calibration import Calibration
 from prediction.figures.targets import kinds
 from prediction.figures.targets.kinds import TargetMetrics
-from prediction.retraining import datasets
+from prediction.retraining import datasets, out_of_fold
 from prediction.retraining.datasets import Dataset, Example
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Candidate:
     dataset: Dataset
     pipeline: ClassifierMixin
     metrics: TargetMetrics
+    calibration: Calibration
     compiled: compiled.Compiled
     seed: int
     seconds: float
@@ -109,10 +111,12 @@ def fit(spec: Spec, seed: int, dataset: Dataset, report: OnStep = ignore) -> Can
     columns, labels = dataset.part(dataset.holdout)
     answers = pipelines.checked(pipeline, spec, columns, "the holdout")
     metrics = kinds.of(spec.target).metrics(spec.target, labels, answers)
+    report(f"calibrate on {len(dataset.training) + len(dataset.holdout)} rows")
+    calibrated = out_of_fold.calibrate(spec, seed, dataset, answers)
     report(f"compile and compare on {len(dataset.labels) + compiled.RANDOM_ROWS} rows")
     graph = compiled.build(pipeline, spec, dataset.columns, seed)
     seconds = time.monotonic() - started
-    return Candidate(spec, dataset, pipeline, metrics, graph, seed, seconds, recipe(spec, seed))
+    return Candidate(spec, dataset, pipeline, metrics, calibrated, graph, seed, seconds, recipe(spec, seed))
 
 
 def recipe(spec: Spec, seed: int) -> str | None:
@@ -159,7 +163,7 @@ def save(
         if candidate.compiled.onnx is not None:
             (staged / store.ONNX).write_bytes(candidate.compiled.onnx)
         profile = profiles.profile(spec, *dataset.part(dataset.training))
-        _write_json(staged / store.PROFILE, profile)
+        _write_json(staged / store.PROFILE, profile | {"calibration": candidate.calibration.as_dict()})
         _write_json(staged / store.GOLDEN, _golden(candidate))
         metadata = _metadata(candidate) | candidate.notes
         return store.publish(home, staged, name or spec.name, _labels(candidate), metadata)

@@ -88,10 +88,11 @@ def test_a_journal_that_does_not_answer_is_refused(home: Path) -> None:
     assert databases.PASSWORD not in told
 
 
-def test_a_journal_of_a_newer_release_is_refused(home: Path) -> None:
+def test_a_journal_that_asks_for_a_newer_release_is_refused(home: Path) -> None:
     """As every command does."""
     with databases.connected(f"sqlite:///{home / 'journal.db'}") as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+        connection.exec_driver_sql("UPDATE journal_format SET min_reader = 9999")
 
     assert "the journal was written by a newer release" in refuse(home)
 

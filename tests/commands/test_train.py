@@ -22,7 +22,7 @@ from prediction.journal.ledger import Entry
 from prediction.retraining import training
 from tests.servers import PROJECT, SHIPPED, interruptible, run
 
-LABELS = ["rows", "classes", "accuracy", "macro-F1", "log-loss", "seconds", "size", "served by"]
+LABELS = ["rows", "classes", "accuracy", "macro-F1", "log-loss", "seconds", "size", "served by", "decision"]
 
 LOAD = """
 import json, sys, bentoml
@@ -128,6 +128,7 @@ def test_the_table_tells_the_figures(again: tuple[Path, str], specs: dict[str, S
         assert float(told["seconds"]) > 0
         assert told["size"].endswith(" KiB")
         assert f"{version.runtime} ({kept['compiled']})" == told["served by"]
+        assert "the most probable class" == told["decision"]
         assert f"{name}: load the data" in printed
 
 

@@ -191,7 +191,6 @@ def test_wilsons_interval_is_that_of_scipy(hits: int, n: int) -> None:
 def test_no_rows_have_no_share() -> None:
     """There is no figure, and no division by zero."""
     assert scores.wilson(0, 0) is None
-    assert scores.expected_accuracy([]) is None
     assert scores.scores({}, ("a", "b")) is None
     assert scores.scores({("once", "once"): 3}, ("a", "b")) is None
 
@@ -211,15 +210,3 @@ def test_scores_are_those_of_scikit_learn() -> None:
         [found.recall[name].value for name in classes]
     )
     assert Counter(truth.tolist()) == {name: share.n for name, share in found.recall.items()}
-
-
-def test_accuracy_is_estimated_from_calibrated_probabilities() -> None:
-    """For about 95 of 100 windows, the interval contains the accuracy."""
-    rng, inside = np.random.default_rng(2), 0
-    for _ in range(200):
-        confidence = rng.uniform(0.5, 1, 400)
-        found = scores.expected_accuracy(confidence.tolist())
-        assert found is not None
-        inside += found.low <= (rng.random(400) < confidence).mean() <= found.high
-
-    assert 180 <= inside <= 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -521,3 +522,32 @@ def test_a_page_after_an_unknown_prediction_is_an_error(journal: Journal, predic
     with pytest.raises(UnknownPrediction):
         feedback.latest(journal, "iris", 10, before=str(prediction(7).prediction_id))
     assert [] == feedback.latest(journal, "iris", 10, before=prediction_id)
+
+
+def measured(of: Any, label: str) -> dict[str, int]:
+    """Measure a prediction by the length of its label, and by its own probability in percent."""
+    return {"letters": len(label), "percent": round(100 * json.loads(of.probabilities)[of.predicted_class])}
+
+
+def test_sums_follow_the_labels(journal: Journal, journal_url: str) -> None:
+    """A label adds what it measures; a corrected one is taken out; an unchanged one adds nothing."""
+    ids = record(journal, [prediction(number) for number in range(3)])
+    for label in (
+        *(Label(each, "setosa") for each in ids),
+        Label(ids[0], "setosa"),
+        Label(ids[1], "versicolor", correct=True),
+    ):
+        feedback.give(journal, "iris", [label], measured)
+
+    for table in ("sums", "sum_minutes"):
+        assert [("letters", 22), ("percent", 270)] == query(
+            journal_url, f"SELECT name, total FROM {table} ORDER BY name"
+        )
+
+
+def test_without_a_measure_there_are_no_sums(journal: Journal, journal_url: str) -> None:
+    """The labels are counted all the same."""
+    (prediction_id,) = record(journal, [prediction(1)])
+    give(journal, Label(prediction_id, "setosa"))
+
+    assert [] == query(journal_url, "SELECT * FROM sums")

@@ -485,11 +485,12 @@ def test_an_older_journal_keeps_its_labels_and_is_counted_anew(journal_url: str)
         migrations.upgrade(connection, "0004")
         for statement in OLDER:
             connection.execute(sa.text(statement.format(now=now_us())))
-    labels = query(journal_url, "SELECT * FROM feedback ORDER BY seq")
-    replaced = query(journal_url, "SELECT * FROM corrections")
+    given = "SELECT seq, prediction_id, model, label, at_us FROM feedback ORDER BY seq"
+    changed = "SELECT seq, prediction_id, label, at_us, replaced_us FROM corrections"
+    labels, replaced = query(journal_url, given), query(journal_url, changed)
     with databases.opened(journal_url) as journal:
-        assert labels == query(journal_url, "SELECT * FROM feedback ORDER BY seq")
-        assert replaced == query(journal_url, "SELECT * FROM corrections")
+        assert labels == query(journal_url, given)
+        assert replaced == query(journal_url, changed)
         assert_exact(journal)
         feedback.give(journal, labels[-1][2], [Label(labels[-1][1], "versicolor", correct=True)])
         roll_up(journal)
@@ -519,3 +520,31 @@ OLDER = (
     "INSERT INTO rollups VALUES ('iris', 0, 'v', 'setosa', '', 7)",
     "INSERT INTO rollup_state VALUES ('iris', 1, 1, 1)",
 )
+
+
+def test_sums_are_differences_by_time(journal: Journal) -> None:
+    """They are added up by bucket, version and name; old ones are by hour only, and zeros are left out."""
+    now = now_us() // HOUR_US * HOUR_US
+    changes = [
+        (now, "a", 5),
+        (now + 1, "a", -2),
+        (now, "b", 3),
+        (now + 2, "b", -3),
+        (now - 30 * HOUR_US, "a", 9),
+    ]
+    with journal.write() as connection:
+        journal.order(connection)
+        rollups.add_totals(
+            journal,
+            connection,
+            [rollups.Total("iris", at_us, "v", name, total) for at_us, name, total in changes],
+        )
+    since_us = now - 40 * HOUR_US
+
+    assert {(now, "a", 3), (now - 30 * HOUR_US, "a", 9)} == {
+        (item.at_us, item.name, item.total)
+        for item in rollups.figures(journal, "iris", since_us, now + HOUR_US, HOUR_US)[1]
+    }
+    by_minute = rollups.figures(journal, "iris", now, now + HOUR_US, MINUTE_US)[1]
+    assert [rollups.Total("iris", now, "v", "a", 3)] == by_minute
+    assert [] == rollups.figures(journal, "penguins", since_us, now + HOUR_US, HOUR_US)[1]

@@ -20,6 +20,7 @@ from prediction.journal.feedback import Label
 from prediction.journal.ledger import NewChampion
 from prediction.monitoring import gauges
 from prediction.monitoring.gauges import Gauges
+from prediction.serving import calibrations
 from prediction.times import now_us
 from tests import databases
 from tests.databases import Postgres, prediction, record
@@ -46,7 +47,8 @@ def test_every_gauge_is_read(specs: dict[str, Spec], trained_home: Path, journal
     workers.report(journal, "host", 2, {"iris": ("another", 0)})
     workers.report(journal, "host", 3, {"iris": ("another", 0)})
     ids = record(journal, [prediction(number, version=version) for number in range(60)])
-    feedback.give(journal, "iris", [Label(i, "setosa" if i != ids[0] else "virginica") for i in ids[:10]])
+    labels = [Label(i, "setosa" if i != ids[0] else "virginica") for i in ids[:10]]
+    feedback.give(journal, "iris", labels, calibrations.measure(trained_home, "iris"))
     runs.request(journal, "iris", force=False)
     found = read(Gauges(specs, trained_home, journal).text())
 
@@ -58,7 +60,8 @@ def test_every_gauge_is_read(specs: dict[str, Spec], trained_home: Path, journal
     assert 1 == found["prediction_serving_workers", "iris", version]
     assert 2 == found["prediction_disagreeing_workers", "iris"]
     assert 0.9 == found["prediction_accuracy_ratio", "iris", version]
-    assert 0.9 == pytest.approx(found["prediction_estimated_accuracy_ratio", "iris", version])
+    assert 0.9 < found["prediction_estimated_accuracy_ratio", "iris", version] < 1
+    assert 0 == found["prediction_accuracy_below_estimate", "iris", version]
     assert (10, 50) == tuple(
         found[f"prediction_{name}", "iris", version] for name in ("outcomes", "labels_outstanding")
     )

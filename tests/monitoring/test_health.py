@@ -18,6 +18,7 @@ from prediction.journal.feedback import Label
 from prediction.journal.ledger import NewChampion
 from prediction.journal.rollups import Count
 from prediction.monitoring import health
+from prediction.serving import calibrations
 from prediction.times import DAY_US, HOUR_US, MINUTE_US, iso, now_us, parse_span
 from tests import databases
 from tests.databases import prediction, record
@@ -88,6 +89,80 @@ def test_a_label_counts_for_the_version_that_predicted(
         after[key] for key in ("version", "accuracy", "macro_f1", "recall")
     )
     assert 1 == pytest.approx(sum(item["share"] for item in after["classes"].values()))
+
+
+def labelled(journal: Journal, home: Path, ids: list[str], wrong: int) -> None:
+    """Label predictions as a server does, some of them with another class than the predicted one."""
+    measure = calibrations.measure(home, "iris")
+    other = {"setosa": "versicolor", "versicolor": "virginica", "virginica": "setosa"}
+    said = [predictions.find(journal, each).predicted_class for each in ids]
+    labels = [
+        Label(i, other[each] if n < wrong else each)
+        for n, (i, each) in enumerate(zip(ids, said, strict=True))
+    ]
+    assert {"recorded"} == set(feedback.give(journal, "iris", labels, measure))
+
+
+@pytest.mark.parametrize("window", ["4h", "24h"])
+def test_labels_are_compared_with_their_own_estimate(
+    spec: Spec, trained_home: Path, journal: Journal, window: str
+) -> None:
+    """A fifth of confident predictions is wrong; those without a label do not matter."""
+    version = store.newest(trained_home, "iris").version
+    ids = record(journal, rows(spec, version, 150, 0))
+    assert described(spec, trained_home, journal, window)["versions"][0]["against_estimate"] is None
+    labelled(journal, trained_home, ids[:40], 0)
+    (before,) = described(spec, trained_home, journal, window)["versions"]
+    labelled(journal, trained_home, ids[40:120], 25)
+    (after,) = described(spec, trained_home, journal, window)["versions"]
+
+    assert ("platt", 150) == (before["calibration"]["method"], before["calibration"]["rows"])
+    assert ("as estimated", 1.0, 40) == tuple(
+        before["against_estimate"][key] for key in ("state", "accuracy", "n")
+    )
+    found = after["against_estimate"]
+    assert ("below estimate", 95 / 120, 120) == tuple(found[key] for key in ("state", "accuracy", "n"))
+    assert found["p"] <= found["limit"] < before["against_estimate"]["p"]
+    curve = calibrations.of(trained_home, "iris", version)
+    assert curve.at(0.9)[0] == pytest.approx(found["estimate"], abs=1e-6)
+    assert curve.at(0.9)[0] == pytest.approx(after["estimated_accuracy"]["value"])
+
+
+def test_hours_with_labels_of_an_older_release_are_not_compared(
+    spec: Spec, trained_home: Path, journal: Journal
+) -> None:
+    """Nothing was summed for them: the hours that are whole count."""
+    version = store.newest(trained_home, "iris").version
+    then = (now_us() // HOUR_US - 2) * HOUR_US
+    made = [
+        item._replace(at_us=then + (number % 2) * HOUR_US + number)
+        for number, item in enumerate(rows(spec, version, 60, 0))
+    ]
+    ids = record(journal, made)
+    old = predictions.find(journal, ids[0])
+    feedback.give(journal, "iris", [Label(ids[0], old.predicted_class)])
+    labelled(journal, trained_home, ids[1:], 0)
+    (found,) = described(spec, trained_home, journal)["versions"]
+
+    assert (60, 30) == (found["outcomes"], found["against_estimate"]["n"])
+
+
+def test_a_version_without_a_calibration_has_its_confidence(
+    spec: Spec, home: Path, journal: Journal
+) -> None:
+    """It was trained by an older release: the estimate is the mean of the probabilities, as before."""
+    version = store.newest(home, "iris")
+    profile = version.read_json(store.PROFILE)
+    del profile["calibration"]
+    (version.path / store.PROFILE).write_text(json.dumps(profile))
+    ids = record(journal, rows(spec, version.version, 100, 0))
+    labelled(journal, home, ids, 50)
+    (found,) = described(spec, home, journal)["versions"]
+
+    assert {"method": "none", "rows": 0} == found["calibration"]
+    assert 0.9 == pytest.approx(found["estimated_accuracy"]["value"])
+    assert ("below estimate", 0.5) == tuple(found["against_estimate"][key] for key in ("state", "accuracy"))
+    assert 0.9 == pytest.approx(found["against_estimate"]["estimate"])
 
 
 def test_a_label_whose_prediction_is_not_counted_makes_no_version(

@@ -125,7 +125,9 @@ def test_predictions_are_made_labelled_and_counted(browser: Browser, served: Ser
                 page.get_by_role("button", name="Correct").click()
             else:
                 said = page.locator("#answer b").inner_text()
-                page.locator("#answer select").select_option("Gentoo" if said != "Gentoo" else "Adelie")
+                page.locator("#answer select").select_option(
+                    label="Gentoo" if said != "Gentoo" else "Adelie"
+                )
                 page.get_by_role("button", name="Save").click()
             expect(page.locator("#answer .good")).to_contain_text("recorded")
             expect(page.locator("#answer .good")).to_be_focused()

@@ -117,7 +117,7 @@ def test_the_form_is_made_of_the_schema(world: World, name: str) -> None:
         for each in kinds.categories(feature):
             assert f">{each}</option>" in page
     for label in world.specs[name].target.texts:
-        assert f"<option>{label}</option>" in page
+        assert f"<option value='\"{label}\"'>{label}</option>" in page
 
 
 def test_it_shows_what_is_served_and_how_it_does(world: World) -> None:

@@ -99,6 +99,9 @@ def test_a_class_of_brackets_is_shown_as_it_is() -> None:
         "accuracy": None,
         "macro_f1": None,
         "estimated_accuracy": None,
+        "against_estimate": None,
+        "labels_are_selective": False,
+        "positive": None,
         "classes": {"[red]": {"predictions": 1}},
         "recall": {"[red]": {"value": 1.0, "low": 0.2, "high": 1.0, "n": 1}},
         "confusion": {"[red]": {"[red]": 1}},
@@ -108,6 +111,25 @@ def test_a_class_of_brackets_is_shown_as_it_is() -> None:
     found = {"model": "wine", "window": "24h", "predictions": 1, "champion": "v1", "refused": []}
 
     assert 2 == printed(found | {"versions": [item]}).count("[red]")
+
+
+def test_a_positive_class_and_selective_labels_are_shown(
+    trained_home: Path, journal: Journal, specs: dict[str, Spec]
+) -> None:
+    """In tables and on the page: the class with its three figures, and a warning beside the recalls."""
+    fill(journal, trained_home, specs["iris"])
+    values = dashboard.describe(specs["iris"], trained_home, journal, health.window("24h"))
+    (item,) = values["health"]["versions"]
+    share = {"value": 0.25, "low": 0.1, "high": 0.4, "n": 20}
+    item["positive"] = {"label": "set[osa]", "precision": share, "recall": None, "alert_rate": share}
+    item["labels_are_selective"] = True
+    shown, page = printed(values["health"]), reports.html(values)
+
+    assert re.search(r"set\[osa\]", shown)
+    assert "0.250 (0.100 to 0.400, n = 20)" in shown
+    assert "labels come unequally by predicted class" in " ".join(shown.split())
+    assert "set[osa]: precision 25.0" in page
+    assert "so the recalls are biased" in page
 
 
 def test_nothing_yet_is_a_table_too(trained_home: Path, journal: Journal, specs: dict[str, Spec]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from models_store.targets.classes import Classes
+from models_store.targets.kinds import Target
 from prediction.batch.chunks import Row
 from prediction.batch.targets import classes
 from prediction.journal.predictions import Prediction
@@ -45,6 +46,6 @@ class TargetColumns(Protocol):
 PARTS: dict[str, TargetColumns] = {Classes.kind: classes}
 
 
-def of(target: Classes) -> TargetColumns:
+def of(target: Target) -> TargetColumns:
     """Return the part of a target's kind."""
     return PARTS[target.kind]

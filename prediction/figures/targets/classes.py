@@ -2,33 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models_store.targets.classes import Classes
 from models_store.targets.decisions import ClassAnswers
-from prediction.figures import scores
+from prediction.figures import positives, scores
 from prediction.figures.gate import Comparison, Part, Rule, TargetRules
 
 METRICS = {"macro_f1": "macro-F1", "accuracy": "accuracy"}
 """The metrics that a spec may choose, and their names in a verdict."""
 
+RANKINGS = {"average_precision": "average precision", "roc_auc": "ROC AUC", "brier_skill": "Brier skill"}
+"""Figures of the positive class, and their names in a verdict."""
+
 LOSS = "log_loss"
 """The metric that never rises far above the best one so far."""
 
 
-def metrics(target: Classes, labels: Sequence[str], answers: ClassAnswers) -> scores.Metrics:
+@dataclass(frozen=True)
+class ClassMetrics(scores.Metrics):
+    """Figures of a classifier, and how well it finds the positive class if the target names one."""
+
+    positive: positives.Ranking | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures as plain values; those that are None are left out."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def metrics(target: Classes, labels: Sequence[str], answers: ClassAnswers) -> ClassMetrics:
     """Compare labels with answers."""
-    return scores.metrics(np.array(labels, object), answers, target.texts)
+    truth = np.array(labels, object)
+    found = vars(scores.metrics(truth, answers, target.texts))
+    if target.positive is None:
+        return ClassMetrics(**found)
+    text = target.text(target.positive)
+    probability = answers.probabilities[:, target.texts.index(text)]
+    return ClassMetrics(**found, positive=positives.rank(truth == text, probability))
+
+
+def monitored(
+    target: Classes, by_class: Mapping[str, int], confusion: Mapping[tuple[str, str], int]
+) -> dict[str, Any]:
+    """Return figures of a window from its counts, as plain values."""
+    shares = positives.labelled({name: by_class.get(name, 0) for name in target.texts}, confusion)
+    text = None if target.positive is None else target.text(target.positive)
+    return {
+        "labelled": {name: asdict(share) if share else None for name, share in shares.items()},
+        "labels_are_selective": positives.are_selective(shares),
+        "positive": asdict(positives.positive(text, by_class, confusion)) if text is not None else None,
+    }
+
+
+def sure(
+    target: Classes, labels: Sequence[str], answers: ClassAnswers
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the probability of each answered class, and whether it is right."""
+    truth = scores.positions(np.array(labels, object), target.texts)
+    rows = np.arange(len(answers.best))
+    return answers.probabilities[rows, answers.best], answers.best == truth
+
+
+def table(metrics: Mapping[str, Any]) -> dict[str, str]:
+    """Return the figures of a training in words, for a table."""
+    return {
+        "accuracy": f"{metrics['accuracy']:.3f} on the holdout",
+        "macro-F1": f"{metrics['macro_f1']:.3f}",
+        "log-loss": f"{metrics['log_loss']:.3f}",
+    }
 
 
 def rules(target: Classes) -> TargetRules:
     """Return the rules of the gate."""
     return TargetRules(
         metrics=partial(metrics, target),
-        figures=(_metric_within_tolerance, _log_loss_near_the_best, _recall_above_the_floor),
+        figures=(
+            _metric_within_tolerance,
+            _log_loss_near_the_best,
+            _recall_above_the_floor,
+            _positives_ranked_as_well,
+        ),
         tests=(partial(_not_significantly_more_wrong, target.texts),),
         leave_out=partial(_leave_out, target.texts),
         loss="log-loss",
@@ -55,12 +115,31 @@ def _log_loss_near_the_best(compared: Comparison) -> Iterator[Rule]:
 
 
 def _recall_above_the_floor(compared: Comparison) -> Iterator[Rule]:
-    """The recall of each class must reach `recall_floor`, or the champion's recall where that is lower."""
+    """The recall of each class must reach `recall_floor`, or the champion's recall where that is lower.
+
+    A candidate that never finds a class fails, even if the champion does not find it either: otherwise
+    the floor would be 0 from then on.
+    """
     for name, after in compared.candidate.recall.items():
         before = compared.champion.recall[name]
         rows = int((compared.part.labels == name).sum())
-        passed = after >= min(compared.limits.recall_floor, before)
+        floor = compared.limits.recall_floor
+        passed = after >= min(floor, before) and (after > 0 or floor == 0)
         yield Rule(f"recall of {name}", passed, before, after, rows, None)
+
+
+def _positives_ranked_as_well(compared: Comparison) -> Iterator[Rule]:
+    """Figures of the positive class, if the target names one, may fall by at most `metric_tolerance`.
+
+    n is the number of rows of the rarer class: with few of them the figures are chance.
+    """
+    before, after = compared.champion.positive, compared.candidate.positive
+    if before is None or after is None:
+        return
+    rarer = min(Counter(compared.part.labels.tolist()).values())
+    for name, words in RANKINGS.items():
+        old, new = getattr(before, name), getattr(after, name)
+        yield Rule(words, old - new <= compared.limits.metric_tolerance, old, new, rarer, None)
 
 
 def _not_significantly_more_wrong(texts: tuple[str, ...], compared: Comparison) -> Iterator[Rule]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from models_store.targets.classes import Classes
+from models_store.targets.kinds import Target
 from prediction.figures.gate import TargetRules
 from prediction.figures.targets import classes
 
@@ -25,6 +26,15 @@ class TargetFigures(Protocol):
     def metrics(self, target: Any, labels: Sequence[str], answers: Any) -> Any:
         """Compare labels, as canonical texts, with answers; return `TargetMetrics`."""
 
+    def table(self, metrics: Mapping[str, Any]) -> dict[str, str]:
+        """Return the figures of a training in words, for a table; `metrics` are plain values."""
+
+    def sure(self, target: Any, labels: Sequence[str], answers: Any) -> Any:
+        """Return the confidence of each answer and whether it is right, two arrays."""
+
+    def monitored(self, target: Any, by_class: Any, confusion: Any) -> dict[str, Any]:
+        """Return figures of a window from its counts, by answer, and by answer and label."""
+
     def rules(self, target: Any) -> TargetRules:
         """Return the rules of the gate."""
 
@@ -32,6 +42,6 @@ class TargetFigures(Protocol):
 PARTS: dict[str, TargetFigures] = {Classes.kind: classes}
 
 
-def of(target: Classes) -> TargetFigures:
+def of(target: Target) -> TargetFigures:
     """Return the part of a target's kind."""
     return PARTS[target.kind]

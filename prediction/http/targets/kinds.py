@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from models_store.targets.classes import Classes
+from models_store.targets.kinds import Target
 from prediction.http.targets import classes
 from prediction.journal.predictions import Prediction
 
@@ -25,6 +26,6 @@ class TargetBodies(Protocol):
 PARTS: dict[str, TargetBodies] = {Classes.kind: classes}
 
 
-def of(target: Classes) -> TargetBodies:
+def of(target: Target) -> TargetBodies:
     """Return the part of a target's kind."""
     return PARTS[target.kind]

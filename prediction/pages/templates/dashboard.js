@@ -249,7 +249,14 @@ function percent(share) {
   return `${(100 * share).toFixed(1)}\u00a0%`;
 }
 
-function tell(said) {
+// By kind of target: the lines of an answer, and the label that says that it was right.
+const TARGETS = { classes: { lines: classLines, label: (said) => said.predicted_class } };
+
+function targetOf() {
+  return TARGETS[byId("labels").content.firstElementChild.dataset.target];
+}
+
+function classLines(said) {
   const shown = [element("p", "", "said")];
   shown[0].append(element("b", said.predicted_class), ` ${percent(said.probabilities[said.predicted_class])}`);
   for (const [name, p] of Object.entries(said.probabilities)) {
@@ -261,6 +268,11 @@ function tell(said) {
     line.append(element("span", name), meter, element("span", percent(p), "note right"));
     shown.push(line);
   }
+  return shown;
+}
+
+function tell(said) {
+  const shown = targetOf().lines(said);
   for (const warning of said.warnings) shown.push(element("p", `${called(warning.loc[0])}: ${warning.msg}`, "warn"));
   shown.push(element("p", `by ${said.version}, id ${said.prediction_id}`, "note mono"));
   if (said.prediction_id) shown.push(labels(said));
@@ -272,7 +284,7 @@ function labels(said) {
   const select = form.querySelector("select");
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const label = event.submitter?.name === "label" ? said.predicted_class : select.value;
+    const label = event.submitter?.name === "label" ? targetOf().label(said) : JSON.parse(select.value);
     try {
       const answer = await post("feedback", { prediction_id: said.prediction_id, label, correct: true });
       const done = element("p", `${answer.status}: the true class is ${answer.label}`, "good");

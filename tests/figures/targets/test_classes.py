@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from models_store.spec import GateRules
+from models_store.targets.classes import Classes
 from models_store.targets.classes import classes as declare
 from models_store.targets.decisions import ClassAnswers
+from prediction.figures import gate
 from prediction.figures.targets import classes
 
 TARGET = declare(0, 1)
@@ -22,8 +25,77 @@ def test_metrics_follow_the_decision_and_not_the_most_probable_class() -> None:
     assert found.as_dict()[classes.LOSS] == found.log_loss
 
 
+def test_figures_are_told_in_words() -> None:
+    """Three of them, with three digits."""
+    told = classes.table({"accuracy": 0.98765, "macro_f1": 0.5, "log_loss": 0.06})
+
+    assert {"accuracy": "0.988 on the holdout", "macro-F1": "0.500", "log-loss": "0.060"} == told
+
+
 def test_the_rules_compare_figures_and_test_them() -> None:
-    """Three rules compare figures, one is a test."""
+    """Four rules compare figures, one is a test."""
     rules = classes.rules(TARGET)
 
-    assert (3, 1, "log-loss") == (len(rules.figures), len(rules.tests), rules.loss)
+    assert (4, 1, "log-loss") == (len(rules.figures), len(rules.tests), rules.loss)
+
+
+def test_the_confidence_is_that_of_the_answer() -> None:
+    """Whether it is the most probable class or not."""
+    answers = ClassAnswers(np.array([[0.7, 0.3], [0.9, 0.1]]), np.array([1, 0]))
+    confidences, right = classes.sure(TARGET, ["1", "1"], answers)
+
+    assert ([0.3, 0.9], [True, False]) == (confidences.tolist(), right.tolist())
+
+
+def answers(probabilities: list[float]) -> ClassAnswers:
+    """Make answers from probabilities of the second class."""
+    p = np.array(probabilities)
+    return ClassAnswers(np.stack([1 - p, p], axis=1), (p > 0.5).astype(int))
+
+
+def judged(target: Classes, champion: list[float], candidate: list[float]) -> gate.Verdict:
+    """Judge answers to 90 rows of class 0 and 10 of class 1, in this order."""
+    labels = np.array(["0"] * 90 + ["1"] * 10, object)
+    part = gate.Part("dataset", labels, answers(champion), answers(candidate))
+    return gate.judge([part], classes.rules(target), GateRules(log_loss_tolerance=10, significance=0))
+
+
+def test_a_candidate_that_ranks_the_positive_class_worse_is_rejected() -> None:
+    """All its classes are as before: only its probabilities say which rows to look at first."""
+    champion = [0.1] * 85 + [0.4] * 5 + [0.45] * 3 + [0.9] * 7
+    candidate = [0.1] * 45 + [0.44] * 45 + [0.2] * 3 + [0.9] * 7
+
+    verdict = judged(declare(0, 1, positive=1), champion, candidate)
+    assert not verdict.promote
+    assert "average precision fell" in verdict.sentence
+    assert judged(declare(0, 1), champion, candidate).promote
+
+
+def test_a_candidate_that_never_finds_a_class_is_rejected() -> None:
+    """Though the champion does not find it either: else the floor would be 0 from then on."""
+    verdict = judged(TARGET, [0.1] * 100, [0.2] * 100)
+
+    assert not verdict.promote
+    assert "recall of 1 stayed too low from 0.00 to 0.00 on 10 rows" in verdict.sentence
+    assert judged(TARGET, [0.1] * 99 + [0.9], [0.2] * 99 + [0.9]).promote
+
+
+def test_metrics_of_a_positive_class_are_plain_values() -> None:
+    """They are there if the target names one."""
+    found = classes.metrics(declare(0, 1, positive=0), ["0", "1", "1"], answers([0.2, 0.4, 0.9])).as_dict()
+
+    assert 1.0 == found["positive"]["roc_auc"] == found["positive"]["average_precision"]
+    assert "positive" not in classes.metrics(TARGET, ["0", "1"], answers([0.2, 0.4])).as_dict()
+
+
+def test_a_window_says_which_predictions_get_labels() -> None:
+    """Only flagged rows did."""
+    counts = {"0": 980, "1": 20}, {("1", "1"): 15, ("1", "0"): 5}
+    found = classes.monitored(declare(0, 1, positive=1), *counts)
+
+    assert found["labels_are_selective"]
+    assert (0.0, 1.0) == (found["labelled"]["0"]["value"], found["labelled"]["1"]["value"])
+    assert (0.75, 1.0, 0.02) == tuple(
+        found["positive"][name]["value"] for name in ("precision", "recall", "alert_rate")
+    )
+    assert classes.monitored(TARGET, {}, {})["positive"] is None

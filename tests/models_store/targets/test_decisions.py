@@ -297,6 +297,30 @@ def test_a_decision_is_plain_values_and_back(decision: Decision) -> None:
     assert Decision() == target.decision({"probabilities": []})
 
 
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {"rule": "vote"},
+        {"rule": "argmax", "weights": 1},
+        {"rule": "threshold"},
+        {"rule": "argmax", "position": 1, "threshold": 0.5},
+    ],
+)
+def test_an_unknown_decision_is_not_taken_for_a_known_one(stated: dict[str, Any]) -> None:
+    """A version of a newer release is not loaded, and lists of versions show the name of its rule."""
+    with pytest.raises((TypeError, ValueError)):
+        FRAUD.target.decision({"decision": stated})
+    assert stated["rule"] == FRAUD.target.describe_decision({"decision": stated})
+
+
+def test_a_decision_is_described() -> None:
+    """In words, as tables and lists of versions show it."""
+    threshold = Decision("threshold", 1, 0.02).as_dict()
+
+    assert "fraud from a probability of 0.02 on" == FRAUD.target.describe_decision({"decision": threshold})
+    assert "the most probable class" == FRAUD.target.describe_decision({})
+
+
 def test_a_threshold_has_a_tolerance() -> None:
     """A probability that is a hair below is on the threshold: float32 and float64 differ by as much."""
     decide = Decision("threshold", 1, 0.2).decider(("fine", "fraud"))
