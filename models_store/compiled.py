@@ -103,7 +103,8 @@ class Session:
 
     def run(self, columns: Columns, outputs: Sequence[str]) -> list[NDArray[Any]]:
         """Return outputs for n rows, each of shape (n, ...)."""
-        columns = self._layout.spread(columns)
+        if self._layout.is_spread:
+            columns = self._layout.spread(columns)
         feed = {name: self._tensor(name, dtype, columns) for name, dtype in self._inputs}
         rows = len(columns[self._names[0]])
         if rows <= SLICE_ROWS:

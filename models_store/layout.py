@@ -38,10 +38,13 @@ class Layout:
         """The features whose columns have other names than their own."""
         return [each for each in self.inputs.values() if each.columns != (each.name,)]
 
+    @cached_property
+    def is_spread(self) -> bool:
+        """Whether any feature has columns of other names than its own."""
+        return bool(self._spread)
+
     def spread(self, columns: Columns) -> Columns:
         """Turn values by feature into values by column of the frame."""
-        if not self._spread:
-            return columns
         made = {
             name: values
             for each in self._spread

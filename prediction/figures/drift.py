@@ -184,7 +184,8 @@ def chi_squared(name: str, trained: Mapping[str, int], live: Mapping[str, int]) 
         return Drift(name, "not enough data", test, rows, max(0, MIN_ROWS - rows))
     from scipy.special import chdtrc
 
-    names = sorted({key for counts in (trained, live) for key, count in counts.items() if count})
+    ordered = [*trained, *sorted(set(live) - set(trained))]
+    names = [name for name in ordered if trained.get(name) or live.get(name)]
     old, new = ([counts.get(key, 0) for key in names] for counts in (trained, live))
     table = np.array([old, new], np.float64)
     expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0) / table.sum()

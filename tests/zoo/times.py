@@ -23,7 +23,7 @@ def load() -> tuple[pd.DataFrame, pd.Series]:
     import pandas as pd
 
     rng, rows = np.random.default_rng(0), 200
-    seconds = rng.integers(0, 360 * 86_400, rows)
+    seconds = rng.integers(0, 330 * 86_400, rows)
     start = pd.Timestamp("2023-01-01", tz="UTC")
     values = (start + pd.to_timedelta(seconds, unit="s")).tz_convert("Europe/Paris")
     is_high = values.hour > 12

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-OTHER = "other known values"
-UNSEEN = "not in the training data"
+OTHER = "(other)"
+UNSEEN = "(new)"
 TOP = 10
 """Values that are counted one by one."""
 

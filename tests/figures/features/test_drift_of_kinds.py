@@ -154,3 +154,27 @@ def test_a_profile_of_texts_holds_no_words() -> None:
     profile = kinds.of(Text()).profile(Text(max_length=99), ["secret word", "another"])
 
     assert {int, float} >= {type(value) for values in profile.values() for value in values}
+
+
+def test_hours_and_weekdays_are_in_their_order() -> None:
+    """A plot of them is read from left to right."""
+    feature, rng = Moment(name="a", zone="Europe/Paris"), np.random.default_rng(3)
+    draw = times_of(START, 364)
+    hours, weekdays = (item.histogram for item in compared(feature, draw(rng, 900), draw(rng, 900))[:2])
+
+    assert hours is not None
+    assert weekdays is not None
+    assert [str(hour) for hour in range(24)] == hours.bins
+    assert ["Monday", "Tuesday"] == weekdays.bins[:2]
+
+
+def test_new_values_of_an_open_category_are_one_bar() -> None:
+    """Beside the frequent ones and all others that are known."""
+    (item,) = compared(
+        Category(name="a", open=True), ["x", "y", "y", "x", "z", "z"] * 20, ["x", "new"] * 50
+    )
+
+    assert item.histogram is not None
+    assert {"x": 0.5, "(new)": 0.5} == {
+        name: share for name, share in zip(item.histogram.bins, item.histogram.live, strict=True) if share
+    }
