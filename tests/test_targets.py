@@ -8,11 +8,14 @@ import re
 import pytest
 
 from models_store.spec import classes, quantity
-from models_store.targets.kinds import KINDS
+from models_store.targets.kinds import KINDS, Target
 from tests.servers import PROJECT
 from tests.test_house import MODULES
 
-TARGETS = {"classes": classes("a", "b"), "quantity": quantity("Price", unit="USD", low=0, high=9)}
+TARGETS: dict[str, Target] = {
+    "classes": classes("a", "b"),
+    "quantity": quantity("Price", unit="USD", low=0, high=9),
+}
 """One target of each kind."""
 
 FLOORS = (

@@ -38,8 +38,9 @@ def test_the_columns_of_answers_are_numbers() -> None:
 
 def test_answers_of_a_server_and_of_the_journal_are_the_same() -> None:
     """A server has limited the intervals, the journal has not."""
+    made = Prediction("", 0, "rents", "v", "{}", "", {}, [])
     predictions = [
-        Prediction("", 0, "rents", "v", "{}", *said[:2], [], *said[2:5]) for said in TARGET.said(ANSWERS)
+        made._replace(value=said.value, low=said.low, high=said.high) for said in TARGET.said(ANSWERS)
     ]
     sent = [bodies.said(TARGET, each) for each in predictions]
 

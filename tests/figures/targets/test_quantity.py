@@ -72,7 +72,7 @@ def test_an_equal_candidate_is_promoted() -> None:
         ({"half": 90}, {"interval score"}),
     ],
 )
-def test_a_worse_candidate_is_refused_by_its_rule(worse: dict[str, float], words: set[str]) -> None:
+def test_a_worse_candidate_is_refused_by_its_rule(worse: dict[str, Any], words: set[str]) -> None:
     """Larger errors, a bias, intervals that are too narrow or say nothing."""
     verdict = judge(part(400, **worse))
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from models_store import store
+from models_store.errors import UnknownVersion
 from prediction.journal import feedback, rollups, samples
 from prediction.journal.database import Journal
 from prediction.journal.feedback import A_NUMBER, Label
@@ -168,7 +169,7 @@ def test_a_version_that_is_gone_has_labels_but_no_estimate(
         found["against_level"],
     )
     assert quantity.learned(SPEC, tmp_path, served.version.version) is None
-    with pytest.raises(store.UnknownVersion):
+    with pytest.raises(UnknownVersion):
         store.get(tmp_path, "rents", served.version.version)
 
 

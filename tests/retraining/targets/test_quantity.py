@@ -20,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from models_store import store
+from models_store.errors import DamagedVersion
 from models_store.spec import Spec
 from prediction.retraining import datasets, training
 from prediction.retraining.targets import quantity
@@ -79,7 +80,7 @@ def test_a_version_holds_all_that_its_answers_need(tmp_path: Path) -> None:
     assert [store.SPREAD] == golden["decision"]["graphs"]
     assert len(golden["values"]) == len(golden["errors"]) == 4 * 5
     (version.path / store.SPREAD).write_bytes(b"")
-    with pytest.raises(store.DamagedVersion, match=r"spread\.onnx was changed"):
+    with pytest.raises(DamagedVersion, match=r"spread\.onnx was changed"):
         predictor.load(rents.SPEC, version, version.digest)
 
 
@@ -94,7 +95,7 @@ def test_the_profile_knows_answers_to_unseen_rows() -> None:
 
 
 @pytest.mark.parametrize("changes", [{"group": "area"}, {"time": "area"}])
-def test_groups_and_times_are_calibrated_on_the_holdout(changes: dict[str, str]) -> None:
+def test_groups_and_times_are_calibrated_on_the_holdout(changes: dict[str, Any]) -> None:
     """Rows of one group, or of a later time, must not answer for others."""
     spec = replace(rents.SPEC, **changes)
     candidate = training.train(spec, 0)
