@@ -91,6 +91,8 @@ class Quantity:
         words += faults.of_range(self.low, self.high)
         if not words and self.low == self.high:
             words.append(f"low and high are both {self.low!r}: a quantity needs a range")
+        if not words and not math.isfinite(self.high - self.low):
+            words.append("the range is wider than a number can be: give a narrower one")
         if type(self.level) is not float or not LEVELS[0] <= self.level <= LEVELS[1]:
             words.append(f"level is a number from {LEVELS[0]} to {LEVELS[1]}, not {self.level!r}")
         return [Fault(("target",), each) for each in words]
@@ -135,7 +137,8 @@ class Quantity:
 
     def is_of(self, metadata: Mapping[str, Any]) -> bool:
         """Whether a version with this metadata was trained for this target; the range may differ."""
-        return (metadata.get("target"), metadata.get("unit")) == (self.kind, self.unit)
+        names = ("target", "unit", "level")
+        return [metadata.get(name) for name in names] == [self.kind, self.unit, self.level]
 
     def profile(self, _texts: Sequence[str]) -> dict[str, Any]:
         """Return what the profile of a version holds of its labels: nothing, since answers differ less."""

@@ -37,7 +37,7 @@ def learned(spec: Spec, home: Path, version: str) -> Calibration:
 
 def answered(sample: Sequence[Sampled]) -> list[Any]:
     """Return the answers of a sample, to compare them with those of the training."""
-    return [row.predicted_class for row in sample]
+    return [row.predicted_class for row in sample if row.predicted_class]
 
 
 def figures(
@@ -54,7 +54,7 @@ def figures(
         if count.label:
             confusion[count.predicted_class, count.label] += count.rows
     total, scored = by_class.total(), scores.scores(confusion, target.texts)
-    confidences = [row.confidence for row in sample]
+    confidences = [row.confidence for row in sample if row.predicted_class]
     return {
         "classes": {
             name: {"predictions": by_class[name], "share": by_class[name] / total} for name in target.texts
@@ -112,6 +112,8 @@ def over_time(
     labelled, right = _labelled(counted)
     estimates: defaultdict[int, list[tuple[float, float, float]]] = defaultdict(list)
     for row in sample:
+        if not row.predicted_class:  # the target was of another kind
+            continue
         curve = curves.get(row.version, calibration.NONE)
         estimates[row.at_us // bucket_us * bucket_us].append(curve.at(row.confidence))
     return lambda at_us: {

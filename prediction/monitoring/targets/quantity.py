@@ -42,7 +42,7 @@ def _read(home: Path, model: str, version: str) -> Learned | None:
     found = store.get(home, model, version)
     width = read_width(found.read_json(store.GOLDEN)["decision"])
     errors = found.read_json(store.PROFILE).get("errors", {})
-    if width.factor is None or errors.get("spread") is None:
+    if not width.factor or errors.get("spread") is None:  # it knows nothing, or has made no error
         return None
     return Learned(width.level, width.factor, errors["spread"], errors["rows"])
 

@@ -25,6 +25,9 @@ from prediction.retraining.datasets import Dataset
 PREDICTED_KEPT = 1_000
 """Answers kept in the profile, to compare live ones with them."""
 
+TINY = float(np.finfo(np.float64).tiny)
+"""The mean error of a model without errors: nothing is divided by 0."""
+
 LEAST_ERROR = 0.05
 """The least expected error of a row, as a share of the mean: a model of errors may say 0, or less."""
 
@@ -81,7 +84,7 @@ def calibrate(spec: Spec, seed: int, dataset: Dataset, held_out: Any) -> ErrorMo
     predicted = evenly_spaced(sorted(answered.values.tolist()), PREDICTED_KEPT)
     if rows < conformal.needed(target.level):
         return ErrorModel(Width(level=target.level), None, predicted, rows)
-    mean = float(np.average(sizes, weights=answered.weights)) or np.finfo(np.float64).tiny
+    mean = float(np.average(sizes, weights=answered.weights)) or TINY
     graph, expected = _model(spec, seed, answered, LEAST_ERROR * mean)
     width = Width(
         level=target.level,
@@ -128,7 +131,7 @@ def _model(
     the mean.
     """
     sizes, weights, folds = np.abs(answered.errors), answered.weights, answered.folds
-    mean = np.full(len(sizes), np.average(sizes, weights=weights) or np.finfo(np.float64).tiny)
+    mean = np.full(len(sizes), float(np.average(sizes, weights=weights)) or TINY)
     if len(sizes) < spreads.MIN_ROWS or not sizes.any():
         return None, mean
     X = spec.frame(answered.columns)

@@ -28,6 +28,7 @@ WIDTH = Width(sd=10.0, factor=2.0, floor=3.0, method="folds", rows=50)
         ({"low": 5, "high": 5}, "a quantity needs a range"),
         ({"low": float("nan")}, "low and high are finite numbers"),
         ({"low": True}, "low and high are finite numbers"),
+        ({"low": -1.5e308, "high": 1.5e308}, "give a narrower one"),
         ({"unit": None}, "unit is a text"),
         ({"description": " "}, "describe the quantity"),
         ({"level": 0.4}, "level is a number from 0.5 to 0.99"),
@@ -139,11 +140,12 @@ def test_golden_answers_are_repeated_within_the_tolerance() -> None:
 
 
 def test_a_version_is_of_the_target_with_its_unit() -> None:
-    """The range may change without a training; the unit may not."""
+    """The range may change without a training; the unit and the level of the intervals may not."""
     note = TARGET.as_dict()
 
     assert replace(TARGET, high=3000).is_of(note)
     assert not replace(TARGET, unit="h").is_of(note)
+    assert not replace(TARGET, level=0.8).is_of(note)
     assert not TARGET.is_of(classes("a", "b").as_dict())
     assert not classes("a", "b").is_of(note)
 

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from rich.console import Console
 
+from models_store.spec import Spec, classes
+from prediction.journal import feedback
+from prediction.journal.database import Journal
+from prediction.journal.feedback import Label
 from prediction.journal.samples import LabelledNumber
+from prediction.monitoring import health
+from prediction.monitoring.targets import kinds
 from prediction.pages import plots
 from prediction.pages.targets import quantity
+from tests import databases
+from tests.databases import prediction, record
+from tests.pages.test_dashboard import World
 from tests.rents import SPEC
 
+journal_url = databases.journal_url
+journal = databases.journal
+postgres = databases.postgres
+
+OF_CLASSES = replace(SPEC, target=classes("cheap", "dear"), gate=None)
 MEAN = {"value": 50.0, "low": 40.0, "high": 60.0, "n": 30}
 ITEM = {
     "version": "v1",
@@ -116,3 +133,24 @@ def test_tables_say_what_the_figures_say() -> None:
         assert words in text
     assert "50" == quantity.metric({"mae": 50.0})
     assert "-" == quantity.metric({"accuracy": 0.5})
+
+
+@pytest.mark.parametrize("now", [SPEC, OF_CLASSES], ids=["number", "class"])
+def test_a_target_may_change_its_kind(journal: Journal, tmp_path: Path, now: Spec) -> None:
+    """Predictions and labels of the other kind stay in the journal; the page shows them."""
+    made = prediction(0, model="rents", features='{"area":80.0,"rooms":3.0,"town":"Bex"}')
+    of_class = made._replace(predicted_class="dear", probabilities={"cheap": 0.1, "dear": 0.9})
+    of_number = prediction(1, model="rents", features=made.features)._replace(
+        predicted_class="", probabilities={}, value=1500.0, low=1400.0, high=1600.0
+    )
+    first, second = record(journal, [of_class, of_number])
+    measure = kinds.of(now.target).measure(now, tmp_path)
+    given = [Label(first, "dear"), Label(second, "1500.0", value=1500.0)]
+    assert ["recorded"] * 2 == feedback.give(journal, "rents", given, measure)
+
+    answer = World({"rents": now}, tmp_path, journal).get("/dashboard?model=rents&window=1h", None)
+    figures = health.describe(now, tmp_path, journal, health.window("1h"))
+    assert 200 == answer.status_code
+    assert "dear" in answer.text
+    assert 2 == figures["outcomes"]
+    json.dumps(figures, allow_nan=False)
