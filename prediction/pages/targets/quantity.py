@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -33,10 +34,15 @@ def metric(metrics: Mapping[str, Any]) -> str:
 
 def over_time(health: dict[str, Any], end: str) -> Figure:
     """Draw the mean absolute error by labels with its interval, its estimate, and each promotion."""
-    found, promotions = health["over_time"], health["promotions"]
+    found, promotions = [_many(piece) for piece in health["over_time"]], health["promotions"]
+    few = [
+        piece["mae"] if piece["mae"] and not many["mae"] else None
+        for piece, many in zip(health["over_time"], found, strict=True)
+    ]
     middles = plots.middles([*(piece["at"] for piece in found), end])
     highs = [piece["mae"]["high"] for piece in found if piece["mae"]]
     highs += [piece["estimated_mae"]["value"] for piece in found if piece["estimated_mae"]]
+    top = 1.05 * max(highs, default=max((item["value"] for item in few if item), default=1.0)) or 1.0
     unit = f" {_unit(health)}".rstrip()
     return {
         "data": [
@@ -60,15 +66,33 @@ def over_time(health: dict[str, Any], end: str) -> Figure:
                 **_curve(found, "estimated_mae", unit),
                 "line": {"color": "--trained", "width": 2, "dash": "dot"},
             },
+            {
+                "name": f"mean absolute error by labels, fewer than {plots.FEW} rows",
+                "x": middles,
+                "y": [item and min(item["value"], top) for item in few],
+                "customdata": [item and [item["value"], item["n"]] for item in few],
+                "mode": "markers",
+                "opacity": 0.35,
+                "showlegend": False,
+                "marker": {"size": 6, "color": "--live"},
+                "hovertemplate": f"%{{customdata[0]:.4~g}}{unit} (only n = %{{customdata[1]}})",
+            },
         ],
         "layout": {
             "height": 300,
             "hovermode": "x unified",
             "xaxis": {"type": "date", "range": [health["since"], end]},
-            "yaxis": {"ticksuffix": unit, "range": [0, 1.05 * max(highs, default=1.0) or 1.0]},
+            "yaxis": {"ticksuffix": unit, "range": [0, top]},
             "shapes": [plots.line(entry["at"]) for entry in promotions],
         },
     }
+
+
+def _many(piece: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures of a piece that rest on enough rows; chance can put others anywhere."""
+    names = ("mae", "estimated_mae")
+    many = {name: piece[name] if piece[name] and piece[name]["n"] >= plots.FEW else None for name in names}
+    return {"at": piece["at"], **many}
 
 
 def _unit(health: Mapping[str, Any]) -> str:
@@ -156,7 +180,8 @@ def _groups(values: Sequence[Any], residuals: Any) -> Iterator[dict[str, Any]]:
         order = words
     else:
         names = ["" if value is None else pages.plain(value) for value in values]
-        order = sorted({*names} - {""}, key=lambda name: -names.count(name))[:MANY_VALUES]
+        order = [name for name, _ in Counter(names).most_common() if name][:MANY_VALUES]
+        order.sort(key=(lambda name: float(name)) if is_number else None)
     for name in [*dict.fromkeys(order), ""]:
         chosen = residuals[np.array([each == name for each in names])]
         if len(chosen) >= FEW:

@@ -57,14 +57,16 @@ def test_errors_over_time_have_gaps_intervals_and_promotions() -> None:
     pieces = [
         {"at": at(0), "mae": MEAN, "estimated_mae": MEAN | {"value": 45.0}},
         {"at": at(1), "mae": None, "estimated_mae": None},
+        {"at": at(2), "mae": MEAN | {"n": 1, "value": 900.0}, "estimated_mae": None},
     ]
     health = {"since": at(0), "over_time": pieces, "promotions": [{"at": at(1)}], "versions": [ITEM]}
-    figure = quantity.over_time(health, at(2))
-    labelled, estimated = figure["data"]
+    figure = quantity.over_time(health, at(3))
+    labelled, estimated, few = figure["data"]
 
     json.dumps(figure)
-    assert ([50.0, None], [45.0, None]) == (labelled["y"], estimated["y"])
-    assert ([10.0, None], [10.0, None]) == (
+    assert ([50.0, None, None], [45.0, None, None]) == (labelled["y"], estimated["y"])
+    assert ([None, None, 63.0], [900.0, 1]) == (few["y"], few["customdata"][2])
+    assert ([10.0, None, None], [10.0, None, None]) == (
         labelled["error_y"]["array"],
         labelled["error_y"]["arrayminus"],
     )
