@@ -18,6 +18,7 @@ from models_store import faults
 from models_store.errors import InvalidInput, InvalidSpec
 from models_store.faults import Fault
 from models_store.targets.classes import classes as classes  # specs import all that they need from here
+from models_store.targets.costs import Cost as Cost
 from models_store.targets.kinds import KINDS, Target
 from models_store.validation import Validator, listing
 

@@ -156,7 +156,10 @@ def compare(spec: Spec, profile: dict[str, Any], columns: Columns, predicted: Se
             found.append(_chi_squared(name, seen["counts"], Counter(live)))
         else:
             found.append(_kolmogorov_smirnov(name, profile["rows"] - seen["missing"], seen["sample"], live))
-    found.append(_chi_squared(PREDICTED_CLASS, profile["classes"], Counter(predicted)))
+    # Answers are compared with answers: a threshold gives them other shares than the labels have.
+    # A version of an earlier release has counted the labels only.
+    expected = profile.get("answers", profile["classes"])
+    found.append(_chi_squared(PREDICTED_CLASS, expected, Counter(predicted)))
     return _judge(found)
 
 

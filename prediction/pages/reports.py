@@ -21,7 +21,7 @@ def tables(health: dict[str, Any]) -> Iterator[Table]:
         if item["recall"]:
             yield _classes(title, item)
         if item["positive"]:
-            yield _positive(title, item["positive"])
+            yield _positive(title, item["positive"], item["cost"])
         if item["drift"]:
             yield _drift(title, item)
         yield _quality(title, item)
@@ -103,10 +103,12 @@ def _classes(title: str, item: dict[str, Any]) -> Table:
     return table
 
 
-def _positive(title: str, found: dict[str, Any]) -> Table:
-    names = ("precision", "recall", "alert rate")
-    table = narrow(f"{title}: {escape(found['label'])}", *names, wrapped=names)
-    table.add_row(*(_share(found[name.replace(" ", "_")]) for name in names))
+def _positive(title: str, found: dict[str, Any], cost: dict[str, Any] | None) -> Table:
+    shown = {name: found[name.replace(" ", "_")] for name in ("precision", "recall", "alert rate")}
+    if cost:
+        shown["cost of a labelled row"] = cost
+    table = narrow(f"{title}: {escape(found['label'])}", *shown, wrapped=tuple(shown))
+    table.add_row(*map(_share, shown.values()))
     return table
 
 

@@ -27,6 +27,7 @@ from prediction.figures.targets import kinds
 from prediction.figures.targets.kinds import TargetMetrics
 from prediction.retraining import datasets, out_of_fold
 from prediction.retraining.datasets import Dataset, Example
+from prediction.retraining.out_of_fold import OutOfFold
 
 if TYPE_CHECKING:
     from sklearn.base import ClassifierMixin
@@ -48,6 +49,8 @@ class Candidate:
 
     Parameters
     ----------
+    answered
+        Counts of its answers to rows that were not trained on.
     seconds
         How long the training took.
     recipe
@@ -61,6 +64,7 @@ class Candidate:
     pipeline: ClassifierMixin
     metrics: TargetMetrics
     calibration: Calibration
+    answered: dict[str, int]
     compiled: compiled.Compiled
     seed: int
     seconds: float
@@ -107,16 +111,24 @@ def fit(spec: Spec, seed: int, dataset: Dataset, report: OnStep = ignore) -> Can
     report(f"fit on {len(dataset.training)} rows")
     columns, labels = dataset.part(dataset.training)
     pipeline = pipelines.fit(spec, seed, columns, labels, dataset.weights)
+    unseen, decision = OutOfFold(spec, seed, dataset), None
+    if spec.target.chooses:
+        report(f"choose the threshold on {len(dataset.training)} rows")
+        decision = unseen.choose()
+        pipeline = spec.target.decided(pipeline, decision)
     report(f"evaluate on {len(dataset.holdout)} rows")
     columns, labels = dataset.part(dataset.holdout)
     answers = pipelines.checked(pipeline, spec, columns, "the holdout")
     metrics = kinds.of(spec.target).metrics(spec.target, labels, answers)
     report(f"calibrate on {len(dataset.training) + len(dataset.holdout)} rows")
-    calibrated = out_of_fold.calibrate(spec, seed, dataset, answers)
+    seen = unseen.seen(answers, decision)
+    calibrated, answered = out_of_fold.calibrate(spec, seen), out_of_fold.count(spec, seen)
     report(f"compile and compare on {len(dataset.labels) + compiled.RANDOM_ROWS} rows")
     graph = compiled.build(pipeline, spec, dataset.columns, seed)
     seconds = time.monotonic() - started
-    return Candidate(spec, dataset, pipeline, metrics, calibrated, graph, seed, seconds, recipe(spec, seed))
+    return Candidate(
+        spec, dataset, pipeline, metrics, calibrated, answered, graph, seed, seconds, recipe(spec, seed)
+    )
 
 
 def recipe(spec: Spec, seed: int) -> str | None:
@@ -163,7 +175,8 @@ def save(
         if candidate.compiled.onnx is not None:
             (staged / store.ONNX).write_bytes(candidate.compiled.onnx)
         profile = drift.profile(spec, *dataset.part(dataset.training))
-        _write_json(staged / store.PROFILE, profile | {"calibration": candidate.calibration.as_dict()})
+        profile |= {"answers": candidate.answered, "calibration": candidate.calibration.as_dict()}
+        _write_json(staged / store.PROFILE, profile)
         _write_json(staged / store.GOLDEN, _golden(candidate))
         metadata = _metadata(candidate) | candidate.notes
         return store.publish(home, staged, name or spec.name, _labels(candidate), metadata)
