@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models_store import boosting, failures, pipelines
+from models_store.layout import Layout
 from models_store.spec import Columns, Spec
 from models_store.targets.kinds import TargetProof
 
@@ -61,10 +62,12 @@ class Session:
     onnx
         The graph: its bytes or its file.
     spec
-        Gives the names of the inputs and which of them are categories.
+        Gives the target.
+    layout
+        That of the frame that the pipeline was fitted on; by default the spec's.
     """
 
-    def __init__(self, onnx: bytes | Path, spec: Spec) -> None:
+    def __init__(self, onnx: bytes | Path, spec: Spec, layout: Layout | None = None) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -73,7 +76,8 @@ class Session:
         graph = onnx if isinstance(onnx, bytes) else str(onnx)
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         self._inputs = [(node.name, NUMPY_TYPES.get(node.type)) for node in self._session.get_inputs()]
-        self._names = list(spec.inputs)
+        self._layout = layout or spec.layout
+        self._names = list(self._layout.texts)
         self._target = spec.target
 
     @property
@@ -88,6 +92,8 @@ class Session:
 
     def run(self, columns: Columns, outputs: Sequence[str]) -> list[NDArray[Any]]:
         """Return outputs for n rows, each of shape (n, ...)."""
+        if self._layout.is_spread:
+            columns = self._layout.spread(columns)
         feed = {name: self._tensor(name, dtype, columns) for name, dtype in self._inputs}
         rows = len(columns[self._names[0]])
         if rows <= SLICE_ROWS:
@@ -128,7 +134,7 @@ def build(pipeline: ClassifierMixin, spec: Spec, columns: Columns, seed: int) ->
     seed
         Of the `RANDOM_ROWS` random rows; they cover the physical ranges and have missing values.
     """
-    random = spec.random_columns(RANDOM_ROWS, np.random.default_rng(seed))
+    random = spec.random_columns(RANDOM_ROWS, np.random.default_rng(seed), columns)
     rows = {name: columns[name] + random[name] for name in spec.inputs}
     step, remedy = (
         "predict on random rows of the ranges",
@@ -183,8 +189,7 @@ class _Inputs:
 
 
 def _layouts(spec: Spec) -> list[_Inputs]:
-    has_categories = any(feature.categories for feature in spec.inputs.values())
-    shapes = [False] if has_categories else [True, False]
+    shapes = [False] if any(spec.layout.texts.values()) else [True, False]
     return [_Inputs(matrix, dtype) for matrix in shapes for dtype in ("float64", "float32")]
 
 
@@ -207,10 +212,10 @@ def _convert(pipeline: ClassifierMixin, spec: Spec, inputs: _Inputs) -> ModelPro
 
     numbers = DoubleTensorType if inputs.dtype == "float64" else FloatTensorType
     if inputs.matrix:
-        types = [(MATRIX, numbers([None, len(spec.inputs)]))]
+        types = [(MATRIX, numbers([None, len(spec.layout.texts)]))]
     else:
         types = [
-            (name, (StringTensorType if feature.categories else numbers)([None, 1]))
-            for name, feature in spec.inputs.items()
+            (name, (StringTensorType if is_text else numbers)([None, 1]))
+            for name, is_text in spec.layout.texts.items()
         ]
     return to_onnx(spec.target.convertible(pipeline), initial_types=types, options={"zipmap": False})

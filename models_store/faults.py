@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from numbers import Real
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from models_store.errors import Detail
 from models_store.validation import listing
@@ -116,6 +116,14 @@ def of_feature_name(name: str) -> list[str]:
     """Check the name of a feature."""
     taken = bool(RESERVED_FEATURES.fullmatch(name))
     return ["files of predictions have a column of that name"] * taken
+
+
+def named(annotation: Any) -> str:
+    """Return an annotation as it stands in the code."""
+    if annotation is None:
+        return "a union of several types"
+    is_plain = isinstance(annotation, type) and get_origin(annotation) is None
+    return f"`{annotation.__name__ if is_plain else str(annotation).replace('typing.', '')}`"
 
 
 def of_range(low: Any, high: Any) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from models_store import failures
 from models_store.errors import InvalidSpec
+from models_store.layout import Layout
 from models_store.spec import Columns, Spec
 from models_store.targets.estimators import last_step
 
@@ -77,9 +78,21 @@ def _fit(
     return pipeline.fit(X, y, **{name: weight})
 
 
-def answers(pipeline: ClassifierMixin, spec: Spec, columns: Columns, decision: Any = None) -> Any:
-    """Answer rows by a decision, or as `predict` does; the answers are of the spec's kind of target."""
-    X = spec.frame(columns)
+def answers(
+    pipeline: ClassifierMixin,
+    spec: Spec,
+    columns: Columns,
+    decision: Any = None,
+    layout: Layout | None = None,
+) -> Any:
+    """Answer rows by a decision, or as `predict` does; the answers are of the spec's kind of target.
+
+    Parameters
+    ----------
+    layout
+        That of the frame that the pipeline was fitted on; by default the spec's.
+    """
+    X = (layout or spec.layout).frame(columns)
     return spec.target.ask(pipeline, X) if decision is None else spec.target.ask(pipeline, X, decision)
 
 

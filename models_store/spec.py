@@ -5,31 +5,38 @@ It does no I/O, and imports neither scikit-learn nor pandas, because servers use
 
 from __future__ import annotations
 
-import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Self, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from annotated_types import Ge, Le
-from pydantic import BaseModel, ConfigDict, Field, create_model
+import numpy as np
+from pydantic import BaseModel, ConfigDict, create_model
 
 from models_store import faults
 from models_store.errors import InvalidInput, InvalidSpec
 from models_store.faults import Fault
-from models_store.targets.classes import classes as classes  # specs import all that they need from here
+from models_store.features import feature
+from models_store.features import kinds as feature_kinds
+from models_store.features.category import category as category  # specs import all they need from here
+from models_store.features.feature import Feature
+from models_store.features.flag import flag as flag
+from models_store.features.integer import integer as integer
+from models_store.features.moment import moment as moment
+from models_store.features.number import number as number
+from models_store.features.text import text as text
+from models_store.layout import Columns as Columns
+from models_store.layout import Layout
+from models_store.targets import kinds as target_kinds
+from models_store.targets.classes import classes as classes
 from models_store.targets.costs import Cost as Cost
-from models_store.targets.kinds import KINDS, Target
-from models_store.validation import Validator, listing
+from models_store.targets.kinds import Target
+from models_store.validation import Validator
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
     from pydantic.fields import FieldInfo
     from sklearn.base import ClassifierMixin
-
-Columns = dict[str, list[Any]]
-"""Rows by feature: a list of values for each feature; a missing value is `None`."""
 
 
 class Features(BaseModel):
@@ -37,43 +44,6 @@ class Features(BaseModel):
 
     # The schema is built by `Spec`, which names every fault of its fields at once.
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
-
-
-def number(
-    description: str, *, unit: str, low: float, high: float, example: float, optional: bool = False
-) -> Any:
-    """Declare a numeric feature of a `Features` class.
-
-    Parameters
-    ----------
-    unit
-        Shown after each value; `""` for a count or a ratio.
-    low, high
-        The physical range, both ends included. Values outside it are refused.
-    optional
-        Whether the value may be missing (`null` or absent). The dataset must have such rows.
-    """
-    return Field(
-        default=None if optional else ...,
-        ge=low,
-        le=high,
-        description=_describe(description, unit, optional),
-        examples=[example],
-        json_schema_extra={"unit": unit},
-    )
-
-
-def category(description: str, *, example: str, optional: bool = False) -> Any:
-    """Declare a categorical feature. Its annotation, a `Literal`, lists the allowed values."""
-    return Field(
-        default=None if optional else ...,
-        description=_describe(description, "", optional),
-        examples=[example],
-    )
-
-
-def _describe(description: str, unit: str, optional: bool) -> str:
-    return description + (f", {unit}" if unit else "") + ("; may be missing" if optional else "")
 
 
 @dataclass(frozen=True)
@@ -105,29 +75,6 @@ class GateRules:
 
 
 @dataclass(frozen=True)
-class Feature:
-    """One input of a model, as its schema declares it. A number has a range, a category has none."""
-
-    name: str
-    description: str
-    unit: str
-    optional: bool
-    example: Any
-    categories: tuple[str, ...] = ()
-    low: float = 0.0
-    high: float = 0.0
-
-    @property
-    def expected(self) -> str:
-        """Describes a valid value in words."""
-        if self.categories:
-            words = f"one of {listing(self.categories)}"
-        else:
-            words = f"a number from {self.low:g} to {self.high:g} {self.unit}".rstrip()
-        return words + (" or null" if self.optional else "")
-
-
-@dataclass(frozen=True)
 class Spec:
     """The description of a model. Each file of `models_store/catalog/` has one.
 
@@ -146,7 +93,8 @@ class Spec:
         (n labels of the target). It does not use the network.
     pipeline
         Returns an unfitted classifier with `predict_proba` for a random seed. It is fitted on a frame
-        with the columns of `X`: numbers are float64, categories object.
+        whose columns are made of the features: categories are of pandas' `category` dtype, texts are
+        objects, and all others are float64 (`models_store/layout.py`).
     group
         A column of the frame of `load`, a feature or not. Rows with the same value are held out together.
     time
@@ -188,7 +136,7 @@ class Spec:
             raise InvalidSpec(f"{self.name}: {faults.sentence(found)}", [each.detail for each in found])
 
     def _faults_of_target(self) -> list[Fault]:
-        if isinstance(self.target, KINDS):
+        if isinstance(self.target, target_kinds.KINDS):
             return self.target.faults()
         return [Fault(("target",), _remedy(self.target))]
 
@@ -198,9 +146,11 @@ class Spec:
         if not self.features.model_fields:
             return [Fault(("features",), "the feature schema has no field")]
         fields = self.features.model_fields
-        found = {name: _faults_of_feature(name, info) for name, info in fields.items()}
+        ways = ", ".join(kind.declared_by for kind in feature_kinds.KINDS.values())
+        found = {name: feature.faults_of_field(name, info, ways) for name, info in fields.items()}
+        wrong = [Fault(("features", name), each) for name, words in found.items() for each in words]
         good = {name: info for name, info in fields.items() if not found[name]}
-        return [fault for words in found.values() for fault in words] + self._faults_of_examples(good)
+        return [*wrong, *_faults_of_columns(_features(good)), *self._faults_of_examples(good)]
 
     def _faults_of_examples(self, good: dict[str, FieldInfo]) -> list[Fault]:
         """Validate the examples of the features that are declared well."""
@@ -209,10 +159,10 @@ class Spec:
             declared: dict[str, Any] = {name: (info.annotation, info) for name, info in good.items()}
             model = create_model("Good", __base__=Features, **declared)
         model.model_rebuild()
-        inputs = [_feature(name, info) for name, info in good.items()]
-        row = {feature.name: feature.example for feature in inputs}
+        inputs = _features(good)
+        row = {name: each.example for name, each in inputs.items()}
         try:
-            Validator(model, self.name, {each.name: each.expected for each in inputs}).object(row)
+            Validator(model, self.name, {name: each.expected for name, each in inputs.items()}).object(row)
         except InvalidInput as error:
             return [
                 Fault(("features", *each["loc"]), f"its example {each['msg']}") for each in error.detail
@@ -222,17 +172,17 @@ class Spec:
     @cached_property
     def inputs(self) -> dict[str, Feature]:
         """The features by name, in the schema's order."""
-        return {name: _feature(name, info) for name, info in self.features.model_fields.items()}
+        return _features(self.features.model_fields)
 
     @property
     def example(self) -> dict[str, Any]:
         """One valid row, made of the examples of the features."""
-        return {name: feature.example for name, feature in self.inputs.items()}
+        return {name: each.example for name, each in self.inputs.items()}
 
     @cached_property
     def rows(self) -> Validator[Features]:
         """Validates rows against the feature schema."""
-        expected = {name: feature.expected for name, feature in self.inputs.items()}
+        expected = {name: each.expected for name, each in self.inputs.items()}
         return Validator(self.features, self.name, expected)
 
     def columns(self, rows: Sequence[Features]) -> Columns:
@@ -243,96 +193,59 @@ class Spec:
         """Turn a frame into columns. Every kind of missing value becomes `None`."""
         return {
             name: [
-                None if missing else value
+                None if missing else value.item() if isinstance(value, np.generic) else value
                 for value, missing in zip(frame[name].tolist(), frame[name].isna(), strict=True)
             ]
             for name in self.inputs
         }
 
+    @cached_property
+    def layout(self) -> Layout:
+        """The layout of the frame that the pipeline takes."""
+        return Layout(self.inputs)
+
     def frame(self, columns: Columns) -> pd.DataFrame:
-        """Turn columns into the frame that the pipeline takes: numbers float64, categories object."""
-        import pandas as pd
+        """Turn columns into the frame that the pipeline takes."""
+        return self.layout.frame(columns)
 
-        return pd.DataFrame(
-            {
-                name: pd.Series(columns[name], dtype="object" if feature.categories else "float64")
-                for name, feature in self.inputs.items()
-            }
-        )
+    def random_columns(self, rows: int, rng: np.random.Generator, seen: Columns | None = None) -> Columns:
+        """Draw rows all over what is possible. One of ten optional values is missing.
 
-    def random_columns(self, rows: int, rng: np.random.Generator) -> Columns:
-        """Draw rows uniformly from the physical ranges. One of ten optional values is missing."""
+        Parameters
+        ----------
+        seen
+            Rows of the dataset, for features that do not list their values.
+        """
         columns: Columns = {}
-        for name, feature in self.inputs.items():
-            if feature.categories:
-                values: list[Any] = rng.choice(feature.categories, rows).tolist()
-            else:
-                values = rng.uniform(feature.low, feature.high, rows).tolist()
-            if feature.optional:
+        for name, each in self.inputs.items():
+            values = each.draw(rows, rng, seen[name] if seen else [each.example])
+            if each.optional:
                 missing = rng.random(rows) < 0.1
                 values = [None if gone else v for v, gone in zip(values, missing, strict=True)]
             columns[name] = values
         return columns
 
 
+def _features(fields: Mapping[str, FieldInfo]) -> dict[str, Feature]:
+    """Read declarations without faults."""
+    found = {name: feature.of_field(name, info) for name, info in fields.items()}
+    return {name: each for name, each in found.items() if each is not None}
+
+
+def _faults_of_columns(inputs: Mapping[str, Feature]) -> list[Fault]:
+    """Find features whose columns in the frame have the same name."""
+    owners: dict[str, str] = {}
+    found = []
+    for name, each in inputs.items():
+        for column in each.columns:
+            if column in owners:
+                words = f"the frame has a column {column} of {owners[column]} already: rename one of them"
+                found.append(Fault(("features", name), words))
+            owners[column] = name
+    return found
+
+
 def _remedy(labels: object) -> str:
     """Say how to declare a target, for labels that stand alone."""
     shown = ", ".join(map(repr, labels)) if isinstance(labels, tuple | list) else "..."
     return f"declare what it predicts by target=classes({shown}), imported from models_store.spec"
-
-
-def _kind(info: FieldInfo) -> tuple[Any, bool]:
-    """Return the annotation of a field without None, and whether None was in it."""
-    annotation, optional = info.annotation, False
-    if get_origin(annotation) in (Union, types.UnionType):
-        kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
-        optional = len(kinds) < len(get_args(annotation))
-        annotation = kinds[0] if len(kinds) == 1 else None
-    return annotation, optional
-
-
-def _limits(info: FieldInfo) -> tuple[Any, Any]:
-    """Return the range of a field, None where there is no limit."""
-    low = next((item.ge for item in info.metadata if isinstance(item, Ge)), None)
-    high = next((item.le for item in info.metadata if isinstance(item, Le)), None)
-    return low, high
-
-
-def _faults_of_feature(name: str, info: FieldInfo) -> list[Fault]:
-    """Find what is wrong with the declaration of a feature."""
-    annotation, optional = _kind(info)
-    low, high = _limits(info)
-    words = faults.of_feature_name(name)
-    if get_origin(annotation) is Literal:
-        words += faults.of_categories(get_args(annotation))
-        has_range = low is not None or high is not None
-        words += ["a range goes with `float`: declare categories with category(...)"] * has_range
-    elif annotation is not float or low is None or high is None:
-        words.append("declare `float` with number(...), or `Literal[...]` with category(...)")
-    else:
-        words += faults.of_range(low, high)
-    if optional is info.is_required():
-        words.append("optional=True goes with `| None`, and only with it")
-    if not info.examples:
-        words.append("give an example")
-    return [Fault(("features", name), each) for each in words]
-
-
-def _feature(name: str, info: FieldInfo) -> Feature:
-    """Read a declaration without faults."""
-    annotation, optional = _kind(info)
-    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
-    shape: dict[str, Any]
-    if get_origin(annotation) is Literal:
-        shape = {"categories": get_args(annotation)}
-    else:
-        low, high = _limits(info)
-        shape = {"low": low, "high": high}
-    return Feature(
-        name=name,
-        description=info.description or "",
-        unit=str(extra.get("unit", "")),
-        optional=optional,
-        example=info.examples[0] if info.examples else None,
-        **shape,
-    )

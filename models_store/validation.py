@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, get_args
 
@@ -259,6 +260,8 @@ class Validator(Generic[Row]):
             message = f"send an object with the fields {listing(self._expected)}"
         elif kind == "missing" and expected:
             message = f"is required: {expected}"
+        elif kind == "reason" and expected and item["msg"]:
+            message = f"must be {expected}; {item['msg']}"
         elif kind == "extra_forbidden":
             message = f"unknown field; the fields are {listing(self._expected)}"
         elif expected:
@@ -286,19 +289,25 @@ def _words(annotation: Any) -> list[str]:
 
 
 def _is_text(annotation: Any) -> bool:
-    return annotation is str or (
+    return annotation in (str, datetime) or (
         bool(get_args(annotation)) and _words(annotation) == list(get_args(annotation))
     )
 
 
 def _may_be_text(annotation: Any) -> bool:
-    return annotation is str or bool(_words(annotation)) or str in get_args(annotation)
+    kinds = (annotation, *get_args(annotation))
+    return bool(_words(annotation)) or str in kinds or datetime in kinds
 
 
 def _needed_bytes(model: type[BaseModel]) -> int:
     """Return the size of a large JSON of a row, in which each character is written as two escapes."""
     names = [
-        len(name) + max(map(len, _words(info.annotation)), default=0)
+        len(name) + max([0, *map(len, _words(info.annotation)), *map(_characters, info.metadata)])
         for name, info in model.model_fields.items()
     ]
     return sum(12 * characters + 100 for characters in names)
+
+
+def _characters(mark: Any) -> int:
+    """Return the most characters that a value may have, as a mark of its field says."""
+    return getattr(mark, "characters", 0)

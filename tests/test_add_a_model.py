@@ -38,7 +38,7 @@ WINE = Path("models_store/catalog/wine.py")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Copy the project, and save the page's file where the page says."""
     copied = copy_project(tmp_path_factory.mktemp("wine") / "project")
-    (code,) = blocks(PAGE, "python")
+    code, _ = blocks(PAGE, "python")
     assert f"`{WINE}`" in PAGE.read_text()
     (copied / WINE).write_text(code)
     return copied
@@ -80,6 +80,13 @@ def test_nothing_but_that_file_was_edited(project: Path) -> None:
 
     assert WINE in copied
     assert {WINE} >= {path for path in copied if not same_text(PROJECT / path, project / path)}
+
+
+def test_the_second_spec_of_the_page_is_one_that_is_tested() -> None:
+    """`tests/test_kinds.py` takes it through the whole loop."""
+    _, code = blocks(PAGE, "python")
+
+    assert (PROJECT / "tests" / "zoo" / "flights.py").read_text() == code
 
 
 def same_text(first: Path, second: Path) -> bool:

@@ -20,8 +20,9 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from models_store import store
+from models_store.features.feature import Feature
 from models_store.spec import Spec
-from tests import databases
+from tests import databases, kinds
 from tests.databases import KINDS
 from tests.servers import Server
 
@@ -84,11 +85,18 @@ def mutated_rows(draw: st.DrawFn, spec: Spec) -> dict[str, Any]:
         elif change == "replace":
             row[name] = draw(DOCUMENTS)
         elif change == "edge":
-            edges = [feature.low, feature.high, -feature.high, feature.high * (1 + 1e-15), 0, 5e-324]
-            row[name] = draw(st.sampled_from([*feature.categories, *edges]))
+            row[name] = draw(st.sampled_from([*kinds.categories(feature), *edges(feature)]))
         else:
             row[name] = [row.get(name)]
     return row
+
+
+def edges(feature: Feature) -> list[float]:
+    """Return numbers at the limits of a range."""
+    if feature.is_text:
+        return [0, 5e-324]
+    low, high = kinds.limits(feature)
+    return [low, high, -high, high * (1 + 1e-15), 0, 5e-324]
 
 
 @st.composite

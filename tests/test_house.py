@@ -298,6 +298,12 @@ TWINS = {
 }
 """Modules that are tested with the one that they are part of."""
 
+TWINS |= {
+    name: f"{name.split('.')[1]}/features/test_kinds"
+    for name in MODULES
+    if re.match(r"prediction\.[a-z]+\.features\.", name)
+}
+
 
 def twin(module: str) -> str:
     """Return the test file of a module."""

@@ -52,7 +52,7 @@ def test_a_wrong_number_is_refused_by_its_name(server: Server, specs: dict[str, 
     assert "a number from 0.1 to 30 cm" in item["msg"]
 
 
-@pytest.mark.parametrize("value", ["Antarctica", "dream", "", " Dream", 3, True, None, ["Dream"]])
+@pytest.mark.parametrize("value", ["Antarctica", "dream", "", 3, True, None, ["Dream"]])
 def test_an_unknown_category_gets_the_list_of_known_ones(server: Server, value: Any) -> None:
     """The message lists the allowed categories."""
     (item,) = problem(server.post("/penguins/predict", {"island": value}), 400)["detail"]

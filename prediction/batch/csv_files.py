@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from prediction.batch.chunks import Chunk
 from prediction.batch.csv_blocks import Block
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+FLAGS = {"true": True, "false": False}
 SPACED_QUOTES = '^ +"([^"]*)" *$'
 """A cell in quotation marks with spaces around them, as people write CSV."""
 
@@ -27,8 +28,8 @@ class CsvFile:
     Parameters
     ----------
     columns
-        Which columns are read as float or str, without the spaces around a cell. All others are texts
-        as they stand in the file.
+        Which columns are read as float, int, bool or str, without the spaces around a cell. All others are
+        texts as they stand in the file.
 
     Raises
     ------
@@ -86,7 +87,7 @@ def read_header(path: Path, lines: Iterator[str]) -> list[str]:
 def _cells(texts: Any, kind: type | None) -> Any:
     if kind is None:
         return texts
-    return _numbers(_trimmed(texts)) if kind is float else _trimmed(texts)
+    return READERS[kind](_trimmed(texts))
 
 
 def _trimmed(texts: Any) -> Any:
@@ -111,6 +112,26 @@ def _numbers(texts: Any) -> Any:
     if numbers is None or compute.any(compute.is_nan(numbers)).as_py():  # "nan" is a text like any other
         return [_number(text) for text in texts.to_pylist()]
     return numbers
+
+
+def _flags(texts: Any) -> Any:
+    """Read `true` and `false` in any letters; if a text is neither, return a list that holds the text."""
+    import pyarrow
+    from pyarrow import compute
+
+    lower = compute.utf8_lower(texts)
+    wrong = compute.invert(compute.is_in(lower, value_set=pyarrow.array(["true", "false", None])))
+    if compute.any(wrong).as_py():
+        return [None if text is None else FLAGS.get(text.lower(), text) for text in texts.to_pylist()]
+    return compute.equal(lower, "true")
+
+
+READERS: Mapping[type, Callable[[Any], Any]] = {
+    float: _numbers,
+    int: _numbers,
+    bool: _flags,
+    str: lambda texts: texts,
+}
 
 
 def _number(text: str | None) -> float | str | None:

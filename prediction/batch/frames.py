@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models_store.errors import Detail, InvalidInput
-from models_store.spec import Feature, Spec
+from models_store.features.feature import Feature
+from models_store.spec import Spec
 from prediction.batch.chunks import Chunk, Row
+from prediction.batch.features import kinds
+from prediction.batch.features.kinds import Column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,8 +93,8 @@ def demand(spec: Spec, names: Sequence[str], where: str) -> None:
 
 
 def column_types(spec: Spec) -> dict[str, type]:
-    """Return for each feature whether its column holds numbers or texts."""
-    return {name: str if feature.categories else float for name, feature in spec.inputs.items()}
+    """Return the type of the cells of each feature."""
+    return {name: kinds.of(feature).HELD for name, feature in spec.inputs.items()}
 
 
 def from_pandas(frame: pd.DataFrame, spec: Spec) -> Chunk:
@@ -172,7 +175,7 @@ def _bad_values(spec: Spec, number: int, row: Row, error: InvalidInput) -> list[
 def _reason(spec: Spec, row: Row, place: Detail) -> str:
     """Return the reason, with the text that stands in a number's place: a file does not show types."""
     feature = spec.inputs.get(str(place["loc"][-1])) if place["loc"] else None
-    value = row.get(feature.name) if feature is not None and not feature.categories else None
+    value = row.get(feature.name) if feature is not None and not feature.is_text else None
     if not isinstance(value, str):
         return str(place["msg"])
     shown = value[:SHOWN].encode("utf-8", "backslashreplace").decode()  # may hold half a character
@@ -180,9 +183,6 @@ def _reason(spec: Spec, row: Row, place: Detail) -> str:
 
 
 # ----------------------------------------------------------------------------------- whole columns
-
-Column = tuple["NDArray[Any]", "NDArray[np.bool_]"]
-"""The values of a feature, and which of them look wrong."""
 
 
 def check_columns(spec: Spec, chunk: Chunk) -> tuple[dict[str, NDArray[Any]], NDArray[np.bool_]]:
@@ -198,46 +198,12 @@ def check_columns(spec: Spec, chunk: Chunk) -> tuple[dict[str, NDArray[Any]], ND
 def _column(feature: Feature, raw: Any, rows: int) -> Column:
     import pyarrow
 
+    part = kinds.of(feature)
     if raw is None:
-        return _missing(feature, rows), np.full(rows, not feature.optional)
+        return part.missing(rows), np.full(rows, not feature.optional)
     if isinstance(raw, list):
-        return _missing(feature, rows), np.ones(rows, bool)
+        return part.missing(rows), np.ones(rows, bool)
     try:
-        return _categories(feature, raw) if feature.categories else _measures(feature, raw)
+        return part.read(feature, raw)
     except pyarrow.lib.ArrowException:
-        return _missing(feature, rows), np.ones(rows, bool)
-
-
-def _missing(feature: Feature, rows: int) -> NDArray[Any]:
-    return np.full(rows, None, object) if feature.categories else np.full(rows, np.nan)
-
-
-def _measures(feature: Feature, raw: Any) -> Column:
-    import pyarrow
-    from pyarrow import compute, types
-
-    numeric = (types.is_floating, types.is_integer, types.is_decimal, types.is_null)
-    if not any(is_kind(raw.type) for is_kind in numeric):  # Arrow could cast texts and booleans too
-        return _missing(feature, len(raw)), np.ones(len(raw), bool)
-    numbers = compute.cast(raw, pyarrow.float64())
-    values = np.array(numbers.to_numpy(zero_copy_only=False), np.float64)  # a copy that can be written
-    is_outside = ~((values >= feature.low) & (values <= feature.high))  # NaN is outside too
-    return values, is_outside & ~np.isnan(values) if feature.optional else is_outside
-
-
-def _categories(feature: Feature, raw: Any) -> Column:
-    import pyarrow
-    from pyarrow import compute, types
-
-    kind = raw.type.value_type if types.is_dictionary(raw.type) else raw.type
-    textual = (types.is_string, types.is_large_string, types.is_string_view, types.is_binary, types.is_null)
-    if not any(is_kind(kind) for is_kind in textual):  # Arrow could cast numbers too
-        return _missing(feature, len(raw)), np.ones(len(raw), bool)
-    texts = compute.cast(raw, pyarrow.string())
-    unknown = len(feature.categories)
-    found = compute.index_in(texts, value_set=pyarrow.array(feature.categories))
-    codes = compute.fill_null(found, unknown).to_numpy(zero_copy_only=False)
-    values = np.array([*feature.categories, None], object)[codes]
-    is_missing = texts.is_null().to_numpy(zero_copy_only=False)
-    is_unknown = codes == unknown
-    return values, is_unknown & ~is_missing if feature.optional else is_unknown
+        return part.missing(rows), np.ones(rows, bool)

@@ -21,6 +21,7 @@ from models_store.errors import InvalidInput, none_trained
 from models_store.spec import Spec
 from models_store.validation import SPLIT_IT
 from prediction import home, settings
+from prediction.batch.features import kinds as feature_kinds
 from prediction.batch.frames import Rows
 from prediction.batch.recording import FileRecorder
 from prediction.batch.targets import kinds
@@ -259,12 +260,7 @@ def nothing(spec: Spec, records: bool) -> Answers:
 
 def _plain_rows(spec: Spec, rows: Rows) -> list[dict[str, Any]]:
     """Turn columns into rows of plain values; None is a missing value."""
-    columns = []
-    for name, feature in spec.inputs.items():
-        values = rows.columns[name].tolist()
-        if feature.optional and not feature.categories:
-            values = [None if value != value else value for value in values]
-        columns.append(values)
+    columns = [feature_kinds.of(feature).plain(rows.columns[name]) for name, feature in spec.inputs.items()]
     return [dict(zip(spec.inputs, row, strict=True)) for row in zip(*columns, strict=True)]
 
 

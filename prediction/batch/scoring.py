@@ -192,13 +192,14 @@ def _score_file(job: _Job, path: Path, target: Path, watch: Watch | None) -> Sum
     refused_path = target.with_name(f"{target.name}.refused.csv")
     _refuse_overwriting(path, target, refused_path)
     summary, started = Summary(spec.name), time.perf_counter()
-    source = Source(path, job.scorer.chunk_rows, frames.column_types(spec))
+    types = frames.column_types(spec)
+    source = Source(path, job.scorer.chunk_rows, types)
     frames.demand(spec, source.names, str(path))
     job.refuse_clash(str(path), source.names)
     summary.absent = [name for name in spec.inputs if name not in source.names]
     with writer as scored, Writer(refused_path, REFUSED_COLUMNS) as refused:
         for chunk, rows, answers in job.run(source):
-            scored.write(_batch(chunk, rows, job.added(answers)))
+            scored.write(_batch(chunk, rows, job.added(answers), types))
             if rows.bad_values:
                 refused.write(sinks.batch_of([vars(item) for item in rows.bad_values], REFUSED_COLUMNS))
             _add(summary, spec, rows, answers)
@@ -287,7 +288,7 @@ def _add(summary: Summary, spec: Spec, rows: Rows, answers: Answers) -> None:
         summary.versions[found["values"]] += found["counts"]
 
 
-def _batch(chunk: Chunk, rows: Rows, added: Mapping[str, Any]) -> Any:
+def _batch(chunk: Chunk, rows: Rows, added: Mapping[str, Any], types: Mapping[str, type]) -> Any:
     """Make the batch to write: features as they were read, other columns as they came, answers."""
     import pyarrow
 
@@ -295,9 +296,9 @@ def _batch(chunk: Chunk, rows: Rows, added: Mapping[str, Any]) -> Any:
     columns = {}
     for name, column in chunk.columns.items():
         if name in rows.columns:
-            values = rows.columns[name]
-            kind = pyarrow.float64() if values.dtype == np.float64 else pyarrow.string()
-            columns[name] = pyarrow.array(values, kind, from_pandas=True)
+            kind = pyarrow.float64() if rows.columns[name].dtype == np.float64 else pyarrow.string()
+            values = pyarrow.array(rows.columns[name], kind, from_pandas=True)
+            columns[name] = values.cast(sinks.arrow_type(types[name]))
         else:
             array = sinks.as_json(column) if isinstance(column, list) else column
             columns[name] = array if len(rows) == len(rows.kept) else array.filter(kept)

@@ -108,9 +108,16 @@ def batch_of(rows: Sequence[Row], columns: ColumnTypes) -> Any:
     """Make a batch of rows; a value that a row does not have is missing."""
     import pyarrow
 
-    types = {float: pyarrow.float64(), str: pyarrow.string(), int: pyarrow.int64(), bool: pyarrow.bool_()}
-    schema = pyarrow.schema([(name, types[kind]) for name, kind in columns.items()])
+    schema = pyarrow.schema([(name, arrow_type(kind)) for name, kind in columns.items()])
     return pyarrow.RecordBatch.from_pylist([_encodable(row) for row in rows], schema)
+
+
+def arrow_type(kind: type) -> Any:
+    """Return the Arrow type of a column of a file."""
+    import pyarrow
+
+    types = {float: pyarrow.float64, str: pyarrow.string, int: pyarrow.int64, bool: pyarrow.bool_}
+    return types[kind]()
 
 
 def as_json(values: Sequence[Any]) -> Any:

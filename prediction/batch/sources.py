@@ -25,8 +25,8 @@ class Source:
     chunk_rows
         The most rows of a chunk.
     columns
-        Which cells of a CSV are read as float or str, by the column's name; the cells of other columns
-        are texts as they stand in the file. By default all columns are read as str.
+        Which cells of a CSV are read as float, int, bool or str, by the column's name; the cells of other
+        columns are texts as they stand in the file. By default all columns are read as str.
 
     Raises
     ------

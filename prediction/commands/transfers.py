@@ -12,7 +12,7 @@ from models_store import catalog
 from models_store.errors import Error, InvalidInput
 from models_store.spec import Spec
 from prediction import times
-from prediction.batch import files, sinks
+from prediction.batch import files, frames, sinks
 from prediction.batch.chunks import Chunk, Row
 from prediction.batch.sinks import Writer
 from prediction.batch.sources import Source
@@ -86,13 +86,15 @@ def _fit(columns: dict[str, type], row: Row) -> Row:
 
 
 def _is_of(value: object, kind: type) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number if kind is float else type(value) is kind
+    """Tell whether a column of some type holds a value unchanged."""
+    if kind in (float, int) and isinstance(value, int | float) and not isinstance(value, bool):
+        return kind is float or float(value).is_integer()
+    return isinstance(value, kind)
 
 
 def _outcome_columns(spec: Spec) -> dict[str, type]:
     head = dict.fromkeys(("prediction_id", "at", "version"), str)
-    features = {name: str if item.categories else float for name, item in spec.inputs.items()}
+    features = frames.column_types(spec)
     part = kinds.of(spec.target)
     tail = {"label": part.label_type(spec.target), "labelled_at": str}
     return {**head, **features, **part.exported(spec.target), **tail}

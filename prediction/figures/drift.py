@@ -1,19 +1,13 @@
-"""The profile of training data, and tests of live data against it. Pure functions, no I/O."""
+"""Tests of live data against training data. Pure functions, no I/O."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from models_store.spec import Columns, Feature, Spec
-
-SAMPLE_SIZE = 1000
-"""Values kept of each numeric feature. They are evenly spaced in rank, which keeps the quantiles."""
 
 MIN_ROWS = 50
 """The least number of live values for a test. It is enough to detect a shift by one standard deviation."""
@@ -30,7 +24,6 @@ TINY = 1e-9
 
 PSI_BINS = 10
 HISTOGRAM_BINS = 20
-PREDICTED_CLASS = "predicted class"
 
 
 @dataclass(frozen=True)
@@ -96,73 +89,6 @@ class Drift:
     histogram: Histogram | None = None
 
 
-def profile(spec: Spec, columns: Columns, labels: Sequence[str]) -> dict[str, Any]:
-    """Summarise training data: rows, class counts, and the distribution of each feature.
-
-    Returns
-    -------
-    dict
-        `rows`, `classes` (count by class) and `features`: for a number `missing`, `min`, `max` and
-        `sample` (sorted); for a category `missing` and `counts`. Units are those of the spec.
-    """
-    return {
-        "rows": len(labels),
-        "classes": {name: Counter(labels)[name] for name in spec.target.counted},
-        "features": {name: _distribution(feature, columns[name]) for name, feature in spec.inputs.items()},
-    }
-
-
-def _distribution(feature: Feature, values: list[Any]) -> dict[str, Any]:
-    present = [value for value in values if value is not None]
-    missing = len(values) - len(present)
-    if feature.categories:
-        counts = Counter(present)
-        return {"missing": missing, "counts": {name: counts[name] for name in feature.categories}}
-    present.sort()
-    return {
-        "missing": missing,
-        "min": present[0] if present else None,
-        "max": present[-1] if present else None,
-        "sample": _evenly_spaced(present, SAMPLE_SIZE),
-    }
-
-
-def _evenly_spaced(ordered: list[float], size: int) -> list[float]:
-    if len(ordered) <= size:
-        return ordered
-    last = len(ordered) - 1
-    return [ordered[round(step * last / (size - 1))] for step in range(size)]
-
-
-def compare(spec: Spec, profile: dict[str, Any], columns: Columns, predicted: Sequence[str]) -> list[Drift]:
-    """Compare live data with a profile: each feature, then the predicted classes.
-
-    A feature has drifted if the test is significant (p below 0.05 after Holm's correction, so that all
-    tests together give a false alarm in at most 5 of 100 windows) and the difference is large (the
-    lower bound of PSI is at least 0.1).
-
-    Parameters
-    ----------
-    columns, predicted
-        n live rows: a list of values for each feature, and the predicted classes.
-    """
-    found = []
-    for name, feature in spec.inputs.items():
-        seen = profile["features"].get(name)
-        live = [value for value in columns[name] if value is not None]
-        if seen is None or bool(feature.categories) != ("counts" in seen):
-            continue  # the version was trained for other features
-        if feature.categories:
-            found.append(_chi_squared(name, seen["counts"], Counter(live)))
-        else:
-            found.append(_kolmogorov_smirnov(name, profile["rows"] - seen["missing"], seen["sample"], live))
-    # Answers are compared with answers: a threshold gives them other shares than the labels have.
-    # A version of an earlier release has counted the labels only.
-    expected = profile.get("answers", profile["classes"])
-    found.append(_chi_squared(PREDICTED_CLASS, expected, Counter(predicted)))
-    return _judge(found)
-
-
 @dataclass(frozen=True)
 class Stability:
     """The population stability index of two histograms, with the part of it that is chance."""
@@ -204,7 +130,7 @@ def stability(trained: Sequence[float], live: Sequence[float], trained_rows: int
     return Stability(found, float(degrees * unit), float(excess * unit) if excess > TINY else 0.0)
 
 
-def _kolmogorov_smirnov(
+def kolmogorov_smirnov(
     name: str, trained_rows: int, trained: Sequence[float], live: Sequence[float]
 ) -> Drift:
     """Two-sample test with the asymptotic distribution; with ties or few rows it is conservative."""
@@ -251,14 +177,15 @@ def _histogram(old: NDArray[np.float64], new: NDArray[np.float64]) -> Histogram:
     return Histogram(edges.tolist(), trained, live, below, above)
 
 
-def _chi_squared(name: str, trained: dict[str, int], live: dict[str, int]) -> Drift:
+def chi_squared(name: str, trained: Mapping[str, int], live: Mapping[str, int]) -> Drift:
     """Pearson's test of homogeneity on the table of 2 rows and k categories; k - 1 degrees."""
     test, rows, before = "chi-squared", sum(live.values()), sum(trained.values())
     if rows < MIN_ROWS or not before:
         return Drift(name, "not enough data", test, rows, max(0, MIN_ROWS - rows))
     from scipy.special import chdtrc
 
-    names = sorted({key for counts in (trained, live) for key, count in counts.items() if count})
+    ordered = [*trained, *sorted(set(live) - set(trained))]
+    names = [name for name in ordered if trained.get(name) or live.get(name)]
     old, new = ([counts.get(key, 0) for key in names] for counts in (trained, live))
     table = np.array([old, new], np.float64)
     expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0) / table.sum()
@@ -269,7 +196,7 @@ def _chi_squared(name: str, trained: dict[str, int], live: dict[str, int]) -> Dr
     return Drift(name, "", test, rows, 0, statistic, p, histogram=histogram, **vars(size))
 
 
-def _judge(found: list[Drift]) -> list[Drift]:
+def judge(found: list[Drift]) -> list[Drift]:
     """Correct the p-values (Holm, Scand. J. Statist. 6, 1979), and set the states."""
     tested = sorted((item for item in found if item.p is not None), key=lambda item: item.p or 0.0)
     judged, largest = {}, 0.0

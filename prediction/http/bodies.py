@@ -240,7 +240,7 @@ class Answered(ShownClass):
     at: str
     model: str
     version: str
-    features: dict[str, float | str | None]
+    features: dict[str, bool | int | float | str | None]
     warnings: list[Warned]
 
 

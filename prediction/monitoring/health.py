@@ -12,7 +12,7 @@ from models_store import store
 from models_store.errors import DamagedVersion, InvalidInput, UnknownVersion
 from models_store.spec import Columns, Spec
 from prediction import times
-from prediction.figures import calibration, drift
+from prediction.figures import calibration, profiles
 from prediction.figures.calibration import Calibration
 from prediction.journal import ledger, refusals, rollups, samples
 from prediction.journal.database import Journal
@@ -193,7 +193,7 @@ def _drift(spec: Spec, home: Path, version: str, sample: Sequence[Sampled]) -> l
     except (UnknownVersion, DamagedVersion):
         return None
     columns: Columns = {name: [row.features.get(name) for row in sample] for name in spec.inputs}
-    found = drift.compare(spec, profile, columns, [row.predicted_class for row in sample])
+    found = profiles.compare(spec, profile, columns, [row.predicted_class for row in sample])
     units = {name: feature.unit for name, feature in spec.inputs.items()}
     return [{**asdict(item), "unit": units.get(item.name, "")} for item in found]
 

@@ -22,6 +22,7 @@ from prediction.monitoring import health
 from prediction.network import error_answers
 from prediction.network.doors import PAGE_HEADERS
 from prediction.pages import pages, plots
+from prediction.pages.features import kinds
 from prediction.times import iso
 
 WINDOWS = ("1h", "24h", "7d", "30d")
@@ -84,6 +85,7 @@ class Dashboard:
             models=list(self.specs.values()),
             faults=self.faults,
             windows=WINDOWS if span.text in WINDOWS else (*WINDOWS, span.text),
+            control=kinds.control,
             recent=self._recent(name) if may_see_rows else None,
             has_token=self.has_token,
         )

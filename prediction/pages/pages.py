@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import re
 import textwrap
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,7 @@ ASSETS = {
 }
 
 GIST_LETTERS = 100
+VALUE_LETTERS = 200
 
 
 def render(template: str, **values: Any) -> str:
@@ -72,8 +74,12 @@ def _environment() -> Environment:
 
 
 def words(name: str, unit: str = "") -> str:
-    """Write a name such as `petal_width_cm` as words, without its unit."""
-    return name.removesuffix(f"_{unit}").replace("_", " ")
+    """Write a name such as `petal_width_cm` or `malic_acid_g_l` as words, without its unit, cm or g/l."""
+    spoken = unit.lower().replace("%", " percent ")
+    endings = (re.sub("[^a-z0-9]+", "_", each).strip("_") for each in (spoken, spoken.partition(" vol")[0]))
+    for ending in filter(None, endings):
+        name = name.removesuffix(f"_{ending}")
+    return name.replace("_", " ")
 
 
 def percent(share: float | None) -> str:
@@ -88,6 +94,10 @@ def number(value: float) -> str:
 
 def plain(value: float | str) -> str:
     """Write a value unrounded, and a whole number without a decimal point."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return value if len(value) <= VALUE_LETTERS else value[:VALUE_LETTERS] + "\N{HORIZONTAL ELLIPSIS}"
     return str(value).removesuffix(".0")
 
 

@@ -13,6 +13,11 @@ from typing import Any, NamedTuple
 FEW = 20
 """A point of fewer rows is faded, and does not stretch the axis: chance can put it anywhere."""
 
+MAX_BARS = 16
+HOURS = 24
+MAX_LETTERS = 24
+"""Of the name of a bar."""
+
 Figure = dict[str, Any]
 Share = dict[str, Any] | None
 """A share with its interval and n, in its JSON form; None for no rows."""
@@ -232,6 +237,7 @@ def _axis_beyond(ends: list[End], edges: list[float], unit: str) -> Figure:
 
 
 def _of_categories(item: dict[str, Any]) -> tuple[list[Figure], Figure]:
+    item = item | {"histogram": _largest(item["histogram"])}
     series = [
         {
             "type": "bar",
@@ -244,7 +250,20 @@ def _of_categories(item: dict[str, Any]) -> tuple[list[Figure], Figure]:
         }
         for name, shape in (("trained", "/"), ("live", ""))
     ]
-    return series, {}
+    return series, {"type": "category"}  # hours are names here, not numbers
+
+
+def _largest(histogram: dict[str, Any]) -> dict[str, Any]:
+    """Return the bars of the largest categories, in their order, and one bar for all others."""
+    found = list(zip(histogram["bins"], histogram["trained"], histogram["live"], strict=True))
+    limit = MAX_BARS if len(found) > MAX_BARS + 1 and len(found) != HOURS else len(found)
+    kept = sorted(range(len(found)), key=lambda row: -max(found[row][1:]))[:limit]
+    bars = [(str(name)[:MAX_LETTERS], old, new) for name, old, new in (found[row] for row in sorted(kept))]
+    others = [bar for row, bar in enumerate(found) if row not in kept]
+    if others:
+        bars.append((f"{len(others)} others", sum(bar[1] for bar in others), sum(bar[2] for bar in others)))
+    names, trained, live = (list(column) for column in zip(*bars, strict=True))
+    return histogram | {"bins": names, "trained": trained, "live": live}
 
 
 def _shares(item: dict[str, Any], name: str, x: list[Any]) -> Figure:

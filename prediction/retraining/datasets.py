@@ -119,12 +119,12 @@ def load(
     """
     columns, labels, frame = _own_rows(spec)
     own = len(labels)
-    hashes = splits.row_hashes(spec, columns)
+    hashes = splits.row_hashes(columns)
     split = _split_own(spec, frame, hashes, labels)
     holdout = _held_by(split, frame, hashes)
     training = sorted(set(range(own)) - set(holdout))
     proven = _proven(judged, frame, columns, hashes, labels)
-    hashes += _add(spec, examples, columns, labels)
+    hashes += _add(examples, columns, labels)
     split = _cut_examples(split, examples)
     rows = _Examples(spec, examples, hashes[own:], own)
     feedback_holdout, learnt = _split_examples(rows, split, hashes, labels, holdout)
@@ -156,29 +156,35 @@ def _digest(lines: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
+def _canonical(loaded: Columns, valid: Columns) -> Columns:
+    """Return valid columns; equal ones stay as loaded, because earlier releases hashed them so."""
+    return {name: loaded[name] if loaded[name] == values else values for name, values in valid.items()}
+
+
 def _own_rows(spec: Spec) -> tuple[Columns, list[str], pd.DataFrame]:
     """Load a spec's columns, labels and frame, and validate each row as the service validates requests."""
     X, y = _loaded(spec)
     columns = spec.columns_of(X)
+    rows = []
     for number, values in enumerate(zip(*columns.values(), strict=True)):
         try:
-            spec.rows.object(dict(zip(columns, values, strict=True)))
+            rows.append(spec.rows.object(dict(zip(columns, values, strict=True))))
         except InvalidInput as error:
             place, words = error.detail[0]["loc"][0], error.detail[0]["msg"]
             raise InvalidSpec(f"{spec.name}: row {number} of load(): {place} {words}") from error
     try:
-        return columns, spec.target.read(y), X
+        return _canonical(columns, spec.columns(rows)), spec.target.read(y), X
     except InvalidSpec as error:
         raise InvalidSpec(f"{spec.name}: {error}") from error
 
 
-def _add(spec: Spec, examples: Sequence[Example], columns: Columns, labels: list[str]) -> list[str]:
+def _add(examples: Sequence[Example], columns: Columns, labels: list[str]) -> list[str]:
     """Append examples to columns and labels; return the hashes of their features."""
     added = {name: [example.features.get(name) for example in examples] for name in columns}
     for name, values in added.items():
         columns[name].extend(values)
     labels.extend(example.label for example in examples)
-    return splits.row_hashes(spec, added)
+    return splits.row_hashes(added)
 
 
 def _split_own(spec: Spec, frame: pd.DataFrame, hashes: list[str], labels: list[str]) -> Split:

@@ -116,14 +116,11 @@ def rule_of(spec: Spec) -> tuple[Rule, str]:
     return ("time", spec.time) if spec.time is not None else ("hash", "")
 
 
-def row_hashes(spec: Spec, columns: Columns) -> list[str]:
+def row_hashes(columns: Columns) -> list[str]:
     """Return the SHA-256 of the features of each row. A number is the same whatever type it came as."""
-    numbers = {name for name, feature in spec.inputs.items() if not feature.categories}
     return plain_hashes(
         {
-            name: [None if value is None else float(value) for value in values]
-            if name in numbers
-            else values
+            name: [float(value) if isinstance(value, int) else value for value in values]
             for name, values in columns.items()
         }
     )

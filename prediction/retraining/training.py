@@ -21,7 +21,7 @@ from models_store import compiled, failures, pipelines, store
 from models_store.errors import InvalidSpec
 from models_store.spec import Columns, Spec
 from models_store.targets import estimators
-from prediction.figures import drift
+from prediction.figures import profiles
 from prediction.figures.calibration import Calibration
 from prediction.figures.targets import kinds
 from prediction.figures.targets.kinds import TargetMetrics
@@ -174,7 +174,7 @@ def save(
         _pickle(candidate, staged / store.PIPELINE)
         if candidate.compiled.onnx is not None:
             (staged / store.ONNX).write_bytes(candidate.compiled.onnx)
-        profile = drift.profile(spec, *dataset.part(dataset.training))
+        profile = profiles.profile(spec, *dataset.part(dataset.training))
         profile |= {"answers": candidate.answered, "calibration": candidate.calibration.as_dict()}
         _write_json(staged / store.PROFILE, profile)
         _write_json(staged / store.GOLDEN, _golden(candidate))

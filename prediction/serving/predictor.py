@@ -11,10 +11,14 @@ import uuid_utils
 from pydantic_core import to_json
 
 from models_store import compiled, pipelines, store
+from models_store import layout as layouts
 from models_store.errors import DamagedVersion, Detail
-from models_store.spec import Columns, Feature, Features, Spec
-from models_store.validation import clip, listing
+from models_store.layout import Layout
+from models_store.spec import Columns, Features, Spec
+from models_store.validation import listing
 from prediction import metrics
+from prediction.figures.features import kinds
+from prediction.figures.features.kinds import Check
 from prediction.journal.predictions import Prediction
 from prediction.times import now_us
 
@@ -29,15 +33,14 @@ class Predictor:
     score
         Takes the columns of n rows, returns answers of the spec's kind of target.
     profile
-        The profile of the version's training data, as `drift.profile` returns it.
+        The profile of the version's training data, as `profiles.profile` returns it.
     """
 
     def __init__(self, spec: Spec, version: store.Version, score: Score, profile: dict[str, Any]) -> None:
         self.spec = spec
         self.version = version
         self.score = score
-        self._ranges = _training_ranges(spec, profile)
-        self._seen = _training_categories(spec, profile)
+        self._checks = _checks(spec, profile)
         self._answered = {
             name: metrics.PREDICTIONS.labels(spec.name, version.version, name)
             for name in spec.target.counted
@@ -74,17 +77,11 @@ class Predictor:
             metrics.OUT_OF_RANGE.labels(self.spec.name, feature).inc(values)
 
     def _warnings(self, columns: Columns, rows: int) -> list[list[Detail]]:
-        """Warn of each value that is possible but outside the training data of the version."""
+        """Warn of each value that is possible but unlike the training data of the version."""
         warnings: list[list[Detail]] = [[] for _ in range(rows)]
-        for feature, low, high in self._ranges:
-            for row, value in enumerate(columns[feature.name]):
-                if value is not None and not low <= value <= high:
-                    warnings[row].append(_out_of_range(feature, value, low, high))
-        for feature, seen, words in self._seen:
-            for row, value in enumerate(columns[feature.name]):
-                if value is not None and value not in seen:
-                    message = f"{clip(value)} is not in the training data ({words})"
-                    warnings[row].append({"loc": [feature.name], "msg": message})
+        for name, check in self._checks:
+            for row, message in check(columns[name]):
+                warnings[row].append({"loc": [name], "msg": message})
         return warnings
 
 
@@ -105,14 +102,14 @@ def load(spec: Spec, version: store.Version, digest: str) -> Predictor:
     """
     store.verify(version, digest)
     profile, golden = version.read_json(store.PROFILE), version.read_json(store.GOLDEN)
-    _check_schema(spec, version, profile)
+    layout = _layout(spec, version, profile)
     try:
         decision = spec.target.decision(golden)
         if version.runtime == "onnx":
-            score: Score = compiled.Session(version.path / store.ONNX, spec).scorer(decision)
+            score: Score = compiled.Session(version.path / store.ONNX, spec, layout).scorer(decision)
         else:
             pipeline = store.load_pipeline(version, digest)
-            score = partial(pipelines.answers, pipeline, spec, decision=decision)
+            score = partial(pipelines.answers, pipeline, spec, decision=decision, layout=layout)
         answers = score(golden["columns"])
     except Exception as error:  # the errors of the runtimes have no common base
         raise DamagedVersion(f"{version.tag} can't be loaded: {type(error).__name__}: {error}") from error
@@ -124,38 +121,22 @@ def load(spec: Spec, version: store.Version, digest: str) -> Predictor:
     return Predictor(spec, version, score, profile)
 
 
-def _check_schema(spec: Spec, version: store.Version, profile: dict[str, Any]) -> None:
-    """Refuse a version that was trained for other features or classes than those of the spec."""
-    trained = {name: set(seen.get("counts", ())) for name, seen in profile["features"].items()}
-    wanted = {name: set(feature.categories) for name, feature in spec.inputs.items()}
-    if trained != wanted or not spec.target.is_of(version.metadata):
+def _layout(spec: Spec, version: store.Version, profile: dict[str, Any]) -> Layout:
+    """Return the layout of a version; refuse one that was trained for other features or classes."""
+    layout = layouts.of_profile(profile, spec.inputs)
+    others = layouts.misfits(layout, spec.inputs)
+    if not spec.target.is_of(version.metadata):
+        others.append("the target differs")
+    if others:
         raise DamagedVersion(
-            f"{version.model}:{version.version} was trained for other features or classes than the"
-            f" catalog has now: run `loop train {spec.name} --promote`"
+            f"{version.tag} was trained for other features or classes than the catalog has now"
+            f" ({listing(others)}): run `loop train {spec.name} --promote`"
         )
+    return layout
 
 
-def _training_ranges(spec: Spec, profile: dict[str, Any]) -> list[tuple[Feature, float, float]]:
-    found = []
-    for feature in spec.inputs.values():
-        seen = profile["features"][feature.name]
-        if not feature.categories and seen["min"] is not None:
-            found.append((feature, seen["min"], seen["max"]))
-    return found
-
-
-def _training_categories(spec: Spec, profile: dict[str, Any]) -> list[tuple[Feature, frozenset[str], str]]:
-    """Return the categories that a version has seen of each feature, as a set and in words."""
-    found = []
-    for feature in spec.inputs.values():
-        if feature.categories:
-            counts = profile["features"][feature.name]["counts"]
-            seen = frozenset(name for name, count in counts.items() if count)
-            found.append((feature, seen, listing(sorted(seen))))
-    return found
-
-
-def _out_of_range(feature: Feature, value: float, low: float, high: float) -> Detail:
-    side = "below" if value < low else "above"
-    message = f"{value:g} is {side} the training range of {low:g} to {high:g} {feature.unit}".rstrip()
-    return {"loc": [feature.name], "msg": message}
+def _checks(spec: Spec, profile: dict[str, Any]) -> list[tuple[str, Check]]:
+    """Return the check of each feature that the version knows."""
+    seen = profile["features"]
+    known = {name: feature for name, feature in spec.inputs.items() if name in seen}
+    return [(name, kinds.of(feature).unlike(feature, seen[name])) for name, feature in known.items()]

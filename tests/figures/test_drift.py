@@ -16,7 +16,9 @@ from scipy.stats import chi2_contingency, ks_2samp
 
 from models_store import catalog
 from models_store.spec import Columns, Features, Spec, category, classes, number
-from prediction.figures import drift
+from prediction.figures import drift, profiles
+from prediction.figures.features import number as number_figures
+from tests import kinds
 
 SPECS = catalog.load()
 
@@ -39,7 +41,7 @@ CUP = Spec("cup", "Taste of a cup", Cup, classes("bitter", "sweet"), load, lambd
 def profile_of(volumes: list[float | None], sorts: list[str | None] | None = None) -> dict[str, Any]:
     """Summarise cups that all are sweet."""
     columns: Columns = {"volume_ml": list(volumes), "sort": list(sorts or ["black"] * len(volumes))}
-    return drift.profile(CUP, columns, ["sweet"] * len(volumes))
+    return profiles.profile(CUP, columns, ["sweet"] * len(volumes))
 
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=list(SPECS))
@@ -47,7 +49,7 @@ def test_the_profile_of_a_dataset(spec: Spec) -> None:
     """It has rows, classes and each feature, and can be written as JSON."""
     X, y = spec.load()
     columns, labels = spec.columns_of(X), y.tolist()
-    profile = drift.profile(spec, columns, labels)
+    profile = profiles.profile(spec, columns, labels)
 
     assert len(labels) == profile["rows"]
     assert y.value_counts().to_dict() == profile["classes"]
@@ -57,7 +59,7 @@ def test_the_profile_of_a_dataset(spec: Spec) -> None:
     for name, feature in spec.inputs.items():
         seen = profile["features"][name]
         assert X[name].isna().sum() == seen["missing"]
-        if feature.categories:
+        if kinds.categories(feature):
             assert X[name].value_counts().to_dict() == seen["counts"]
         else:
             assert (X[name].min(), X[name].max()) == (seen["min"], seen["max"])
@@ -98,7 +100,7 @@ def test_the_data_is_left_as_it_was() -> None:
     """Sorting happens on a copy."""
     columns: Columns = {"volume_ml": [3.0, 1.0, None], "sort": ["green", "black", None]}
     before = deepcopy(columns)
-    drift.profile(CUP, columns, ["sweet"] * 3)
+    profiles.profile(CUP, columns, ["sweet"] * 3)
 
     assert before == columns
 
@@ -114,22 +116,22 @@ def test_a_small_sample_is_the_data(volumes: list[float | None]) -> None:
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.integers(drift.SAMPLE_SIZE - 2, 20_000), st.integers(0, 2**32 - 1))
+@given(st.integers(number_figures.SAMPLE_SIZE - 2, 20_000), st.integers(0, 2**32 - 1))
 def test_a_large_sample_keeps_the_quantiles(rows: int, seed: int) -> None:
     """It keeps a thousand values and both ends; no quantile moves by more than 2 in 999."""
     volumes = np.random.default_rng(seed).exponential(50, rows).round(1).clip(0, 1000).tolist()
     seen = profile_of(volumes)["features"]["volume_ml"]
     sample, ordered = seen["sample"], sorted(volumes)
 
-    assert min(rows, drift.SAMPLE_SIZE) == len(sample)
+    assert min(rows, number_figures.SAMPLE_SIZE) == len(sample)
     assert (ordered[0], ordered[-1]) == (sample[0], sample[-1]) == (seen["min"], seen["max"])
     assert sorted(sample) == sample
     assert set(sample) <= set(ordered)
     for probe in np.quantile(ordered, [0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99]):
         low, high = bisect_left(sample, probe) / len(sample), bisect_right(sample, probe) / len(sample)
         true_low, true_high = bisect_left(ordered, probe) / rows, bisect_right(ordered, probe) / rows
-        assert abs(low - true_low) <= 2 / (drift.SAMPLE_SIZE - 1)
-        assert abs(high - true_high) <= 2 / (drift.SAMPLE_SIZE - 1)
+        assert abs(low - true_low) <= 2 / (number_figures.SAMPLE_SIZE - 1)
+        assert abs(high - true_high) <= 2 / (number_figures.SAMPLE_SIZE - 1)
 
 
 # ------------------------------------------------------------------------------- live data against it
@@ -139,7 +141,7 @@ def trained(spec: Spec) -> tuple[dict[str, Any], Columns, list[str]]:
     """Return the profile of a dataset, its columns and its labels."""
     X, y = spec.load()
     columns, labels = spec.columns_of(X), y.tolist()
-    return drift.profile(spec, columns, labels), columns, labels
+    return profiles.profile(spec, columns, labels), columns, labels
 
 
 def resampled(columns: Columns, labels: list[str], n: int, rng: Any) -> tuple[Columns, list[str]]:
@@ -158,7 +160,7 @@ def test_false_alarms_are_rare(spec: Spec, n: int) -> None:
     rng = np.random.default_rng(n)
     alarms = 0
     for _ in range(200):
-        found = drift.compare(spec, profile, *resampled(columns, labels, n, rng))
+        found = profiles.compare(spec, profile, *resampled(columns, labels, n, rng))
         assert all((item.state == "not enough data") == (item.rows < drift.MIN_ROWS) for item in found)
         alarms += any(item.state == "drifted" for item in found)
 
@@ -171,7 +173,7 @@ def test_a_shift_by_one_standard_deviation_is_detected(spec: Spec) -> None:
     profile, columns, labels = trained(spec)
     rng = np.random.default_rng(3)
     for name, feature in spec.inputs.items():
-        if feature.categories:
+        if kinds.categories(feature):
             continue
         deviation = float(np.nanstd([np.nan if value is None else value for value in columns[name]]))
         present = [row for row, value in enumerate(columns[name]) if value is not None]
@@ -182,7 +184,7 @@ def test_a_shift_by_one_standard_deviation_is_detected(spec: Spec) -> None:
                 live: Columns = {key: [values[row] for row in rows] for key, values in columns.items()}
                 live[name] = [value + shift for value in live[name]]
                 said = [labels[row] for row in rows]
-                states = {item.name: item.state for item in drift.compare(spec, profile, live, said)}
+                states = {item.name: item.state for item in profiles.compare(spec, profile, live, said)}
                 seen += states[name] == "drifted"
             assert seen > 180, f"{name}, moved by {shift:.2f}: {seen} of 200"
 
@@ -208,7 +210,8 @@ def test_a_change_next_to_a_frequent_value_is_detected(before: list[float], now:
     """Much of the training data has one value; the live data changes below or above it."""
     live: Columns = {"volume_ml": list(now), "sort": ["black"] * len(now)}
     found = {
-        item.name: item for item in drift.compare(CUP, profile_of(list(before)), live, ["sweet"] * len(now))
+        item.name: item
+        for item in profiles.compare(CUP, profile_of(list(before)), live, ["sweet"] * len(now))
     }
 
     assert "drifted" == found["volume_ml"].state
@@ -221,22 +224,22 @@ def test_too_few_rows_say_how_many_more_are_needed() -> None:
     profile, columns, labels = trained(spec)
     live = {name: values[:20] for name, values in columns.items()}
 
-    for item in drift.compare(spec, profile, live, labels[:20]):
+    for item in profiles.compare(spec, profile, live, labels[:20]):
         assert ("not enough data", 20, drift.MIN_ROWS - 20) == (item.state, item.rows, item.rows_needed)
         assert (None, None, None) == (item.p, item.psi, item.histogram)
 
 
 def test_a_change_of_categories_and_classes_is_detected() -> None:
     """Missing values are not counted."""
-    profile = drift.profile(
+    profile = profiles.profile(
         CUP,
         {"volume_ml": [1.0] * 100, "sort": ["black"] * 50 + ["green"] * 50},
         ["sweet"] * 50 + ["bitter"] * 50,
     )
     live: Columns = {"volume_ml": [1.0] * 100, "sort": ["white"] * 60 + [None] * 40}
-    found = {item.name: item for item in drift.compare(CUP, profile, live, ["sweet"] * 100)}
+    found = {item.name: item for item in profiles.compare(CUP, profile, live, ["sweet"] * 100)}
 
-    assert {"volume_ml": "stable", "sort": "drifted", drift.PREDICTED_CLASS: "drifted"} == {
+    assert {"volume_ml": "stable", "sort": "drifted", profiles.PREDICTED_CLASS: "drifted"} == {
         name: item.state for name, item in found.items()
     }
     assert 60 == found["sort"].rows
@@ -252,7 +255,7 @@ def test_the_tests_are_those_of_scipy() -> None:
     profile, columns, labels = trained(spec)
     live, said = resampled(columns, labels, 400, rng)
     live["petal_width_cm"] = [value + 0.15 for value in live["petal_width_cm"]]
-    found = {item.name: item for item in drift.compare(spec, profile, live, said)}
+    found = {item.name: item for item in profiles.compare(spec, profile, live, said)}
     raw = {}
     for name in spec.inputs:
         theirs = ks_2samp(profile["features"][name]["sample"], live[name], method="asymp")
@@ -263,8 +266,8 @@ def test_the_tests_are_those_of_scipy() -> None:
         [said.count(name) for name in spec.target.texts],
     ]
     theirs = chi2_contingency(counts, correction=False)
-    assert theirs.statistic == pytest.approx(found[drift.PREDICTED_CLASS].statistic)
-    raw[drift.PREDICTED_CLASS] = theirs.pvalue
+    assert theirs.statistic == pytest.approx(found[profiles.PREDICTED_CLASS].statistic)
+    raw[profiles.PREDICTED_CLASS] = theirs.pvalue
     corrected = multipletests(list(raw.values()))
     for name, p in zip(raw, corrected, strict=True):
         assert p == pytest.approx(found[name].p, abs=0.02)
@@ -333,7 +336,7 @@ def test_both_conditions_stand_beside_the_verdict() -> None:
     moved = [value + 60 for value in spread]
     for volumes, state in ((spread, "stable"), (moved, "drifted")):
         live: Columns = {"volume_ml": list(volumes), "sort": ["black"] * 50}
-        item = drift.compare(CUP, profile, live, ["sweet"] * 50)[0]
+        item = profiles.compare(CUP, profile, live, ["sweet"] * 50)[0]
         assert item.p is not None
         assert item.psi_low is not None
         p, size = item.conditions
@@ -352,7 +355,7 @@ def test_a_constant_feature_is_no_trouble() -> None:
     """It is stable, and its histogram has a width."""
     profile = profile_of([5.0] * 100)
     live: Columns = {"volume_ml": [5.0] * 80, "sort": ["black"] * 80}
-    found = {item.name: item for item in drift.compare(CUP, profile, live, ["sweet"] * 80)}
+    found = {item.name: item for item in profiles.compare(CUP, profile, live, ["sweet"] * 80)}
 
     assert {"stable"} == {item.state for item in found.values()}
     histogram = found["volume_ml"].histogram
@@ -366,7 +369,7 @@ def test_an_outlier_leaves_the_histogram_readable() -> None:
     profile = profile_of([float(n) for n in range(1, 101)])
     volumes = [float(n) for n in range(1, 97)] + [0.5, 0.7, 0.9, 900.0]
     live: Columns = {"volume_ml": list(volumes), "sort": ["black"] * 100}
-    histogram = drift.compare(CUP, profile, live, ["sweet"] * 100)[0].histogram
+    histogram = profiles.compare(CUP, profile, live, ["sweet"] * 100)[0].histogram
 
     assert histogram is not None
     assert (1.0, 100.0) == (histogram.bins[0], histogram.bins[-1])
@@ -381,6 +384,6 @@ def test_features_that_are_not_in_the_profile_are_ignored() -> None:
     del profile["features"]["sort"]
     live: Columns = {"volume_ml": [5.0] * 80, "sort": ["black"] * 80}
 
-    assert ["volume_ml", drift.PREDICTED_CLASS] == [
-        item.name for item in drift.compare(CUP, profile, live, ["sweet"] * 80)
+    assert ["volume_ml", profiles.PREDICTED_CLASS] == [
+        item.name for item in profiles.compare(CUP, profile, live, ["sweet"] * 80)
     ]

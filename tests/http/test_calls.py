@@ -13,6 +13,7 @@ from models_store.errors import InvalidInput
 from models_store.spec import Features, Spec
 from prediction.http import bodies, calls
 from prediction.http.calls import Call
+from tests import kinds
 
 
 def echo(spec: Spec) -> Call:
@@ -184,9 +185,11 @@ def test_features_are_documented_with_units_ranges_and_examples(specs: dict[str,
             assert field["description"].startswith(feature.description.split(",")[0])
             assert [feature.example] == field["examples"]
             assert feature.unit in field["description"]
-            assert all(f'"{word}"' in text for word in feature.categories)
-            if not feature.categories:
-                assert f'"minimum": {feature.low:g}' in text.replace(".0,", ",").replace(".0}", "}")
+            assert all(f'"{word}"' in text for word in kinds.categories(feature))
+            if not kinds.categories(feature):
+                assert f'"minimum": {kinds.limits(feature)[0]:g}' in text.replace(".0,", ",").replace(
+                    ".0}", "}"
+                )
             assert feature.optional == (name not in documented.get("required", []))
 
 

@@ -18,6 +18,7 @@ from models_store import catalog, compiled
 from models_store.compiled import RANDOM_ROWS, Compiled, Session
 from models_store.spec import Columns, Features, Spec, category, classes, number
 from models_store.targets.decisions import TOLERANCE
+from tests import kinds
 from tests.servers import SHIPPED
 
 SPECS = catalog.load()
@@ -85,7 +86,7 @@ def scaled_penguins(_: int) -> Any:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-    numbers = [name for name, feature in PENGUINS.inputs.items() if not feature.categories]
+    numbers = [name for name, feature in PENGUINS.inputs.items() if not feature.is_text]
     one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     scaled = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
     columns = ColumnTransformer([("numbers", scaled, numbers), ("categories", one_hot, ["island", "sex"])])
@@ -150,7 +151,7 @@ def test_both_agree_at_the_ends_of_the_ranges(built: Built) -> None:
     """The smallest and the largest allowed values have the same answers."""
     corners = [
         {
-            name: feature.categories[0] if feature.categories else (feature.low, feature.high)[end]
+            name: kinds.categories(feature)[0] if feature.is_text else kinds.limits(feature)[end]
             for name, feature in built.spec.inputs.items()
         }
         for end in (0, 1)
@@ -204,7 +205,7 @@ def test_a_row_without_any_optional_value_is_answered_alike() -> None:
     """A penguin with a known island only has the same probabilities in both."""
     built = of_catalog("penguins")
     columns: Columns = {name: [None] * 3 for name in PENGUINS.inputs}
-    columns["island"] = list(PENGUINS.inputs["island"].categories)
+    columns["island"] = list(kinds.categories(PENGUINS.inputs["island"]))
 
     np.testing.assert_allclose(
         probabilities(built.session, columns), built.expected(columns), rtol=0, atol=1e-6

@@ -16,7 +16,9 @@ from pydantic import BaseModel, Field
 
 from models_store.errors import InvalidInput, InvalidSpec
 from models_store.faults import RESERVED_NAMES
-from models_store.spec import Columns, Feature, Features, GateRules, Spec, category, classes, number
+from models_store.features.category import Category
+from models_store.features.number import Number
+from models_store.spec import Columns, Features, GateRules, Spec, category, classes, number
 from tests.servers import run
 
 
@@ -73,12 +75,11 @@ def test_features_are_read_from_the_schema() -> None:
     """Order, unit, range, categories, example and the rule for missing values come from the schema."""
     assert ["mass_g", "crumb", "flour", "seeds"] == list(BREAD.inputs)
     assert {"mass_g": 750, "crumb": 0.4, "flour": "rye", "seeds": "poppy"} == BREAD.example
-    assert (100, 2000, "g") == (
-        BREAD.inputs["mass_g"].low,
-        BREAD.inputs["mass_g"].high,
-        BREAD.inputs["mass_g"].unit,
-    )
-    assert ("rye", "wheat") == BREAD.inputs["flour"].categories
+    mass, flour = BREAD.inputs["mass_g"], BREAD.inputs["flour"]
+    assert isinstance(mass, Number)
+    assert (100, 2000, "g") == (mass.low, mass.high, mass.unit)
+    assert isinstance(flour, Category)
+    assert ("rye", "wheat") == flour.categories
     assert {"mass_g": False, "crumb": True, "flour": False, "seeds": True} == {
         name: feature.optional for name, feature in BREAD.inputs.items()
     }
@@ -145,18 +146,18 @@ def test_faults_of_the_target_are_those_of_the_spec() -> None:
     ("features", "message"),
     [
         ({}, "has no field"),
-        ({"a": (int, some_number())}, "declare `float`"),
-        ({"a": (str, category("Some", example="x"))}, "declare `float`"),
-        ({"a": (bool, some_category(example=True))}, "declare `float`"),
+        ({"a": (int, some_number())}, "goes with `float`, not with `int`"),
+        ({"a": (str, category("Some", example="x"))}, "list the categories, .* or take any text"),
+        ({"a": (bool, some_category(example=True))}, "goes with `Literal.*`, not with `bool`"),
         ({"a": (float, 1.0)}, "declare `float`"),
         ({"a": (float, some_number(low=9, high=0))}, "low is 9, which is above high, 0"),
         ({"a": (float, some_number(high=float("inf")))}, "finite numbers, not 0 and inf"),
-        ({"a": (date, some_number())}, "declare `float`"),
-        ({"a": (float, Field(ge=0, le=1))}, "give an example"),
+        ({"a": (date, some_number())}, "goes with `float`, not with `date`"),
+        ({"a": (float, Field(ge=0, le=1))}, "declare `float` with number"),
         ({"a": (Literal["x", ""], category("Some", example="x"))}, "each category is a text"),
         ({"label": (float, some_number())}, "column of that name"),
         ({"probability_white": (float, some_number())}, "column of that name"),
-        ({"a": (float | int | None, some_number(optional=True))}, "declare `float`"),
+        ({"a": (float | int | None, some_number(optional=True))}, "not with a union of several"),
         ({"a": (float, some_number(example=10))}, "its example must be"),
         ({"a": (float, some_number(example="1"))}, "its example must be"),
         ({"a": (float, some_number(example=None))}, "its example must be"),
@@ -321,7 +322,7 @@ def test_a_batch_full_of_errors_lists_the_first_hundred() -> None:
 
 def test_at_most_twenty_categories_are_named() -> None:
     """The message of a feature with many categories has the first of them, and how many there are."""
-    of_many = Feature("zip", "Zip", "", True, "zip0", tuple(f"zip{number}" for number in range(2_000)))
+    of_many = Category(optional=True, categories=tuple(f"zip{number}" for number in range(2_000)))
 
     assert of_many.expected.startswith("one of zip0, zip1, ")
     assert of_many.expected.endswith(", zip19 and 1980 more or null")
@@ -343,7 +344,7 @@ def test_rows_become_columns() -> None:
 
 
 def test_a_frame_takes_the_types_that_pipelines_expect() -> None:
-    """Numbers are float64 with NaN and categories are objects, for all values."""
+    """Numbers are float64 with NaN and categories are of their own dtype, for all values."""
     columns: Columns = {
         "mass_g": [750, 500],
         "crumb": [None, None],
@@ -353,7 +354,7 @@ def test_a_frame_takes_the_types_that_pipelines_expect() -> None:
     frame = BREAD.frame(columns)
 
     assert list(BREAD.inputs) == list(frame.columns)
-    assert ["float64", "float64", "object", "object"] == [str(kind) for kind in frame.dtypes]
+    assert ["float64", "float64", "category", "category"] == [str(kind) for kind in frame.dtypes]
     assert frame["crumb"].isna().all()
     assert BREAD.columns_of(frame) == columns
 

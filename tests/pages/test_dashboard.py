@@ -22,7 +22,7 @@ from prediction.pages import pages
 from prediction.pages.dashboard import Dashboard
 from prediction.pages.pages import plain
 from prediction.times import now_us
-from tests import databases
+from tests import databases, kinds
 from tests.databases import prediction, record
 from tests.http.test_resources import nobody
 from tests.pages.test_reports import fill
@@ -111,12 +111,10 @@ def test_the_form_is_made_of_the_schema(world: World, name: str) -> None:
 
     for feature in world.specs[name].inputs.values():
         assert f'name="{feature.name}"' in page
-        if not feature.categories:
-            assert (
-                f'min="{plain(feature.low)}" max="{plain(feature.high)}" value="{plain(feature.example)}"'
-                in page
-            )
-        for each in feature.categories:
+        if not feature.is_text:
+            low, high = kinds.limits(feature)
+            assert f'min="{plain(low)}" max="{plain(high)}" value="{plain(feature.example)}"' in page
+        for each in kinds.categories(feature):
             assert f">{each}</option>" in page
     for label in world.specs[name].target.texts:
         assert f"<option value='\"{label}\"'>{label}</option>" in page

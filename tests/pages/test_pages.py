@@ -81,6 +81,14 @@ def test_figures_for_people() -> None:
         pages.words("sepal_length_cm", "cm"),
         pages.words("body_mass_g"),
     )
+    assert "malic acid" == pages.words("malic_acid_g_l", "g/l")
+    assert "alcohol" == pages.words("alcohol_percent", "% vol") == pages.words("alcohol_percent", "%")
+
+
+def test_values_are_written_as_json_has_them_and_long_texts_are_cut() -> None:
+    """A flag is true or false, and a page of 20 predictions stays readable."""
+    assert ("true", "false") == (pages.plain(True), pages.plain(False))
+    assert "x" * 200 + "\u2026" == pages.plain("x" * 2_000)
 
 
 def test_an_inlined_asset_is_its_text_unescaped() -> None:

@@ -132,4 +132,28 @@ def test_two_distributions_of_a_category() -> None:
     assert {"bar"} == {trace["type"] for trace in figure["data"]}
     assert ["a", "b"] == figure["data"][0]["x"]
     assert ["/", ""] == [trace["marker"]["pattern"]["shape"] for trace in figure["data"]]
-    assert {} == figure["layout"]["xaxis"]
+    assert {"type": "category"} == figure["layout"]["xaxis"]
+
+
+def test_a_feature_with_two_hundred_categories_has_few_bars() -> None:
+    """The largest of either side keep their names and their order; the others are one bar."""
+    names = [f"city {number} with a name that is rather long" for number in range(200)]
+    trained = [0.2] + [0.8 / 199] * 199
+    live = [0.0] * 199 + [1.0]
+    histogram = {"bins": names, "trained": trained, "live": live}
+    (old, new) = plots.distribution({"histogram": histogram, "unit": ""})["data"]
+
+    assert 17 == len(old["x"]) == len(set(old["x"]))
+    assert ("184 others", names[0][:24]) == (old["x"][-1], old["x"][0])
+    assert (pytest.approx(1), pytest.approx(1)) == (sum(old["y"]), sum(new["y"]))
+    assert 1.0 in new["y"]
+
+
+def test_the_hours_of_a_day_are_all_drawn_in_their_order() -> None:
+    """They are names, not numbers."""
+    names = [str(hour) for hour in range(24)]
+    histogram = {"bins": names, "trained": [1 / 24] * 24, "live": [1 / 24] * 24}
+    figure = plots.distribution({"histogram": histogram, "unit": ""})
+
+    assert names == figure["data"][0]["x"]
+    assert "category" == figure["layout"]["xaxis"]["type"]

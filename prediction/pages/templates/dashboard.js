@@ -234,11 +234,13 @@ function element(tag, text, className = "") {
   return made;
 }
 
+const READS = { text: String, number: Number, flag: (value) => value === "true" };
+
 function row(form) {
   const found = {};
   for (const field of form.querySelectorAll("[name]")) {
     if (field.value === "") continue;
-    found[field.name] = field.tagName === "SELECT" ? field.value : Number(field.value);
+    found[field.name] = READS[field.dataset.reads](field.value);
   }
   return found;
 }

@@ -1,0 +1,68 @@
+"""A number with a unit and a physical range."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic_core import core_schema
+
+from models_store import faults
+from models_store.features import feature
+from models_store.features.feature import Feature
+
+if TYPE_CHECKING:
+    import numpy as np
+    from pydantic_core import CoreSchema
+
+
+@dataclass(frozen=True, kw_only=True)
+class Number(Feature):
+    """A number from `low` to `high`, both ends included."""
+
+    kind: ClassVar[str] = "number"
+    declared_by: ClassVar[str] = "`float` with number(...)"
+
+    low: float = 0.0
+    high: float = 0.0
+
+    @property
+    def words(self) -> str:
+        """Describes a value that is not missing, in words."""
+        return f"a number from {self.low:g} to {self.high:g} {self.unit}".rstrip()
+
+    def faults(self, annotation: Any) -> list[str]:
+        """Say what is wrong with the declaration."""
+        if annotation is not float:
+            return [f"number(...) goes with `float`, not with {faults.named(annotation)}"]
+        return faults.of_range(self.low, self.high)
+
+    def schema(self) -> CoreSchema:
+        """Return the schema of a value: JSON has one kind of number, so 3 is 3.0."""
+        return core_schema.float_schema(ge=self.low, le=self.high, strict=True, allow_inf_nan=False)
+
+    def draw(self, rows: int, rng: np.random.Generator, seen: Sequence[Any]) -> list[Any]:
+        """Draw from the whole range."""
+        drawn: list[Any] = rng.uniform(self.low, self.high, rows).tolist()
+        return drawn
+
+
+def number(
+    description: str, *, unit: str, low: float, high: float, example: float, optional: bool = False
+) -> Any:
+    """Declare a numeric feature of a `Features` class.
+
+    Parameters
+    ----------
+    unit
+        Shown after each value; `""` for a count or a ratio.
+    low, high
+        The physical range, both ends included. Values outside it are refused.
+    optional
+        Whether the value may be missing (`null` or absent). The dataset must have such rows.
+    """
+    made = Number(
+        description=description, unit=unit, low=low, high=high, example=example, optional=optional
+    )
+    return feature.field(made, unit=unit)

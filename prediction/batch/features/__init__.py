@@ -1,0 +1,1 @@
+"""Kinds of features in files and frames: one module a kind."""

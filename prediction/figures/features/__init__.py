@@ -1,0 +1,1 @@
+"""Kinds of features in figures: one module a kind."""

@@ -1,0 +1,1 @@
+"""Kinds of features on pages: one module a kind."""

@@ -1,0 +1,209 @@
+"""A model of each kind of feature goes through the whole loop, with real processes."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from tests.servers import PROJECT, Server, run
+from tests.timing import eventually
+from tests.zoo import choices, cities, counts, flags, flights, notes, times
+
+ZOO = {each.SPEC.name: each.SPEC for each in (choices, cities, counts, flags, flights, notes, times)}
+ADMIN = {"authorization": "Bearer a-token-of-tests"}
+UNLIKE: dict[str, tuple[dict[str, Any], str]] = {
+    "choices": ({"age": 119.0}, "119 is above the training range"),
+    "cities": ({"city": "Wien"}, "Wien is not in the training data (which has"),
+    "counts": ({"visits": 900}, "900 is above the training range"),
+    "flags": ({"age": 1}, "1 is below the training range"),
+    "flights": ({"tail": "N1", "distance_mi": 50}, "50 is below the training range"),
+    "notes": ({"note": "Ein ganz anderer Satz"}, "100% of its words are not in the training data"),
+    "times": ({"called_at": "2031-12-31"}, "month 12: not in the training data"),
+}
+"""A change of the example that is possible but unlike the training data, and the warning."""
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy the specs into a catalog: a package of tests is none."""
+    folder = tmp_path_factory.mktemp("zoo")
+    for name in ZOO:
+        shutil.copy(PROJECT / "tests" / "zoo" / f"{name}.py", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def home(catalog: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train all of them."""
+    home = tmp_path_factory.mktemp("home")
+    done = run("python", "-m", "prediction", "train", home=home, catalog=catalog)
+    assert 0 == done.returncode, done.stderr
+    return home
+
+
+@pytest.fixture(scope="module")
+def server(home: Path, catalog: Path) -> Iterator[Server]:
+    """Serve all of them."""
+    with Server(home, workers=1, catalog=catalog, admin_token="a-token-of-tests") as running:
+        yield running
+
+
+def plain(name: str, X: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a frame as the validator leaves them."""
+    spec = ZOO[name]
+    columns = spec.columns_of(X)
+    rows = (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
+    return [spec.rows.object(row).model_dump() for row in rows]
+
+
+@pytest.mark.parametrize("name", list(ZOO))
+def test_rows_are_answered_and_found_again(server: Server, name: str) -> None:
+    """The features are stored as they were sent, told in one way; a missing one is null."""
+    rows = plain(name, ZOO[name].load()[0][:40])
+    answers = server.post(f"/{name}/predict_batch", rows)
+    assert 200 == answers.status_code, answers.text
+    found = server.client.get(f"/{name}/predictions/{answers.json()[0]['prediction_id']}", headers=ADMIN)
+
+    assert rows[0] == found.json()["features"]
+
+
+@pytest.mark.parametrize("name", list(ZOO))
+def test_a_value_unlike_the_training_data_is_answered_with_a_warning(server: Server, name: str) -> None:
+    """In words of its kind; the value itself is in no metric."""
+    changes, words = UNLIKE[name]
+    answer = server.post(f"/{name}/predict", ZOO[name].example | changes).json()
+
+    assert [words] == [
+        each["msg"][: len(words)] for each in answer["warnings"] if each["loc"][0] == list(changes)[-1]
+    ]
+    assert not [
+        value
+        for value in changes.values()
+        if isinstance(value, str) and value in server.get("/metrics").text
+    ]
+
+
+@pytest.mark.parametrize("name", list(ZOO))
+def test_files_say_the_same_as_http(
+    server: Server, home: Path, catalog: Path, name: str, tmp_path: Path
+) -> None:
+    """CSV, JSON Lines and Parquet, scored here or by the server, and the exported labels."""
+    rows = plain(name, ZOO[name].load()[0][:60])
+    expected = [each["predicted_class"] for each in server.post(f"/{name}/predict_batch", rows).json()]
+    frame = pd.DataFrame(rows)
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    frame.to_parquet(tmp_path / "rows.parquet", index=False)
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for source, more in (("csv", ()), ("jsonl", ()), ("parquet", ()), ("csv", ("--server", server.url))):
+        command = ("score", name, str(tmp_path / f"rows.{source}"), str(tmp_path / "scored.parquet"), *more)
+        done = run("python", "-m", "prediction", *command, home=home, catalog=catalog)
+        assert 0 == done.returncode, done.stderr
+        scored = pd.read_parquet(tmp_path / "scored.parquet")
+
+        assert expected == scored["predicted_class"].tolist()
+        for feature in ZOO[name].inputs:
+            assert [row[feature] for row in rows] == [
+                None if value is None or value != value else value for value in scored[feature].tolist()
+            ]
+
+
+@pytest.mark.parametrize("name", list(ZOO))
+def test_the_loop_is_closed(server: Server, home: Path, catalog: Path, name: str, tmp_path: Path) -> None:
+    """Labels are given and exported, drift is told, a retraining is judged, and the page shows it all."""
+    X, y = ZOO[name].load()
+    rows = plain(name, X[:120])
+    answers = server.post(f"/{name}/predict_batch", rows).json()
+    labels = [
+        {"prediction_id": answer["prediction_id"], "label": label}
+        for answer, label in zip(answers, y[:120].tolist(), strict=True)
+    ]
+    assert {"recorded"} == {
+        each["status"] for each in server.post(f"/{name}/feedback_batch", labels).json()
+    }
+    exported = tmp_path / "labels.parquet"
+    done = run("python", "-m", "prediction", "export", name, str(exported), home=home, catalog=catalog)
+    assert 0 == done.returncode, done.stderr
+    kept = pd.read_parquet(exported).set_index("prediction_id").loc[labels[0]["prediction_id"]]
+    health = server.client.get(f"/{name}/monitoring", headers=ADMIN).json()
+    started = server.client.post(f"/{name}/retrain", json={"force": True}, headers=ADMIN)
+    assert 202 == started.status_code, started.text
+
+    def ended() -> bool:
+        (newest, *_) = server.client.get(f"/{name}/runs", headers=ADMIN).json()["runs"]
+        return newest["status"] in ("promoted", "rejected")
+
+    eventually(ended, seconds=200)
+    assert [rows[0][each] for each in ZOO[name].inputs] == [
+        None if kept[each] is None or kept[each] != kept[each] else kept[each] for each in ZOO[name].inputs
+    ]
+    assert set(ZOO[name].inputs) == set(health["versions"][0]["quality"]["features"])
+    assert [] == [item["name"] for item in health["versions"][0]["drift"] if item["state"] == "drifted"]
+    assert 200 == server.client.get(f"/dashboard?model={name}", headers=ADMIN).status_code
+
+
+def test_text_is_in_no_log_and_in_no_metric(server: Server) -> None:
+    """Neither that of a good row nor that of a bad one."""
+    secret = "Frau-Schmidt-Hauptstraße"
+    server.post("/notes/predict", {"note": secret})
+    server.post("/notes/predict", {"note": secret + "\0"})
+    server.post("/notes/predict", {"note": 600 * secret, "more": secret})
+
+    assert secret not in server.read_log()
+    assert secret not in server.get("/metrics").text
+
+
+ODD = [
+    *(
+        None,
+        True,
+        False,
+        0,
+        -1,
+        3.0,
+        3.5,
+        1e308,
+        -1e308,
+        2**53,
+        2**63,
+        10**40,
+        "",
+        " ",
+        "3",
+        "true",
+        "null",
+    ),
+    *(
+        "\0",
+        "\t x ",
+        "é" * 300,
+        "x" * 5_000,
+        "2024-02-30",
+        "2024-06-01",
+        "2024-06-01T00:00:00",
+        "0001-01-01",
+    ),
+    *("9999-12-31T23:59:59-14:00", "2024-06-01T00:00:00.1234567890Z", [], {}, [1], {"a": 1}, "\U0001f427"),
+]
+
+
+@pytest.mark.parametrize("name", list(ZOO))
+def test_no_body_breaks_a_kind(server: Server, name: str) -> None:
+    """Ten thousand rows of odd values, in batches and alone, get an answer or a short 400."""
+    rng, example = random.Random(0), ZOO[name].example
+    for length in (1,) * 60 + (40,) * 250:
+        rows = [
+            {key: rng.choice(ODD) if rng.random() < 0.3 else value for key, value in example.items()}
+            for _ in range(length)
+        ]
+        path = f"/{name}/predict" if length == 1 else f"/{name}/predict_batch"
+        answer = server.post(path, rows[0] if length == 1 else rows)
+
+        assert answer.status_code in (200, 400), answer.text
+        assert answer.status_code == 200 or len(answer.text) < 40_000
