@@ -44,7 +44,8 @@ def find() -> Path | None:
 
 
 def _names(folder: Path) -> list[str]:
-    return sorted(module.name for module in iter_modules([str(folder)]))
+    """Return the names of its modules; a name that begins with _ is of a module that specs share."""
+    return sorted(module.name for module in iter_modules([str(folder)]) if not module.name.startswith("_"))
 
 
 # Found when this package is imported, and not when settings are read: a pickled pipeline names functions

@@ -8,26 +8,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from models_store import faults
 from models_store.errors import InvalidSpec
 from models_store.faults import Fault
-from models_store.targets import estimators
+from models_store.targets import costs, estimators
+from models_store.targets.costs import Cost
 from models_store.targets.decisions import (
     LABEL,
     PREDICT,
     PROBABILITIES,
+    THRESHOLD,
     TOLERANCE,
     ClassAnswers,
     ClassProof,
     Decision,
     without_threshold,
 )
+from models_store.targets.labels import KINDS, Label, of_labels, of_positive, shown, text_of
 from models_store.targets.said import Said
 from models_store.validation import listing
 
@@ -36,18 +38,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sklearn.base import ClassifierMixin
 
-Label = str | int | bool
-
-MAX_LABEL = 255
-"""Characters of a text: the journal's columns are so wide."""
-
-MAX_INTEGER = 2**53
-"""Every JSON reader reads integers up to this one exactly."""
-
 TRUTH = Decision(PREDICT)
 """Whatever a pipeline's `predict` says, which every other rule is compared with."""
-
-KINDS: dict[type, str] = {str: "texts", bool: "booleans", int: "integers"}
 
 
 @dataclass(frozen=True)
@@ -88,6 +80,8 @@ class Classes:
         All of one type, sorted, as scikit-learn orders the columns of `predict_proba`.
     positive
         The class that one looks for, if there are two.
+    cost
+        Chooses the threshold of the positive class at training.
     """
 
     kind: ClassVar[str] = "classes"
@@ -95,16 +89,18 @@ class Classes:
 
     labels: tuple[Label, ...]
     positive: Label | None = None
+    cost: Cost | None = None
 
     def faults(self) -> list[Fault]:
         """Return what is wrong with the declaration."""
-        words = _of_labels(self.labels) or _of_positive(self.labels, self.positive)
+        words = of_labels(self.labels) or of_positive(self.labels, self.positive)
+        words += costs.faults_of(self.cost, self.positive)
         return [Fault(("target",), each) for each in words]
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
         """The canonical text of each label, in the order of the labels."""
-        return tuple(_text(label) for label in self.labels)
+        return tuple(text_of(label) for label in self.labels)
 
     @cached_property
     def values(self) -> dict[str, Label]:
@@ -128,11 +124,13 @@ class Classes:
 
     def as_dict(self) -> dict[str, Any]:
         """Return what the metadata of a version holds of its target."""
-        return {"target": self.kind, "classes": list(self.texts)}
+        more = {"cost": asdict(self.cost)} if self.cost else {}
+        return {"target": self.kind, "classes": list(self.texts), **more}
 
     def table(self) -> dict[str, str]:
         """Return what a table of a training shows of the target."""
-        return {"classes": ", ".join(self.texts)}
+        more = {"costs": self.cost.words} if self.cost else {}
+        return {"classes": ", ".join(self.texts), **more}
 
     def is_of(self, metadata: Mapping[str, Any]) -> bool:
         """Whether a version with this metadata was trained for this target."""
@@ -149,7 +147,7 @@ class Classes:
 
     def text(self, label: Any) -> str:
         """Return the canonical text of a valid label."""
-        return _text(label)
+        return text_of(label)
 
     def value(self, text: str) -> Label:
         """Return the label of a canonical text; the text itself if the spec no longer has that class."""
@@ -170,7 +168,7 @@ class Classes:
         if getattr(y, "ndim", 1) != 1:
             raise InvalidSpec("load() returns labels with several columns: a model has one label a row")
         labels = y.tolist() if hasattr(y, "tolist") else list(y)
-        texts = [_text(label) if type(label) in KINDS else "" for label in labels]
+        texts = [text_of(label) if type(label) in KINDS else "" for label in labels]
         for number, (label, text) in enumerate(zip(labels, texts, strict=True)):
             if type(label) is not type(self.labels[0]) or text not in self.values:
                 raise InvalidSpec(f"row {number} of load(): {self._wrong(label)}")
@@ -189,18 +187,56 @@ class Classes:
     def demand(self, pipeline: Any) -> None:
         """Refuse an estimator that can't learn this target."""
         estimators.demand_classifier(pipeline)
+        if self.cost:
+            costs.demand_no_threshold(pipeline)
 
     def demand_fitted(self, pipeline: Any) -> None:
         """Refuse a fitted pipeline that can't answer with this target."""
         estimators.demand_probabilities(pipeline)
         known = np.ravel(getattr(pipeline, "classes_", [])).tolist()
         if 0 < len(known) < len(self.labels) and all(label in self.labels for label in known):
-            raise InvalidSpec(f"the rows to train on have only the classes {_shown(known)}")
+            raise InvalidSpec(f"the rows to train on have only the classes {shown(known)}")
         if known != list(self.labels):
             raise InvalidSpec(
-                f"classes_ of its pipeline is {_shown(known) or 'missing'} after the fit, not"
-                f" {_shown(self.labels)}: it must have the labels as they are declared"
+                f"classes_ of its pipeline is {shown(known) or 'missing'} after the fit, not"
+                f" {shown(self.labels)}: it must have the labels as they are declared"
             )
+
+    @property
+    def chooses(self) -> bool:
+        """Whether training chooses the decision, on answers to rows that were not trained on."""
+        return self.cost is not None
+
+    def choose(
+        self, labels: Sequence[str], answers: Sequence[ClassAnswers], weights: NDArray[np.float64]
+    ) -> Decision:
+        """Choose the decision that costs least.
+
+        Parameters
+        ----------
+        labels, answers, weights
+            n rows; their answers come in parts, of models that had not seen them.
+        """
+        if self.cost is None or self.positive is None:
+            return TRUTH
+        text = self.text(self.positive)
+        position = self.texts.index(text)
+        p = np.concatenate([np.zeros(0), *(each.probabilities[:, position] for each in answers)])
+        threshold = costs.cheapest(self.cost, np.array([label == text for label in labels]), p, weights)
+        return Decision(THRESHOLD, position, threshold)
+
+    def decided(self, pipeline: ClassifierMixin, decision: Decision) -> ClassifierMixin:
+        """Return a fitted pipeline whose `predict` follows a chosen decision."""
+        if decision.threshold is None:
+            return pipeline
+        y = self.as_y(self.texts)
+        return costs.with_threshold(pipeline, decision.threshold, self.positive, y)
+
+    def decide(self, answers: ClassAnswers, decision: Decision) -> ClassAnswers:
+        """Decide again, by a chosen decision."""
+        if decision.threshold is None:
+            return answers
+        return self.reader(decision)([answers.probabilities])
 
     def prove(self, pipeline: ClassifierMixin, X: pd.DataFrame, _texts: Sequence[str] = ()) -> ClassProof:
         """Ask a fitted pipeline about rows, to compare others with it."""
@@ -256,6 +292,12 @@ class Classes:
         rows = zip(answers.best.tolist(), answers.probabilities.tolist(), strict=True)
         return [Said(texts[best], dict(zip(texts, of_row, strict=True))) for best, of_row in rows]
 
+    def count(self, answers: ClassAnswers) -> dict[str, int]:
+        """Count answers by their names in `counted`."""
+        return dict(
+            zip(self.texts, np.bincount(answers.best, minlength=len(self.texts)).tolist(), strict=True)
+        )
+
     def golden(self, answers: ClassAnswers, decision: Decision) -> dict[str, Any]:
         """Return answers as a version keeps them, to be repeated at each load, and the decision."""
         return {
@@ -292,7 +334,7 @@ class Classes:
         return f"{found} is not {self.expected}"
 
 
-def classes(*labels: Label, positive: Label | None = None) -> Classes:
+def classes(*labels: Label, positive: Label | None = None, cost: Cost | None = None) -> Classes:
     """Declare the classes that a model tells apart.
 
     Parameters
@@ -302,46 +344,7 @@ def classes(*labels: Label, positive: Label | None = None) -> Classes:
         them as they are.
     positive
         The class that one looks for, "fraud" for example, if there are two.
+    cost
+        The costs of errors: training then chooses the threshold that costs least.
     """
-    return Classes(labels, positive)
-
-
-def _text(label: Label) -> str:
-    return str(label).lower() if isinstance(label, bool) else str(label)
-
-
-def _shown(labels: Iterable[Label]) -> str:
-    return ", ".join(f'"{label}"' if isinstance(label, str) else str(label) for label in labels)
-
-
-def _of_labels(labels: tuple[Any, ...]) -> list[str]:
-    if len(labels) == 1 and isinstance(labels[0], list | tuple):
-        return [f"write the labels without brackets: classes({_shown(labels[0])})"]
-    if len({type(label) for label in labels}) > 1 or not {type(label) for label in labels} <= {*KINDS}:
-        return ["give labels that are all texts, all integers or all booleans"]
-    words = faults.of_repeats(labels)
-    if len(set(labels)) < 2:
-        words.append("give two or more labels")
-    elif not words and list(labels) != sorted(labels):
-        words.append(
-            f"give the labels sorted, as scikit-learn orders them: classes({_shown(sorted(labels))})"
-        )
-    long = [label for label in labels if isinstance(label, str) and not _is_storable(label)]
-    large = [label for label in labels if isinstance(label, int) and abs(label) > MAX_INTEGER]
-    words += [
-        f"{label[:20]!r} is no label: a text has 1 to {MAX_LABEL} characters, no NUL" for label in long
-    ]
-    return words + [f"{label} is no label: integers are from -2**53 to 2**53" for label in large]
-
-
-def _is_storable(text: str) -> bool:
-    return 0 < len(text) <= MAX_LABEL and "\x00" not in text
-
-
-def _of_positive(labels: tuple[Label, ...], positive: Label | None) -> list[str]:
-    if positive is None:
-        return []
-    if len(labels) != 2:
-        return ["positive= is for two classes: leave it out"]
-    is_one = any(type(positive) is type(label) and positive == label for label in labels)
-    return [] if is_one else [f"positive={positive!r} is no label: give one of {_shown(labels)}"]
+    return Classes(labels, positive, cost)

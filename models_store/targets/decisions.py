@@ -250,8 +250,15 @@ def without_threshold(pipeline: Any) -> Any:
     if not thresholds_of(pipeline):
         return pipeline
     if not hasattr(pipeline, "steps"):
-        return pipeline.estimator_
+        return _thawed(pipeline.estimator_)
     from sklearn.pipeline import Pipeline
 
     *steps, (name, last) = pipeline.steps
-    return Pipeline([*steps, (name, last.estimator_)])
+    return Pipeline([*steps, (name, _thawed(last.estimator_))])
+
+
+def _thawed(estimator: Any) -> Any:
+    """Return the estimator inside of a frozen one, which the converter does not know."""
+    from sklearn.frozen import FrozenEstimator
+
+    return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator

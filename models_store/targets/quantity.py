@@ -73,6 +73,7 @@ class Quantity:
     """One number a row. `quantity` makes it."""
 
     kind: ClassVar[str] = "quantity"
+    chooses: ClassVar[bool] = False  # training chooses no decision
     rules: ClassVar[type] = QuantityRules
 
     description: str
@@ -203,6 +204,10 @@ class Quantity:
     def demand_fitted(self, pipeline: Any) -> None:
         """Refuse a fitted pipeline that can't answer with this target."""
         estimators.demand_predictions(pipeline)
+
+    def decided(self, pipeline: Any, _decision: Any) -> Any:
+        """Return a fitted pipeline whose `predict` follows a chosen decision: none is chosen."""
+        return pipeline
 
     def prove(self, pipeline: Any, X: pd.DataFrame, texts: Sequence[str] = ()) -> QuantityProof:
         """Ask a fitted pipeline about rows, to compare others with it.

@@ -60,5 +60,8 @@ def compare(spec: Spec, profile: dict[str, Any], columns: Columns, predicted: Se
         known = profile["predicted"]
         found.append(drift.kolmogorov_smirnov(PREDICTED_VALUE, known["rows"], known["sample"], predicted))
     else:
-        found.append(drift.chi_squared(PREDICTED_CLASS, profile["classes"], Counter(predicted)))
+        # Answers are compared with answers: a threshold gives them other shares than the labels have.
+        # A version of an earlier release has counted the labels only.
+        expected = profile.get("answers", profile["classes"])
+        found.append(drift.chi_squared(PREDICTED_CLASS, expected, Counter(predicted)))
     return drift.judge(found)

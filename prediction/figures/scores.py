@@ -106,11 +106,11 @@ def wilson(hits: int, n: int) -> Proportion | None:
     return Proportion(hits / n, low, high, n)
 
 
-def wilson_ends(share: float, n: float) -> tuple[float, float]:
-    """Return both ends of the Wilson score interval of a share of n rows."""
-    squared = Z95**2
+def wilson_ends(share: float, n: float, z: float = Z95) -> tuple[float, float]:
+    """Return both ends of the Wilson score interval of a share of n rows, by default that of 95 %."""
+    squared = z**2
     middle = (share + squared / (2 * n)) / (1 + squared / n)
-    half = Z95 * ((share * (1 - share) + squared / (4 * n)) / n) ** 0.5 / (1 + squared / n)
+    half = z * ((share * (1 - share) + squared / (4 * n)) / n) ** 0.5 / (1 + squared / n)
     return min(share, middle - half), max(share, middle + half)
 
 

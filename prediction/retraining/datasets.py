@@ -53,6 +53,8 @@ class Dataset:
         Held-out rows that another version may have been trained on, so that they can't judge it.
     split
         How the parts were made.
+    keys
+        Of each row: rows with the same key have equal features, or are of one group. They stay together.
     digest, training_digest, holdout_digest
         SHA-256 of all rows and labels, of those to fit on with their weights, and of `holdout`.
     """
@@ -67,6 +69,7 @@ class Dataset:
     repeated: int
     known: frozenset[int]
     split: Split
+    keys: list[str]
     digest: str
     training_digest: str
     holdout_digest: str
@@ -142,6 +145,7 @@ def load(
         repeated=repeated,
         known=frozenset({*holdout} - proven) | rows.trained_on(judged, feedback_holdout),
         split=split,
+        keys=_keys(split, frame, hashes) + rows.keys(split),
         digest=_digest(lines if learn else lines[:own]),
         training_digest=_digest(fitted),
         holdout_digest=_digest(sorted(lines[row] for row in holdout)),
@@ -205,6 +209,14 @@ def _held_by(split: Split, frame: pd.DataFrame, hashes: list[str]) -> list[int]:
     return [row for row, point in enumerate(points) if split.holds(point)]
 
 
+def _keys(split: Split, frame: pd.DataFrame, hashes: list[str]) -> list[str]:
+    """Return the key of each row of the dataset."""
+    own = hashes[: len(frame)]
+    if split.rule != "group":
+        return own
+    return [point.key for point in splits.points(split.rule, frame[split.column], own)]
+
+
 def _proven(
     judged: Split | Ranked | None,
     frame: pd.DataFrame,
@@ -243,6 +255,10 @@ class _Examples:
         else:
             held = [split.holds(point) for point in self._points(split)]
         return {row for row, is_held in enumerate(held, start=self.first) if is_held}
+
+    def keys(self, split: Split) -> list[str]:
+        """Return the key of each example."""
+        return [point.key for point in self._points(split)]
 
     def _points(self, split: Split) -> list[Point]:
         """Return where examples stand: by their group if it is a feature, else by their features."""

@@ -1,10 +1,15 @@
-"""Answers to rows that their model was not trained on, and what is learned from those of classes."""
+"""Answers to rows that their model was not trained on: a calibration is learned from them, and a
+threshold chosen.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +20,6 @@ from models_store.spec import Spec
 from prediction.figures import calibration
 from prediction.figures.calibration import Calibration
 from prediction.figures.targets import classes as figures
-from prediction.retraining import splits
 from prediction.retraining.datasets import Dataset
 
 FOLDS = 5
@@ -23,46 +27,81 @@ FOLDS = 5
 _log = logging.getLogger("bentoml.prediction")
 
 
-def calibrate(spec: Spec, seed: int, dataset: Dataset, held_out: Any) -> Calibration:
-    """Learn how often answers of a given confidence are right.
+class Unseen(NamedTuple):
+    """Training rows, and the answers of a pipeline that was fitted on the others.
 
-    The rows are those of the holdout, which the model has not seen, and the training rows: these are
-    answered by `FOLDS` pipelines, each fitted on the others. If the holdout alone is large enough,
-    nothing is fitted again. Nor is it if rows of one group, or of a later time, would answer for others.
-
-    Parameters
-    ----------
-    held_out
-        The model's answers to the holdout.
-    """
-    target: Any = spec.target
-    confidences, right = figures.sure(target, dataset.part(dataset.holdout)[1], held_out)
-    found = [(confidences, right, np.ones(len(right)))]
-    if dataset.split.rule == "hash" and len(right) < calibration.ISOTONIC_ROWS:
-        folds = of_training(spec, seed, dataset)
-        found += ((*figures.sure(target, fold.labels, fold.answers), fold.weights) for fold in folds)
-    return calibration.learn(*(np.concatenate(each) for each in zip(*found, strict=True)))
-
-
-class Fold(NamedTuple):
-    """Training rows that were answered by a pipeline that was fitted on the others.
-
-    Parameters
-    ----------
-    chosen
-        Their places in `Dataset.training`.
-    weights
-        The weight of each.
+    `rows` are their numbers in the dataset.
     """
 
-    chosen: NDArray[np.intp]
     labels: list[str]
     answers: Any
     weights: NDArray[np.float64]
+    rows: Sequence[int] = ()
 
 
-def of_training(spec: Spec, seed: int, dataset: Dataset) -> Iterator[Fold]:
-    """Answer the training rows in `FOLDS` parts; a part whose pipeline can't be fitted is left out."""
+@dataclass(frozen=True)
+class OutOfFold:
+    """Answers to training rows by `FOLDS` pipelines, each fitted on the rows of the other folds.
+
+    Nothing is fitted before it is asked for, and nothing twice.
+    """
+
+    spec: Spec
+    seed: int
+    dataset: Dataset
+
+    @cached_property
+    def parts(self) -> list[Unseen]:
+        """The answers, in one part for each pipeline."""
+        return list(_answer(self.spec, self.seed, self.dataset))
+
+    def choose(self) -> Any:
+        """Choose the decision of a target that asks for it."""
+        target: Any = self.spec.target
+        labels = [label for part in self.parts for label in part.labels]
+        weights = np.concatenate([np.zeros(0), *(part.weights for part in self.parts)])
+        return target.choose(labels, [part.answers for part in self.parts], weights)
+
+    def seen(self, held_out: Any, decision: Any = None) -> list[Unseen]:
+        """Return answers to the holdout, which the model has not seen, and to the training rows.
+
+        If the holdout alone is large enough for a calibration, it is all, and nothing is fitted for it. So
+        it is if rows of one group, or of a later time, would answer for others.
+
+        Parameters
+        ----------
+        held_out
+            The model's answers to the holdout.
+        decision
+            The decision that was chosen, if one was.
+        """
+        dataset, target = self.dataset, cast(Any, self.spec.target)
+        labels = dataset.part(dataset.holdout)[1]
+        found = [Unseen(labels, held_out, np.ones(len(labels)))]
+        if dataset.split.rule != "hash" or len(labels) >= calibration.ISOTONIC_ROWS:
+            return found
+        if decision is None:
+            return found + self.parts
+        return found + [part._replace(answers=target.decide(part.answers, decision)) for part in self.parts]
+
+
+def calibrate(spec: Spec, seen: Sequence[Unseen]) -> Calibration:
+    """Learn how often answers of a given confidence are right."""
+    target: Any = spec.target
+    found = [(*figures.sure(target, part.labels, part.answers), part.weights) for part in seen]
+    return calibration.learn(*(np.concatenate(each) for each in zip(*found, strict=True)))
+
+
+def count(spec: Spec, seen: Sequence[Unseen]) -> dict[str, int]:
+    """Count answers: later ones are compared with them."""
+    target: Any = spec.target
+    counts = Counter[str]()
+    for part in seen:
+        counts.update(target.count(part.answers))
+    return {name: counts[name] for name in spec.target.counted}
+
+
+def _answer(spec: Spec, seed: int, dataset: Dataset) -> Iterator[Unseen]:
     folds, weights = _folds(spec, dataset), np.array(dataset.weights)
     for fold in range(FOLDS):
         chosen, others = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
@@ -71,22 +110,23 @@ def of_training(spec: Spec, seed: int, dataset: Dataset) -> Iterator[Fold]:
         columns, labels = dataset.part([dataset.training[place] for place in others])
         try:
             pipeline = pipelines.fit(spec, seed, columns, labels, weights[others].tolist())
-            columns, labels = dataset.part([dataset.training[place] for place in chosen])
+            rows = [dataset.training[place] for place in chosen]
+            columns, labels = dataset.part(rows)
             answers = pipelines.checked(pipeline, spec, columns, "training rows")
         except InvalidSpec as error:  # with fewer rows of a class, for example, a pipeline may not fit
-            _log.info("one of %d parts is no part of the calibration: %s", FOLDS, error)
+            _log.info("one of %d parts can't answer its rows: %s", FOLDS, error)
             continue
-        yield Fold(chosen, labels, answers, weights[chosen])
+        yield Unseen(labels, answers, weights[chosen], rows)
 
 
 def _folds(spec: Spec, dataset: Dataset) -> NDArray[np.intp]:
-    """Return the fold of each training row: equal rows are in one, and each has its share of a stratum."""
-    columns, labels = dataset.part(dataset.training)
-    hashes = splits.row_hashes(columns)
+    """Return the fold of each training row: a key is in one, and each fold has its share of a stratum."""
+    _, labels = dataset.part(dataset.training)
+    keys = [dataset.keys[row] for row in dataset.training]
     fold_of: dict[str, int] = {}
     place = 0
-    for _, row in sorted(zip(spec.target.strata(labels), hashes, strict=True)):
-        if row not in fold_of:
-            fold_of[row] = place % FOLDS
+    for _, key in sorted(zip(spec.target.strata(labels), keys, strict=True)):
+        if key not in fold_of:
+            fold_of[key] = place % FOLDS
             place += 1
-    return np.array([fold_of[row] for row in hashes], np.intp)
+    return np.array([fold_of[key] for key in keys], np.intp)

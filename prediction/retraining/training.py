@@ -26,6 +26,7 @@ from prediction.figures.targets import kinds
 from prediction.figures.targets.kinds import TargetMetrics
 from prediction.retraining import datasets
 from prediction.retraining.datasets import Dataset, Example
+from prediction.retraining.out_of_fold import OutOfFold
 from prediction.retraining.targets import kinds as calibrations
 from prediction.retraining.targets.kinds import Calibrated
 
@@ -46,6 +47,8 @@ class Candidate:
 
     Parameters
     ----------
+    answered
+        Counts of its answers to rows that were not trained on.
     seconds
         How long the training took.
     recipe
@@ -106,11 +109,16 @@ def fit(spec: Spec, seed: int, dataset: Dataset, report: OnStep = ignore) -> Can
     report(f"fit on {len(dataset.training)} rows")
     columns, labels = dataset.part(dataset.training)
     pipeline = pipelines.fit(spec, seed, columns, labels, dataset.weights)
+    unseen, decision = OutOfFold(spec, seed, dataset), None
+    if spec.target.chooses:
+        report(f"choose the threshold on {len(dataset.training)} rows")
+        decision = unseen.choose()
+        pipeline = spec.target.decided(pipeline, decision)
     report(f"evaluate on {len(dataset.holdout)} rows")
     columns, labels = dataset.part(dataset.holdout)
     answers = pipelines.checked(pipeline, spec, columns, "the holdout")
     report(f"calibrate on {len(dataset.training) + len(dataset.holdout)} rows")
-    calibrated = calibrations.of(spec.target).calibrate(spec, seed, dataset, answers)
+    calibrated = calibrations.of(spec.target).calibrate(unseen, answers, decision)
     report(f"compile and compare on {len(dataset.labels) + compiled.RANDOM_ROWS} rows")
     graph = compiled.build(pipeline, spec, dataset.columns, seed, labels=dataset.labels)
     graph = replace(graph, decision=calibrated.refine(graph.decision))

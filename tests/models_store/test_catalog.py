@@ -395,7 +395,7 @@ def test_a_folder_without_a_spec_is_named(tmp_path: Path) -> None:
         ),
         (
             LILIES.replace("    load=load,\n", ""),
-            ": Spec() takes name, title, features, target, load, pipeline, gate: correct the file",
+            ": Spec() takes name, title, features, target, load, pipeline, gate, group, time: correct",
         ),
         (LILIES.replace('"lilies"', '"lily"'), ": its SPEC has the name 'lily': give it the file's name"),
         (

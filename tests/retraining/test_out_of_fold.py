@@ -19,6 +19,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from models_store import pipelines
 from models_store.spec import Spec
+from models_store.targets.decisions import Decision
 from prediction.figures import calibration
 from prediction.figures.calibration import Calibration
 from prediction.retraining import datasets, out_of_fold
@@ -37,7 +38,7 @@ def calibrated(spec: Spec, dataset: Dataset) -> Calibration:
     columns, labels = dataset.part(dataset.training)
     pipeline = pipelines.fit(spec, 0, columns, labels, dataset.weights)
     answers = pipelines.checked(pipeline, spec, dataset.part(dataset.holdout)[0], "the holdout")
-    return out_of_fold.calibrate(spec, 0, dataset, answers)
+    return out_of_fold.calibrate(spec, out_of_fold.OutOfFold(spec, 0, dataset).seen(answers))
 
 
 def test_a_model_that_knows_its_training_rows_is_not_believed() -> None:
@@ -75,6 +76,38 @@ def test_a_large_holdout_is_enough() -> None:
     curve = calibrated(spec, dataset)
 
     assert ("isotonic", len(dataset.holdout)) == (curve.method, curve.rows)
+
+
+def test_rows_of_a_group_are_in_one_fold() -> None:
+    """Otherwise a model that knows the group would answer for it."""
+    spec = spec_of([(row // 4, edge, kind) for row, (_, edge, kind) in enumerate(leaves(240))])
+    dataset = datasets.load(replace(spec, group="length_cm"))
+    folds = out_of_fold._folds(spec, dataset).tolist()
+    lengths = [dataset.columns["length_cm"][row] for row in dataset.training]
+
+    assert len(set(zip(lengths, folds, strict=True))) == len(set(lengths)) > 2 * out_of_fold.FOLDS
+    assert set(range(out_of_fold.FOLDS)) == set(folds)
+
+
+def test_nothing_is_fitted_twice() -> None:
+    """The choice of a threshold and the calibration share the answers."""
+    fits = []
+
+    class Counted(LogisticRegression):  # type: ignore[misc]
+        def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+            fits.append(len(y))
+            return super().fit(X, y, sample_weight)
+
+    plain = spec_with(LogisticRegression())
+    spec = replace(plain, pipeline=lambda _: make_pipeline(plain.pipeline(0)[0], Counted()))
+    dataset = datasets.load(spec)
+    found = out_of_fold.OutOfFold(spec, 0, dataset)
+    assert [] == fits
+    found.choose()
+    seen = found.seen(spec.target.reader(Decision())([np.full((len(dataset.holdout), 3), 1 / 3)]))  # type: ignore[arg-type]
+
+    assert (out_of_fold.FOLDS, 1 + out_of_fold.FOLDS) == (len(fits), len(seen))
+    assert len(dataset.labels) == sum(out_of_fold.count(spec, seen).values())
 
 
 @pytest.mark.parametrize("rule", ["group", "time"])

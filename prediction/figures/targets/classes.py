@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models_store.targets.classes import Classes
+from models_store.targets.costs import Cost
 from models_store.targets.decisions import ClassAnswers
-from prediction.figures import positives, scores
-from prediction.figures.gate import Comparison, Part, Rule, TargetRules
+from prediction.figures import costs, positives, scores
+from prediction.figures.gate import Check, Comparison, Part, Rule, TargetRules
 
 METRICS = {"macro_f1": "macro-F1", "accuracy": "accuracy"}
 """The metrics that a spec may choose, and their names in a verdict."""
@@ -28,9 +29,10 @@ LOSS = "log_loss"
 
 @dataclass(frozen=True)
 class ClassMetrics(scores.Metrics):
-    """Figures of a classifier, and how well it finds the positive class if the target names one."""
+    """Figures of a classifier; if the target declares them, of the positive class and of the costs."""
 
     positive: positives.Ranking | None = None
+    cost: costs.Spent | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the figures as plain values; those that are None are left out."""
@@ -45,7 +47,9 @@ def metrics(target: Classes, labels: Sequence[str], answers: ClassAnswers) -> Cl
         return ClassMetrics(**found)
     text = target.text(target.positive)
     probability = answers.probabilities[:, target.texts.index(text)]
-    return ClassMetrics(**found, positive=positives.rank(truth == text, probability))
+    is_alarm = answers.best == target.texts.index(text)
+    cost = costs.spent(target.cost, truth == text, is_alarm) if target.cost else None
+    return ClassMetrics(**found, positive=positives.rank(truth == text, probability), cost=cost)
 
 
 def monitored(
@@ -54,10 +58,12 @@ def monitored(
     """Return figures of a window from its counts, as plain values."""
     shares = positives.labelled({name: by_class.get(name, 0) for name in target.texts}, confusion)
     text = None if target.positive is None else target.text(target.positive)
+    cost = costs.mean(target.cost, text, confusion) if target.cost and text is not None else None
     return {
         "labelled": {name: asdict(share) if share else None for name, share in shares.items()},
         "labels_are_selective": positives.are_selective(shares),
         "positive": asdict(positives.positive(text, by_class, confusion)) if text is not None else None,
+        "cost": asdict(cost) if cost else None,
     }
 
 
@@ -72,24 +78,39 @@ def sure(
 
 def table(metrics: Mapping[str, Any]) -> dict[str, str]:
     """Return the figures of a training in words, for a table."""
-    return {
+    shown = {
         "accuracy": f"{metrics['accuracy']:.3f} on the holdout",
         "macro-F1": f"{metrics['macro_f1']:.3f}",
         "log-loss": f"{metrics['log_loss']:.3f}",
     }
+    if cost := metrics.get("cost"):
+        words = f"{cost['per_row']:.3g} a row"
+        if cost.get("saved") is not None:
+            more = "less" if cost["saved"] >= 0 else "more"
+            words += f", {abs(cost['saved']):.1%} {more} than one answer for all rows"
+        shown["cost"] = words
+    return shown
 
 
 def rules(target: Classes) -> TargetRules:
-    """Return the rules of the gate."""
+    """Return the rules of the gate.
+
+    If the target declares costs, they take the place of rules that weigh all errors alike.
+    """
+    figure: Check = _metric_within_tolerance
+    test: Check = partial(_not_significantly_more_wrong, target.texts)
+    if target.cost and target.positive is not None:
+        figure = _cost_within_tolerance
+        test = partial(_not_significantly_dearer, target.cost, target.text(target.positive), target.texts)
     return TargetRules(
         metrics=partial(metrics, target),
         figures=(
-            _metric_within_tolerance,
+            figure,
             _log_loss_near_the_best,
             _recall_above_the_floor,
             _positives_ranked_as_well,
         ),
-        tests=(partial(_not_significantly_more_wrong, target.texts),),
+        tests=(test,),
         leave_out=partial(_leave_out, target.texts),
         loss="log-loss",
     )
@@ -100,6 +121,23 @@ def _metric_within_tolerance(compared: Comparison) -> Iterator[Rule]:
     metric, tolerance = compared.limits.metric, compared.limits.metric_tolerance
     before, after = getattr(compared.champion, metric), getattr(compared.candidate, metric)
     yield Rule(METRICS[metric], before - after <= tolerance, before, after, compared.rows, None)
+
+
+def _cost_within_tolerance(compared: Comparison) -> Iterator[Rule]:
+    """The share of the cost that is saved may fall by at most `metric_tolerance`.
+
+    n is the number of rows of the rarer class.
+    """
+    before, after = compared.champion.cost, compared.candidate.cost
+    if before.saved is None or after.saved is None:
+        return
+    passed = before.saved - after.saved <= compared.limits.metric_tolerance
+    yield Rule("cost saved", passed, before.saved, after.saved, _rarer(compared.part), None)
+
+
+def _rarer(part: Part) -> int:
+    """Count the rows of the rarer class."""
+    return min(Counter(part.labels.tolist()).values())
 
 
 def _log_loss_near_the_best(compared: Comparison) -> Iterator[Rule]:
@@ -136,7 +174,7 @@ def _positives_ranked_as_well(compared: Comparison) -> Iterator[Rule]:
     before, after = compared.champion.positive, compared.candidate.positive
     if before is None or after is None:
         return
-    rarer = min(Counter(compared.part.labels.tolist()).values())
+    rarer = _rarer(compared.part)
     for name, words in RANKINGS.items():
         old, new = getattr(before, name), getattr(after, name)
         yield Rule(words, old - new <= compared.limits.metric_tolerance, old, new, rarer, None)
@@ -158,6 +196,19 @@ def _not_significantly_more_wrong(texts: tuple[str, ...], compared: Comparison) 
     passed, accuracies = p >= compared.limits.significance, (compared.champion, compared.candidate)
     before, after = (figures.accuracy for figures in accuracies)
     yield Rule("accuracy by McNemar's test", passed, before, after, compared.rows, p)
+
+
+def _not_significantly_dearer(
+    cost: Cost, positive: str, texts: tuple[str, ...], compared: Comparison
+) -> Iterator[Rule]:
+    """The errors of the candidate must not cost significantly more than the champion's."""
+    part = compared.part
+    truth = scores.positions(part.labels, texts)
+    old, new = part.champion.best == truth, part.candidate.best == truth
+    p = costs.p_of_dearer(cost, part.labels == positive, old, new)
+    before, after = (figures.cost.per_row for figures in (compared.champion, compared.candidate))
+    passed = p >= compared.limits.significance
+    yield Rule("cost by a paired test", passed, before, after, compared.rows, p)
 
 
 def _leave_out(texts: tuple[str, ...], part: Part) -> Iterable[int]:

@@ -43,7 +43,7 @@ def tables_of(title: str, item: Mapping[str, Any]) -> Iterator[Table]:
     if item["recall"]:
         yield _classes(title, item)
     if item["positive"]:
-        yield _positive(title, item["positive"])
+        yield _positive(title, item["positive"], item["cost"])
 
 
 def _share(found: Mapping[str, Any] | None) -> str:
@@ -102,8 +102,10 @@ def _classes(title: str, item: Mapping[str, Any]) -> Table:
     return table
 
 
-def _positive(title: str, found: Mapping[str, Any]) -> Table:
-    names = ("precision", "recall", "alert rate")
-    table = narrow(f"{title}: {escape(found['label'])}", *names, wrapped=names)
-    table.add_row(*(_share(found[name.replace(" ", "_")]) for name in names))
+def _positive(title: str, found: Mapping[str, Any], cost: Mapping[str, Any] | None) -> Table:
+    shown = {name: found[name.replace(" ", "_")] for name in ("precision", "recall", "alert rate")}
+    if cost:
+        shown["cost of a labelled row"] = cost
+    table = narrow(f"{title}: {escape(found['label'])}", *shown, wrapped=tuple(shown))
+    table.add_row(*map(_share, shown.values()))
     return table

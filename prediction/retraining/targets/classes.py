@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from models_store.spec import Spec
 from prediction.figures.calibration import Calibration
 from prediction.retraining import out_of_fold
-from prediction.retraining.datasets import Dataset
+from prediction.retraining.out_of_fold import OutOfFold
 
 
 @dataclass(frozen=True)
 class Confidences:
-    """The calibration of the probabilities."""
+    """The calibration of the probabilities, and how often each class was answered."""
 
     calibration: Calibration
+    answered: dict[str, int]
     graphs: Mapping[str, bytes] = field(default_factory=dict)
 
     def refine(self, decision: Any) -> Any:
@@ -25,9 +25,10 @@ class Confidences:
 
     def profile(self) -> dict[str, Any]:
         """Return what the profile of the version holds of it."""
-        return {"calibration": self.calibration.as_dict()}
+        return {"answers": self.answered, "calibration": self.calibration.as_dict()}
 
 
-def calibrate(spec: Spec, seed: int, dataset: Dataset, held_out: Any) -> Confidences:
-    """Learn how often answers of a given confidence are right."""
-    return Confidences(out_of_fold.calibrate(spec, seed, dataset, held_out))
+def calibrate(unseen: OutOfFold, held_out: Any, decision: Any) -> Confidences:
+    """Learn how often answers of a given confidence are right, and count them."""
+    seen = unseen.seen(held_out, decision)
+    return Confidences(out_of_fold.calibrate(unseen.spec, seen), out_of_fold.count(unseen.spec, seen))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from models_store.spec import Spec
 from models_store.targets.classes import Classes
 from models_store.targets.kinds import Target
 from models_store.targets.quantity import Quantity
-from prediction.retraining.datasets import Dataset
+from prediction.retraining.out_of_fold import OutOfFold
 from prediction.retraining.targets import classes, quantity
 
 
@@ -30,8 +29,11 @@ class Calibrated(Protocol):
 class TargetCalibration(Protocol):
     """What each kind has on this floor."""
 
-    def calibrate(self, spec: Spec, seed: int, dataset: Dataset, held_out: Any) -> Calibrated:
-        """Learn from the answers to the holdout, and from training rows answered out of fold."""
+    def calibrate(self, unseen: OutOfFold, held_out: Any, decision: Any) -> Calibrated:
+        """Learn from the answers to the holdout, and from training rows answered out of fold.
+
+        `decision` is the one that was chosen, if one was.
+        """
 
 
 PARTS: dict[str, TargetCalibration] = {Classes.kind: classes, Quantity.kind: quantity}

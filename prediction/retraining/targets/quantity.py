@@ -1,7 +1,7 @@
 """A quantity: the model of the expected error, and the factor that makes an interval of it.
 
 Both are learned from training rows, each answered by a pipeline that had not seen it. The holdout is left
-to check the intervals. If a group or the time splits the rows, both are learned from the holdout.
+to check the intervals. If the time splits the rows, both are learned from the holdout.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from prediction.figures import conformal
 from prediction.figures.features.number import evenly_spaced
 from prediction.retraining import out_of_fold
 from prediction.retraining.datasets import Dataset
+from prediction.retraining.out_of_fold import OutOfFold
 
 PREDICTED_KEPT = 1_000
 """Answers kept in the profile, to compare live ones with them."""
@@ -73,10 +74,11 @@ class _Answered:
     folds: NDArray[np.intp]
 
 
-def calibrate(spec: Spec, seed: int, dataset: Dataset, held_out: Any) -> ErrorModel:
+def calibrate(unseen: OutOfFold, held_out: Any, _decision: Any) -> ErrorModel:
     """Learn how large the errors of a version are."""
+    spec, seed, dataset = unseen.spec, unseen.seed, unseen.dataset
     target: Any = spec.target
-    answered = _out_of_fold(spec, seed, dataset) if dataset.split.rule == "hash" else None
+    answered = _answered(unseen) if dataset.split.rule != "time" else None
     method = "folds"
     if answered is None or len(answered.errors) < conformal.needed(target.level):
         answered, method = _holdout(dataset, held_out), "holdout"
@@ -98,21 +100,20 @@ def calibrate(spec: Spec, seed: int, dataset: Dataset, held_out: Any) -> ErrorMo
     return ErrorModel(width, spread, predicted, rows, {store.SPREAD: graph} if graph else {})
 
 
-def _out_of_fold(spec: Spec, seed: int, dataset: Dataset) -> _Answered | None:
-    """Answer each training row by a pipeline that was fitted on the others."""
-    places: list[int] = []
-    errors, values, weights, folds = [], [], [], []
-    for number, fold in enumerate(out_of_fold.of_training(spec, seed, dataset)):
-        truth = np.array([float(text) for text in fold.labels])
-        places += [dataset.training[place] for place in fold.chosen]
-        errors.append(truth - fold.answers.values)
-        values.append(fold.answers.values)
-        weights.append(fold.weights)
-        folds.append(np.full(len(truth), number))
-    if not places:
+def _answered(unseen: OutOfFold) -> _Answered | None:
+    """Gather the answers to training rows, each by a pipeline that was fitted on the others."""
+    if not unseen.parts:
         return None
-    columns, _ = dataset.part(places)
-    return _Answered(columns, *(np.concatenate(each) for each in (errors, values, weights, folds)))
+    values = [part.answers.values for part in unseen.parts]
+    truth = [np.array([float(text) for text in part.labels]) for part in unseen.parts]
+    columns, _ = unseen.dataset.part([row for part in unseen.parts for row in part.rows])
+    return _Answered(
+        columns=columns,
+        errors=np.concatenate(truth) - np.concatenate(values),
+        values=np.concatenate(values),
+        weights=np.concatenate([part.weights for part in unseen.parts]),
+        folds=np.repeat(np.arange(len(truth)), [len(each) for each in truth]),
+    )
 
 
 def _holdout(dataset: Dataset, held_out: Any) -> _Answered:

@@ -8,6 +8,7 @@ import pytest
 from models_store.spec import GateRules
 from models_store.targets.classes import Classes
 from models_store.targets.classes import classes as declare
+from models_store.targets.costs import Cost
 from models_store.targets.decisions import ClassAnswers
 from prediction.figures import gate
 from prediction.figures.targets import classes
@@ -86,6 +87,50 @@ def test_metrics_of_a_positive_class_are_plain_values() -> None:
 
     assert 1.0 == found["positive"]["roc_auc"] == found["positive"]["average_precision"]
     assert "positive" not in classes.metrics(TARGET, ["0", "1"], answers([0.2, 0.4])).as_dict()
+
+
+COSTLY = declare(0, 1, positive=1, cost=Cost(false_alarm=1, miss=50))
+
+
+def test_costs_take_the_place_of_rules_that_weigh_all_errors_alike() -> None:
+    """Thirty false alarms more are worth three misses less, and the reverse is rejected."""
+    careless = [0.1] * 90 + [0.4] * 3 + [0.9] * 7
+    careful = [0.1] * 67 + [0.51] * 23 + [0.99] * 10
+
+    assert "macro-F1 fell" in judged(declare(0, 1, positive=1), careless, careful).sentence
+    rules = judged(COSTLY, careless, careful).rules
+    assert {"macro-F1", "accuracy"}.isdisjoint(word for rule in rules for word in rule.name.split())
+    assert [True, True] == [rule.passed for rule in rules if "cost" in rule.name]
+    verdict = judged(COSTLY, careful, careless)
+    assert "dataset cost saved fell from 0.74 to -0.67 on 10 rows" in verdict.sentence
+
+
+def test_a_significantly_dearer_candidate_is_rejected() -> None:
+    """Five misses more than the champion's are no chance."""
+    labels = np.array(["0"] * 90 + ["1"] * 10, object)
+    careless, careful = answers([0.1] * 90 + [0.4] * 5 + [0.9] * 5), answers([0.1] * 90 + [0.9] * 10)
+    limits = GateRules(metric_tolerance=9, log_loss_tolerance=9, recall_floor=0)
+    verdict = gate.judge([gate.Part("dataset", labels, careful, careless)], classes.rules(COSTLY), limits)
+
+    words = "rejected: dataset cost by a paired test rose from 0.00 to 2.50 on 100 rows (p = 0.0"
+    assert verdict.sentence.startswith(words)
+
+
+def test_metrics_say_what_the_errors_cost() -> None:
+    """In the store, and in words; monitoring has an interval."""
+    found = classes.metrics(COSTLY, ["0"] * 9 + ["1"] * 2, answers([0.9] + [0.1] * 9 + [0.8])).as_dict()
+    counts = {"0": 98, "1": 2}, {("1", "0"): 1, ("0", "0"): 9}
+
+    assert {"per_row": 51 / 11, "saved": 1 - 51 / 9} == found["cost"]
+    assert "4.64 a row, 466.7% more than one answer for all rows" == classes.table(found)["cost"]
+    half = {"cost": {"per_row": 2, "saved": 0.5}}
+    assert "2 a row, 50.0% less than one answer for all rows" == classes.table(found | half)["cost"]
+    assert "4.64 a row" == classes.table(found | {"cost": {"per_row": 51 / 11}})["cost"]
+    assert "cost" not in classes.table(classes.metrics(TARGET, ["0", "1"], answers([0.2, 0.4])).as_dict())
+    window = classes.monitored(COSTLY, *counts)["cost"]
+    assert (0.1, 10) == (window["value"], window["n"])
+    assert classes.monitored(TARGET, *counts)["cost"] is None
+    assert classes.monitored(COSTLY, {}, {})["cost"] is None
 
 
 def test_a_window_says_which_predictions_get_labels() -> None:
