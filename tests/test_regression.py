@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +15,12 @@ import pandas as pd
 import pytest
 
 from models_store import store
-from tests import rents
+from models_store.spec import QuantityRules, quantity
+from tests import documents, rents
 from tests.servers import PROJECT, Server, problem, run, series
 from tests.timing import eventually
 
+PAGE = PROJECT / "docs" / "regression.md"
 TOKEN = "a-token-of-more-than-sixteen-letters"
 ENDED = ("promoted", "rejected", "failed", "cancelled", "interrupted")
 
@@ -81,6 +85,23 @@ def retrain(server: Server) -> dict[str, Any]:
     eventually(lambda: server.get(path).json()["status"] in ENDED, 120)
     found: dict[str, Any] = server.get(path).json()
     return found
+
+
+def test_the_page_is_true(running: Server) -> None:
+    """Its block runs, its answer has the fields of a real one, and its tables are complete."""
+    scope: dict[str, Any] = {}
+    exec(documents.blocks(PAGE, "python")[0], scope)
+    assert quantity("Delay at arrival", unit="min", low=-200, high=2000) == scope["target"]
+
+    shown = json.loads(documents.blocks(PAGE, "json")[0])
+    (answer,) = predict(running, rents.draw(1, 12)[0])
+    assert (list(shown), list(shown["interval"])) == (list(answer), list(answer["interval"]))
+    limits = dict(re.findall(r"`(\w+)=([\d.]+)` \|", PAGE.read_text()))
+    defaults = {name: str(value) for name, value in vars(QuantityRules()).items() if name != "min_rows"}
+    assert defaults == limits
+    (figures,) = running.get("/rents/monitoring?window=1h").json()["versions"]
+    named = set(re.findall(r"`(\w+)`", PAGE.read_text().partition("| field | meaning |")[2]))
+    assert {name for name in figures if "mae" in name or "against" in name} | {"bias", "r2"} <= named
 
 
 def test_an_answer_is_a_number_with_its_interval(running: Server) -> None:
