@@ -23,6 +23,18 @@ Beside = Callable[[Columns], Any]
 """Asks a graph beside a model: returns its first output."""
 
 
+def make(spec: Spec, seed: int) -> ClassifierMixin:
+    """Make a spec's pipeline.
+
+    Raises
+    ------
+    InvalidSpec
+        When its function fails; the message names the cause and the remedy.
+    """
+    with failures.blamed(spec.name, "pipeline()", spec.pipeline, "it must return an estimator"):
+        return spec.pipeline(seed)
+
+
 def fit(
     spec: Spec, seed: int, columns: Columns, labels: Sequence[str], weights: Sequence[float]
 ) -> ClassifierMixin:
@@ -44,8 +56,7 @@ def fit(
         When the pipeline can't be made or fitted, can't learn the target, or can't answer with it. The
         message names the step, the cause and the remedy.
     """
-    with failures.blamed(spec.name, "pipeline()", spec.pipeline, "it must return an estimator"):
-        pipeline = spec.pipeline(seed)
+    pipeline = make(spec, seed)
     with named(spec):
         spec.target.demand(pipeline)
     X, y = spec.frame(columns), spec.target.as_y(labels)

@@ -141,8 +141,9 @@ def recipe(spec: Spec, seed: int) -> str | None:
     """
     import joblib
 
+    pipeline = pipelines.make(spec, seed)
     try:
-        unfitted = joblib.hash(spec.pipeline(seed))
+        unfitted = joblib.hash(pipeline)
         file = inspect.getsourcefile(spec.pipeline)
         text = Path(file or "").read_bytes()
     except (pickle.PicklingError, AttributeError, TypeError, OSError):

@@ -88,9 +88,10 @@ def test_missing_arguments_are_misuse(arguments: list[str], capsys: pytest.Captu
 
 
 def test_a_newer_journal_is_not_touched(main: Main, journal: Journal, journal_url: str) -> None:
-    """No command works on a journal that a newer release has written."""
+    """No command works on a journal that asks for a newer release."""
     with databases.connected(journal_url) as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+        connection.exec_driver_sql("UPDATE journal_format SET min_reader = 9999")
 
     code, _, errors = main("prune")
     assert (1, 1) == (code, errors.count("\n"))
