@@ -144,7 +144,9 @@ def test_the_loop_is_closed(server: Server, home: Path, catalog: Path, name: str
         None if kept[each] is None or kept[each] != kept[each] else kept[each] for each in ZOO[name].inputs
     ]
     assert set(ZOO[name].inputs) == set(health["versions"][0]["quality"]["features"])
-    assert [] == [item["name"] for item in health["versions"][0]["drift"] if item["state"] == "drifted"]
+    drifted = {item["name"] for item in health["versions"][0]["drift"] if item["state"] == "drifted"}
+    # Rows of the training are answered more surely than the unseen rows that answers are compared with.
+    assert drifted <= {"predicted class"}
     assert 200 == server.client.get(f"/dashboard?model={name}", headers=ADMIN).status_code
 
 
