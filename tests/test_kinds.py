@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.servers import PROJECT, Server, run
+from tests.servers import PROJECT, Server, run, train
 from tests.timing import eventually
 from tests.zoo import choices, cities, counts, flags, flights, notes, times
 
@@ -43,8 +43,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def home(catalog: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Train all of them."""
     home = tmp_path_factory.mktemp("home")
-    done = run("python", "-m", "prediction", "train", home=home, catalog=catalog)
-    assert 0 == done.returncode, done.stderr
+    train(home, catalog)
     return home
 
 
