@@ -101,9 +101,7 @@ class CounterFile(MmapedDict):
             self._retry_at = time.monotonic() + RETRY_SECONDS
             return
         on_file[8 : self._used] = self._m[8 : self._used]
-        on_file[:8] = self._m[:8].ljust(
-            8, b"\0"
-        )  # how much is used: last, so that a reader finds all of it
+        on_file[:8] = self._m[:8]  # how much is used: last, so that a reader finds all of it
         self._m, self._retry_at = on_file, None
         del self.write_value
         _log.info("the metrics of this worker are in their file again")

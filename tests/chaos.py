@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
 import struct
 import subprocess
@@ -21,7 +20,7 @@ from models_store import catalog, store
 from prediction.journal import ledger, runs
 from prediction.journal.database import Journal
 from tests.load import Load
-from tests.servers import PROJECT, Server, environment, free_port
+from tests.servers import PROJECT, Process, Server, free_port, is_there, launch
 from tests.timing import eventually
 
 TOKEN = "a-token-of-the-tests"
@@ -73,24 +72,17 @@ class Site:
             self.server = Server(self.home, port=self.port, database_url=self.url, admin_token=TOKEN)
         return self.server
 
-    def command(self) -> subprocess.Popen[bytes]:
+    def launch(self) -> Process:
         """Start a server without waiting for anything."""
-        with self.clock.preloaded(), (self.home / "server.log").open("ab") as log:
-            return subprocess.Popen(
-                ["bentoml", "serve", ".", "--host", "127.0.0.1", "--port", str(self.port)],
-                cwd=PROJECT,
-                env=environment(self.home, workers=2, database_url=self.url, admin_token=TOKEN),
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        with self.clock.preloaded():
+            return launch(self.home, self.port, database_url=self.url, admin_token=TOKEN)
 
     def processes(self) -> list[psutil.Process]:
         """Return all living processes that work on this home."""
         found = []
         for process in psutil.process_iter():
             with suppress(psutil.Error):
-                mine = process.environ().get("BENTOML_HOME") == str(self.home)
-                if mine and process.status() != psutil.STATUS_ZOMBIE:
+                if process.environ().get("BENTOML_HOME") == str(self.home) and is_there(process):
                     found.append(process)
         return found
 
@@ -182,7 +174,7 @@ def restart_in_a_storm(site: Site) -> None:
     """Stops at any moment of a start, one after another."""
     assert site.server.stop() == 0
     for _ in range(3):
-        process = site.command()
+        process = site.launch()
         time.sleep(random.uniform(0.2, 4.0))
         process.send_signal(signal.SIGTERM)
         process.wait(60)
@@ -191,7 +183,7 @@ def restart_in_a_storm(site: Site) -> None:
 
 def start_a_second_one(site: Site) -> None:
     """A second server on the same home ends at once, and the first goes on."""
-    assert site.command().wait(60) != 0
+    assert site.launch().wait(60) != 0
 
 
 def kill_a_retraining(site: Site) -> None:
@@ -293,8 +285,3 @@ def _check_ledger(site: Site, journal: Journal, model: str) -> None:
         before = entry.to_version
     champion = entries[-1]
     store.verify(store.get(site.home, model, champion.to_version), champion.digest)
-
-
-def copy_of(trained: Path, folder: Path) -> Path:
-    """Return a home of a site's own."""
-    return Path(shutil.copytree(trained, folder / "home", symlinks=True))

@@ -18,6 +18,7 @@ import psutil
 PROJECT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 START_SECONDS = 240
+Process = subprocess.Popen[bytes]
 SHIPPED = ("iris", "penguins")
 """The models that come with the project; a catalog may have more."""
 
@@ -45,6 +46,24 @@ def run(
         timeout=240,
         check=False,
     )
+
+
+def train(home: Path, catalog: Path) -> None:
+    """Train every model of a catalog."""
+    done = run("python", "-m", "prediction", "train", home=home, catalog=catalog)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def launch(home: Path, port: int, target: str = ".", cwd: Path = PROJECT, **settings: Any) -> Process:
+    """Start `bentoml serve`, and wait for nothing; it logs into `server.log` of its home."""
+    with (home / "server.log").open("ab") as log:
+        return subprocess.Popen(
+            ["bentoml", "serve", target, "--host", "127.0.0.1", "--port", str(port)],
+            cwd=cwd,
+            env=environment(home, **{"workers": 2, **settings}),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
 
 
 def interruptible(*command: str | Path, home: Path) -> subprocess.Popen[str]:
@@ -94,15 +113,8 @@ class Server:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = home / "server.log"
-        with self.log.open("ab") as log:
-            self._log_start = log.tell()
-            self.process = subprocess.Popen(
-                ["bentoml", "serve", target, "--host", "127.0.0.1", "--port", str(self.port)],
-                cwd=cwd,
-                env=environment(home, **{"workers": 2, **settings}),
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        self._log_start = self.log.stat().st_size if self.log.exists() else 0
+        self.process = launch(home, self.port, target, cwd, **settings)
         self.client = httpx.Client(base_url=self.url, timeout=30)
         try:
             self._wait_ready(int({"workers": 2, **settings}["workers"]))

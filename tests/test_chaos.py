@@ -28,11 +28,11 @@ FAULTS = {
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler for a clock of its own")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", KINDS)
-def test_nothing_acknowledged_is_lost(kind: str, trained_home: Path, tmp_path: Path) -> None:
+def test_nothing_acknowledged_is_lost(kind: str, home: Path, tmp_path: Path) -> None:
     """Each fault once, under load; then the ledger is whole, and no process or draft is left."""
     told: list[str] = []
     with databases.empty_database(kind, tmp_path) as url:
-        site = Site(chaos.copy_of(trained_home, tmp_path), url, Clock(tmp_path))
+        site = Site(home, url, Clock(tmp_path))
         try:
             load = chaos.strike(site, FAULTS[kind], told.append)
         finally:

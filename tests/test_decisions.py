@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from models_store import store
-from tests.servers import Server, run
+from tests.servers import Server, run, train
 
 SPEC = '''
 """Payments."""
@@ -92,8 +92,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def running(catalog: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Train all models, and serve them."""
     home = tmp_path_factory.mktemp("home")
-    done = run("python", "-m", "prediction", "train", home=home, catalog=catalog)
-    assert 0 == done.returncode, done.stdout + done.stderr
+    train(home, catalog)
     with Server(home, workers=1, catalog=catalog) as server:
         yield server
 

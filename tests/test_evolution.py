@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.servers import PROJECT, Server, run
+from tests.servers import PROJECT, Server, run, train
 from tests.timing import eventually
 
 SETTINGS: dict[str, Any] = {"workers": 1, "admin_token": "a-token-of-tests"}
@@ -47,8 +47,7 @@ def test_a_new_optional_feature_changes_nothing_until_a_version_has_learnt_it(
 ) -> None:
     """The old champion is not given it; old labels teach the new version."""
     home = tmp_path / "home"
-    done = run("python", "-m", "prediction", "train", home=home, catalog=catalog)
-    assert 0 == done.returncode, done.stderr
+    train(home, catalog)
     rows = [{"city": name} for name in ("Lyon", "Metz", "Brest") * 20]
     with Server(home, catalog=catalog, **SETTINGS) as server:
         before = server.post("/cities/predict_batch", rows).json()
@@ -86,8 +85,7 @@ def test_a_new_optional_feature_changes_nothing_until_a_version_has_learnt_it(
 def test_a_feature_that_is_not_optional_needs_a_new_version(catalog: Path, tmp_path: Path) -> None:
     """The old one is refused with the reason and the remedy; rows are not answered wrongly."""
     home = tmp_path / "home"
-    done = run("python", "-m", "prediction", "train", home=home, catalog=catalog)
-    assert 0 == done.returncode, done.stderr
+    train(home, catalog)
     edit(catalog)
     path = catalog / "cities.py"
     path.write_text(path.read_text().replace("int | None", "int").replace(", optional=True", ""))

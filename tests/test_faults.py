@@ -24,7 +24,7 @@ import pytest
 from models_store.spec import Spec
 from prediction.journal import backups, retention
 from prediction.journal.database import Journal
-from tests import databases
+from tests import databases, disks
 from tests.databases import KINDS, PASSWORD, Postgres, query
 from tests.load import Load
 from tests.servers import Server, free_port, run
@@ -556,24 +556,18 @@ class Disk:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir()
-        mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
-        self.mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+        self.mounted = disks.mount(folder, "4m")
 
     def fill(self, server: Server) -> None:
         """Leave no room."""
         if not self.mounted:
             self._limit(server, (self.folder / "journal.db-wal").stat().st_size)
             return
-        with (self.folder / "filler").open("wb", buffering=0) as filler:
-            try:
-                while filler.write(b"\0" * 4096):
-                    pass
-            except OSError:
-                return
+        disks.fill(self.folder)
 
     def free(self, server: Server) -> None:
         """Make room again."""
-        (self.folder / "filler").unlink(missing_ok=True)
+        disks.free(self.folder)
         if not self.mounted:
             self._limit(server, resource.RLIM_INFINITY)
 

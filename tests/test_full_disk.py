@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import httpx
 import pytest
 
 from models_store.spec import Spec
+from tests import disks
 from tests.databases import query
 from tests.servers import SHIPPED, Server, series
 from tests.timing import eventually
@@ -22,28 +21,11 @@ from tests.timing import eventually
 def small_home(trained_home: Path, tmp_path: Path) -> Iterator[Path]:
     """A home on a small file system of its own; the log is elsewhere."""
     home = tmp_path / "home"
-    home.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=30m", "tmpfs", str(home)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("no file system may be mounted here")
-    try:
+    with disks.small(home, "30m"):
         shutil.copytree(trained_home, home, symlinks=True, dirs_exist_ok=True)
         (home / "server.log").unlink(missing_ok=True)
         (home / "server.log").symlink_to(tmp_path / "server.log")
         yield home
-    finally:
-        subprocess.run(["umount", "--lazy", str(home)], check=True)
-
-
-@contextmanager
-def full(home: Path) -> Iterator[None]:
-    """Leave no room meanwhile."""
-    filler = home / "filler"
-    with suppress(OSError), filler.open("wb", buffering=0) as file:
-        while file.write(b"\0" * 4096):
-            pass
-    yield
-    filler.unlink()
 
 
 def ask(server: Server, path: str, body: Any) -> httpx.Response:
@@ -76,7 +58,7 @@ def test_no_worker_dies_on_a_full_disk(small_home: Path, specs: dict[str, Spec],
             assert file.stat().st_blocks * 512 >= file.stat().st_size > 0, file.name
         eventually(lambda: answers(server, specs))
         before, rows = {worker.pid for worker in server.workers}, counted(server)
-        with full(small_home):
+        with disks.full(small_home):
             statuses, ids = set(), set()
             for number in range(150):
                 batch = [specs[SHIPPED[number % 2]].example] * 20
@@ -110,7 +92,7 @@ def test_a_worker_starts_on_a_full_disk(small_home: Path, specs: dict[str, Spec]
     """A new worker finds no room for its metrics; it serves, and they are seen once there is room."""
     with Server(small_home, workers=1, journal_required="false") as server:
         (old,) = server.workers
-        with full(small_home):
+        with disks.full(small_home):
             old.kill()
             eventually(lambda: answers(server, specs))
             (new,) = server.workers

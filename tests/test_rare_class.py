@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from models_store import store
-from tests.servers import Server, run
+from tests.servers import Server, run, train
 from tests.timing import eventually
 
 HELPER = '''
@@ -88,8 +88,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def running(catalog: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Train both models, and serve them."""
     home = tmp_path_factory.mktemp("home")
-    done = run("python", "-m", "prediction", "train", home=home, catalog=catalog)
-    assert 0 == done.returncode, done.stdout + done.stderr
+    train(home, catalog)
     with Server(home, workers=1, catalog=catalog, admin_token=TOKEN) as server:
         yield server
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-import uvicorn
+import uvicorn.server
 
 from prediction.network import ending
 from tests.network.small_server import BIG_BYTES, Small, get, problem, read_to, read_to_end, running
@@ -124,10 +124,10 @@ def test_requests_beyond_the_grace_period_get_an_error() -> None:
 
 def test_uvicorn_ends_by_the_method_that_we_override() -> None:
     """It calls `shutdown` with its sockets, and keeps its servers and connections under these names."""
-    parameters = inspect.signature(uvicorn.Server.shutdown).parameters
+    parameters = inspect.signature(uvicorn.server.Server.shutdown).parameters
 
     assert ["self", "sockets"] == list(parameters)
-    assert "await self.shutdown(sockets=sockets)" in inspect.getsource(uvicorn.Server._serve)
-    source = inspect.getsource(uvicorn.Server.shutdown)
+    assert "await self.shutdown(sockets=sockets)" in inspect.getsource(uvicorn.server.Server._serve)
+    source = inspect.getsource(uvicorn.server.Server.shutdown)
     for name in ("self.servers", "self.server_state.connections", "self.config.timeout_graceful_shutdown"):
         assert name in source

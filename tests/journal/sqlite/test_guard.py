@@ -6,7 +6,7 @@ import os
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from prediction.journal import backups, predictions
 from prediction.journal.database import Journal
 from prediction.journal.predictions import CHUNK_ROWS, Inserter
 from prediction.journal.sqlite import guard
-from tests import databases
+from tests import databases, disks
 from tests.databases import prediction, query
 
 Harm = Callable[[Path], None]
@@ -276,31 +276,20 @@ def test_a_look_leaves_other_processes_locked_out(journal: Journal, inserter: In
 def test_a_full_disk_is_a_fault_until_there_is_room(tmp_path: Path) -> None:
     """Requests get their error and go on trying, and a look after there is room ends the fault."""
     folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("no file system may be mounted here")
-    try:
-        with databases.opened(f"sqlite:///{folder / 'journal.db'}") as journal:
-            databases.record(journal, [prediction(0)])
-            journal.watch()
-            assert journal.fault is None
-            filler = folder / "filler"
-            with suppress(OSError), filler.open("wb", buffering=0) as file:
-                while file.write(b"\0" * 4096):
-                    pass
+    with disks.small(folder, "4m"), databases.opened(f"sqlite:///{folder / 'journal.db'}") as journal:
+        databases.record(journal, [prediction(0)])
+        journal.watch()
+        assert journal.fault is None
+        with disks.full(folder):
             with pytest.raises(JournalUnavailable, match="try again"):
                 databases.record(journal, [prediction(number) for number in range(1, CHUNK_ROWS)])
             assert journal.fault is not None
             assert "full" == journal.fault.kind
             journal.watch()
             assert journal.fault is not None
-            filler.unlink()
-            journal.watch()
-            assert journal.fault is None
-            databases.record(journal, [prediction(number) for number in range(1, CHUNK_ROWS)])
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        journal.watch()
+        assert journal.fault is None
+        databases.record(journal, [prediction(number) for number in range(1, CHUNK_ROWS)])
 
 
 def test_a_name_with_special_characters_is_the_file_s_name(tmp_path: Path) -> None:
