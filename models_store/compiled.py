@@ -17,12 +17,11 @@ import numpy as np
 from models_store import boosting, failures, pipelines
 from models_store.layout import Layout
 from models_store.spec import Columns, Spec
-from models_store.targets.kinds import TargetProof
+from models_store.targets.kinds import Target, TargetProof
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto
-    from sklearn.base import ClassifierMixin
 
 RANDOM_ROWS = 10_000
 
@@ -85,10 +84,22 @@ class Session:
         """The outputs of the graph that answers may be made of."""
         return self._target.outputs_of([node.name for node in self._session.get_outputs()])
 
-    def scorer(self, decision: Any) -> Callable[[Columns], Any]:
-        """Return the function that answers rows by a decision, as the spec's kind of target does."""
-        read, outputs = self._target.reader(decision), decision.outputs
-        return lambda columns: read(self.run(columns, outputs))
+    def scorer(self, decision: Any, beside: Sequence[pipelines.Beside] = ()) -> Callable[[Columns], Any]:
+        """Return the function that answers rows by a decision, as the spec's kind of target does.
+
+        Parameters
+        ----------
+        beside
+            The graphs that the decision names.
+        """
+        read, outputs = self._target.reader(decision), decision.outputs or self.outputs
+        if not beside:
+            return lambda columns: read(self.run(columns, outputs))
+        return lambda columns: read([*self.run(columns, outputs), *(ask(columns) for ask in beside)])
+
+    def first(self, columns: Columns) -> Any:
+        """Return the first output for n rows."""
+        return self.run(columns, self.outputs)[0]
 
     def run(self, columns: Columns, outputs: Sequence[str]) -> list[NDArray[Any]]:
         """Return outputs for n rows, each of shape (n, ...)."""
@@ -124,7 +135,15 @@ def _strings(values: Sequence[Any] | NDArray[np.object_]) -> NDArray[np.object_]
     return np.array(["" if value is None else value for value in values], object)[:, None]
 
 
-def build(pipeline: ClassifierMixin, spec: Spec, columns: Columns, seed: int) -> Compiled:
+def build(
+    pipeline: Any,
+    spec: Spec,
+    columns: Columns,
+    seed: int,
+    *,
+    labels: Sequence[str] = (),
+    target: Target | None = None,
+) -> Compiled:
     """Compile a fitted pipeline, and compare both on all rows of `columns` and on random rows.
 
     Parameters
@@ -133,7 +152,12 @@ def build(pipeline: ClassifierMixin, spec: Spec, columns: Columns, seed: int) ->
         All rows of the dataset.
     seed
         Of the `RANDOM_ROWS` random rows; they cover the physical ranges and have missing values.
+    labels
+        Those of the dataset, as canonical texts.
+    target
+        What the pipeline predicts, by default the target of the spec.
     """
+    target = target or spec.target
     random = spec.random_columns(RANDOM_ROWS, np.random.default_rng(seed), columns)
     rows = {name: columns[name] + random[name] for name in spec.inputs}
     step, remedy = (
@@ -141,7 +165,7 @@ def build(pipeline: ClassifierMixin, spec: Spec, columns: Columns, seed: int) ->
         "each row that the features allow must get an answer",
     )
     with failures.blamed(spec.name, step, spec.pipeline, remedy), pipelines.named(spec):
-        answers = spec.target.prove(pipeline, spec.frame(rows))
+        answers = target.prove(pipeline, spec.frame(rows), labels)
     proof = _Proof(spec, rows, answers, answers.own())
     tried: list[Compiled] = []
     for inputs in _layouts(spec):
@@ -193,7 +217,7 @@ def _layouts(spec: Spec) -> list[_Inputs]:
     return [_Inputs(matrix, dtype) for matrix in shapes for dtype in ("float64", "float32")]
 
 
-def _attempts(pipeline: ClassifierMixin, inputs: _Inputs, proof: _Proof) -> Iterator[Compiled]:
+def _attempts(pipeline: Any, inputs: _Inputs, proof: _Proof) -> Iterator[Compiled]:
     # Converters and the runtime refuse an estimator with many kinds of exceptions, without a common
     # base. In each case the pipeline is served instead, and the reason is shown.
     try:
@@ -206,7 +230,7 @@ def _attempts(pipeline: ClassifierMixin, inputs: _Inputs, proof: _Proof) -> Iter
         yield Compiled(None, None, f"{inputs}: {failures.first_cause(error)}", proof.own)
 
 
-def _convert(pipeline: ClassifierMixin, spec: Spec, inputs: _Inputs) -> ModelProto:
+def _convert(pipeline: Any, spec: Spec, inputs: _Inputs) -> ModelProto:
     from skl2onnx import to_onnx
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
 
@@ -218,4 +242,5 @@ def _convert(pipeline: ClassifierMixin, spec: Spec, inputs: _Inputs) -> ModelPro
             (name, (StringTensorType if is_text else numbers)([None, 1]))
             for name, is_text in spec.layout.texts.items()
         ]
-    return to_onnx(spec.target.convertible(pipeline), initial_types=types, options={"zipmap": False})
+    options = {"zipmap": False} if hasattr(pipeline, "predict_proba") else None
+    return to_onnx(spec.target.convertible(pipeline), initial_types=types, options=options)

@@ -31,7 +31,8 @@ RESERVED_NAMES = frozenset(
 )
 
 RESERVED_FEATURES = re.compile(
-    "at|label|labelled_at|model|predicted_class|prediction_id|probabilities|probability_.*|refused|version"
+    "at|label|labelled_at|model|predicted_(class|value|low|high)|prediction_id|probabilities|probability_.*"
+    "|refused|version"
 )
 """Names of other columns in files of predictions."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
     from sklearn.base import ClassifierMixin
+
+Beside = Callable[[Columns], Any]
+"""Asks a graph beside a model: returns its first output."""
 
 
 def make(spec: Spec, seed: int) -> ClassifierMixin:
@@ -90,21 +93,25 @@ def _fit(
 
 
 def answers(
-    pipeline: ClassifierMixin,
+    pipeline: Any,
     spec: Spec,
     columns: Columns,
     decision: Any = None,
+    *,
+    beside: Sequence[Beside] = (),
     layout: Layout | None = None,
 ) -> Any:
     """Answer rows by a decision, or as `predict` does; the answers are of the spec's kind of target.
 
     Parameters
     ----------
+    beside
+        The graphs that the decision names.
     layout
         That of the frame that the pipeline was fitted on; by default the spec's.
     """
-    X = (layout or spec.layout).frame(columns)
-    return spec.target.ask(pipeline, X) if decision is None else spec.target.ask(pipeline, X, decision)
+    outputs = [ask(columns) for ask in beside]
+    return spec.target.ask(pipeline, (layout or spec.layout).frame(columns), decision, outputs)
 
 
 def checked(pipeline: ClassifierMixin, spec: Spec, columns: Columns, rows: str) -> Any:

@@ -6,9 +6,9 @@ It does no I/O, and imports neither scikit-learn nor pandas, because servers use
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, create_model
@@ -28,15 +28,17 @@ from models_store.features.text import text as text
 from models_store.layout import Columns as Columns
 from models_store.layout import Layout
 from models_store.targets import kinds as target_kinds
+from models_store.targets.classes import GateRules as GateRules
 from models_store.targets.classes import classes as classes
 from models_store.targets.costs import Cost as Cost
 from models_store.targets.kinds import Target
+from models_store.targets.quantity import QuantityRules as QuantityRules
+from models_store.targets.quantity import quantity as quantity
 from models_store.validation import Validator
 
 if TYPE_CHECKING:
     import pandas as pd
     from pydantic.fields import FieldInfo
-    from sklearn.base import ClassifierMixin
 
 
 class Features(BaseModel):
@@ -44,34 +46,6 @@ class Features(BaseModel):
 
     # The schema is built by `Spec`, which names every fault of its fields at once.
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
-
-
-@dataclass(frozen=True)
-class GateRules:
-    """The limits for a candidate: it may replace the champion if it is not worse by any rule.
-
-    Parameters
-    ----------
-    metric
-        The metric to compare, in addition to log-loss.
-    metric_tolerance
-        How far the metric may fall, absolute.
-    log_loss_tolerance
-        How far log-loss may rise, absolute, in nats.
-    recall_floor
-        The least recall of each class.
-    significance
-        A candidate is worse if the p-value of McNemar's exact test is below this level.
-    min_rows
-        A rule with fewer rows does not vote.
-    """
-
-    metric: Literal["macro_f1", "accuracy"] = "macro_f1"
-    metric_tolerance: float = 0.05
-    log_loss_tolerance: float = 0.05
-    recall_floor: float = 0.7
-    significance: float = 0.05
-    min_rows: int = 10
 
 
 @dataclass(frozen=True)
@@ -87,14 +61,17 @@ class Spec:
     features
         The schema of a row.
     target
-        What the model predicts: `classes(...)`.
+        What the model predicts: `classes(...)` or `quantity(...)`.
     load
         Returns `X` (n rows, one column for each feature, missing values as NaN or None) and `y`
         (n labels of the target). It does not use the network.
     pipeline
-        Returns an unfitted classifier with `predict_proba` for a random seed. It is fitted on a frame
-        whose columns are made of the features: categories are of pandas' `category` dtype, texts are
-        objects, and all others are float64 (`models_store/layout.py`).
+        Returns an unfitted estimator for a random seed: a classifier with `predict_proba`, or a
+        regressor. It is fitted on a frame whose columns are made of the features: categories are of
+        pandas' `category` dtype, texts are objects, and all others are float64 (`models_store/layout.py`).
+    gate
+        The limits for a candidate: `GateRules(...)` for classes, `QuantityRules(...)` for a quantity. By
+        default those of the kind of target.
     group
         A column of the frame of `load`, a feature or not. Rows with the same value are held out together.
     time
@@ -111,8 +88,8 @@ class Spec:
     features: type[Features]
     target: Target
     load: Callable[[], tuple[pd.DataFrame, pd.Series]]
-    pipeline: Callable[[int], ClassifierMixin]
-    gate: GateRules = field(default_factory=GateRules)
+    pipeline: Callable[[int], Any]
+    gate: Any = None
     group: str | None = None
     time: str | None = None
 
@@ -123,12 +100,14 @@ class Spec:
         return super().__new__(cls)
 
     def __post_init__(self) -> None:
+        if self.gate is None and isinstance(self.target, target_kinds.KINDS):
+            object.__setattr__(self, "gate", self.target.rules())
         found = [
             *faults.of_name(self.name),
             *faults.of_texts(title=self.title),
             *self._faults_of_target(),
             *faults.of_functions(load=self.load, pipeline=self.pipeline),
-            *faults.of_gate(self.gate, GateRules),
+            *self._faults_of_gate(),
             *faults.of_split(self.group, self.time),
             *self._faults_of_features(),
         ]
@@ -139,6 +118,14 @@ class Spec:
         if isinstance(self.target, target_kinds.KINDS):
             return self.target.faults()
         return [Fault(("target",), _remedy(self.target))]
+
+    def _faults_of_gate(self) -> list[Fault]:
+        if isinstance(self.target, target_kinds.KINDS):
+            return faults.of_gate(self.gate, self.target.rules)
+        known = {
+            kind.rules: kind.rules for kind in target_kinds.KINDS
+        }  # the target is no target: nobody knows the kind
+        return faults.of_gate(self.gate, known.get(type(self.gate), GateRules)) if self.gate else []
 
     def _faults_of_features(self) -> list[Fault]:
         if not (isinstance(self.features, type) and issubclass(self.features, Features)):

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 PIPELINE = "saved_model.pkl"  # the name that `bentoml.sklearn.load_model` reads
 ONNX = "model.onnx"
+SPREAD = "spread.onnx"  # the expected error of an answer, where it is a quantity
 PROFILE = "profile.json"
 GOLDEN = "golden.json"
 MANIFEST = "manifest.json"

@@ -7,15 +7,22 @@ import re
 
 import pytest
 
-from models_store.spec import classes
-from models_store.targets.kinds import KINDS
+from models_store.spec import classes, quantity
+from models_store.targets.kinds import KINDS, Target
 from tests.servers import PROJECT
 from tests.test_house import MODULES
 
-TARGETS = {"classes": classes("a", "b")}
+TARGETS: dict[str, Target] = {
+    "classes": classes("a", "b"),
+    "quantity": quantity("Price", unit="USD", low=0, high=9),
+}
 """One target of each kind."""
 
-FLOORS = ("prediction.monitoring", "prediction.batch", "prediction.figures", "prediction.http")
+FLOORS = (
+    "prediction.pages",
+    *("prediction.monitoring", "prediction.batch", "prediction.figures", "prediction.http"),
+    "prediction.retraining",
+)
 
 
 def test_every_kind_is_here() -> None:
@@ -59,7 +66,7 @@ def test_every_kind_has_its_part_of_the_pages(kind: str) -> None:
     macros = re.findall(r"\{% macro (\w+)\(", (folder / "targets" / f"{kind}.html").read_text())
 
     assert drawn <= set(macros)
-    assert f"const TARGETS = {{ {kind}: " in (folder / "dashboard.js").read_text()
+    assert f"  {kind}: {{ lines: " in (folder / "dashboard.js").read_text()
 
 
 ASKS = re.compile(

@@ -6,10 +6,11 @@ itself. Everything below `http` and `batch` works with texts.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from models_store.targets.decisions import (
     without_threshold,
 )
 from models_store.targets.labels import KINDS, Label, of_labels, of_positive, shown, text_of
+from models_store.targets.said import Said
 from models_store.validation import listing
 
 if TYPE_CHECKING:
@@ -40,11 +42,32 @@ TRUTH = Decision(PREDICT)
 """Whatever a pipeline's `predict` says, which every other rule is compared with."""
 
 
-class Said(NamedTuple):
-    """What the journal keeps of an answer; all of it is plain values."""
+@dataclass(frozen=True)
+class GateRules:
+    """The limits for a candidate: it may replace the champion if it is not worse by any rule.
 
-    predicted_class: str
-    probabilities: dict[str, float]
+    Parameters
+    ----------
+    metric
+        The metric to compare, in addition to log-loss.
+    metric_tolerance
+        How far the metric may fall, absolute.
+    log_loss_tolerance
+        How far log-loss may rise, absolute, in nats.
+    recall_floor
+        The least recall of each class.
+    significance
+        A candidate is worse if the p-value of McNemar's exact test is below this level.
+    min_rows
+        A rule with fewer rows does not vote.
+    """
+
+    metric: Literal["macro_f1", "accuracy"] = "macro_f1"
+    metric_tolerance: float = 0.05
+    log_loss_tolerance: float = 0.05
+    recall_floor: float = 0.7
+    significance: float = 0.05
+    min_rows: int = 10
 
 
 @dataclass(frozen=True)
@@ -62,6 +85,7 @@ class Classes:
     """
 
     kind: ClassVar[str] = "classes"
+    rules: ClassVar[type] = GateRules
 
     labels: tuple[Label, ...]
     positive: Label | None = None
@@ -110,8 +134,16 @@ class Classes:
 
     def is_of(self, metadata: Mapping[str, Any]) -> bool:
         """Whether a version with this metadata was trained for this target."""
-        known = metadata.get("target", self.kind), metadata["classes"]
+        known = metadata.get("target", self.kind), metadata.get("classes")
         return known == (self.kind, list(self.texts))
+
+    def profile(self, texts: Sequence[str]) -> dict[str, Any]:
+        """Return what the profile of a version holds of its labels: how often there is each."""
+        counts = Counter(texts)
+        return {"classes": {name: counts[name] for name in self.texts}}
+
+    def number(self, _text: str) -> None:
+        """Return what the journal holds beside the text of a label: nothing."""
 
     def text(self, label: Any) -> str:
         """Return the canonical text of a valid label."""
@@ -206,7 +238,7 @@ class Classes:
             return answers
         return self.reader(decision)([answers.probabilities])
 
-    def prove(self, pipeline: ClassifierMixin, X: pd.DataFrame) -> ClassProof:
+    def prove(self, pipeline: ClassifierMixin, X: pd.DataFrame, _texts: Sequence[str] = ()) -> ClassProof:
         """Ask a fitted pipeline about rows, to compare others with it."""
         return ClassProof(pipeline, self.labels, X)
 
@@ -218,8 +250,15 @@ class Classes:
         """Return the outputs of a graph that answers may be made of."""
         return [name for name in (PROBABILITIES, LABEL) if name == PROBABILITIES or name in graph]
 
-    def ask(self, pipeline: ClassifierMixin, X: pd.DataFrame, decision: Decision = TRUTH) -> ClassAnswers:
+    def ask(
+        self,
+        pipeline: ClassifierMixin,
+        X: pd.DataFrame,
+        decision: Decision | None = None,
+        _beside: Sequence[NDArray[Any]] = (),
+    ) -> ClassAnswers:
         """Let a pipeline answer rows, by default with its own `predict`."""
+        decision = TRUTH if decision is None else decision
         outputs = [pipeline.predict_proba(X)]
         if np.shape(outputs[0]) != (len(X), len(self.labels)):
             raise InvalidSpec(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -63,6 +63,9 @@ class Decision:
     position, threshold
         Of the rule `threshold`: the class at this position is the answer from this probability on.
     """
+
+    graphs: ClassVar[tuple[str, ...]] = ()
+    """The files of graphs that are asked beside the model's."""
 
     rule: str = ARGMAX
     position: int | None = None

@@ -7,12 +7,20 @@ from typing import Any
 from models_store.errors import InvalidSpec
 
 REFUSALS = {
-    "regressor": "predicts a number, and only classes are supported for now: use a classifier",
+    "regressor": "predicts a number: use a classifier, or declare target=quantity(...)",
     "clusterer": "finds groups without labels: use a classifier",
     "outlier_detector": "finds outliers without labels: use a classifier of both kinds of rows",
     "density_estimator": "estimates a density: use a classifier",
 }
-"""By scikit-learn's type of an estimator."""
+"""By scikit-learn's type of an estimator, where the target is classes."""
+
+OF_QUANTITIES = {
+    "classifier": "predicts classes: use a regressor, or declare target=classes(...)",
+    "clusterer": "finds groups without labels: use a regressor",
+    "outlier_detector": "finds outliers without labels: use a regressor",
+    "density_estimator": "estimates a density: use a regressor",
+}
+"""The same where the target is a quantity."""
 
 NO_PROBABILITIES = (
     "has no predict_proba after its fit: wrap it, as CalibratedClassifierCV(...) of sklearn.calibration"
@@ -28,6 +36,22 @@ def demand_classifier(pipeline: Any) -> None:
     """
     from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
 
+    _demand(pipeline, REFUSALS, (MultiOutputClassifier, ClassifierChain))
+
+
+def demand_regressor(pipeline: Any) -> None:
+    """Refuse what does not predict one number a row, before the fit.
+
+    Raises
+    ------
+    InvalidSpec
+    """
+    from sklearn.multioutput import MultiOutputRegressor, RegressorChain
+
+    _demand(pipeline, OF_QUANTITIES, (MultiOutputRegressor, RegressorChain))
+
+
+def _demand(pipeline: Any, refusals: dict[str, str], of_several: tuple[type, ...]) -> None:
     if isinstance(pipeline, type):
         raise InvalidSpec(
             f"pipeline() returns the class {pipeline.__name__}: return an estimator, not fitted"
@@ -36,9 +60,9 @@ def demand_classifier(pipeline: Any) -> None:
         raise InvalidSpec(f"pipeline() returns {type(pipeline).__name__}: return an estimator, not fitted")
     name = type(last_step(pipeline)).__name__
     kind = _kind(pipeline)
-    if kind in REFUSALS:
-        raise InvalidSpec(f"{name} {REFUSALS[kind]}")
-    if isinstance(last_step(pipeline), MultiOutputClassifier | ClassifierChain):
+    if kind in refusals:
+        raise InvalidSpec(f"{name} {refusals[kind]}")
+    if isinstance(last_step(pipeline), of_several):
         raise InvalidSpec(f"{name} predicts several labels a row: a model predicts one")
 
 
@@ -59,13 +83,23 @@ def demand_probabilities(pipeline: Any) -> None:
     ------
     InvalidSpec
     """
+    demand_predictions(pipeline, "classifier")
+    if not hasattr(pipeline, "predict_proba"):
+        raise InvalidSpec(f"{type(last_step(pipeline)).__name__} {NO_PROBABILITIES}")
+
+
+def demand_predictions(pipeline: Any, wanted: str = "regressor") -> None:
+    """Refuse what predicts nothing after its fit.
+
+    Raises
+    ------
+    InvalidSpec
+    """
     if pipeline is None:
         raise InvalidSpec("the fit() of its pipeline returns nothing: return self")
     name = type(last_step(pipeline)).__name__
     if not hasattr(pipeline, "predict"):
-        raise InvalidSpec(f"{name} predicts nothing: end the pipeline with a classifier")
-    if not hasattr(pipeline, "predict_proba"):
-        raise InvalidSpec(f"{name} {NO_PROBABILITIES}")
+        raise InvalidSpec(f"{name} predicts nothing: end the pipeline with a {wanted}")
 
 
 def last_step(pipeline: Any) -> Any:

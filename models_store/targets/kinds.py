@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from models_store.targets.classes import Classes
+from models_store.targets.quantity import Quantity
 
-Target = Classes
-"""Any target. A second kind makes it a union."""
+Target = Classes | Quantity
+"""Any target."""
 
-KINDS = (Classes,)
+KINDS = (Classes, Quantity)
 
 
 class TargetProof(Protocol):

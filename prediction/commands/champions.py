@@ -11,7 +11,7 @@ from prediction.commands import subcommands
 from prediction.http.resources import describe_promotion
 from prediction.journal import ledger
 from prediction.journal.database import Journal
-from prediction.pages import reports
+from prediction.pages import tables
 from prediction.serving import champions
 from prediction.settings import Settings
 from prediction.times import iso
@@ -68,10 +68,10 @@ def history(options: argparse.Namespace, _: Settings, journal: Journal) -> int:
         subcommands.print_json([describe_promotion(entry) for entry in entries[:ENTRIES_SHOWN]])
         return 0
     columns = ("at (UTC)", "version", "by", "reason")  # the version before is on the next line
-    table = reports.narrow(options.model, *columns, wrapped=["reason"])
+    table = tables.narrow(options.model, *columns, wrapped=["reason"])
     for entry in entries[:ENTRIES_SHOWN]:
         at = iso(entry.at_us)[:19]
-        table.add_row(at, entry.to_version, entry.by, escape(reports.printable(entry.reason)))
+        table.add_row(at, entry.to_version, entry.by, escape(tables.printable(entry.reason)))
     Console().print(table)
     if len(entries) > ENTRIES_SHOWN:
         print(f"the newest {ENTRIES_SHOWN} entries; there are older ones")

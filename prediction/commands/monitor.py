@@ -45,7 +45,7 @@ def monitor(options: argparse.Namespace, configured: Settings, journal: Journal)
     if options.json:
         subcommands.print_json(found)
         return 0
-    for table in reports.tables(found):
+    for table in reports.tables(spec.target, found):
         Console().print(table)
     return 0
 

@@ -12,7 +12,8 @@ from prediction.http.parameters import LIMIT
 from prediction.http.resources import Resources
 from prediction.journal import ledger, workers
 from prediction.journal.database import Journal
-from prediction.pages import reports
+from prediction.pages import tables
+from prediction.pages.targets import kinds
 from prediction.settings import Settings
 
 EXAMPLE = """\
@@ -49,15 +50,17 @@ def _show(console: Console, configured: Settings, journal: Journal, name: str) -
     versions = store.versions(configured.home, name)
     alive = workers.alive(journal, name)
     serving = [report.version for report in alive]
-    columns = ("version", "created (UTC)", "served by", "accuracy", "")
-    table = reports.narrow(name, *columns, wrapped=columns[1:])
+    spec = catalog.load().get(name)
+    part = kinds.of(spec.target) if spec else None
+    columns = ("version", "created (UTC)", "served by", part.METRIC if part else "", "")
+    table = tables.narrow(name, *columns, wrapped=columns[1:])
     for version in versions:
         served = serving.count(version.version)
         notes = ["champion"] * (version.version == champion)
         notes += [f"{served} worker{'s' * (served > 1)}"] * bool(served)
-        accuracy = f"{version.metrics['accuracy']:.3f}"
+        metric = part.metric(version.metrics) if part else ""
         created = f"{version.created_at:%Y-%m-%d %H:%M:%S}"
-        table.add_row(version.version, created, version.runtime, accuracy, ", ".join(notes))
+        table.add_row(version.version, created, version.runtime, metric, ", ".join(notes))
     if champion and champion not in {version.version for version in versions}:
         table.add_row(champion, "", "", "", "champion, missing from the store")
     console.print(table)

@@ -19,11 +19,11 @@ from prediction.batch.sources import Source
 from prediction.batch.targets import kinds
 from prediction.commands import progress, subcommands
 from prediction.errors import JournalUnavailable
-from prediction.http import bodies
+from prediction.http import bodies, posts
 from prediction.journal import feedback
 from prediction.journal.database import Journal
 from prediction.journal.feedback import Label
-from prediction.serving import calibrations
+from prediction.monitoring.targets import kinds as health_kinds
 from prediction.settings import Settings
 from prediction.times import iso, now_us
 
@@ -118,7 +118,7 @@ def import_feedback(options: argparse.Namespace, configured: Settings, journal: 
     (spec,) = catalog.select([options.model])
     source = Source(options.file, LABELS_CHUNK)
     total = _check(source, options.file)
-    measure = calibrations.measure(configured.home, spec.name)
+    measure = health_kinds.of(spec.target).measure(spec, configured.home)
     give = partial(feedback.give, journal, spec.name, measure=measure)
     refused_path = options.file.with_name(f"{options.file.name}.refused.csv")
     totals = dict.fromkeys(("recorded", "unchanged", "corrected"), 0)
@@ -171,7 +171,7 @@ def _give(give: Give, spec: Spec, number: int, chunk: Chunk) -> tuple[list[str],
         except InvalidInput as error:
             refused.append({**origin, "reason": _reason(error)})
         else:
-            labels.append(feedback.Label(item.prediction_id, spec.target.text(item.label), item.correct))
+            labels.append(posts.as_label(spec, item))
             origins.append(origin)
     for origin, answer in zip(origins, give(labels), strict=True):
         if isinstance(answer, Error):

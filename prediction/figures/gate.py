@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models_store.spec import GateRules
-
-NOT_FINITE = "rejected: some of its probabilities are not finite numbers"
+NOT_FINITE = "rejected: some of its answers are not finite numbers"
 NO_VOTE = "rejected: too few held-out rows of the dataset to judge by"
 
 
@@ -26,8 +24,9 @@ class Part:
         Canonical texts, shape (n,).
     champion, candidate
         The answers of both to n rows, of the spec's kind of target.
-    best_log_loss
-        The lowest log-loss on these rows, in nats, of all champions since the last training by hand.
+    best_loss
+        The lowest loss on these rows of all champions since the last training by hand. Log-loss, in
+        nats, is the loss of classes.
     is_feedback
         Whether clients gave the labels. Any of them may be wrong, so a single row must not decide.
     """
@@ -36,7 +35,7 @@ class Part:
     labels: NDArray[np.object_]
     champion: Any
     candidate: Any
-    best_log_loss: float = float("inf")
+    best_loss: float = float("inf")
     is_feedback: bool = False
 
     def without(self, row: int) -> Part:
@@ -83,7 +82,7 @@ class Comparison:
 
     part: Part
     rules: TargetRules
-    limits: GateRules
+    limits: Any
 
     @property
     def rows(self) -> int:
@@ -140,7 +139,7 @@ class TargetRules:
     loss: str
 
 
-def judge(parts: Sequence[Part], of_target: TargetRules, limits: GateRules) -> Verdict:
+def judge(parts: Sequence[Part], of_target: TargetRules, limits: Any) -> Verdict:
     """Judge a candidate: it is promoted if it is not worse by any rule on any part; a tie is not worse.
 
     The rules are `figures` and `tests` of the target, in this order. A rule on fewer than `min_rows` rows
@@ -198,17 +197,26 @@ def _complain(rule: Rule) -> str:
     verb = "rose" if rule.candidate > rule.champion else "fell"
     if rule.candidate == rule.champion:
         verb = "stayed too low"
-    words = f"{rule.name} {verb} from {rule.champion:.2f} to {rule.candidate:.2f} on {rule.n} rows"
+    words = f"{rule.name} {verb} from {_figure(rule.champion)} to {_figure(rule.candidate)}"
+    words += f" on {rule.n} rows"
     return words + (f" (p = {rule.p:.3f})" if rule.p is not None else "")
+
+
+def _figure(value: float) -> str:
+    """Write a figure, also a small one of a small unit."""
+    return f"{value:.2f}" if value == 0 or abs(value) >= 0.01 else f"{value:.2g}"
 
 
 def _approve(rules: Sequence[Rule], loss: str, min_rows: int) -> str:
     """Say what the promotion rests on, and which rules did not vote."""
-    compared = [rule for rule in rules if rule.passed and rule.name.endswith(loss)]
+    compared = [rule for rule in rules if rule.passed and rule.name.endswith(f" {loss}")]
     words = ", ".join(f"{rule.name} {rule.champion:.3f} -> {rule.candidate:.3f}" for rule in compared)
     silent = [rule for rule in rules if rule.passed is None]
     few = [f"{rule.name} ({rule.n})" for rule in silent if rule.n < min_rows]
-    by_one_row = [f"{rule.name} ({rule.n})" for rule in silent if rule.n >= min_rows]
+    many = [rule for rule in silent if rule.n >= min_rows]
+    by_one_row = [f"{rule.name} ({rule.n})" for rule in many if rule.p is None]
+    undecided = [f"{rule.name} ({rule.n})" for rule in many if rule.p is not None]
     words += f"; too few rows for {', '.join(few)}" if few else ""
+    words += f"; undecided: {', '.join(undecided)}" if undecided else ""
     words += f"; a single row against {', '.join(by_one_row)}" if by_one_row else ""
     return f"promoted: not worse on any rule ({words})"

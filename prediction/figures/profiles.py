@@ -11,7 +11,7 @@ from prediction.figures import drift
 from prediction.figures.drift import Drift
 from prediction.figures.features import kinds
 
-PREDICTED_CLASS = "predicted class"
+PREDICTED_CLASS, PREDICTED_VALUE = "predicted class", "predicted value"
 
 
 def profile(spec: Spec, columns: Columns, labels: Sequence[str]) -> dict[str, Any]:
@@ -20,12 +20,12 @@ def profile(spec: Spec, columns: Columns, labels: Sequence[str]) -> dict[str, An
     Returns
     -------
     dict
-        `rows`, `classes` (count by class), `features` (for each `missing`, and what its kind adds), and
-        `layout`, the columns of the frame. Units are those of the spec.
+        `rows`, what the target adds (`classes`, the count by class), `features` (for each `missing`, and
+        what its kind adds), and `layout`, the columns of the frame. Units are those of the spec.
     """
     return {
         "rows": len(labels),
-        "classes": {name: Counter(labels)[name] for name in spec.target.counted},
+        **spec.target.profile(labels),
         "features": {name: _distribution(spec, name, values) for name, values in columns.items()},
         "layout": spec.layout.as_dict(),
     }
@@ -37,8 +37,8 @@ def _distribution(spec: Spec, name: str, values: list[Any]) -> dict[str, Any]:
     return {"missing": len(values) - len(present), **kinds.of(feature).profile(feature, present)}
 
 
-def compare(spec: Spec, profile: dict[str, Any], columns: Columns, predicted: Sequence[str]) -> list[Drift]:
-    """Compare live data with a profile: each feature, then the predicted classes.
+def compare(spec: Spec, profile: dict[str, Any], columns: Columns, predicted: Sequence[Any]) -> list[Drift]:
+    """Compare live data with a profile: each feature, then the answers.
 
     A feature has drifted if the test is significant (p below 0.05 after Holm's correction, so that all
     tests together give a false alarm in at most 5 of 100 windows) and the difference is large (the
@@ -47,7 +47,7 @@ def compare(spec: Spec, profile: dict[str, Any], columns: Columns, predicted: Se
     Parameters
     ----------
     columns, predicted
-        n live rows: a list of values for each feature, and the predicted classes.
+        n live rows: a list of values for each feature, and the predicted classes or numbers.
     """
     found = []
     for name, feature in spec.inputs.items():
@@ -56,8 +56,12 @@ def compare(spec: Spec, profile: dict[str, Any], columns: Columns, predicted: Se
             continue  # the version was trained for other features
         live = [value for value in columns[name] if value is not None]
         found += part.compare(feature, seen, live, profile["rows"] - seen["missing"])
-    # Answers are compared with answers: a threshold gives them other shares than the labels have.
-    # A version of an earlier release has counted the labels only.
-    expected = profile.get("answers", profile["classes"])
-    found.append(drift.chi_squared(PREDICTED_CLASS, expected, Counter(predicted)))
+    if "predicted" in profile:  # numbers, with a sample of the answers to rows that were not trained on
+        known = profile["predicted"]
+        found.append(drift.kolmogorov_smirnov(PREDICTED_VALUE, known["rows"], known["sample"], predicted))
+    else:
+        # Answers are compared with answers: a threshold gives them other shares than the labels have.
+        # A version of an earlier release has counted the labels only.
+        expected = profile.get("answers", profile["classes"])
+        found.append(drift.chi_squared(PREDICTED_CLASS, expected, Counter(predicted)))
     return drift.judge(found)

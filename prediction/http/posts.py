@@ -17,10 +17,11 @@ from prediction.http.targets import kinds
 from prediction.journal import feedback, runs, threads
 from prediction.journal.feedback import Measure
 from prediction.journal.predictions import Prediction
+from prediction.monitoring.targets import kinds as health_kinds
 from prediction.network import error_answers
 from prediction.retraining import process
 from prediction.retraining.steps import Plan
-from prediction.serving import calibrations, champions
+from prediction.serving import champions
 from prediction.serving.runtime import Runtime
 
 
@@ -213,8 +214,7 @@ class Posts:
 
     async def _record(self, items: list[Any]) -> list[str | Error]:
         """Write labels into the journal in a thread, because each write is synced to disk."""
-        text = self.spec.target.text
-        labels = [feedback.Label(item.prediction_id, text(item.label), item.correct) for item in items]
+        labels = [as_label(self.spec, item) for item in items]
         seconds = threads.FEEDBACK_SECONDS + len(labels) * threads.LABEL_SECONDS
         journal, name, measure = self.plan.journal, self.spec.name, self._measure
         answers = await threads.FEEDBACK_THREADS.run(seconds, feedback.give, journal, name, labels, measure)
@@ -226,7 +226,7 @@ class Posts:
     @cached_property
     def _measure(self) -> Measure:
         """Return the function that measures labelled predictions."""
-        return calibrations.measure(self.plan.home, self.spec.name)
+        return health_kinds.of(self.spec.target).measure(self.spec, self.plan.home)
 
     @cached_property
     def _answer(self) -> Callable[[Prediction], dict[str, Any]]:
@@ -251,6 +251,12 @@ class Posts:
             "prediction_id": "01900000-0000-7000-8000-000000000000",
             "label": self.spec.target.example,
         }
+
+
+def as_label(spec: Spec, item: Any) -> feedback.Label:
+    """Return a valid label of a body, or of a row of a file, as the journal takes it."""
+    text = spec.target.text(item.label)
+    return feedback.Label(item.prediction_id, text, item.correct, spec.target.number(text))
 
 
 def _label_answer(item: Any, answer: str | Error) -> dict[str, Any]:

@@ -34,7 +34,10 @@ PAUSE_SHARE = 0.1
 QUERY_IDS = 500
 """Ids of one query: SQLite limits the parameters of a statement."""
 
-COUNTED = ("prediction_id", "model", "at_us", "version", "predicted_class", "probabilities")
+COUNTED = (
+    *("prediction_id", "model", "at_us", "version", "predicted_class", "probabilities"),
+    *("value", "low", "high"),
+)
 """The columns of a prediction that are needed to count its label."""
 
 Measure = Callable[[Any, str], Mapping[str, int]]
@@ -46,19 +49,33 @@ def measure_nothing(_prediction: Any, _label: str) -> dict[str, int]:
     return {}
 
 
+A_NUMBER = "a number"
+"""Labels that are numbers are counted under this name: each would need a row of its own."""
+
+
 class Label(NamedTuple):
-    """A label that a client sends for one prediction. `correct` allows it to replace another label."""
+    """A label that a client sends for one prediction. `correct` allows it to replace another label.
+
+    `value` is the number of a label that is one.
+    """
 
     prediction_id: str
     label: str
     correct: bool = False
+    value: float | None = None
 
 
 class Current(NamedTuple):
-    """The present label of a prediction, and the time it was given."""
+    """The present label of a prediction, and the time it was given; `value` is its number."""
 
     label: str
     at_us: int
+    value: float | None = None
+
+    @property
+    def counted(self) -> str:
+        """The name under which it is counted."""
+        return self.label if self.value is None else A_NUMBER
 
 
 class Replaced(NamedTuple):
@@ -178,17 +195,19 @@ class _Changes:
     def add(self, item: Label, of: Any, old: Current | None) -> Current:
         """Add a label of the prediction `of`, whose present label is `old`; return the new one."""
         prediction_id = item.prediction_id
-        row = {"prediction_id": prediction_id, "label": item.label, "at_us": self.at_us, "model": of.model}
-        for label, rows in ((old.label if old else "", -1), (item.label, 1)):
-            self.counts.append(Count(of.model, of.at_us, of.version, of.predicted_class, label, rows))
-            for name, value in self.measure(of, label).items() if label else ():
+        new = Current(item.label, self.at_us, item.value)
+        for label, rows in ((old, -1), (new, 1)):
+            counted = label.counted if label else ""
+            self.counts.append(Count(of.model, of.at_us, of.version, of.predicted_class, counted, rows))
+            for name, value in self.measure(of, label.label).items() if label else ():
                 self.totals.append(Total(of.model, of.at_us, of.version, name, rows * value))
         if old is not None:
-            replaced = {"prediction_id": prediction_id, "label": old.label, "at_us": old.at_us}
-            self.replaced.append(replaced | {"replaced_us": self.at_us})
+            replaced = {"prediction_id": prediction_id, "replaced_us": self.at_us}
+            self.replaced.append(old._asdict() | replaced)
         is_new = old is None or prediction_id in self.added
+        row = new._asdict() | {"prediction_id": prediction_id, "model": of.model}
         (self.added if is_new else self.changed)[prediction_id] = row
-        return Current(item.label, self.at_us)
+        return new
 
     def __bool__(self) -> bool:
         return bool(self.added or self.changed)
@@ -307,9 +326,9 @@ def _lock_predictions(
 def _current(connection: sa.Connection, known: Iterable[str]) -> dict[str, Current]:
     current: dict[str, Current] = {}
     for ids in _chunks(sorted(known)):
-        query = sa.select(feedback.c.prediction_id, feedback.c.label, feedback.c.at_us)
-        for row in connection.execute(query.where(feedback.c.prediction_id.in_(ids))):
-            current[row.prediction_id] = Current(row.label, row.at_us)
+        columns = [feedback.c[name] for name in ("prediction_id", *Current._fields)]
+        for row in connection.execute(sa.select(*columns).where(feedback.c.prediction_id.in_(ids))):
+            current[row.prediction_id] = Current(row.label, row.at_us, row.value)
     return current
 
 

@@ -24,7 +24,8 @@ CHUNK_ROWS = 250
 class Prediction(NamedTuple):
     """One answered row, with the fields of the table; `features` is a JSON text.
 
-    `prediction_id` is None if the row was answered but could not be recorded.
+    `prediction_id` is None if the row was answered but could not be recorded. `value`, `low` and `high`
+    are those of a quantity: the answer, and the ends of its interval, which may lie beyond the range.
     """
 
     prediction_id: str | None
@@ -35,6 +36,9 @@ class Prediction(NamedTuple):
     predicted_class: str
     probabilities: dict[str, float]
     warnings: list[dict[str, Any]]
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
 
     def read_features(self) -> dict[str, Any]:
         """Return the features by name."""
@@ -119,7 +123,8 @@ class Inserter:
 
     def _commit(self, rows: Sequence[Prediction], again: bool) -> None:
         encoded = [
-            (*row[:6], to_json(row.probabilities).decode(), to_json(row.warnings).decode()) for row in rows
+            (*row[:6], to_json(row.probabilities).decode(), to_json(row.warnings).decode(), *row[8:])
+            for row in rows
         ]
         statement = f"{self._insert} ON CONFLICT (prediction_id) DO NOTHING" if again else self._insert
         with self._journal.translated_raw():

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from math import nan
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from pydantic_core import from_json
 
 from prediction.journal.database import Journal
-from prediction.journal.tables import predictions
+from prediction.journal.tables import feedback, predictions
 
 SAMPLE_ROWS = 5_000
 QUERY_ROWS = 2_000
+NEWEST_ROWS = 1_000
+"""Labelled predictions of one plot."""
+
 FIRST_ROWS = 10
 """Rows whose `seq` is read at each end of a window, because `seq` follows the times only roughly."""
 
@@ -32,6 +36,35 @@ class Sampled(NamedTuple):
     unlike_training: list[str]
     """Features whose values were out of the training range."""
 
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    """Of a quantity: the answer and its interval; the class is empty then, and its confidence NaN."""
+
+
+class LabelledNumber(NamedTuple):
+    """A predicted number with its label."""
+
+    features: dict[str, Any]
+    value: float
+    label: float
+
+
+def newest(
+    journal: Journal, model: str, version: str, since_us: int, limit: int = NEWEST_ROWS
+) -> list[LabelledNumber]:
+    """Return the predictions of a version since a time whose labels are the newest numbers."""
+    query = (
+        sa.select(predictions.c.features, predictions.c.value, feedback.c.value)
+        .join(predictions, predictions.c.prediction_id == feedback.c.prediction_id)
+        .where(feedback.c.model == model, feedback.c.at_us >= since_us, feedback.c.value.is_not(None))
+        .where(predictions.c.version == version, predictions.c.at_us >= since_us)
+        .order_by(feedback.c.seq.desc())
+    )
+    with journal.read() as connection:
+        rows = list(connection.execute(query.limit(limit)))
+    return [LabelledNumber(from_json(features), value, label) for features, value, label in rows]
+
 
 def draw(
     journal: Journal, model: str, since_us: int, until_us: int, *, rows: int, limit: int = SAMPLE_ROWS
@@ -46,6 +79,7 @@ def draw(
     mine = (predictions.c.model == model, predictions.c.at_us >= since_us, predictions.c.at_us < until_us)
     columns = [predictions.c[name] for name in ("at_us", "version", "predicted_class")]
     columns += [predictions.c[name] for name in ("probabilities", "features", "warnings")]
+    columns += [predictions.c[name] for name in ("value", "low", "high")]
     query = sa.select(*columns).where(*mine)
     found: list[Sampled] = []
     with journal.read() as connection:
@@ -84,9 +118,9 @@ def _draw_seqs(
 
 
 def _sampled(row: Any) -> Sampled:
-    at_us, version, predicted_class, probabilities, features, warnings = (
-        row  # by name it takes twice as long
-    )
-    confidence = float(from_json(probabilities)[predicted_class])
+    # by name it takes twice as long
+    at_us, version, predicted_class, probabilities, features, warnings, *numbers = row
+    confidence = from_json(probabilities)[predicted_class] if predicted_class else nan
     unlike_training = [warning["loc"][0] for warning in from_json(warnings)]
-    return Sampled(at_us, version, predicted_class, confidence, from_json(features), unlike_training)
+    found = (at_us, version, predicted_class, float(confidence), from_json(features), unlike_training)
+    return Sampled(*found, *numbers)

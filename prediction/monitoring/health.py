@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,13 @@ from models_store import store
 from models_store.errors import DamagedVersion, InvalidInput, UnknownVersion
 from models_store.spec import Columns, Spec
 from prediction import times
-from prediction.figures import calibration, profiles
-from prediction.figures.calibration import Calibration
+from prediction.figures import profiles
 from prediction.journal import ledger, refusals, rollups, samples
 from prediction.journal.database import Journal
 from prediction.journal.ledger import Entry
 from prediction.journal.rollups import Count, Total
 from prediction.journal.samples import Sampled
 from prediction.monitoring.targets import kinds
-from prediction.serving import calibrations
 from prediction.times import DAY_US, HOUR_US, MINUTE_US, iso, now_us
 
 BUCKETS_US = [
@@ -98,10 +96,11 @@ def describe(spec: Spec, home: Path, journal: Journal, span: Window) -> dict[str
             [count for count in counted if count.version == version],
             [total for total in totals if total.version == version],
             by_version[version],
-            _calibration(spec, home, version),
+            kinds.of(spec.target).learned(spec, home, version),
         )
         for version, _ in versions.most_common()
     ]
+    whole = _Part("", counted, totals, sample, {part.version: part.learned for part in parts})
     return {
         "model": spec.name,
         "window": span.text,
@@ -114,9 +113,7 @@ def describe(spec: Spec, home: Path, journal: Journal, span: Window) -> dict[str
             _version(spec, part) | {"drift": _drift(spec, home, part.version, part.sample)}
             for part in parts
         ],
-        "over_time": _over_time(
-            spec, span, counted, sample, {part.version: part.calibration for part in parts}
-        ),
+        "over_time": _over_time(spec, span, whole),
         "promotions": [
             {"at": iso(entry.at_us), "from": entry.from_version, "to": entry.to_version}
             for entry in promotions
@@ -156,20 +153,13 @@ def _draw(
 
 @dataclass(frozen=True)
 class _Part:
-    """What a window has of one version."""
+    """What a window has of one version; for all versions together `learned` has what each has learned."""
 
     version: str
     counted: list[Count]
     totals: list[Total]
     sample: list[Sampled]
-    calibration: Calibration
-
-
-def _calibration(spec: Spec, home: Path, version: str) -> Calibration:
-    try:
-        return calibrations.of(home, spec.name, version)
-    except (UnknownVersion, DamagedVersion):
-        return calibration.NONE
+    learned: Any
 
 
 def _version(spec: Spec, part: _Part) -> dict[str, Any]:
@@ -181,7 +171,7 @@ def _version(spec: Spec, part: _Part) -> dict[str, Any]:
         "predictions": total,
         "outcomes": outcomes,
         "labels_outstanding": total - outcomes,
-        **found.figures(spec.target, part.counted, part.totals, part.sample, part.calibration),
+        **found.figures(spec.target, part.counted, part.totals, part.sample, part.learned),
         "quality": _quality(spec, part.sample),
     }
 
@@ -193,7 +183,7 @@ def _drift(spec: Spec, home: Path, version: str, sample: Sequence[Sampled]) -> l
     except (UnknownVersion, DamagedVersion):
         return None
     columns: Columns = {name: [row.features.get(name) for row in sample] for name in spec.inputs}
-    found = profiles.compare(spec, profile, columns, [row.predicted_class for row in sample])
+    found = profiles.compare(spec, profile, columns, kinds.of(spec.target).answered(sample))
     units = {name: feature.unit for name, feature in spec.inputs.items()}
     return [{**asdict(item), "unit": units.get(item.name, "")} for item in found]
 
@@ -211,18 +201,14 @@ def _quality(spec: Spec, sample: Sequence[Sampled]) -> dict[str, Any]:
     }
 
 
-def _over_time(
-    spec: Spec,
-    span: Window,
-    counted: Sequence[Count],
-    sample: Sequence[Sampled],
-    by_version: Mapping[str, Calibration],
-) -> list[dict[str, Any]]:
+def _over_time(spec: Spec, span: Window, whole: _Part) -> list[dict[str, Any]]:
     """Return the figures of all versions together by bucket; an empty bucket stays, as a gap."""
     rows = Counter[int]()
-    for count in counted:
+    for count in whole.counted:
         rows[count.at_us] += count.rows
-    of_bucket = kinds.of(spec.target).over_time(span.bucket_us, counted, sample, by_version)
+    of_bucket = kinds.of(spec.target).over_time(
+        span.bucket_us, whole.counted, whole.totals, whole.sample, whole.learned
+    )
     return [
         {"at": iso(at_us), "predictions": rows[at_us], **of_bucket(at_us)}
         for at_us in range(span.since_us, span.until_us, span.bucket_us)

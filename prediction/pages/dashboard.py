@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from models_store.errors import BrokenSpec, InvalidInput, UnknownModel, broken_s
 from models_store.spec import Spec
 from prediction import metrics
 from prediction.http import parameters
-from prediction.journal import feedback, ledger, runs, workers
+from prediction.journal import feedback, ledger, runs, samples, workers
 from prediction.journal.database import Journal
 from prediction.journal.threads import reading
 from prediction.monitoring import health
@@ -23,6 +24,7 @@ from prediction.network import error_answers
 from prediction.network.doors import PAGE_HEADERS
 from prediction.pages import pages, plots
 from prediction.pages.features import kinds
+from prediction.pages.targets import kinds as target_kinds
 from prediction.times import iso
 
 WINDOWS = ("1h", "24h", "7d", "30d")
@@ -113,6 +115,9 @@ class Dashboard:
                 "version": item.version,
                 "predicted_class": item.predicted_class,
                 "probabilities": item.probabilities,
+                "value": item.value,
+                "low": item.low,
+                "high": item.high,
                 "features": item.read_features(),
                 "warnings": {warning["loc"][0]: warning["msg"] for warning in item.warnings},
                 "label": label,
@@ -128,13 +133,18 @@ def describe(spec: Spec, home: Path, journal: Journal, span: health.Window) -> d
     champions = [item for item in found["versions"] if item["version"] == found["champion"]]
     figures = (champions or found["versions"] or [None])[0]
     reports = workers.alive(journal, spec.name)
+    part, version = target_kinds.of(spec.target), figures["version"] if figures else ""
+    rows = partial(samples.newest, journal, spec.name, version, span.since_us)
     for item in (figures["drift"] or []) if figures else []:
         item["figure"] = plots.distribution(item) if item["histogram"] else None
     return {
         "spec": spec,
         "health": found,
         "figures": figures,
-        "over_time": plots.accuracy(found, iso(_end_us(span))),
+        "over_time": part.over_time(found, iso(_end_us(span))),
+        "labelled": part.labelled(spec, rows),
+        "metric": part.metric,
+        "metric_name": part.METRIC,
         "champion": champion,
         "champion_at": iso(champion.at_us) if champion else None,
         "versions": store.versions(home, spec.name),

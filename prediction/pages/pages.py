@@ -65,6 +65,7 @@ def _environment() -> Environment:
         "typeset": typeset,
         "clock": clock,
         "p_value": p_value,
+        "figure": figure,
         "words": words,
         "found": found,
         "gist": gist,
@@ -90,6 +91,11 @@ def percent(share: float | None) -> str:
 def number(value: float) -> str:
     """Write a number with four significant digits, and from 1,000 on without decimals."""
     return f"{value:,.0f}" if isinstance(value, int) or abs(value) >= 1000 else f"{value:.4g}"
+
+
+def figure(value: float) -> str:
+    """Write a figure of the gate: a share with three decimals, and larger numbers shorter."""
+    return f"{value:.3f}" if abs(value) < 10 else number(value)
 
 
 def plain(value: float | str) -> str:

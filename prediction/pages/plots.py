@@ -37,14 +37,14 @@ def accuracy(health: dict[str, Any], end: str) -> Figure:
     over_time, promotions = health["over_time"], health["promotions"]
     found = [piece["accuracy"] for piece in over_time]
     estimated = [piece["estimated_accuracy"] for piece in over_time]
-    middles = _middles([*(piece["at"] for piece in over_time), end])
+    at = middles([*(piece["at"] for piece in over_time), end])
     bottom = _lowest(_many(found), _many(estimated)) - 0.02
     return {
         "data": [
-            {**_labelled(_many(found)), "x": middles},
-            {**_estimated(_many(estimated)), "x": middles},
-            {**_faded(found, "--live", bottom), "x": middles},
-            {**_faded(estimated, "--trained", bottom), "x": middles},
+            {**_labelled(_many(found)), "x": at},
+            {**_estimated(_many(estimated)), "x": at},
+            {**_faded(found, "--live", bottom), "x": at},
+            {**_faded(estimated, "--trained", bottom), "x": at},
             _marks(promotions),
         ],
         "layout": {
@@ -52,12 +52,13 @@ def accuracy(health: dict[str, Any], end: str) -> Figure:
             "hovermode": "x unified",
             "xaxis": {"type": "date", "range": [health["since"], end]},
             "yaxis": {"tickformat": ".0%", "range": [bottom, 1.02]},
-            "shapes": [_line(entry["at"]) for entry in promotions],
+            "shapes": [line(entry["at"]) for entry in promotions],
         },
     }
 
 
-def _middles(edges: list[str]) -> list[str]:
+def middles(edges: list[str]) -> list[str]:
+    """Return the time in the middle of each two edges."""
     times = [datetime.fromisoformat(edge) for edge in edges]
     return [(start + (end - start) / 2).isoformat() for start, end in pairwise(times)]
 
@@ -141,7 +142,8 @@ def _marks(promotions: list[dict[str, Any]]) -> Figure:
     }
 
 
-def _line(at: str) -> Figure:
+def line(at: str) -> Figure:
+    """Draw a vertical line at a time."""
     over_all = {"yref": "paper", "y0": 0, "y1": 1}
     line = {"color": "--accent", "dash": "dash", "width": 1}
     return {"type": "line", "x0": at, "x1": at, "line": line, **over_all}

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
+from models_store.targets.kinds import Target
 from prediction.pages import pages
+from prediction.pages.tables import narrow
+from prediction.pages.targets import kinds
 
 
-def tables(health: dict[str, Any]) -> Iterator[Table]:
+def tables(target: Target, health: dict[str, Any]) -> Iterator[Table]:
     """Yield the tables of the figures that `health.describe` returns."""
-    yield _versions(health)
-    if any(item["against_estimate"] for item in health["versions"]):
-        yield _against_estimate(health)
+    part = kinds.of(target)
+    yield from part.tables(health)
     for item in health["versions"]:
         title = f"{health['model']} {item['version']}"
-        if item["recall"]:
-            yield _classes(title, item)
-        if item["positive"]:
-            yield _positive(title, item["positive"], item["cost"])
+        yield from part.tables_of(title, item)
         if item["drift"]:
             yield _drift(title, item)
         yield _quality(title, item)
@@ -32,84 +30,6 @@ def tables(health: dict[str, Any]) -> Iterator[Table]:
 def html(values: dict[str, Any]) -> str:
     """Write the values of `dashboard.describe` as one self-contained page."""
     return pages.render("report.html", **values)
-
-
-def narrow(title: str, *columns: str, wrapped: Sequence[str] = ()) -> Table:
-    """Make a table for 80 columns: the cells of the `wrapped` columns may break lines."""
-    table = Table(title=title, title_justify="left")
-    for name in columns:
-        table.add_column(name, no_wrap=name not in wrapped, overflow="fold")
-    return table
-
-
-def printable(text: str) -> str:
-    """Return a text with a blank for each control character, so that it is safe in a terminal."""
-    return "".join(each if each.isprintable() else " " for each in text)
-
-
-def _share(found: dict[str, Any] | None) -> str:
-    if found is None:
-        return "-"
-    return f"{found['value']:.3f} ({found['low']:.3f} to {found['high']:.3f}, n = {found['n']})"
-
-
-def _versions(health: dict[str, Any]) -> Table:
-    title = f"{health['model']}, the last {health['window']}: {health['predictions']} predictions"
-    table = narrow(
-        title,
-        *("version", "predictions", "labels", "accuracy", "macro-F1", "estimate, no labels"),
-        wrapped=("accuracy", "estimate, no labels"),
-    )
-    for item in health["versions"]:
-        is_champion = item["version"] == health["champion"]
-        f1 = "-" if item["macro_f1"] is None else f"{item['macro_f1']:.3f}"
-        table.add_row(
-            item["version"] + ("\n(champion)" if is_champion else ""),
-            str(item["predictions"]),
-            str(item["outcomes"]),
-            _share(item["accuracy"]),
-            f1,
-            _share(item["estimated_accuracy"]),
-        )
-    return table
-
-
-def _against_estimate(health: dict[str, Any]) -> Table:
-    title = f"{health['model']}: labelled predictions against their estimate"
-    table = narrow(title, "version", "state", "right", "expected", "labels", "p", wrapped=("state",))
-    limit = None
-    for item in health["versions"]:
-        if found := item["against_estimate"]:
-            limit = found["limit"]
-            figures = f"{found['accuracy']:.3f}", f"{found['estimate']:.3f}", str(found["n"])
-            table.add_row(item["version"], found["state"], *figures, pages.p_value(found["p"]))
-    table.caption = f"below estimate: p is at most {limit}, however often one looks"
-    return table
-
-
-def _classes(title: str, item: dict[str, Any]) -> Table:
-    names = [escape(name) for name in item["confusion"]]
-    table = narrow(
-        f"{title}: by class", "class", "predicted", "recall", *names, wrapped=("class", "recall", *names)
-    )
-    for name, share in item["classes"].items():
-        row = [str(rows) for rows in item["confusion"][name].values()]
-        table.add_row(escape(name), str(share["predictions"]), _share(item["recall"].get(name)), *row)
-    table.caption = "the columns on the right: predictions of the class by true class"
-    if item["labels_are_selective"]:
-        shares = item["labelled"].items()
-        given = ", ".join(f"{escape(name)} {share['value']:.1%}" for name, share in shares if share)
-        table.caption += f"; recalls are biased, because labels come unequally by predicted class: {given}"
-    return table
-
-
-def _positive(title: str, found: dict[str, Any], cost: dict[str, Any] | None) -> Table:
-    shown = {name: found[name.replace(" ", "_")] for name in ("precision", "recall", "alert rate")}
-    if cost:
-        shown["cost of a labelled row"] = cost
-    table = narrow(f"{title}: {escape(found['label'])}", *shown, wrapped=tuple(shown))
-    table.add_row(*map(_share, shown.values()))
-    return table
 
 
 def _drift(title: str, item: dict[str, Any]) -> Table:

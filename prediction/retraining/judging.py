@@ -107,7 +107,7 @@ def judge(rival: Rival, candidate: training.Candidate) -> tuple[Verdict, dict[st
     return verdict, {"verdict": verdict.as_dict(), f"best_{loss}": min(best, reached)}
 
 
-def _compare(rival: Rival, candidate: training.Candidate, best_log_loss: float) -> Verdict:
+def _compare(rival: Rival, candidate: training.Candidate, best_loss: float) -> Verdict:
     spec, dataset = candidate.spec, candidate.dataset
     parts = []
     for name, rows in (("dataset", dataset.holdout), ("feedback", dataset.feedback_holdout)):
@@ -120,7 +120,7 @@ def _compare(rival: Rival, candidate: training.Candidate, best_log_loss: float) 
                     labels=np.array(labels, object),
                     champion=rival.predictor.score(columns),
                     candidate=candidate.answers(columns),
-                    best_log_loss=best_log_loss if name == "dataset" else inf,
+                    best_loss=best_loss if name == "dataset" else inf,
                     is_feedback=name == "feedback",
                 )
             )

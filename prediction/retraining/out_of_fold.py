@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from models_store.errors import InvalidSpec
 from models_store.spec import Spec
 from prediction.figures import calibration
 from prediction.figures.calibration import Calibration
-from prediction.figures.targets import kinds
+from prediction.figures.targets import classes as figures
 from prediction.retraining.datasets import Dataset
 
 FOLDS = 5
@@ -28,11 +28,15 @@ _log = logging.getLogger("bentoml.prediction")
 
 
 class Unseen(NamedTuple):
-    """Training rows, and the answers of a pipeline that was fitted on the others."""
+    """Training rows, and the answers of a pipeline that was fitted on the others.
+
+    `rows` are their numbers in the dataset.
+    """
 
     labels: list[str]
     answers: Any
     weights: NDArray[np.float64]
+    rows: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -53,9 +57,10 @@ class OutOfFold:
 
     def choose(self) -> Any:
         """Choose the decision of a target that asks for it."""
+        target: Any = self.spec.target
         labels = [label for part in self.parts for label in part.labels]
         weights = np.concatenate([np.zeros(0), *(part.weights for part in self.parts)])
-        return self.spec.target.choose(labels, [part.answers for part in self.parts], weights)
+        return target.choose(labels, [part.answers for part in self.parts], weights)
 
     def seen(self, held_out: Any, decision: Any = None) -> list[Unseen]:
         """Return answers to the holdout, which the model has not seen, and to the training rows.
@@ -70,7 +75,7 @@ class OutOfFold:
         decision
             The decision that was chosen, if one was.
         """
-        dataset, target = self.dataset, self.spec.target
+        dataset, target = self.dataset, cast(Any, self.spec.target)
         labels = dataset.part(dataset.holdout)[1]
         found = [Unseen(labels, held_out, np.ones(len(labels)))]
         if dataset.split.rule != "hash" or len(labels) >= calibration.ISOTONIC_ROWS:
@@ -82,16 +87,17 @@ class OutOfFold:
 
 def calibrate(spec: Spec, seen: Sequence[Unseen]) -> Calibration:
     """Learn how often answers of a given confidence are right."""
-    sure = kinds.of(spec.target).sure
-    found = [(*sure(spec.target, part.labels, part.answers), part.weights) for part in seen]
+    target: Any = spec.target
+    found = [(*figures.sure(target, part.labels, part.answers), part.weights) for part in seen]
     return calibration.learn(*(np.concatenate(each) for each in zip(*found, strict=True)))
 
 
 def count(spec: Spec, seen: Sequence[Unseen]) -> dict[str, int]:
     """Count answers: later ones are compared with them."""
+    target: Any = spec.target
     counts = Counter[str]()
     for part in seen:
-        counts.update(spec.target.count(part.answers))
+        counts.update(target.count(part.answers))
     return {name: counts[name] for name in spec.target.counted}
 
 
@@ -104,12 +110,13 @@ def _answer(spec: Spec, seed: int, dataset: Dataset) -> Iterator[Unseen]:
         columns, labels = dataset.part([dataset.training[place] for place in others])
         try:
             pipeline = pipelines.fit(spec, seed, columns, labels, weights[others].tolist())
-            columns, labels = dataset.part([dataset.training[place] for place in chosen])
+            rows = [dataset.training[place] for place in chosen]
+            columns, labels = dataset.part(rows)
             answers = pipelines.checked(pipeline, spec, columns, "training rows")
         except InvalidSpec as error:  # with fewer rows of a class, for example, a pipeline may not fit
             _log.info("one of %d parts can't answer its rows: %s", FOLDS, error)
             continue
-        yield Unseen(labels, answers, weights[chosen])
+        yield Unseen(labels, answers, weights[chosen], rows)
 
 
 def _folds(spec: Spec, dataset: Dataset) -> NDArray[np.intp]:

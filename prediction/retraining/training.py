@@ -12,25 +12,23 @@ import pickle
 import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version as package_version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from models_store import compiled, failures, pipelines, store
 from models_store.errors import InvalidSpec
 from models_store.spec import Columns, Spec
 from models_store.targets import estimators
 from prediction.figures import profiles
-from prediction.figures.calibration import Calibration
 from prediction.figures.targets import kinds
 from prediction.figures.targets.kinds import TargetMetrics
-from prediction.retraining import datasets, out_of_fold
+from prediction.retraining import datasets
 from prediction.retraining.datasets import Dataset, Example
 from prediction.retraining.out_of_fold import OutOfFold
-
-if TYPE_CHECKING:
-    from sklearn.base import ClassifierMixin
+from prediction.retraining.targets import kinds as calibrations
+from prediction.retraining.targets.kinds import Calibrated
 
 GOLDEN_ROWS_A_STRATUM = 4
 PACKAGES = ("scikit-learn", "numpy", "pandas", "skl2onnx", "onnxruntime", "bentoml")
@@ -61,10 +59,9 @@ class Candidate:
 
     spec: Spec
     dataset: Dataset
-    pipeline: ClassifierMixin
+    pipeline: Any
     metrics: TargetMetrics
-    calibration: Calibration
-    answered: dict[str, int]
+    calibrated: Calibrated
     compiled: compiled.Compiled
     seed: int
     seconds: float
@@ -78,7 +75,8 @@ class Candidate:
 
     def answers(self, columns: Columns) -> Any:
         """Let the pipeline answer rows; the answers are of the spec's kind of target."""
-        return pipelines.answers(self.pipeline, self.spec, columns, self.compiled.decision)
+        beside = _beside(self.spec, self.calibrated)
+        return pipelines.answers(self.pipeline, self.spec, columns, self.compiled.decision, beside=beside)
 
 
 def train(spec: Spec, seed: int, report: OnStep = ignore, examples: Sequence[Example] = ()) -> Candidate:
@@ -119,16 +117,20 @@ def fit(spec: Spec, seed: int, dataset: Dataset, report: OnStep = ignore) -> Can
     report(f"evaluate on {len(dataset.holdout)} rows")
     columns, labels = dataset.part(dataset.holdout)
     answers = pipelines.checked(pipeline, spec, columns, "the holdout")
-    metrics = kinds.of(spec.target).metrics(spec.target, labels, answers)
     report(f"calibrate on {len(dataset.training) + len(dataset.holdout)} rows")
-    seen = unseen.seen(answers, decision)
-    calibrated, answered = out_of_fold.calibrate(spec, seen), out_of_fold.count(spec, seen)
+    calibrated = calibrations.of(spec.target).calibrate(unseen, answers, decision)
     report(f"compile and compare on {len(dataset.labels) + compiled.RANDOM_ROWS} rows")
-    graph = compiled.build(pipeline, spec, dataset.columns, seed)
+    graph = compiled.build(pipeline, spec, dataset.columns, seed, labels=dataset.labels)
+    graph = replace(graph, decision=calibrated.refine(graph.decision))
+    answers = pipelines.answers(pipeline, spec, columns, graph.decision, beside=_beside(spec, calibrated))
+    metrics = kinds.of(spec.target).metrics(spec.target, labels, answers)
     seconds = time.monotonic() - started
-    return Candidate(
-        spec, dataset, pipeline, metrics, calibrated, answered, graph, seed, seconds, recipe(spec, seed)
-    )
+    return Candidate(spec, dataset, pipeline, metrics, calibrated, graph, seed, seconds, recipe(spec, seed))
+
+
+def _beside(spec: Spec, calibrated: Calibrated) -> list[pipelines.Beside]:
+    """Return the graphs that a decision names beside the model's."""
+    return [compiled.Session(graph, spec).first for graph in calibrated.graphs.values()]
 
 
 def recipe(spec: Spec, seed: int) -> str | None:
@@ -175,9 +177,10 @@ def save(
         _pickle(candidate, staged / store.PIPELINE)
         if candidate.compiled.onnx is not None:
             (staged / store.ONNX).write_bytes(candidate.compiled.onnx)
+        for file, content in candidate.calibrated.graphs.items():
+            (staged / file).write_bytes(content)
         profile = profiles.profile(spec, *dataset.part(dataset.training))
-        profile |= {"answers": candidate.answered, "calibration": candidate.calibration.as_dict()}
-        _write_json(staged / store.PROFILE, profile)
+        _write_json(staged / store.PROFILE, profile | candidate.calibrated.profile())
         _write_json(staged / store.GOLDEN, _golden(candidate))
         metadata = _metadata(candidate) | candidate.notes
         return store.publish(home, staged, name or spec.name, _labels(candidate), metadata)
@@ -207,7 +210,8 @@ def _golden(candidate: Candidate) -> dict[str, Any]:
         chosen += rows[:GOLDEN_ROWS_A_STRATUM]
     columns, _ = dataset.part(chosen)
     if graph.onnx is not None:
-        answers = compiled.Session(graph.onnx, spec).scorer(graph.decision)(columns)
+        beside = _beside(spec, candidate.calibrated)
+        answers = compiled.Session(graph.onnx, spec).scorer(graph.decision, beside)(columns)
     else:
         answers = candidate.answers(columns)
     return {"columns": columns, **spec.target.golden(answers, graph.decision)}

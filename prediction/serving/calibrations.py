@@ -38,6 +38,8 @@ def measure(home: Path, model: str) -> Measure:
     """Return the function that measures labelled predictions of a model."""
 
     def measured(prediction: Any, _label: str) -> dict[str, int]:
+        if not prediction.predicted_class:  # the target was of another kind
+            return {}
         try:
             curve = of(home, model, prediction.version)
         except (UnknownVersion, DamagedVersion):

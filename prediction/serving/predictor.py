@@ -63,7 +63,10 @@ class Predictor:
                 features=to_json(row).decode(),
                 predicted_class=of_row.predicted_class,
                 probabilities=of_row.probabilities,
-                warnings=warned,
+                warnings=[*warned, *of_row.warnings] if of_row.warnings else warned,
+                value=of_row.value,
+                low=of_row.low,
+                high=of_row.high,
             )
             for row, of_row, warned in zip(rows, said, warnings, strict=True)
         ]
@@ -105,11 +108,16 @@ def load(spec: Spec, version: store.Version, digest: str) -> Predictor:
     layout = _layout(spec, version, profile)
     try:
         decision = spec.target.decision(golden)
+        beside = [compiled.Session(version.path / name, spec, layout).first for name in decision.graphs]
         if version.runtime == "onnx":
-            score: Score = compiled.Session(version.path / store.ONNX, spec, layout).scorer(decision)
+            score: Score = compiled.Session(version.path / store.ONNX, spec, layout).scorer(
+                decision, beside
+            )
         else:
             pipeline = store.load_pipeline(version, digest)
-            score = partial(pipelines.answers, pipeline, spec, decision=decision, layout=layout)
+            score = partial(
+                pipelines.answers, pipeline, spec, decision=decision, beside=beside, layout=layout
+            )
         answers = score(golden["columns"])
     except Exception as error:  # the errors of the runtimes have no common base
         raise DamagedVersion(f"{version.tag} can't be loaded: {type(error).__name__}: {error}") from error

@@ -15,7 +15,7 @@ from prediction.http import bodies
 from prediction.journal import ledger
 from prediction.journal.database import Journal
 from prediction.journal.ledger import NewChampion
-from prediction.pages import reports
+from prediction.pages import tables
 from tests import command_line, databases
 from tests.command_line import Main
 
@@ -65,7 +65,7 @@ def test_status_and_history_tell_what_is_served(
     for model, version, reason in ledger:
         assert model in status
         assert version in status
-        assert model != "iris" or (version in history and reports.printable(reason) in history)
+        assert model != "iris" or (version in history and tables.printable(reason) in history)
     assert len(ledger) == status.count("champion")
 
 

@@ -9,13 +9,18 @@ import numpy as np
 import pytest
 
 from models_store import catalog
+from models_store.targets.classes import classes as declare
 from prediction.figures import calibration, deficit
+from prediction.figures.calibration import Calibration
 from prediction.figures.deficit import Expected
 from prediction.figures.targets import classes
 from prediction.retraining import training
 from tests.figures.test_calibration import ACCURACIES, Array, learned, predictions
 
 LOOKS = 50
+
+
+TARGET = declare("setosa", "versicolor", "virginica")
 
 
 def first_alarm(p: Array, low: Array, right: Array, looks: range) -> int | None:
@@ -52,6 +57,11 @@ def iris() -> training.Candidate:
     return training.train(catalog.load()["iris"], seed=0)
 
 
+def calibration_of(candidate: training.Candidate) -> Calibration:
+    """Return the calibration that a version will hold."""
+    return calibration.read(candidate.calibrated.profile())
+
+
 def flowers(
     candidate: training.Candidate, n: int, rng: np.random.Generator, moved_cm: float
 ) -> tuple[Array, Array, Array]:
@@ -63,8 +73,8 @@ def flowers(
     moved = np.where(species == "virginica", moved_cm, 0.0)[:, None]
     measures = (X.to_numpy()[rows] + moved + rng.normal(0, 0.08, (n, 4))).clip(0.1).round(2)
     columns = dict(zip(spec.inputs, measures.T.tolist(), strict=True))
-    confidences, right = classes.sure(spec.target, species.tolist(), candidate.answers(columns))
-    p, low, _ = candidate.calibration.of(confidences)
+    confidences, right = classes.sure(TARGET, species.tolist(), candidate.answers(columns))
+    p, low, _ = calibration_of(candidate).of(confidences)
     return p, low, right.astype(float)
 
 
@@ -90,11 +100,11 @@ def test_rows_of_the_training_data_are_as_accurate_as_estimated(iris: training.C
     """On windows drawn again from it the accuracy lies in the interval 9 times of 10, with few rows too."""
     X, y = iris.spec.load()
     answers = iris.answers(iris.spec.columns_of(X))
-    confidences, right = classes.sure(iris.spec.target, y.tolist(), answers)
+    confidences, right = classes.sure(TARGET, y.tolist(), answers)
     rng, inside = np.random.default_rng(3), 0
     for _ in range(200):
         rows = rng.integers(len(y), size=200)
-        found = calibration.expected_accuracy(*iris.calibration.of(confidences[rows]))
+        found = calibration.expected_accuracy(*calibration_of(iris).of(confidences[rows]))
         assert found is not None
         inside += found.low <= right[rows].mean() <= found.high
 

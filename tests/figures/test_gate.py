@@ -269,7 +269,7 @@ def test_small_losses_of_many_runs_do_not_add_up() -> None:
     champion, candidate = answers(labels, confidence=0.88), answers(labels, confidence=0.85)
 
     def judge_against(best: float) -> Verdict:
-        one = part_of("dataset", labels, champion, candidate, best_log_loss=best)
+        one = part_of("dataset", labels, champion, candidate, best_loss=best)
         return judge([one], CLASSES, RULES)
 
     assert judge_against(best=float("inf")).promote

@@ -120,7 +120,7 @@ def test_probabilities_that_come_with_the_fit_are_found() -> None:
 class Own:
     """An estimator as people write one; each part may be wrong."""
 
-    def __init__(self, classes: Any = SPEC.target.labels, answer: Any = None, fails: str = "") -> None:
+    def __init__(self, classes: Any = SPEC.target.counted, answer: Any = None, fails: str = "") -> None:
         self._classes, self._answer, self._fails = classes, answer, fails
 
     def fit(self, *_: Any) -> Any:

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from models_store import store
-from models_store.spec import Spec
+from models_store.spec import Spec, classes
 from prediction.journal import feedback, ledger, predictions
 from prediction.journal.database import Journal
 from prediction.journal.feedback import Label
@@ -46,7 +46,7 @@ def printed(found: dict[str, object], width: int = 160) -> str:
     """Return the tables as a terminal shows them."""
     written = StringIO()
     console = Console(width=width, file=written)
-    for table in reports.tables(found):
+    for table in reports.tables(classes("setosa", "versicolor", "virginica"), found):
         console.print(table)
     return written.getvalue()
 

@@ -104,7 +104,7 @@ def test_nothing_is_fitted_twice() -> None:
     found = out_of_fold.OutOfFold(spec, 0, dataset)
     assert [] == fits
     found.choose()
-    seen = found.seen(spec.target.reader(Decision())([np.full((len(dataset.holdout), 3), 1 / 3)]))
+    seen = found.seen(spec.target.reader(Decision())([np.full((len(dataset.holdout), 3), 1 / 3)]))  # type: ignore[arg-type]
 
     assert (out_of_fold.FOLDS, 1 + out_of_fold.FOLDS) == (len(fits), len(seen))
     assert len(dataset.labels) == sum(out_of_fold.count(spec, seen).values())

@@ -7,8 +7,9 @@ from typing import Any, Protocol
 
 from models_store.targets.classes import Classes
 from models_store.targets.kinds import Target
+from models_store.targets.quantity import Quantity
 from prediction.batch.chunks import Row
-from prediction.batch.targets import classes
+from prediction.batch.targets import classes, quantity
 from prediction.journal.predictions import Prediction
 
 
@@ -43,7 +44,7 @@ class TargetColumns(Protocol):
         """Read a label as files have it."""
 
 
-PARTS: dict[str, TargetColumns] = {Classes.kind: classes}
+PARTS: dict[str, TargetColumns] = {Classes.kind: classes, Quantity.kind: quantity}
 
 
 def of(target: Target) -> TargetColumns:

@@ -145,7 +145,7 @@ def _log_loss_near_the_best(compared: Comparison) -> Iterator[Rule]:
 
     The reference is not only the champion: otherwise small losses of many runs would add up.
     """
-    best = min(compared.champion.log_loss, compared.part.best_log_loss)
+    best = min(compared.champion.log_loss, compared.part.best_loss)
     after = compared.candidate.log_loss
     yield Rule(
         "log-loss", after - best <= compared.limits.log_loss_tolerance, best, after, compared.rows, None

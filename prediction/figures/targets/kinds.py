@@ -7,8 +7,9 @@ from typing import Any, Protocol
 
 from models_store.targets.classes import Classes
 from models_store.targets.kinds import Target
+from models_store.targets.quantity import Quantity
 from prediction.figures.gate import TargetRules
-from prediction.figures.targets import classes
+from prediction.figures.targets import classes, quantity
 
 
 class TargetMetrics(Protocol):
@@ -29,17 +30,11 @@ class TargetFigures(Protocol):
     def table(self, metrics: Mapping[str, Any]) -> dict[str, str]:
         """Return the figures of a training in words, for a table; `metrics` are plain values."""
 
-    def sure(self, target: Any, labels: Sequence[str], answers: Any) -> Any:
-        """Return the confidence of each answer and whether it is right, two arrays."""
-
-    def monitored(self, target: Any, by_class: Any, confusion: Any) -> dict[str, Any]:
-        """Return figures of a window from its counts, by answer, and by answer and label."""
-
     def rules(self, target: Any) -> TargetRules:
         """Return the rules of the gate."""
 
 
-PARTS: dict[str, TargetFigures] = {Classes.kind: classes}
+PARTS: dict[str, TargetFigures] = {Classes.kind: classes, Quantity.kind: quantity}
 
 
 def of(target: Target) -> TargetFigures:

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BeforeValidator, Field
 
 from models_store.targets.classes import Classes
 from prediction.journal.predictions import Prediction
-
-
-class ShownClass(BaseModel):
-    """What a stored prediction of a class shows."""
-
-    predicted_class: str | int | bool
-    probabilities: dict[str, float]
 
 
 def answer_fields(target: Classes) -> dict[str, Any]:

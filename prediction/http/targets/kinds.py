@@ -6,7 +6,8 @@ from typing import Any, Protocol
 
 from models_store.targets.classes import Classes
 from models_store.targets.kinds import Target
-from prediction.http.targets import classes
+from models_store.targets.quantity import Quantity
+from prediction.http.targets import classes, quantity
 from prediction.journal.predictions import Prediction
 
 
@@ -23,7 +24,7 @@ class TargetBodies(Protocol):
         """Return the fields of `answer_fields` of a prediction."""
 
 
-PARTS: dict[str, TargetBodies] = {Classes.kind: classes}
+PARTS: dict[str, TargetBodies] = {Classes.kind: classes, Quantity.kind: quantity}
 
 
 def of(target: Target) -> TargetBodies:

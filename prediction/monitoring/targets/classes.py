@@ -5,17 +5,39 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from models_store.errors import DamagedVersion, UnknownVersion
+from models_store.spec import Spec
 from models_store.targets.classes import Classes
 from prediction.figures import calibration, deficit, scores
 from prediction.figures.calibration import Calibration
-from prediction.figures.targets import kinds
+from prediction.figures.targets import classes
+from prediction.journal.feedback import Measure
 from prediction.journal.rollups import Count, Total
 from prediction.journal.samples import Sampled
 from prediction.serving import calibrations
+
+
+def measure(spec: Spec, home: Path) -> Measure:
+    """Return the function that measures labelled predictions."""
+    return calibrations.measure(home, spec.name)
+
+
+def learned(spec: Spec, home: Path, version: str) -> Calibration:
+    """Return the calibration of a version; the probabilities themselves if the version is gone."""
+    try:
+        return calibrations.of(home, spec.name, version)
+    except (UnknownVersion, DamagedVersion):
+        return calibration.NONE
+
+
+def answered(sample: Sequence[Sampled]) -> list[Any]:
+    """Return the answers of a sample, to compare them with those of the training."""
+    return [row.predicted_class for row in sample if row.predicted_class]
 
 
 def figures(
@@ -32,14 +54,14 @@ def figures(
         if count.label:
             confusion[count.predicted_class, count.label] += count.rows
     total, scored = by_class.total(), scores.scores(confusion, target.texts)
-    confidences = [row.confidence for row in sample]
+    confidences = [row.confidence for row in sample if row.predicted_class]
     return {
         "classes": {
             name: {"predictions": by_class[name], "share": by_class[name] / total} for name in target.texts
         },
         "confidence": sum(confidences) / len(confidences) if confidences else None,
         "accuracy": asdict(scored.accuracy) if scored else None,
-        **kinds.of(target).monitored(target, by_class, confusion),
+        **classes.monitored(target, by_class, confusion),
         "macro_f1": scored.macro_f1 if scored else None,
         "recall": {name: asdict(found) for name, found in scored.recall.items()} if scored else {},
         "confusion": {
@@ -80,12 +102,18 @@ def _labelled(counted: Sequence[Count]) -> tuple[Counter[int], Counter[int]]:
 
 
 def over_time(
-    bucket_us: int, counted: Sequence[Count], sample: Sequence[Sampled], curves: Mapping[str, Calibration]
+    bucket_us: int,
+    counted: Sequence[Count],
+    _totals: Sequence[Total],
+    sample: Sequence[Sampled],
+    curves: Mapping[str, Any],
 ) -> Callable[[int], dict[str, Any]]:
     """Return the function that gives the figures of the bucket that begins at a time."""
     labelled, right = _labelled(counted)
     estimates: defaultdict[int, list[tuple[float, float, float]]] = defaultdict(list)
     for row in sample:
+        if not row.predicted_class:  # the target was of another kind
+            continue
         curve = curves.get(row.version, calibration.NONE)
         estimates[row.at_us // bucket_us * bucket_us].append(curve.at(row.confidence))
     return lambda at_us: {

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
+from models_store.spec import Spec
 from models_store.targets.classes import Classes
 from models_store.targets.kinds import Target
-from prediction.figures.calibration import Calibration
+from models_store.targets.quantity import Quantity
+from prediction.journal.feedback import Measure
 from prediction.journal.rollups import Count, Total
 from prediction.journal.samples import Sampled
-from prediction.monitoring.targets import classes
+from prediction.monitoring.targets import classes, quantity
 
 
 class TargetHealth(Protocol):
-    """What each kind has on this floor."""
+    """What each kind has on this floor. `learned` is what a version has learned of its own errors."""
+
+    def measure(self, spec: Spec, home: Path) -> Measure:
+        """Return the function that measures labelled predictions, for the sums of the journal."""
+
+    def learned(self, spec: Spec, home: Path, version: str) -> Any:
+        """Return what a version has learned of its own errors."""
+
+    def answered(self, sample: Sequence[Sampled]) -> list[Any]:
+        """Return the answers of a sample, to compare them with those of the training."""
 
     def figures(
         self,
@@ -22,7 +34,7 @@ class TargetHealth(Protocol):
         counted: Sequence[Count],
         totals: Sequence[Total],
         sample: Sequence[Sampled],
-        curve: Calibration,
+        learned: Any,
     ) -> dict[str, Any]:
         """Return the figures of one version, as plain values."""
 
@@ -30,8 +42,9 @@ class TargetHealth(Protocol):
         self,
         bucket_us: int,
         counted: Sequence[Count],
+        totals: Sequence[Total],
         sample: Sequence[Sampled],
-        curves: Mapping[str, Calibration],
+        learned: Mapping[str, Any],
     ) -> Callable[[int], dict[str, Any]]:
         """Return the function that gives the figures of the bucket that begins at a time."""
 
@@ -39,7 +52,7 @@ class TargetHealth(Protocol):
         """Yield the gauges of the figures of one version that have a value."""
 
 
-PARTS: dict[str, TargetHealth] = {Classes.kind: classes}
+PARTS: dict[str, TargetHealth] = {Classes.kind: classes, Quantity.kind: quantity}
 
 
 def of(target: Target) -> TargetHealth:

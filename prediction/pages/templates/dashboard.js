@@ -250,7 +250,10 @@ function percent(share) {
 }
 
 // By kind of target: the lines of an answer, and the label that says that it was right.
-const TARGETS = { classes: { lines: classLines, label: (said) => said.predicted_class } };
+const TARGETS = {
+  classes: { lines: classLines, label: (said) => said.predicted_class },
+  quantity: { lines: quantityLines, label: (said) => said.predicted_value },
+};
 
 function targetOf() {
   return TARGETS[byId("labels").content.firstElementChild.dataset.target];
@@ -271,6 +274,15 @@ function classLines(said) {
   return shown;
 }
 
+function quantityLines(said) {
+  const shown = [element("p", "", "said"), element("p", "", "note")];
+  const number = (value) => value.toLocaleString("en", { maximumSignificantDigits: 5 });
+  shown[0].append(element("b", `${number(said.predicted_value)} ${said.unit}`.trim()));
+  const { level, low, high } = said.interval;
+  shown[1].textContent = `with a probability of ${percent(level)} from ${number(low)} to ${number(high)}`;
+  return shown;
+}
+
 function tell(said) {
   const shown = targetOf().lines(said);
   for (const warning of said.warnings) shown.push(element("p", `${called(warning.loc[0])}: ${warning.msg}`, "warn"));
@@ -281,13 +293,13 @@ function tell(said) {
 
 function labels(said) {
   const form = byId("labels").content.firstElementChild.cloneNode(true);
-  const select = form.querySelector("select");
+  const field = form.querySelector("select, input");
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const label = event.submitter?.name === "label" ? targetOf().label(said) : JSON.parse(select.value);
+    const label = event.submitter?.name === "label" ? targetOf().label(said) : JSON.parse(field.value);
     try {
       const answer = await post("feedback", { prediction_id: said.prediction_id, label, correct: true });
-      const done = element("p", `${answer.status}: the true class is ${answer.label}`, "good");
+      const done = element("p", `${answer.status}: the label is ${answer.label}`, "good");
       done.tabIndex = -1;
       form.replaceChildren(done);
       done.focus();

@@ -58,7 +58,9 @@ def test_answers_of_a_server_and_of_the_journal_are_gathered(target: Classes) ->
         {"predicted_class": target.value(item.predicted_class), "probabilities": item.probabilities}
         for item in said
     ]
-    predictions = [Prediction("", 0, "made", "v", "{}", *item, []) for item in said]
+    predictions = [
+        Prediction("", 0, "made", "v", "{}", item.predicted_class, item.probabilities, []) for item in said
+    ]
 
     for found in (classes.received(target, bodies), classes.recorded(target, predictions)):
         np.testing.assert_array_equal(ANSWERS.probabilities, found.probabilities)

@@ -26,7 +26,10 @@ LOGISTIC = LogisticRegression()
 @pytest.mark.parametrize(
     ("estimator", "words"),
     [
-        (LinearRegression(), "LinearRegression predicts a number, and only classes are supported for now"),
+        (
+            LinearRegression(),
+            "LinearRegression predicts a number: use a classifier, or declare target=quantity",
+        ),
         (KMeans(2), "KMeans finds groups without labels: use a classifier"),
         (IsolationForest(), "IsolationForest finds outliers without labels: use a classifier"),
         (GaussianMixture(), "GaussianMixture estimates a density: use a classifier"),

@@ -31,7 +31,7 @@ def test_counts_become_figures() -> None:
 
 def test_a_bucket_has_its_own_figures() -> None:
     """A label counts at the time of its prediction, and a bucket without rows has none."""
-    of_bucket = classes.over_time(10, COUNTED, SAMPLE, {})
+    of_bucket = classes.over_time(10, COUNTED, [], SAMPLE, {})
 
     assert [1.0, 0.0] == [of_bucket(at)["accuracy"]["value"] for at in (0, 10)]
     assert {"accuracy": None, "estimated_accuracy": None} == of_bucket(20)

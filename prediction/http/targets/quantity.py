@@ -1,0 +1,56 @@
+"""A quantity in bodies: the number with its unit and interval, and the type of a label."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, Field
+
+from models_store.targets.quantity import Quantity
+from prediction.journal.predictions import Prediction
+
+
+class Interval(BaseModel):
+    """The numbers between which the true one lies with a probability, the level."""
+
+    level: float
+    low: float
+    high: float
+
+
+def answer_fields(target: Quantity) -> dict[str, Any]:
+    """Return the fields of an answered row that depend on the target, each with its type."""
+    words = f"{target.description}, as the model predicts it, from {target.low:.15g} to {target.high:.15g}."
+    return {
+        "predicted_value": (float, Field(description=words, ge=target.low, le=target.high)),
+        "unit": (Literal[target.unit], ...),
+        "interval": (
+            Interval,
+            Field(description="Holds the true number with the probability `level`."),
+        ),
+    }
+
+
+def label(target: Quantity) -> Any:
+    """Return the type of a label: a number of the range; `true` and `"1"` are none."""
+
+    def demand(raw: Any) -> Any:
+        if isinstance(raw, bool) or not isinstance(raw, int | float):
+            raise ValueError(target.expected)
+        return raw
+
+    kind = Annotated[float, Field(ge=target.low, le=target.high, allow_inf_nan=False)]
+    return Annotated[kind, BeforeValidator(demand, json_schema_input_type=kind)]
+
+
+def said(target: Quantity, prediction: Prediction) -> dict[str, Any]:
+    """Return the fields of `answer_fields` of a prediction."""
+    return {
+        "predicted_value": prediction.value,
+        "unit": target.unit,
+        "interval": {
+            "level": target.level,
+            "low": target.limited(prediction.low),
+            "high": target.limited(prediction.high),
+        },
+    }

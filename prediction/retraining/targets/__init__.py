@@ -1,0 +1,1 @@
+"""What a training learns beside the model, one module a kind of target."""
