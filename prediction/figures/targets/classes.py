@@ -83,6 +83,10 @@ def table(metrics: Mapping[str, Any]) -> dict[str, str]:
         "macro-F1": f"{metrics['macro_f1']:.3f}",
         "log-loss": f"{metrics['log_loss']:.3f}",
     }
+    if found := metrics.get("positive"):
+        shown["average precision"] = f"{found['average_precision']:.3f}"
+        shown["ROC AUC"] = f"{found['roc_auc']:.3f}"
+        shown["Brier"] = f"{found['brier']:.4f}, skill {found['brier_skill']:.3f}"
     if cost := metrics.get("cost"):
         words = f"{cost['per_row']:.3g} a row"
         if cost.get("saved") is not None:
