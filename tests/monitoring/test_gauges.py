@@ -20,7 +20,7 @@ from prediction.journal.feedback import Label
 from prediction.journal.ledger import NewChampion
 from prediction.monitoring import gauges
 from prediction.monitoring.gauges import Gauges
-from prediction.serving import calibrations
+from prediction.monitoring.targets import calibrations
 from prediction.times import now_us
 from tests import databases
 from tests.databases import Postgres, prediction, record

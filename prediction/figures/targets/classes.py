@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from models_store.targets.classes import Classes
 from models_store.targets.costs import Cost
 from models_store.targets.decisions import ClassAnswers
-from prediction.figures import costs, positives, scores
+from prediction.figures import costs, drift, positives, scores
+from prediction.figures.drift import Drift
 from prediction.figures.gate import Check, Comparison, Part, Rule, TargetRules
 
 METRICS = {"macro_f1": "macro-F1", "accuracy": "accuracy"}
@@ -74,6 +75,16 @@ def sure(
     truth = scores.positions(np.array(labels, object), target.texts)
     rows = np.arange(len(answers.best))
     return answers.probabilities[rows, answers.best], answers.best == truth
+
+
+def compare(profile: Mapping[str, Any], predicted: Sequence[str]) -> Drift:
+    """Compare live answers with answers to rows that were not trained on.
+
+    Not with the labels: a threshold gives answers other shares than the labels have. A version of an
+    earlier release has counted the labels only.
+    """
+    expected = profile.get("answers", profile.get("classes", {}))
+    return drift.chi_squared("predicted class", expected, Counter(predicted))
 
 
 def table(metrics: Mapping[str, Any]) -> dict[str, str]:

@@ -8,6 +8,8 @@ from models_store.targets.classes import Classes
 from models_store.targets.kinds import Target
 from models_store.targets.quantity import Quantity
 from prediction.http.targets import classes, quantity
+from prediction.http.targets.classes import ClassAnswer
+from prediction.http.targets.quantity import QuantityAnswer
 from prediction.journal.predictions import Prediction
 
 
@@ -22,6 +24,10 @@ class TargetBodies(Protocol):
 
     def said(self, target: Any, prediction: Prediction) -> dict[str, Any]:
         """Return the fields of `answer_fields` of a prediction."""
+
+
+class AnyAnswer(QuantityAnswer, ClassAnswer):
+    """The fields of an answer of any kind; those of other kinds are left out of a body."""
 
 
 PARTS: dict[str, TargetBodies] = {Classes.kind: classes, Quantity.kind: quantity}

@@ -19,7 +19,15 @@ from prediction.figures.targets import classes
 from prediction.journal.feedback import Measure
 from prediction.journal.rollups import Count, Total
 from prediction.journal.samples import Sampled
-from prediction.serving import calibrations
+from prediction.monitoring.targets import calibrations
+
+GAUGES: Mapping[str, str] = {
+    "prediction_accuracy_ratio": "Share of correct predictions among those with a label",
+    "prediction_estimated_accuracy_ratio": "Accuracy estimated from the probabilities, without labels",
+    "prediction_accuracy_below_estimate": "1 if labels are right less often than their probabilities"
+    " promise, else 0",
+}
+"""The help text of each gauge."""
 
 
 def measure(spec: Spec, home: Path) -> Measure:
