@@ -16,9 +16,9 @@ from models_store.targets.decisions import ClassAnswers
 from models_store.targets.intervals import QuantityAnswers
 from models_store.targets.kinds import KINDS, Target
 from models_store.targets.quantity import Quantity
-from prediction.figures.calibration import NONE
 from prediction.journal.rollups import Count
 from prediction.monitoring.targets import kinds as monitoring
+from prediction.monitoring.targets.classes import ClassesLearned
 from tests.servers import PROJECT
 from tests.test_house import MODULES
 
@@ -102,7 +102,7 @@ def of_one_kind() -> set[str]:
     found = []
     for target in TARGETS.values():
         part: Any = monitoring.of(target)
-        learned = NONE if target.kind == "classes" else None
+        learned = ClassesLearned() if target.kind == "classes" else None
         whole = part.figures(target, [Count("m", 0, "v", "a", "a", 9)], [], [], learned)
         found.append({*whole, *part.over_time(1, [], [], [], {})(0)})
     return set.union(*found) - set.intersection(*found) - {"unit"}  # features have units too

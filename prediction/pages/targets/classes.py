@@ -215,14 +215,22 @@ def _classes(title: str, item: Mapping[str, Any]) -> Table:
     if item["labels_are_selective"]:
         shares = item["labelled"].items()
         given = ", ".join(f"{escape(name)} {share['value']:.1%}" for name, share in shares if share)
-        table.caption += f"; recalls are biased, because labels come unequally by predicted class: {given}"
+        words = "accuracy and recalls are biased, because labels come unequally by predicted class"
+        table.caption += f"; {words}: {given}"
     return table
 
 
 def _positive(title: str, found: Mapping[str, Any], cost: Mapping[str, Any] | None) -> Table:
-    shown = {name: found[name.replace(" ", "_")] for name in ("precision", "recall", "alert rate")}
+    """Compare the positive class with rows that were not trained on."""
+    table = narrow(
+        f"{title}: {escape(found['label'])}",
+        *("figure", "this window", "in training", "state"),
+        wrapped=("this window", "in training", "state"),
+    )
+    trained, states = found["trained"] or {}, found["states"] or {}
+    for key in ("precision", "recall", "alert_rate"):
+        shares = _share(found[key]), _share(trained.get(key))
+        table.add_row(key.replace("_", " "), *shares, states.get(key) or "-")
     if cost:
-        shown["cost of a labelled row"] = cost
-    table = narrow(f"{title}: {escape(found['label'])}", *shown, wrapped=tuple(shown))
-    table.add_row(*map(_share, shown.values()))
+        table.add_row("cost of a row", _share(cost), _share(cost["trained"]), cost["state"] or "-")
     return table

@@ -18,10 +18,19 @@ from prediction.retraining.out_of_fold import OutOfFold, Unseen
 
 @dataclass(frozen=True)
 class Confidences:
-    """The calibration of the probabilities, and how often each class was answered."""
+    """The calibration of the probabilities, and what was answered to rows that were not trained on.
+
+    Parameters
+    ----------
+    answered
+        How often each class was answered.
+    confusion
+        The same by label too, if the target names a positive class.
+    """
 
     calibration: Calibration
     answered: dict[str, int]
+    confusion: dict[str, dict[str, int]] | None = None
     graphs: Mapping[str, bytes] = field(default_factory=dict)
 
     def refine(self, decision: Any) -> Any:
@@ -30,14 +39,16 @@ class Confidences:
 
     def profile(self) -> dict[str, Any]:
         """Return what the profile of the version holds of it."""
-        return {"answers": self.answered, "calibration": self.calibration.as_dict()}
+        more = {"confusion": self.confusion} if self.confusion else {}
+        return {"answers": self.answered, "calibration": self.calibration.as_dict(), **more}
 
 
 def calibrate(unseen: OutOfFold, held_out: Any, decision: Any) -> Confidences:
     """Learn how often answers of a given confidence are right, and count them."""
     target = cast(Classes, unseen.spec.target)
     found = seen(unseen, held_out, decision)
-    return Confidences(learn(target, found), count(target, found))
+    confusion = confuse(target, found) if target.positive is not None else None
+    return Confidences(learn(target, found), count(target, found), confusion)
 
 
 def seen(unseen: OutOfFold, held_out: Any, decision: Any = None) -> list[Unseen]:
@@ -75,3 +86,11 @@ def count(target: Classes, found: Sequence[Unseen]) -> dict[str, int]:
     for part in found:
         counts.update(target.count(part.answers))
     return {name: counts[name] for name in target.texts}
+
+
+def confuse(target: Classes, found: Sequence[Unseen]) -> dict[str, dict[str, int]]:
+    """Count rows by answer and label."""
+    names, counts = target.texts, Counter[tuple[str, str]]()
+    for part in found:
+        counts.update(zip((names[best] for best in part.answers.best), part.labels, strict=True))
+    return {predicted: {label: counts[predicted, label] for label in names} for predicted in names}
