@@ -79,8 +79,8 @@ def test_every_kind_has_its_part_of_the_pages(kind: str) -> None:
     assert f"  {kind}: {{ lines: " in (folder / "dashboard.js").read_text()
 
 
-FORMULAS = {"prediction.figures.scores", "prediction.figures.errors", "prediction.figures.costs"}
-"""Formulas on the answers of one kind: only the modules of that kind call them."""
+FORMULAS = {f"prediction.figures.{name}" for name in ("scores", "errors", "costs", "changes")}
+"""Formulas on answers or costs of one kind: only the modules of that kind call them."""
 
 STORED = {"prediction.journal.predictions", "prediction.serving.predictor", "prediction.pages.dashboard"}
 """Modules that copy all columns of a stored answer, whatever kind it is of."""
