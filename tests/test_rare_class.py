@@ -150,6 +150,11 @@ def test_a_rare_class_goes_through_the_loop(running: Server, name: str) -> None:
     states = {each["name"]: each["state"] for each in item["drift"]}
     assert "stable" == states["predicted class"]
     assert "as estimated" == item["against_estimate"]["state"]
+    assert {"as in training"} == set(item["positive"]["states"].values())
+    assert 5_000 * 0.2 < item["positive"]["trained"]["alert_rate"]["n"] <= 5_000
+    assert (
+        (name == "costly") is bool(item["cost"]) is ("as in training" == (item["cost"] or {}).get("state"))
+    )
 
     started = running.client.post(
         f"/{name}/retrain", json={}, headers={"Authorization": f"Bearer {TOKEN}"}
@@ -211,4 +216,4 @@ def test_commands_show_costs(running: Server, catalog: Path) -> None:
     for words in ("1 for a false alarm, 30 for a miss", "less than one answer", "fraud from a probability"):
         assert words in done.stdout
     done = run(*command, "monitor", "costly", "--window", "1h", home=running.home, catalog=catalog)
-    assert "cost of a" in done.stdout, done.stdout + done.stderr
+    assert "cost of a row" in done.stdout, done.stdout + done.stderr

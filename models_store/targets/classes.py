@@ -20,10 +20,10 @@ from models_store.targets import costs, estimators
 from models_store.targets.costs import Cost
 from models_store.targets.decisions import (
     LABEL,
-    PREDICT,
     PROBABILITIES,
     THRESHOLD,
     TOLERANCE,
+    TRUTH,
     ClassAnswers,
     ClassProof,
     Decision,
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
     from sklearn.base import ClassifierMixin
-
-TRUTH = Decision(PREDICT)
-"""Whatever a pipeline's `predict` says, which every other rule is compared with."""
 
 
 @dataclass(frozen=True)
@@ -124,12 +121,16 @@ class Classes:
 
     def as_dict(self) -> dict[str, Any]:
         """Return what the metadata of a version holds of its target."""
-        more = {"cost": asdict(self.cost)} if self.cost else {}
+        more: dict[str, Any] = {"cost": asdict(self.cost)} if self.cost else {}
+        if self.positive is not None:
+            more["positive"] = self.text(self.positive)
         return {"target": self.kind, "classes": list(self.texts), **more}
 
     def table(self) -> dict[str, str]:
         """Return what a table of a training shows of the target."""
         more = {"costs": self.cost.words} if self.cost else {}
+        if self.positive is not None:
+            more = {"positive": self.text(self.positive), **more}
         return {"classes": ", ".join(self.texts), **more}
 
     def is_of(self, metadata: Mapping[str, Any]) -> bool:
@@ -292,9 +293,8 @@ class Classes:
 
     def count(self, answers: ClassAnswers) -> dict[str, int]:
         """Count answers by their names in `counted`."""
-        return dict(
-            zip(self.texts, np.bincount(answers.best, minlength=len(self.texts)).tolist(), strict=True)
-        )
+        counts = np.bincount(answers.best, minlength=len(self.texts)).tolist()
+        return dict(zip(self.texts, counts, strict=True))
 
     def golden(self, answers: ClassAnswers, decision: Decision) -> dict[str, Any]:
         """Return answers as a version keeps them, to be repeated at each load, and the decision."""

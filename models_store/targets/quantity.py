@@ -205,6 +205,9 @@ class Quantity:
         """Refuse a fitted pipeline that can't answer with this target."""
         estimators.demand_predictions(pipeline)
 
+    def choose(self, _labels: Any, _answers: Any, _weights: Any) -> None:
+        """Choose the decision at training: there is nothing to choose."""
+
     def decided(self, pipeline: Any, _decision: Any) -> Any:
         """Return a fitted pipeline whose `predict` follows a chosen decision: none is chosen."""
         return pipeline

@@ -14,14 +14,25 @@ from numpy.typing import NDArray
 from models_store.targets.classes import Classes
 from models_store.targets.costs import Cost
 from models_store.targets.decisions import ClassAnswers
-from prediction.figures import costs, positives, scores
+from prediction.figures import changes, costs, drift, positives, scores
+from prediction.figures.drift import Drift
 from prediction.figures.gate import Check, Comparison, Part, Rule, TargetRules
+from prediction.figures.positives import Positive
 
 METRICS = {"macro_f1": "macro-F1", "accuracy": "accuracy"}
 """The metrics that a spec may choose, and their names in a verdict."""
 
 RANKINGS = {"average_precision": "average precision", "roc_auc": "ROC AUC", "brier_skill": "Brier skill"}
 """Figures of the positive class, and their names in a verdict."""
+
+SELECTIVE = "labels are selective"
+"""In place of the state of a figure that is biased by that."""
+
+Confusion = Mapping[str, Mapping[str, int]]
+"""Rows by predicted class and label, as a profile holds them."""
+
+Counts = Mapping[tuple[str, str], int]
+"""The same, by both."""
 
 LOSS = "log_loss"
 """The metric that never rises far above the best one so far."""
@@ -53,18 +64,57 @@ def metrics(target: Classes, labels: Sequence[str], answers: ClassAnswers) -> Cl
 
 
 def monitored(
-    target: Classes, by_class: Mapping[str, int], confusion: Mapping[tuple[str, str], int]
+    target: Classes,
+    by_class: Mapping[str, int],
+    confusion: Counts,
+    trained: Confusion | None = None,
 ) -> dict[str, Any]:
-    """Return figures of a window from its counts, as plain values."""
+    """Return figures of a window from its counts, as plain values.
+
+    Parameters
+    ----------
+    trained
+        Of rows that the version was not trained on; None if it has not counted them.
+    """
     shares = positives.labelled({name: by_class.get(name, 0) for name in target.texts}, confusion)
-    text = None if target.positive is None else target.text(target.positive)
-    cost = costs.mean(target.cost, text, confusion) if target.cost and text is not None else None
+    is_selective = positives.are_selective(shares)
+    positive = cost = None
+    if target.positive is not None:
+        text, old = target.text(target.positive), trained or {}
+        known = {(predicted, label): rows for predicted, row in old.items() for label, rows in row.items()}
+        now = positives.positive(text, by_class, confusion)
+        then = positives.positive(text, {name: sum(row.values()) for name, row in old.items()}, known)
+        positive = asdict(now) | _against(now, then if old else None, is_selective)
+        cost = _cost(target.cost, text, confusion, known, is_selective) if target.cost else None
     return {
         "labelled": {name: asdict(share) if share else None for name, share in shares.items()},
-        "labels_are_selective": positives.are_selective(shares),
-        "positive": asdict(positives.positive(text, by_class, confusion)) if text is not None else None,
-        "cost": asdict(cost) if cost else None,
+        "labels_are_selective": is_selective,
+        "positive": positive,
+        "cost": cost,
     }
+
+
+def _against(now: Positive, then: Positive | None, is_selective: bool) -> dict[str, Any]:
+    """Compare figures of the positive class with those of the training."""
+    if then is None:
+        return {"trained": None, "states": None}
+    names = ("precision", "recall", "alert_rate")
+    states = {name: changes.of_shares(getattr(now, name), getattr(then, name)) for name in names}
+    if is_selective:
+        states["recall"] = SELECTIVE
+    return {"trained": asdict(then), "states": states}
+
+
+def _cost(
+    cost: Cost, text: str, confusion: Counts, known: Counts, is_selective: bool
+) -> dict[str, Any] | None:
+    """Return the mean cost of a row, compared with that of the training; None for no rows."""
+    now, then = (costs.mean(cost, text, counts) for counts in (confusion, known))
+    if now is None:
+        return None
+    state = changes.of_costs(cost, now, then)
+    trained = asdict(then) if then else None
+    return asdict(now) | {"trained": trained, "state": SELECTIVE if is_selective and then else state}
 
 
 def sure(
@@ -76,6 +126,16 @@ def sure(
     return answers.probabilities[rows, answers.best], answers.best == truth
 
 
+def compare(profile: Mapping[str, Any], predicted: Sequence[str]) -> Drift:
+    """Compare live answers with answers to rows that were not trained on.
+
+    Not with the labels: a threshold gives answers other shares than the labels have. A version of an
+    earlier release has counted the labels only.
+    """
+    expected = profile.get("answers", profile.get("classes", {}))
+    return drift.chi_squared("predicted class", expected, Counter(predicted))
+
+
 def table(metrics: Mapping[str, Any]) -> dict[str, str]:
     """Return the figures of a training in words, for a table."""
     shown = {
@@ -83,6 +143,10 @@ def table(metrics: Mapping[str, Any]) -> dict[str, str]:
         "macro-F1": f"{metrics['macro_f1']:.3f}",
         "log-loss": f"{metrics['log_loss']:.3f}",
     }
+    if found := metrics.get("positive"):
+        shown["average precision"] = f"{found['average_precision']:.3f}"
+        shown["ROC AUC"] = f"{found['roc_auc']:.3f}"
+        shown["Brier"] = f"{found['brier']:.4f}, skill {found['brier_skill']:.3f}"
     if cost := metrics.get("cost"):
         words = f"{cost['per_row']:.3g} a row"
         if cost.get("saved") is not None:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from models_store.targets.classes import Classes
 from models_store.targets.kinds import Target
 from models_store.targets.quantity import Quantity
+from prediction.figures.drift import Drift
 from prediction.figures.gate import TargetRules
 from prediction.figures.targets import classes, quantity
 
@@ -26,6 +27,9 @@ class TargetFigures(Protocol):
 
     def metrics(self, target: Any, labels: Sequence[str], answers: Any) -> Any:
         """Compare labels, as canonical texts, with answers; return `TargetMetrics`."""
+
+    def compare(self, profile: Mapping[str, Any], predicted: Sequence[Any]) -> Drift:
+        """Compare live answers with those that the profile of a version holds."""
 
     def table(self, metrics: Mapping[str, Any]) -> dict[str, str]:
         """Return the figures of a training in words, for a table; `metrics` are plain values."""

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from models_store.targets.intervals import QuantityAnswers
 from models_store.targets.quantity import Quantity
-from prediction.figures import errors
+from prediction.figures import drift, errors
+from prediction.figures.drift import Drift
 from prediction.figures.errors import QuantityMetrics
 from prediction.figures.gate import Comparison, Part, Rule, TargetRules
 
@@ -24,6 +25,12 @@ WORDS = "mean absolute error"
 def metrics(target: Quantity, labels: Sequence[str], answers: QuantityAnswers) -> QuantityMetrics:
     """Compare labels with answers."""
     return errors.metrics(target.as_y(labels), answers, target.level)
+
+
+def compare(profile: Mapping[str, Any], predicted: Sequence[float]) -> Drift:
+    """Compare live answers with a sample of the answers to rows that were not trained on."""
+    known = profile.get("predicted", {"rows": 0, "sample": []})
+    return drift.kolmogorov_smirnov("predicted value", known["rows"], known["sample"], predicted)
 
 
 def table(metrics: Mapping[str, Any]) -> dict[str, str]:

@@ -20,6 +20,14 @@ class Interval(BaseModel):
     high: float
 
 
+class QuantityAnswer(BaseModel):
+    """The fields of an answer, for routes of all models."""
+
+    predicted_value: float = Field(default=0, description="Only where the target is a quantity.")
+    unit: str = Field(default="", description="Only where the target is a quantity.")
+    interval: Interval | None = Field(default=None, description="Only where the target is a quantity.")
+
+
 def answer_fields(target: Quantity) -> dict[str, Any]:
     """Return the fields of an answered row that depend on the target, each with its type."""
     words = f"{target.description}, as the model predicts it, from {target.low:.15g} to {target.high:.15g}."

@@ -23,6 +23,17 @@ from prediction.journal.feedback import Measure
 from prediction.journal.rollups import Count, Total
 from prediction.journal.samples import Sampled
 
+GAUGES: Mapping[str, str] = {
+    "prediction_mean_absolute_error": "Mean absolute error by labels, in the unit of the target",
+    "prediction_estimated_mean_absolute_error": "The same estimated from the features, without labels",
+    "prediction_bias": "Mean of true minus predicted, in the unit of the target",
+    "prediction_r2": "Share of the variance of the labels that is explained",
+    "prediction_coverage_ratio": "Share of the labels that lie in their intervals",
+    "prediction_error_above_estimate": "1 if errors by labels are larger than their estimate, else 0",
+    "prediction_coverage_below_level": "1 if fewer labels lie in their intervals than stated, else 0",
+}
+"""The help text of each gauge."""
+
 
 def measure(spec: Spec, _home: Path) -> Measure:
     """Return the function that measures labelled predictions; it needs no version."""

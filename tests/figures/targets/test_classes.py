@@ -89,6 +89,18 @@ def test_metrics_of_a_positive_class_are_plain_values() -> None:
     assert "positive" not in classes.metrics(TARGET, ["0", "1"], answers([0.2, 0.4])).as_dict()
 
 
+def test_a_table_shows_how_well_the_positive_class_is_found() -> None:
+    """Average precision, ROC AUC and Brier, as the version keeps them; other targets have none of them."""
+    found = classes.metrics(declare(0, 1, positive=1), ["0", "1", "1", "0"], answers([0.2, 0.4, 0.9, 0.5]))
+    shown, names = classes.table(found.as_dict()), {"average precision", "ROC AUC", "Brier"}
+
+    assert found.positive is not None
+    assert {"average precision": "0.833", "ROC AUC": "0.750"}.items() <= shown.items()
+    assert f"{(0.2**2 + 0.6**2 + 0.1**2 + 0.5**2) / 4:.4f}, skill 0.340" == shown["Brier"]
+    plain = classes.table(classes.metrics(TARGET, ["0", "1"], answers([0.2, 0.4])).as_dict())
+    assert names.isdisjoint(plain)
+
+
 COSTLY = declare(0, 1, positive=1, cost=Cost(false_alarm=1, miss=50))
 
 
