@@ -27,6 +27,7 @@ class Integer(Feature):
 
     kind: ClassVar[str] = "integer"
     declared_by: ClassVar[str] = "`int` with integer(...)"
+    annotations: ClassVar[tuple[Any, ...]] = (int,)
 
     low: int = 0
     high: int = 0

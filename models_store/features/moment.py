@@ -56,6 +56,7 @@ class Moment(Feature):
 
     kind: ClassVar[str] = "moment"
     declared_by: ClassVar[str] = "`datetime` with moment(...)"
+    annotations: ClassVar[tuple[Any, ...]] = (datetime, date)
 
     zone: str = "UTC"
     parts: tuple[str, ...] = tuple(PARTS)
