@@ -23,6 +23,7 @@ from models_store.targets.intervals import (
     column,
     read_width,
 )
+from models_store.targets.rules import QuantityRules
 from models_store.targets.said import Said
 
 if TYPE_CHECKING:
@@ -38,34 +39,6 @@ LEVELS = (0.5, 0.99)
 
 VALUE = "predicted_value"
 """Where a warning about an answer itself points to."""
-
-
-@dataclass(frozen=True)
-class QuantityRules:
-    """The limits for a candidate that predicts a quantity. Tolerances are shares of the champion's figure.
-
-    Parameters
-    ----------
-    mae_tolerance
-        How far the mean absolute error may rise, also above the best one so far.
-    bias_tolerance
-        How far the mean error may move away from 0, as a share of the champion's mean absolute error.
-    coverage_tolerance
-        How far the share of true numbers in their intervals may lie below the level, absolute.
-    interval_tolerance
-        How far the interval score may rise: it charges for the width and for each miss.
-    significance
-        A candidate must be shown to be within `mae_tolerance`, with at most this probability of error.
-    min_rows
-        A rule with fewer rows does not vote.
-    """
-
-    mae_tolerance: float = 0.1
-    bias_tolerance: float = 0.25
-    coverage_tolerance: float = 0.1
-    interval_tolerance: float = 0.25
-    significance: float = 0.05
-    min_rows: int = 10
 
 
 @dataclass(frozen=True)
