@@ -139,8 +139,8 @@ class TargetRules:
 def judge(parts: Sequence[Part], of_target: TargetRules, limits: Any) -> Verdict:
     """Judge a candidate: it is promoted if it is not worse by any rule on any part; a tie is not worse.
 
-    A rule on fewer than `min_rows` rows does not vote. A rule on feedback does not vote if it fails
-    because of a single row.
+    A rule on fewer than `min_rows` rows does not vote. A single row of feedback does not decide: a rule
+    does not vote if it fails because of one, and it fails if it passes because of one.
 
     Parameters
     ----------
@@ -164,9 +164,13 @@ def _judge_part(compared: Comparison) -> list[Rule]:
     if not compared.rows:
         return []
     rules = _apply(compared)
+    if not compared.part.is_feedback:
+        return rules
     failed = {rule.name for rule in rules if rule.passed is False}
-    ignored = _fail_by_one_row(compared, failed) if compared.part.is_feedback and failed else set()
-    return [replace(rule, passed=None) if rule.name in ignored else rule for rule in rules]
+    ignored = _fail_by_one_row(compared, failed) if failed else set()
+    carried = _pass_by_one_row(compared, {rule.name for rule in rules if rule.passed})
+    rules = [replace(rule, passed=None) if rule.name in ignored else rule for rule in rules]
+    return [carried.get(rule.name, rule) for rule in rules]
 
 
 def _apply(compared: Comparison) -> list[Rule]:
@@ -180,6 +184,24 @@ def _fail_by_one_row(compared: Comparison, failed: set[str]) -> set[str]:
         others = compared.without(row)
         still = {rule.name for rule in _apply(others) if rule.passed is False} if others.rows else set()
         found |= failed - still
+    return found
+
+
+def _pass_by_one_row(compared: Comparison, passed: set[str]) -> dict[str, Rule]:
+    """Return the rules that fail if some single row is left out, and also without any other row then.
+
+    They have the figures without that row.
+    """
+    found: dict[str, Rule] = {}
+    for row in compared.rules.leave_out(compared.part) if passed else ():
+        others = compared.without(row)
+        rules = _apply(others) if others.rows else []
+        failed = {rule.name for rule in rules if rule.passed is False} & passed
+        if failed:
+            failed -= _fail_by_one_row(others, failed)
+        for rule in rules:
+            if rule.name in failed:
+                found[rule.name] = replace(rule, name=f"{rule.name} without one row")
     return found
 
 

@@ -115,6 +115,33 @@ def test_no_single_row_of_feedback_decides() -> None:
     assert not again.promote
 
 
+def with_one_more(part: Part, truth: float, champion: float, candidate: float) -> Part:
+    """Add a row to a part; its intervals hold nothing else."""
+    labels = np.append(part.labels, TARGET.text(truth)).astype(object)
+    both = [
+        QuantityAnswers(*(np.append(each, value) for each in of))
+        for of, value in ((part.champion, champion), (part.candidate, candidate))
+    ]
+    return replace(part, labels=labels, champion=both[0], candidate=both[1])
+
+
+@pytest.mark.parametrize("worse", [1.0, 1.6])
+def test_a_row_of_any_value_changes_no_verdict(worse: float) -> None:
+    """Neither that of a good candidate, nor that of a bad one which is perfect on this row."""
+    feedback, ends = part(60, worse=worse, name="feedback"), (-1000.0, 100.0, 1000.0)
+    dataset = part(400)
+    verdicts = {
+        judge(dataset, with_one_more(feedback, truth, champion, candidate)).promote
+        for truth in ends
+        for champion in ends
+        for candidate in ends
+    }
+
+    assert {worse == 1.0} == verdicts
+    saved = judge(dataset, with_one_more(feedback, -1000.0, 1000.0, -1000.0)).sentence
+    assert worse == 1.0 or f"feedback {ERROR} without one row rose from 8" in saved, saved
+
+
 def test_small_losses_do_not_add_up() -> None:
     """The error is compared with the best one so far."""
     best = replace(part(400), best_loss=5.0)
