@@ -59,6 +59,7 @@ class Classes:
 
     kind: ClassVar[str] = "classes"
     rules: ClassVar[type] = GateRules
+    adapts: ClassVar[bool] = False  # its answers have no interval
 
     labels: tuple[Label, ...]
     positive: Label | None = None
@@ -259,7 +260,11 @@ class Classes:
 
         return read
 
-    def said(self, answers: ClassAnswers) -> list[Said]:
+    def adapt(self, answers: ClassAnswers, _width: float) -> ClassAnswers:
+        """Return the answers: they have no interval."""
+        return answers
+
+    def said(self, answers: ClassAnswers, _width: float = 1.0) -> list[Said]:
         """Return what the journal keeps of each answer."""
         texts = self.texts
         rows = zip(answers.best.tolist(), answers.probabilities.tolist(), strict=True)

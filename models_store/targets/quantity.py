@@ -37,6 +37,9 @@ ROWS_A_STRATUM = 20
 LEVELS = (0.5, 0.99)
 """The possible levels of an interval."""
 
+ADAPTED = "adapted"
+"""Kept in place of probabilities: how many times as wide as calibrated an interval is, unless it is 1."""
+
 VALUE = "predicted_value"
 """Where a warning about an answer itself points to."""
 
@@ -47,6 +50,7 @@ class Quantity:
 
     kind: ClassVar[str] = "quantity"
     chooses: ClassVar[bool] = False  # training chooses no decision
+    adapts: ClassVar[bool] = True  # labels change the width of its intervals
     rules: ClassVar[type] = QuantityRules
 
     description: str
@@ -230,11 +234,27 @@ class Quantity:
 
         return read
 
-    def said(self, answers: QuantityAnswers) -> list[Said]:
-        """Return what the journal keeps of each answer, and a warning where the range has limited it."""
-        rows = zip(*(each.tolist() for each in answers), strict=True)
+    def adapt(self, answers: QuantityAnswers, width: float) -> QuantityAnswers:
+        """Make the intervals `width` times as wide, but not those that are the whole range."""
+        if width == 1 or not len(answers.errors) or np.isnan(answers.errors[0]):
+            return answers
+        values = answers.values
+        low, high = (values + width * (end - values) for end in (answers.low, answers.high))
+        return answers._replace(low=low, high=high)
+
+    def said(self, answers: QuantityAnswers, width: float = 1.0) -> list[Said]:
+        """Return what the journal keeps of each answer, and a warning where the range has limited it.
+
+        Parameters
+        ----------
+        width
+            How many times as wide as calibrated the intervals shall be.
+        """
+        adapted = self.adapt(answers, width)
+        kept = {} if adapted is answers else {ADAPTED: width}
+        rows = zip(*(each.tolist() for each in adapted), strict=True)
         return [
-            Said("", {}, value, low, high, [] if raw == value else [self._limited(raw, value)])
+            Said("", kept, value, low, high, [] if raw == value else [self._limited(raw, value)])
             for raw, value, _, low, high in rows
         ]
 

@@ -9,10 +9,12 @@ from models_store.errors import Detail
 
 
 class Said(NamedTuple):
-    """One answer as plain values. A quantity has an empty class and no probabilities.
+    """One answer as plain values. A quantity has an empty class.
 
     Parameters
     ----------
+    probabilities
+        Of a quantity: how labels have changed the width of its interval, if they have.
     value, low, high
         Of a quantity: the number, and the ends of its interval.
     warnings

@@ -78,6 +78,10 @@ GAUGES: dict[str, tuple[str, list[str]]] = {
         f"Share of the labels of the last {WINDOW} that lie in their intervals",
         ["model", "version"],
     ),
+    "prediction_interval_adapted_ratio": (
+        f"How many times as wide as calibrated the intervals of the last {WINDOW} are, on average",
+        ["model", "version"],
+    ),
     "prediction_error_above_estimate": (
         f"1 if errors by labels of the last {WINDOW} are larger than their estimate, else 0",
         ["model", "version"],

@@ -31,7 +31,8 @@ class Predictor:
     Parameters
     ----------
     score
-        Takes the columns of n rows, returns answers of the spec's kind of target.
+        Takes the columns of n rows, returns answers of the spec's kind of target. Their intervals are as
+        wide as the training calibrated them.
     profile
         The profile of the version's training data, as `profiles.profile` returns it.
     """
@@ -40,6 +41,8 @@ class Predictor:
         self.spec = spec
         self.version = version
         self.score = score
+        self.width = 1.0
+        """How many times as wide as calibrated the intervals are, by the labels."""
         self._checks = _checks(spec, profile)
         self._answered = {
             name: metrics.PREDICTIONS.labels(spec.name, version.version, name)
@@ -51,7 +54,7 @@ class Predictor:
         if not rows:
             return []
         columns = self.spec.columns(rows)
-        said = self.spec.target.said(self.score(columns))
+        said = self.spec.target.said(self.score(columns), self.width)
         warnings = self._warnings(columns, len(rows))
         at_us = now_us()
         return [
@@ -70,6 +73,10 @@ class Predictor:
             )
             for row, of_row, warned in zip(rows, said, warnings, strict=True)
         ]
+
+    def answers(self, columns: Columns) -> Any:
+        """Answer the columns of n rows as `predict` does; the answers are of the spec's kind of target."""
+        return self.spec.target.adapt(self.score(columns), self.width)
 
     def count(self, predictions: Sequence[Prediction]) -> None:
         """Count answered predictions."""

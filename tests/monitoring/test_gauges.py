@@ -32,7 +32,7 @@ postgres = databases.postgres
 OF_QUANTITIES = {
     *("prediction_mean_absolute_error", "prediction_estimated_mean_absolute_error", "prediction_bias"),
     *("prediction_r2", "prediction_coverage_ratio", "prediction_error_above_estimate"),
-    "prediction_coverage_below_level",
+    *("prediction_coverage_below_level", "prediction_interval_adapted_ratio"),
 }
 
 

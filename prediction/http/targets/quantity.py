@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from models_store.targets.quantity import Quantity
+from models_store.targets.quantity import ADAPTED, Quantity
 from prediction.journal.predictions import Prediction
 
 
@@ -16,6 +16,9 @@ class Interval(BaseModel):
     level: float
     low: float
     high: float
+    adapted: float = Field(
+        description="How many times as wide as training calibrated it, by the labels since: from 0.5 to 2."
+    )
 
 
 def answer_fields(target: Quantity) -> dict[str, Any]:
@@ -52,5 +55,6 @@ def said(target: Quantity, prediction: Prediction) -> dict[str, Any]:
             "level": target.level,
             "low": target.limited(prediction.low),
             "high": target.limited(prediction.high),
+            "adapted": prediction.probabilities.get(ADAPTED, 1.0),
         },
     }
