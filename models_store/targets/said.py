@@ -21,7 +21,8 @@ class Said(NamedTuple):
     Parameters
     ----------
     classes, probabilities
-        The class of each row, and the probability of every class as a JSON text. A quantity has empty ones.
+        The class of each row, and the probability of every class as a JSON text. A quantity has an empty
+        class, and in place of probabilities the change of its interval by labels, if there is one.
     values, low, high
         Of a quantity: the number, and the ends of its interval.
     warnings

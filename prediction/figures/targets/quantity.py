@@ -49,18 +49,17 @@ def table(metrics: Mapping[str, Any]) -> dict[str, str]:
 def rules(target: Quantity) -> TargetRules:
     """Return the rules of the gate.
 
-    All of them compare figures, also the test: one row of feedback must not decide by it.
+    One row of feedback must not decide by any of them.
     """
     return TargetRules(
         metrics=partial(metrics, target),
-        figures=(
+        checks=(
             _error_near_the_best,
             partial(_error_shown_not_to_rise, target),
             _bias_within_tolerance,
             partial(_intervals_hold_the_numbers, target),
             _intervals_no_worse,
         ),
-        tests=(),
         leave_out=partial(_leave_out, target),
         loss=WORDS,
     )
@@ -89,7 +88,7 @@ def _error_shown_not_to_rise(target: Quantity, compared: Comparison) -> Iterator
     differences, limit = _differences(target, compared.part), before * share
     p = errors.p_of_rise(differences, limit)
     passed: bool | None = p <= compared.limits.significance
-    name = f"{WORDS} {'shown' if passed else 'not shown'} to rise by less than {share:.0%}"
+    name = f"{WORDS} within {share:.0%} of the champion's"
     if not passed and compared.part.is_feedback and not errors.can_show(differences, limit):
         passed = None
     yield Rule(name, passed, before, after, compared.rows, p)
