@@ -17,7 +17,7 @@ from tests.servers import PROJECT, Server, free_port, run
 
 MAX_README_LINES = 250
 FIRST_SCREEN_LINES = 60
-HTTP, OPERATE, PENGUINS = DOCS / "http.md", DOCS / "operate.md", DOCS / "penguins.md"
+HTTP, OPERATE = DOCS / "http.md", DOCS / "operate.md"
 MONITORING = DOCS / "monitoring.md"
 PRINTED_URL = "http://127.0.0.1:3000"
 NAMES = {"model", "version", "champion", "window", "until"}
@@ -25,7 +25,7 @@ NAMES = {"model", "version", "champion", "window", "until"}
 
 RUN = {"README.md", "http.md", "operate.md"}  # by test_readme.py
 RUN |= {"add-a-model.md", "behind-a-proxy.md", "clients.md", "lesson.md", "regression.md"}  # by its test
-RUN |= {"monitoring.md", "penguins.md", "settings.md"}  # here
+RUN |= {"monitoring.md", "penguins.md", "planes.md", "settings.md"}  # here
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -122,12 +122,14 @@ def test_all_commands_are_listed(tmp_path: Path) -> None:
     assert sorted(commands) == sorted(printed)
 
 
-def test_the_penguins_tables_are_what_the_code_prints(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["penguins.md", "planes.md"])
+def test_the_tables_of_a_dataset_are_what_the_code_prints(name: str, tmp_path: Path) -> None:
     """The cross-validation gives the same rows, and figures to two digits."""
-    (block,) = blocks(PENGUINS, "python")
+    page = DOCS / name
+    (block,) = blocks(page, "python")
     done = run(sys.executable, "-c", block, home=tmp_path)
     assert done.returncode == 0, done.stderr
-    without_code = re.sub(r"```.*?```", "", PENGUINS.read_text(), flags=re.DOTALL)
+    without_code = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
     printed, measured = (
         [line for line in text.splitlines() if line.startswith("|")] for text in (without_code, done.stdout)
     )
