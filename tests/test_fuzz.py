@@ -93,7 +93,7 @@ def mutated_rows(draw: st.DrawFn, spec: Spec) -> dict[str, Any]:
 
 def edges(feature: Feature) -> list[float]:
     """Return numbers at the limits of a range."""
-    if feature.is_text:
+    if not kinds.is_measured(feature):
         return [0, 5e-324]
     low, high = kinds.limits(feature)
     return [low, high, -high, high * (1 + 1e-15), 0, 5e-324]
