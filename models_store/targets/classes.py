@@ -56,7 +56,6 @@ class Classes:
 
     kind: ClassVar[str] = "classes"
     rules: ClassVar[type] = GateRules
-    adapts: ClassVar[bool] = False  # its answers have no interval
 
     labels: tuple[Label, ...]
     positive: Label | None = None

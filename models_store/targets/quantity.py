@@ -25,7 +25,7 @@ from models_store.targets.intervals import (
     read_width,
 )
 from models_store.targets.rules import QuantityRules
-from models_store.targets.said import Said
+from models_store.targets.said import ADAPTED, Said
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,9 +38,6 @@ ROWS_A_STRATUM = 20
 LEVELS = (0.5, 0.99)
 """The possible levels of an interval."""
 
-ADAPTED = "adapted"
-"""Kept in place of probabilities: how many times as wide as calibrated an interval is, unless it is 1."""
-
 VALUE = "predicted_value"
 """Where a warning about an answer itself points to."""
 
@@ -51,7 +48,6 @@ class Quantity:
 
     kind: ClassVar[str] = "quantity"
     chooses: ClassVar[bool] = False  # training chooses no decision
-    adapts: ClassVar[bool] = True  # labels change the width of its intervals
     rules: ClassVar[type] = QuantityRules
 
     description: str

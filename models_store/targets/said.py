@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+ADAPTED = "adapted"
+"""Kept in place of probabilities: how many times as wide as calibrated an interval is, unless it is 1."""
+
 
 class Said(NamedTuple):
     """The answers to n rows as plain values, one sequence of n values each.

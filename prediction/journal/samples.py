@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from pydantic_core import from_json
 
-from models_store.targets.quantity import ADAPTED
+from models_store.targets.said import ADAPTED
 from prediction.journal.database import Journal
 from prediction.journal.tables import feedback, predictions
 

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
 
 from models_store.spec import Spec
-from prediction.figures import adaptive
+from prediction.figures.targets import kinds
 from prediction.journal import rollups
 from prediction.journal.database import Journal
 
@@ -20,9 +19,9 @@ HOURS = 1_000
 
 def width(journal: Journal, spec: Spec, version: str) -> float:
     """Return how many times as wide as calibrated the intervals of a version are now."""
-    target: Any = spec.target
-    if not target.adapts:
+    part = kinds.of(spec.target)
+    if not part.ADAPTS_BY:
         return 1.0
-    totals = rollups.by_hour(journal, spec.name, version, adaptive.NAMES, hours=HOURS)
+    totals = rollups.by_hour(journal, spec.name, version, part.ADAPTS_BY, hours=HOURS)
     pieces = ({each.name: each.total for each in hour} for _, hour in groupby(totals, attrgetter("at_us")))
-    return adaptive.width(pieces, target.level)
+    return part.width(spec.target, pieces)

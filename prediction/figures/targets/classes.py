@@ -37,6 +37,9 @@ Counts = Mapping[tuple[str, str], int]
 LOSS = "log_loss"
 """The metric that never rises far above the best one so far."""
 
+ADAPTS_BY: Sequence[str] = ()
+"""The sums of labels that change the width of intervals: there are no intervals."""
+
 
 @dataclass(frozen=True)
 class ClassMetrics(scores.Metrics):
@@ -48,6 +51,11 @@ class ClassMetrics(scores.Metrics):
     def as_dict(self) -> dict[str, Any]:
         """Return the figures as plain values; those that are None are left out."""
         return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def width(_target: Classes, _sums: Iterable[Mapping[str, int]]) -> float:
+    """Return 1: there are no intervals."""
+    return 1.0
 
 
 def metrics(target: Classes, labels: Sequence[str], answers: ClassAnswers) -> ClassMetrics:

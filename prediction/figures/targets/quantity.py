@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models_store.targets.intervals import QuantityAnswers
 from models_store.targets.quantity import Quantity
-from prediction.figures import drift, errors
+from prediction.figures import adaptive, drift, errors
 from prediction.figures.drift import Drift
 from prediction.figures.errors import QuantityMetrics
 from prediction.figures.gate import Comparison, Part, Rule, TargetRules
@@ -19,7 +19,15 @@ from prediction.figures.gate import Comparison, Part, Rule, TargetRules
 LOSS = "mae"
 """The metric that never rises far above the best one so far."""
 
+ADAPTS_BY: Sequence[str] = adaptive.NAMES
+"""The sums of labels that change the width of intervals."""
+
 WORDS = "mean absolute error"
+
+
+def width(target: Quantity, sums: Iterable[Mapping[str, int]]) -> float:
+    """Return how many times as wide as calibrated an interval shall be."""
+    return adaptive.width(sums, target.level)
 
 
 def metrics(target: Quantity, labels: Sequence[str], answers: QuantityAnswers) -> QuantityMetrics:

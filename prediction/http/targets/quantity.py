@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, Field
 from pydantic_core import to_json
 
-from models_store.targets.quantity import ADAPTED, Quantity
+from models_store.targets.quantity import Quantity
+from models_store.targets.said import ADAPTED
 from prediction.journal.predictions import Prediction
 
 

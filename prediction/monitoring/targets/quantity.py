@@ -16,7 +16,8 @@ from models_store import store
 from models_store.errors import DamagedVersion, UnknownVersion
 from models_store.spec import Spec
 from models_store.targets.intervals import read_width
-from models_store.targets.quantity import ADAPTED, Quantity
+from models_store.targets.quantity import Quantity
+from models_store.targets.said import ADAPTED
 from prediction.figures import adaptive, error_sums, excess
 from prediction.figures.error_sums import ErrorSums, Mean
 from prediction.figures.excess import Learned
