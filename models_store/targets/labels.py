@@ -72,10 +72,11 @@ def wrong(label: Any, wanted: type, expected: str) -> str:
         The type of the declared labels; `expected` names them.
     """
     kind = type(label)
-    if label is None or kind is not str and str(label) in ("nan", "<NA>"):
+    if label is None or (kind is not str and str(label) in ("nan", "<NA>")):
         return "there is no label: leave such rows out"
     if kind is float and wanted is not str:
-        return f"the label {label!r} is a float: return {KINDS[wanted]}, for example y.astype({wanted.__name__})"
+        example = f"y.astype({wanted.__name__})"
+        return f"the label {label!r} is a float: return {KINDS[wanted]}, for example {example}"
     if kind in KINDS and kind is not wanted:
         other = f"the label {label!r} is no {KINDS[wanted].removesuffix('s')}"
         return f"{other}: declare classes(...) with {KINDS[kind]}, or return {KINDS[wanted]}"
