@@ -112,7 +112,8 @@ class Classes:
     @property
     def expected(self) -> str:
         """Describes a valid label in words."""
-        return f"one of {listing(self.texts)}"
+        kind = type(self.labels[0])  # a text "1" and the integer 1 are written alike
+        return f"one of {'' if kind is str else f'the {KINDS[kind]} '}{listing(self.texts)}"
 
     @property
     def counted(self) -> tuple[str, ...]:

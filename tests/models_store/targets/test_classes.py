@@ -60,6 +60,13 @@ def test_labels_of_a_dataset_are_read(target: Any, y: Any, texts: list[str]) -> 
     assert texts == target.read(y)
 
 
+def test_the_labels_are_named_with_their_type() -> None:
+    """A client that sends the text "0" for the integer 0 reads what is wrong."""
+    assert "one of a, b, c" == TEXTS.expected
+    assert "one of the integers -1, 0, 10" == INTEGERS.expected
+    assert "one of the booleans false, true" == BOOLEANS.expected
+
+
 @pytest.mark.parametrize(
     ("target", "y", "message"),
     [
