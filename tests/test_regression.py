@@ -141,6 +141,20 @@ def test_a_label_that_is_no_number_of_the_range_is_refused(running: Server, labe
     )
 
 
+@pytest.mark.parametrize("raw", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400", '"NaN"', "true"])
+def test_poisoned_numbers_are_refused_as_they_are_written(running: Server, raw: str) -> None:
+    """What is no JSON but passes many parsers gets a 400, alone and in a batch, and is no label."""
+    (answer,) = predict(running, rents.draw(1, 2)[0])
+    body = f'{{"prediction_id": "{answer["prediction_id"]}", "label": {raw}}}'
+    for path, content in (("feedback", body), ("feedback_batch", f"[{body}]")):
+        sent = running.client.post(
+            f"/rents/{path}", content=content, headers={"content-type": "application/json"}
+        )
+        assert problem(sent, 400)["error"].startswith("invalid input for feedback")
+
+    assert running.get(f"/rents/predictions/{answer['prediction_id']}").json()["feedback"] is None
+
+
 def test_a_label_can_be_corrected(running: Server) -> None:
     """1500 and 1500.0 are one label; another one needs `correct`."""
     (answer,) = predict(running, rents.draw(1, 3)[0])
