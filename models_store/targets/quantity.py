@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from pydantic_core import from_json
 
 from models_store import faults
 from models_store.errors import Detail, InvalidSpec
@@ -37,7 +38,7 @@ ROWS_A_STRATUM = 20
 LEVELS = (0.5, 0.99)
 """The possible levels of an interval."""
 
-ADAPTED = "adapted"
+ADAPTED, UNCHANGED = "adapted", "{}"
 """Kept in place of probabilities: how many times as wide as calibrated an interval is, unless it is 1."""
 
 VALUE = "predicted_value"
@@ -242,21 +243,23 @@ class Quantity:
         low, high = (values + width * (end - values) for end in (answers.low, answers.high))
         return answers._replace(low=low, high=high)
 
-    def said(self, answers: QuantityAnswers, width: float = 1.0) -> list[Said]:
-        """Return what the journal keeps of each answer, and a warning where the range has limited it.
+    def said(self, answers: QuantityAnswers, width: float = 1.0) -> Said:
+        """Return what the journal keeps of answers, and a warning where the range has limited one.
 
         Parameters
         ----------
         width
             How many times as wide as calibrated the intervals shall be.
         """
+        raw, values, rows = answers.raw, answers.values, len(answers.values)
+        limited = {
+            int(row): [self._limited(float(raw[row]), float(values[row]))]
+            for row in np.flatnonzero(raw != values)
+        }
         adapted = self.adapt(answers, width)
-        kept = {} if adapted is answers else {ADAPTED: width}
-        rows = zip(*(each.tolist() for each in adapted), strict=True)
-        return [
-            Said("", kept, value, low, high, [] if raw == value else [self._limited(raw, value)])
-            for raw, value, _, low, high in rows
-        ]
+        kept = UNCHANGED if adapted is answers else f'{{"{ADAPTED}":{width!r}}}'
+        ends = adapted.low.tolist(), adapted.high.tolist()
+        return Said([""] * rows, [kept] * rows, values.tolist(), *ends, limited)
 
     def _limited(self, raw: float, value: float) -> Detail:
         side = "below" if raw < value else "above"
@@ -286,6 +289,11 @@ class Quantity:
         difference = max(float(np.abs(found - np.array(told)).max()) for found, told in known)
         limit = self.decision(golden).tolerance
         return None if difference <= limit else f"they differ by {difference:.1e} {self.unit}".rstrip()
+
+
+def adapted(kept: str) -> float:
+    """Read how many times as wide as calibrated an interval is, from what is kept beside it."""
+    return 1.0 if kept == UNCHANGED else float(from_json(kept).get(ADAPTED, 1.0))
 
 
 def quantity(description: str, *, unit: str, low: float, high: float, level: float = 0.9) -> Quantity:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
+from pydantic_core import to_json
 
-from models_store.targets.quantity import ADAPTED, Quantity
+from models_store.targets.quantity import Quantity, adapted
 from prediction.journal.predictions import Prediction
 
 
@@ -46,15 +48,20 @@ def label(target: Quantity) -> Any:
     return Annotated[kind, BeforeValidator(demand, json_schema_input_type=kind)]
 
 
-def said(target: Quantity, prediction: Prediction) -> dict[str, Any]:
-    """Return the fields of `answer_fields` of a prediction."""
-    return {
-        "predicted_value": prediction.value,
-        "unit": target.unit,
-        "interval": {
-            "level": target.level,
-            "low": target.limited(prediction.low),
-            "high": target.limited(prediction.high),
-            "adapted": prediction.probabilities.get(ADAPTED, 1.0),
-        },
-    }
+def writer(target: Quantity) -> Callable[[Prediction], str]:
+    """Return the function that writes the fields of `answer_fields` of a prediction as JSON."""
+
+    def write(prediction: Prediction) -> str:
+        fields = {
+            "predicted_value": prediction.value,
+            "unit": target.unit,
+            "interval": {
+                "level": target.level,
+                "low": target.limited(prediction.low),
+                "high": target.limited(prediction.high),
+                "adapted": adapted(prediction.probabilities),
+            },
+        }
+        return to_json(fields).decode()[1:-1]
+
+    return write
