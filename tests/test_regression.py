@@ -15,7 +15,8 @@ import pandas as pd
 import pytest
 
 from models_store import store
-from models_store.spec import QuantityRules, quantity
+from models_store.catalog import planes
+from models_store.spec import QuantityRules
 from tests import documents, rents
 from tests.servers import PROJECT, Server, problem, run, series
 from tests.timing import eventually
@@ -91,7 +92,7 @@ def test_the_page_is_true(running: Server) -> None:
     """Its block runs, its answer has the fields of a real one, and its tables are complete."""
     scope: dict[str, Any] = {}
     exec(documents.blocks(PAGE, "python")[0], scope)
-    assert quantity("Delay at arrival", unit="min", low=-200, high=2000) == scope["target"]
+    assert planes.SPEC.target == scope["target"]
 
     shown = json.loads(documents.blocks(PAGE, "json")[0])
     (answer,) = predict(running, rents.draw(1, 12)[0])
@@ -269,6 +270,23 @@ def test_drift_is_found_and_poison_is_refused(running: Server) -> None:
     assert "rejected" == ended["status"], ended
     assert "dataset mean absolute error rose" in ended["verdict"]["sentence"]
     assert before == running.get("/models/rents").json()["champion"]
+
+
+def test_poison_moves_intervals_only_so_far(running: Server) -> None:
+    """Each worker answers with wider intervals within some seconds, and with the same ones."""
+    X, _ = rents.draw(1, 10)
+
+    def widths() -> set[float]:
+        return {predict(running, X)[0]["interval"]["adapted"] for _ in range(16)}
+
+    eventually(lambda: len(found := widths()) == 1 and min(found) > 1, 30)
+    (width,) = widths()
+    assert width <= 2
+    (answer,) = predict(running, X)
+    story = running.get(f"/rents/predictions/{answer['prediction_id']}").json()
+    assert width == story["interval"]["adapted"]
+    versions = running.get("/rents/monitoring?window=1h").json()["versions"]
+    assert all(1 <= each["adapted"] <= 2 for each in versions)
 
 
 def test_a_promotion_and_a_rollback_swap_on_all_workers(running: Server, catalog: Path) -> None:

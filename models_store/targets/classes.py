@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from models_store.targets.decisions import (
     without_threshold,
 )
 from models_store.targets.labels import KINDS, Label, of_labels, of_positive, shown, text_of, wrong
+from models_store.targets.rules import GateRules
 from models_store.targets.said import Said, of_classes
 from models_store.validation import listing
 
@@ -37,34 +38,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
     from sklearn.base import ClassifierMixin
-
-
-@dataclass(frozen=True)
-class GateRules:
-    """The limits for a candidate: it may replace the champion if it is not worse by any rule.
-
-    Parameters
-    ----------
-    metric
-        The metric to compare, in addition to log-loss.
-    metric_tolerance
-        How far the metric may fall, absolute.
-    log_loss_tolerance
-        How far log-loss may rise, absolute, in nats.
-    recall_floor
-        The least recall of each class.
-    significance
-        A candidate is worse if the p-value of McNemar's exact test is below this level.
-    min_rows
-        A rule with fewer rows does not vote.
-    """
-
-    metric: Literal["macro_f1", "accuracy"] = "macro_f1"
-    metric_tolerance: float = 0.05
-    log_loss_tolerance: float = 0.05
-    recall_floor: float = 0.7
-    significance: float = 0.05
-    min_rows: int = 10
 
 
 @dataclass(frozen=True)
@@ -289,7 +262,11 @@ class Classes:
 
         return read
 
-    def said(self, answers: ClassAnswers) -> Said:
+    def adapt(self, answers: ClassAnswers, _width: float) -> ClassAnswers:
+        """Return the answers: they have no interval."""
+        return answers
+
+    def said(self, answers: ClassAnswers, _width: float = 1.0) -> Said:
         """Return what the journal keeps of answers."""
         return of_classes(self.texts, answers.best, answers.probabilities)
 

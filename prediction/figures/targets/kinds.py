@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from models_store.targets.classes import Classes
@@ -24,6 +24,16 @@ class TargetFigures(Protocol):
     """What each kind has on this floor."""
 
     LOSS: str
+    ADAPTS_BY: Sequence[str]
+
+    def width(self, target: Any, sums: Iterable[Mapping[str, int]]) -> float:
+        """Return how many times as wide as calibrated an interval shall be.
+
+        Parameters
+        ----------
+        sums
+            Those of each hour, by their names in `ADAPTS_BY`, in the order of the hours.
+        """
 
     def metrics(self, target: Any, labels: Sequence[str], answers: Any) -> Any:
         """Compare labels, as canonical texts, with answers; return `TargetMetrics`."""
