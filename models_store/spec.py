@@ -28,12 +28,12 @@ from models_store.features.text import text as text
 from models_store.layout import Columns as Columns
 from models_store.layout import Layout
 from models_store.targets import kinds as target_kinds
-from models_store.targets.classes import GateRules as GateRules
 from models_store.targets.classes import classes as classes
 from models_store.targets.costs import Cost as Cost
 from models_store.targets.kinds import Target
-from models_store.targets.quantity import QuantityRules as QuantityRules
 from models_store.targets.quantity import quantity as quantity
+from models_store.targets.rules import GateRules as GateRules
+from models_store.targets.rules import QuantityRules as QuantityRules
 from models_store.validation import Validator
 
 if TYPE_CHECKING:
