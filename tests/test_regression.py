@@ -286,6 +286,23 @@ def test_drift_is_found_and_poison_is_refused(running: Server) -> None:
     assert before == running.get("/models/rents").json()["champion"]
 
 
+def test_poison_moves_intervals_only_so_far(running: Server) -> None:
+    """Each worker answers with wider intervals within some seconds, and with the same ones."""
+    X, _ = rents.draw(1, 10)
+
+    def widths() -> set[float]:
+        return {predict(running, X)[0]["interval"]["adapted"] for _ in range(16)}
+
+    eventually(lambda: len(found := widths()) == 1 and min(found) > 1, 30)
+    (width,) = widths()
+    assert width <= 2
+    (answer,) = predict(running, X)
+    story = running.get(f"/rents/predictions/{answer['prediction_id']}").json()
+    assert width == story["interval"]["adapted"]
+    versions = running.get("/rents/monitoring?window=1h").json()["versions"]
+    assert all(1 <= each["adapted"] <= 2 for each in versions)
+
+
 def test_a_promotion_and_a_rollback_swap_on_all_workers(running: Server, catalog: Path) -> None:
     """The version that `loop train` makes with another seed answers, and then the old one again."""
     before = running.get("/models/rents").json()["champion"]

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+ADAPTED = "adapted"
+"""Kept in place of probabilities: how many times as wide as calibrated an interval is, unless it is 1."""
+
 
 class Said(NamedTuple):
     """The answers to n rows as plain values, one sequence of n values each.
@@ -21,7 +24,8 @@ class Said(NamedTuple):
     Parameters
     ----------
     classes, probabilities
-        The class of each row, and the probability of every class as a JSON text. A quantity has empty ones.
+        The class of each row, and the probability of every class as a JSON text. A quantity has an empty
+        class, and in place of probabilities the change of its interval by labels, if there is one.
     values, low, high
         Of a quantity: the number, and the ends of its interval.
     warnings

@@ -255,7 +255,7 @@ def test_a_change_of_categories_and_classes_is_detected() -> None:
     live: Columns = {"volume_ml": [1.0] * 100, "sort": ["white"] * 60 + [None] * 40}
     found = {item.name: item for item in profiles.compare(CUP, profile, live, ["sweet"] * 100)}
 
-    assert {"volume_ml": "stable", "sort": "drifted", profiles.PREDICTED_CLASS: "drifted"} == {
+    assert {"volume_ml": "stable", "sort": "drifted", "predicted class": "drifted"} == {
         name: item.state for name, item in found.items()
     }
     assert 60 == found["sort"].rows
@@ -282,8 +282,8 @@ def test_the_tests_are_those_of_scipy() -> None:
         [said.count(name) for name in spec.target.texts],
     ]
     theirs = chi2_contingency(counts, correction=False)
-    assert theirs.statistic == pytest.approx(found[profiles.PREDICTED_CLASS].statistic)
-    raw[profiles.PREDICTED_CLASS] = theirs.pvalue
+    assert theirs.statistic == pytest.approx(found["predicted class"].statistic)
+    raw["predicted class"] = theirs.pvalue
     corrected = multipletests(list(raw.values()))
     for name, p in zip(raw, corrected, strict=True):
         assert p == pytest.approx(found[name].p, abs=0.02)
@@ -400,6 +400,6 @@ def test_features_that_are_not_in_the_profile_are_ignored() -> None:
     del profile["features"]["sort"]
     live: Columns = {"volume_ml": [5.0] * 80, "sort": ["black"] * 80}
 
-    assert ["volume_ml", profiles.PREDICTED_CLASS] == [
+    assert ["volume_ml", "predicted class"] == [
         item.name for item in profiles.compare(CUP, profile, live, ["sweet"] * 80)
     ]

@@ -15,6 +15,7 @@ import pytest
 
 from models_store import catalog, store
 from models_store.errors import Error, InvalidSpec
+from models_store.spec import Cost, classes
 from prediction.figures import scores
 from prediction.retraining import datasets, out_of_fold, training
 from prediction.retraining.training import Candidate
@@ -324,6 +325,17 @@ def test_a_recipe_changes_with_seed_and_pipeline() -> None:
     assert training.recipe(one, 0) == training.recipe(one, 0) is not None
     assert training.recipe(one, 0) not in (training.recipe(one, 1), training.recipe(two, 0))
     assert training.recipe(replace(spec, pipeline=unpicklable), 0) is None
+
+
+def test_a_recipe_changes_with_costs_of_another_file() -> None:
+    """A spec may import them: then the text of its own file is as before."""
+    spec = replace(SPECS["iris"], pipeline=one_leaf)
+    dear, cheap = (
+        replace(spec, target=classes("no", "yes", positive="yes", cost=Cost(1, miss))) for miss in (50, 5)
+    )
+
+    assert training.recipe(dear, 0) == training.recipe(replace(dear), 0)
+    assert training.recipe(dear, 0) != training.recipe(cheap, 0)
 
 
 def test_a_pipeline_that_can_t_be_pickled_is_one_sentence(tmp_path: Path) -> None:
