@@ -179,7 +179,7 @@ def test_false_alarms_are_rare_of_a_number_and_of_mixed_features() -> None:
     found = [profiles.compare(spec, profile, *resampled(columns, labels, 500, rng)) for _ in range(100)]
 
     tested = {item.name for window in found for item in window if item.state != "not enough data"}
-    assert {*spec.layout.texts, profiles.PREDICTED_VALUE} == tested
+    assert {*spec.layout.texts, "predicted value"} == tested
     assert 5 >= sum(any(item.state == "drifted" for item in window) for window in found)
 
 
