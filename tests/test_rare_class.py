@@ -194,6 +194,8 @@ def test_costs_choose_the_threshold(running: Server) -> None:
     page = running.get("/dashboard?model=costly&window=1h").text
     assert words in page
     assert "1 for a false alarm, 30 for a miss" in page
+    assert page.count("average precision") > 1  # of the version that answers, and in the list of all
+    assert "as in training" in page
     rules = [
         rule["name"] for each in shown.values() for rule in (each["verdict"] or {"rules": []})["rules"]
     ]
@@ -215,7 +217,10 @@ def test_commands_show_costs(running: Server, catalog: Path) -> None:
         *command, "train", "costly", "--no-promote", "--seed", "1", home=running.home, catalog=catalog
     )
     assert 0 == done.returncode, done.stdout + done.stderr
-    for words in ("1 for a false alarm, 30 for a miss", "less than one answer", "fraud from a probability"):
+    for words in (
+        *("1 for a false alarm, 30 for a miss", "less than one answer", "fraud from a probability"),
+        *("average precision", "ROC AUC", "Brier"),
+    ):
         assert words in done.stdout
     done = run(*command, "monitor", "costly", "--window", "1h", home=running.home, catalog=catalog)
     assert "cost of a row" in done.stdout, done.stdout + done.stderr

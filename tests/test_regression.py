@@ -286,9 +286,12 @@ def test_drift_is_found_and_poison_is_refused(running: Server) -> None:
     assert before == running.get("/models/rents").json()["champion"]
 
 
-def test_poison_moves_intervals_only_so_far(running: Server) -> None:
-    """Each worker answers with wider intervals within some seconds, and with the same ones."""
-    X, _ = rents.draw(1, 10)
+def test_poison_moves_intervals_only_so_far(running: Server, catalog: Path, tmp_path: Path) -> None:
+    """Each worker answers with wider intervals within some seconds, and with the same ones; so do files."""
+    X, _ = rents.draw(60, 13)
+    give(running, predict(running, X), np.full(60, 6000.0))
+    X = X[:1]
+    X.to_parquet(tmp_path / "rows.parquet")
 
     def widths() -> set[float]:
         return {predict(running, X)[0]["interval"]["adapted"] for _ in range(16)}
@@ -301,6 +304,9 @@ def test_poison_moves_intervals_only_so_far(running: Server) -> None:
     assert width == story["interval"]["adapted"]
     versions = running.get("/rents/monitoring?window=1h").json()["versions"]
     assert all(1 <= each["adapted"] <= 2 for each in versions)
+    loop(running, catalog, "score", "rents", str(tmp_path / "rows.parquet"), str(tmp_path / "out.parquet"))
+    (row,) = pd.read_parquet(tmp_path / "out.parquet").to_dict("records")
+    assert row["predicted_high"] == pytest.approx(answer["interval"]["high"])
 
 
 def test_a_promotion_and_a_rollback_swap_on_all_workers(running: Server, catalog: Path) -> None:

@@ -29,7 +29,7 @@ from models_store.targets.decisions import (
     Decision,
     without_threshold,
 )
-from models_store.targets.labels import KINDS, Label, of_labels, of_positive, shown, text_of
+from models_store.targets.labels import KINDS, Label, of_labels, of_positive, shown, text_of, wrong
 from models_store.targets.rules import GateRules
 from models_store.targets.said import Said, of_classes
 from models_store.validation import listing
@@ -85,7 +85,8 @@ class Classes:
     @property
     def expected(self) -> str:
         """Describes a valid label in words."""
-        return f"one of {listing(self.texts)}"
+        kind = type(self.labels[0])  # a text "1" and the integer 1 are written alike
+        return f"one of {'' if kind is str else f'the {KINDS[kind]} '}{listing(self.texts)}"
 
     @property
     def counted(self) -> tuple[str, ...]:
@@ -145,7 +146,8 @@ class Classes:
         texts = [text_of(label) if type(label) in KINDS else "" for label in labels]
         for number, (label, text) in enumerate(zip(labels, texts, strict=True)):
             if type(label) is not type(self.labels[0]) or text not in self.values:
-                raise InvalidSpec(f"row {number} of load(): {self._wrong(label)}")
+                words = wrong(label, type(self.labels[0]), self.expected)
+                raise InvalidSpec(f"row {number} of load(): {words}")
         return texts
 
     def as_y(self, texts: Iterable[str]) -> NDArray[np.generic]:
@@ -299,14 +301,6 @@ class Classes:
             return f"they differ by {difference:.1e}"
         others = [self.texts[best] for best in answers.best] != golden.get("answers")
         return "they are other classes" if others and "answers" in golden else None
-
-    def _wrong(self, label: Any) -> str:
-        kind, wanted = type(label), type(self.labels[0])
-        found = f"the label {label!r}"
-        if kind in KINDS and kind is not wanted:
-            other = f"{found} is no {KINDS[wanted].removesuffix('s')}"
-            return f"{other}: declare classes(...) with {KINDS[kind]}, or return {KINDS[wanted]}"
-        return f"{found} is not {self.expected}"
 
 
 def classes(*labels: Label, positive: Label | None = None, cost: Cost | None = None) -> Classes:

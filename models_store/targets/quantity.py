@@ -5,7 +5,6 @@ The journal holds a label as the text of the number, and the number itself besid
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from models_store.targets.intervals import (
     read_width,
 )
 from models_store.targets.rules import QuantityRules
-from models_store.targets.said import ADAPTED, Said
+from models_store.targets.said import ADAPTED, UNCHANGED, Said
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -250,13 +249,13 @@ class Quantity:
         width
             How many times as wide as calibrated the intervals shall be.
         """
-        adapted = self.adapt(answers, width)
-        kept = "{}" if adapted is answers else json.dumps({ADAPTED: width})
         raw, values, rows = answers.raw, answers.values, len(answers.values)
         limited = {
             int(row): [self._limited(float(raw[row]), float(values[row]))]
             for row in np.flatnonzero(raw != values)
         }
+        adapted = self.adapt(answers, width)
+        kept = UNCHANGED if adapted is answers else f'{{"{ADAPTED}":{width!r}}}'
         ends = adapted.low.tolist(), adapted.high.tolist()
         return Said([""] * rows, [kept] * rows, values.tolist(), *ends, limited)
 

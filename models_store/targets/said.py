@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from models_store.errors import Detail
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-ADAPTED = "adapted"
+ADAPTED, UNCHANGED = "adapted", "{}"
 """Kept in place of probabilities: how many times as wide as calibrated an interval is, unless it is 1."""
 
 
@@ -53,3 +53,8 @@ def _template(names: tuple[str, ...]) -> str:
     """Return the JSON of a row, one line, to be filled with a number for each name."""
     written = [to_json(name).decode().replace("%", "%%") for name in names]
     return "{" + ",".join(f"{name}:%s" for name in written) + "}"
+
+
+def adapted(kept: str) -> float:
+    """Read how many times as wide as calibrated an interval is, from what is kept beside it."""
+    return 1.0 if kept == UNCHANGED else float(from_json(kept).get(ADAPTED, 1.0))

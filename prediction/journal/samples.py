@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from pydantic_core import from_json
 
-from models_store.targets.said import ADAPTED
+from models_store.targets.said import adapted
 from prediction.journal.database import Journal
 from prediction.journal.tables import feedback, predictions
 
@@ -124,10 +124,9 @@ def _draw_seqs(
 def _sampled(row: Any) -> Sampled:
     # by name it takes twice as long
     at_us, version, predicted_class, probabilities, features, warnings, *numbers = row
-    found = from_json(probabilities)
-    confidence = found[predicted_class] if predicted_class else nan
+    confidence = from_json(probabilities)[predicted_class] if predicted_class else nan
     unlike_training = [warning["loc"][0] for warning in from_json(warnings)]
-    adapted = 1.0 if predicted_class else found.get(ADAPTED, 1.0)
+    width = 1.0 if predicted_class else adapted(probabilities)
     named = (at_us, version, predicted_class, float(confidence), from_json(features), unlike_training)
     value, low, high = numbers
-    return Sampled(*named, value, low, high, adapted)
+    return Sampled(*named, value, low, high, width)

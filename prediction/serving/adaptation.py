@@ -13,8 +13,8 @@ from prediction.figures.targets import kinds
 from prediction.journal import rollups
 from prediction.journal.database import Journal
 
-HOURS = 1_000
-"""Hours with labels that are looked at, at most: a width has long forgotten those before."""
+HOURS = 400
+"""Hours with labels that are read at most, in up to 20 ms: a width has forgotten those before."""
 
 
 def width(journal: Journal, spec: Spec, version: str) -> float:

@@ -33,7 +33,7 @@ def test_false_alarms_are_rare_over_fifty_looks(share: float, rows: int, step: i
     rng = np.random.default_rng(rows + step)
     alarms = sum(looks(share, share, rows, step, rng) > 0 for _ in range(300))
 
-    assert alarms <= 5  # 1 in 100 is 3 of 300
+    assert alarms <= 3  # of 300
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_costs_are_compared_by_their_ratio() -> None:
 
 
 def test_costs_raise_few_false_alarms_over_fifty_looks() -> None:
-    """Of 200 models at most 4: 1 in 100 is 2."""
+    """Of 200 models at most 2."""
     cost, rng, alarms = Cost(false_alarm=1, miss=50), np.random.default_rng(5), 0
     shares = [0.05, 0.003, 0.947]
     for _ in range(200):
@@ -96,4 +96,4 @@ def test_costs_raise_few_false_alarms_over_fifty_looks() -> None:
         found = (costs.mean(cost, "1", dict(zip(CELLS, row.tolist(), strict=True))) for row in counted)
         alarms += any(changes.of_costs(cost, now, then) != AS_TRAINED for now in found)
 
-    assert alarms <= 4
+    assert alarms <= 2

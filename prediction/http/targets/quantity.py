@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 from pydantic_core import to_json
 
 from models_store.targets.quantity import Quantity
-from models_store.targets.said import ADAPTED
+from models_store.targets.said import adapted
 from prediction.journal.predictions import Prediction
 
 
@@ -68,7 +68,7 @@ def writer(target: Quantity) -> Callable[[Prediction], str]:
                 "level": target.level,
                 "low": target.limited(prediction.low),
                 "high": target.limited(prediction.high),
-                "adapted": prediction.read_probabilities().get(ADAPTED, 1.0),
+                "adapted": adapted(prediction.probabilities),
             },
         }
         return to_json(fields).decode()[1:-1]

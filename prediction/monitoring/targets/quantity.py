@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic_core import from_json
 
 from models_store import store
 from models_store.errors import DamagedVersion, UnknownVersion
 from models_store.spec import Spec
 from models_store.targets.intervals import read_width
 from models_store.targets.quantity import Quantity
-from models_store.targets.said import ADAPTED
+from models_store.targets.said import adapted
 from prediction.figures import adaptive, error_sums, excess
 from prediction.figures.error_sums import ErrorSums, Mean
 from prediction.figures.excess import Learned
@@ -46,9 +45,9 @@ def measure(spec: Spec, _home: Path) -> Measure:
         truth, value, low, high = target.number(label), prediction.value, prediction.low, prediction.high
         if truth is None or value is None:  # it was answered when the target was of another kind
             return {}
-        adapted = float(from_json(prediction.probabilities).get(ADAPTED, 1.0))
-        held = adaptive.count(abs(truth - value), (high - low) / 2 / adapted)
-        return error_sums.measure(truth, (value, low, high), target.span, adapted) | held
+        width = adapted(prediction.probabilities)
+        held = adaptive.count(abs(truth - value), (high - low) / 2 / width)
+        return error_sums.measure(truth, (value, low, high), target.span, width) | held
 
     return measured
 
@@ -119,8 +118,8 @@ def _estimate(sample: Sequence[Sampled], known: Learned | None) -> Mean | None:
     if known is None:
         return None
     ends = [(row.low, row.high, row.adapted) for row in sample if row.low is not None]
-    low, high, adapted = np.array(ends, np.float64).reshape(-1, 3).T
-    return error_sums.expected_error((high - low) / 2 / adapted / known.factor, known.spread, known.rows)
+    low, high, width = np.array(ends, np.float64).reshape(-1, 3).T
+    return error_sums.expected_error((high - low) / 2 / width / known.factor, known.spread, known.rows)
 
 
 def over_time(

@@ -57,8 +57,8 @@ def test_an_answer_has_its_unit_and_interval() -> None:
         "unit": "CHF",
         "interval": {"level": 0.9, "low": 100.0, "high": 320.0, "adapted": 1.0},
     } == said
-    wider = prediction._replace(probabilities='{"adapted":1.25}')
-    assert '"adapted":1.25' in quantity.writer(TARGET)(wider)
+    wider = quantity.writer(TARGET)(prediction._replace(probabilities='{"adapted":1.25}'))
+    assert 1.25 == json.loads("{" + wider + "}")["interval"]["adapted"]
     assert sent == bodies.answer(SPEC).model_validate(sent).model_dump()
     for wrong in ({"predicted_value": 99}, {"unit": "EUR"}):
         with pytest.raises(ValidationError):
