@@ -89,7 +89,7 @@ def test_a_number_is_complete(server: Server, specs: dict[str, Spec]) -> None:
         ]
         assert expected == list(answer)
         assert (name, store.newest(server.home, name).version) == (answer["model"], answer["version"])
-        assert ["level", "low", "high"] == list(answer["interval"])
+        assert ["level", "low", "high", "adapted"] == list(answer["interval"])
         assert answer["interval"]["low"] < answer["predicted_value"] < answer["interval"]["high"]
         assert [] == answer["warnings"]
 

@@ -27,7 +27,7 @@ def good_answer(spec: Spec) -> dict[str, object]:
         said = {
             "predicted_value": spec.target.example,
             "unit": spec.target.as_dict()["unit"],
-            "interval": {"level": 0.9, "low": 1.5, "high": 2.5},
+            "interval": {"level": 0.9, "low": 1.5, "high": 2.5, "adapted": 1.0},
         }
     return {
         "prediction_id": "01a20576-e6f4-7194-8645-6aff202c1351",
