@@ -27,6 +27,9 @@ ANNOTATIONS = {
 }
 
 
+Constant = Sequence[str] | Mapping[str, Sequence[str]]
+
+
 @dataclass(frozen=True)
 class Draft:
     """The parts of a spec, as its file will have them.
@@ -46,7 +49,7 @@ class Draft:
     load, pipeline
         The code of both functions, from `def` on. They may use `constants` and `Path`.
     constants
-        Lists of texts that the functions use, by name.
+        Texts that the functions use: lists, or lists by name.
     remarks
         A comment above a feature, by the feature's name.
     header
@@ -61,14 +64,19 @@ class Draft:
     notes: Sequence[str]
     load: str
     pipeline: str
-    constants: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    constants: Mapping[str, Constant] = field(default_factory=dict)
     remarks: Mapping[str, str] = field(default_factory=dict)
     header: str = ""
 
     @property
     def schema(self) -> str:
         """The name of the class of the features."""
-        return f"{names.camel(self.name)}Features"
+        return schema_name(self.name)
+
+
+def schema_name(model: str) -> str:
+    """Return the name of the class of a model's features."""
+    return f"{names.camel(model)}Features"
 
 
 def written(draft: Draft) -> str:
@@ -81,9 +89,16 @@ def written(draft: Draft) -> str:
         _typing(draft),
     ]
     blocks += [_alias(each, aliases[each.name]) for each in draft.features if each.name in aliases]
-    blocks += [code.enclosed(f"{name} = [", _quoted(items), "]") for name, items in draft.constants.items()]
+    blocks += [_constant(name, value) for name, value in draft.constants.items()]
     parts = [_schema(draft, aliases), draft.load.rstrip(), draft.pipeline.rstrip(), _spec(draft)]
     return "\n\n".join(block for block in blocks if block) + "\n\n\n" + "\n\n\n".join(parts) + "\n"
+
+
+def _constant(name: str, value: Constant) -> str:
+    if not isinstance(value, Mapping):
+        return code.enclosed(f"{name} = [", _quoted(value), "]")
+    lists = [code.enclosed(f"{code.literal(key)}: [", _quoted(value[key]), "],", indent=1) for key in value]
+    return "\n".join([f"{name} = {{", *lists, "}"])
 
 
 def _quoted(texts: Sequence[str]) -> list[str]:
