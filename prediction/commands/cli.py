@@ -19,11 +19,14 @@ from prediction.commands import (
     train,
     transfers,
 )
+from prediction.commands.authoring import init, new
 
 VERSION = "0.1.0"
 """That of pyproject.toml, which a Bento does not hold."""
 
 DECLARATIONS = (
+    init.declare,
+    new.declare,
     train.declare,
     serve.declare,
     status.declare,

@@ -20,10 +20,11 @@ MICROSECONDS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 
 
 def read(feature: Moment, raw: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Read an Arrow array of texts, dates or times; a time without its zone looks wrong."""
+    """Read an Arrow array of texts, dates or times; one without an offset may look wrong."""
     from pyarrow import types
 
-    is_time = types.is_date(raw.type) or (types.is_timestamp(raw.type) and raw.type.tz is not None)
+    is_clear = types.is_timestamp(raw.type) and (raw.type.tz is not None or feature.naive)
+    is_time = types.is_date(raw.type) or is_clear
     if not is_time and not arrays.is_textual(raw):
         return missing(len(raw)), np.ones(len(raw), bool)
     found = _times(raw) if is_time else arrays.trimmed(raw).to_pylist()

@@ -1,0 +1,1 @@
+"""Commands that write files: a project, and a model of a table."""
