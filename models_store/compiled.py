@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models_store import boosting, failures, pipelines
+from models_store import failures, pipelines
+from models_store.graphs import converter, tables
 from models_store.layout import Layout
 from models_store.spec import Columns, Spec
 from models_store.targets.kinds import Target, TargetProof
@@ -222,8 +223,8 @@ def _attempts(pipeline: Any, inputs: _Inputs, proof: _Proof) -> Iterator[Compile
     # base. In each case the pipeline is served instead, and the reason is shown.
     try:
         graph = _convert(pipeline, proof.spec, inputs)
-        tables = boosting.tabulate(graph)
-        for name, found in ((f"{inputs}, trees as tables", tables), (str(inputs), graph)):
+        small = tables.tabulate(graph)
+        for name, found in ((f"{inputs}, trees as tables", small), (str(inputs), graph)):
             if found is not None:
                 yield proof.compare(name, found.SerializeToString())
     except Exception as error:
@@ -231,7 +232,6 @@ def _attempts(pipeline: Any, inputs: _Inputs, proof: _Proof) -> Iterator[Compile
 
 
 def _convert(pipeline: Any, spec: Spec, inputs: _Inputs) -> ModelProto:
-    from skl2onnx import to_onnx
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
 
     numbers = DoubleTensorType if inputs.dtype == "float64" else FloatTensorType
@@ -242,5 +242,4 @@ def _convert(pipeline: Any, spec: Spec, inputs: _Inputs) -> ModelProto:
             (name, (StringTensorType if is_text else numbers)([None, 1]))
             for name, is_text in spec.layout.texts.items()
         ]
-    options = {"zipmap": False} if hasattr(pipeline, "predict_proba") else None
-    return to_onnx(spec.target.convertible(pipeline), initial_types=types, options=options)
+    return converter.convert(spec.target.convertible(pipeline), types)
