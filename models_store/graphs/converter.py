@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from models_store.graphs import nodes
+from models_store.graphs import encoders, nodes, votes
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -19,11 +19,17 @@ def convert(estimator: Any, types: list[tuple[str, Any]]) -> ModelProto:
     types
         The names and the types of the inputs, of skl2onnx.
     """
+    from onnx import helper
     from skl2onnx import to_onnx
 
     _register()
     options = {"zipmap": False} if hasattr(estimator, "predict_proba") else None
     model = to_onnx(estimator, initial_types=types, options=options)
+    for node in model.graph.node:
+        if node.op_type == "FeatureVectorizer":  # it joins columns, and rounds them to float32
+            node.op_type, node.domain = "Concat", ""
+            node.ClearField("attribute")
+            node.attribute.append(helper.make_attribute("axis", 1))
     if any(node.op_type == nodes.KIND for node in model.graph.node):
         for used in model.opset_import:
             if used.domain == nodes.DOMAIN:
@@ -33,4 +39,5 @@ def convert(estimator: Any, types: list[tuple[str, Any]]) -> ModelProto:
 
 @lru_cache(maxsize=1)
 def _register() -> None:
-    nodes.register()
+    for each in (nodes, encoders, votes):
+        each.register()

@@ -163,14 +163,10 @@ def _register(module: Any, name: str, read: Reader) -> None:
 def register_classifier(kind: type, read: Reader) -> None:
     """Let the converter write the trees of a class of classifiers."""
     from skl2onnx import update_registered_converter
-    from skl2onnx.common.shape_calculator import calculate_linear_classifier_output_shapes
 
+    convert = partial(_classifier, read)
     update_registered_converter(
-        kind,
-        f"Trees{kind.__name__}",
-        calculate_linear_classifier_output_shapes,
-        partial(_classifier, read),
-        options=CLASSIFIER_OPTIONS,
+        kind, f"Trees{kind.__name__}", _shape_of_classifier, convert, options=CLASSIFIER_OPTIONS
     )
 
 
@@ -182,3 +178,13 @@ def register_regressor(kind: type, read: Reader) -> None:
     update_registered_converter(
         kind, f"Trees{kind.__name__}", calculate_linear_regressor_output_shapes, partial(_regressor, read)
     )
+
+
+def _shape_of_classifier(operator: Any) -> None:
+    """Say that probabilities of float64 are float64: the converter thinks that those of forests are not."""
+    from skl2onnx.common.data_types import DoubleTensorType
+    from skl2onnx.common.shape_calculator import calculate_linear_classifier_output_shapes
+
+    calculate_linear_classifier_output_shapes(operator)
+    if isinstance(operator.inputs[0].type, DoubleTensorType):
+        operator.outputs[1].type = DoubleTensorType(operator.outputs[1].type.shape)

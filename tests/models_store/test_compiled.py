@@ -282,7 +282,9 @@ def test_an_estimator_that_does_not_agree_is_not_compiled() -> None:
     assert "differs by" in result.reason
 
 
-@pytest.mark.parametrize(("spec", "pipeline"), [(IRIS, scaled_forest)], ids=["iris"])
+@pytest.mark.parametrize(
+    ("spec", "pipeline"), [(IRIS, scaled_forest), (PENGUINS, scaled_penguins)], ids=["iris", "penguins"]
+)
 def test_trees_behind_a_scaler_compile(spec: Spec, pipeline: Callable[[int], Any]) -> None:
     """Figures before the trees are float64, and are rounded where scikit-learn rounds them."""
     result = build(replace(spec, pipeline=pipeline)).compiled

@@ -101,7 +101,7 @@ def test_both_agree_on_every_threshold_and_one_step_beside_it(estimator: Any, cl
     rows = np.concatenate([X, on_thresholds(estimator.fit(X, y), X)])
     labels, found = run(estimator, rows, ["label", "probabilities"])
 
-    np.testing.assert_allclose(found, estimator.predict_proba(rows), rtol=0, atol=1e-7)
+    np.testing.assert_allclose(found, estimator.predict_proba(rows), rtol=0, atol=1e-14)
     assert (labels != estimator.predict(rows)).mean() < 0.001  # ties
 
 
@@ -147,4 +147,4 @@ def test_missing_values_go_where_the_training_sent_them() -> None:
         HistGradientBoostingClassifier(max_iter=5),
     ):
         (found,) = run(estimator.fit(X, y), X, ["probabilities"])
-        np.testing.assert_allclose(found, estimator.predict_proba(X), rtol=0, atol=1e-7)
+        np.testing.assert_allclose(found, estimator.predict_proba(X), rtol=0, atol=1e-14)
