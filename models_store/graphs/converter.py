@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from models_store.graphs import encoders, nodes, votes
+from models_store.graphs import boosters, encoders, nodes, votes
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -23,6 +23,7 @@ def convert(estimator: Any, types: list[tuple[str, Any]]) -> ModelProto:
     from skl2onnx import to_onnx
 
     _register()
+    boosters.register()  # their packages may have been imported since
     options = {"zipmap": False} if hasattr(estimator, "predict_proba") else None
     model = to_onnx(estimator, initial_types=types, options=options)
     for node in model.graph.node:

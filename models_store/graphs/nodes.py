@@ -163,7 +163,10 @@ def _register(module: Any, name: str, read: Reader) -> None:
 def register_classifier(kind: type, read: Reader) -> None:
     """Let the converter write the trees of a class of classifiers."""
     from skl2onnx import update_registered_converter
+    from skl2onnx._parse import sklearn_classifier_list
 
+    if kind not in sklearn_classifier_list:
+        sklearn_classifier_list.append(kind)
     convert = partial(_classifier, read)
     update_registered_converter(
         kind, f"Trees{kind.__name__}", _shape_of_classifier, convert, options=CLASSIFIER_OPTIONS

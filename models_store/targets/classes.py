@@ -29,7 +29,8 @@ from models_store.targets.decisions import (
     Decision,
     without_threshold,
 )
-from models_store.targets.labels import KINDS, Label, of_labels, of_positive, shown, text_of
+from models_store.targets.labels import KINDS, Label, of_labels, of_positive, shown, text_of, wrong
+from models_store.targets.numbered import numbered
 from models_store.targets.said import Said
 from models_store.validation import listing
 
@@ -171,7 +172,7 @@ class Classes:
         texts = [text_of(label) if type(label) in KINDS else "" for label in labels]
         for number, (label, text) in enumerate(zip(labels, texts, strict=True)):
             if type(label) is not type(self.labels[0]) or text not in self.values:
-                raise InvalidSpec(f"row {number} of load(): {self._wrong(label)}")
+                raise InvalidSpec(f"row {number} of load(): {wrong(label, self.labels, self.expected)}")
         return texts
 
     def as_y(self, texts: Iterable[str]) -> NDArray[np.generic]:
@@ -189,6 +190,10 @@ class Classes:
         estimators.demand_classifier(pipeline)
         if self.cost:
             costs.demand_no_threshold(pipeline)
+
+    def learnable(self, pipeline: Any) -> Any:
+        """Return a pipeline, not fitted, that can learn the labels as they are declared."""
+        return numbered(pipeline, self.labels)
 
     def demand_fitted(self, pipeline: Any) -> None:
         """Refuse a fitted pipeline that can't answer with this target."""
@@ -324,14 +329,6 @@ class Classes:
             return f"they differ by {difference:.1e}"
         others = [self.texts[best] for best in answers.best] != golden.get("answers")
         return "they are other classes" if others and "answers" in golden else None
-
-    def _wrong(self, label: Any) -> str:
-        kind, wanted = type(label), type(self.labels[0])
-        found = f"the label {label!r}"
-        if kind in KINDS and kind is not wanted:
-            other = f"{found} is no {KINDS[wanted].removesuffix('s')}"
-            return f"{other}: declare classes(...) with {KINDS[kind]}, or return {KINDS[wanted]}"
-        return f"{found} is not {self.expected}"
 
 
 def classes(*labels: Label, positive: Label | None = None, cost: Cost | None = None) -> Classes:

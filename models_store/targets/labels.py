@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from models_store import faults
@@ -61,3 +61,13 @@ def of_positive(labels: tuple[Label, ...], positive: Label | None) -> list[str]:
         return ["positive= is for two classes: leave it out"]
     is_one = any(type(positive) is type(label) and positive == label for label in labels)
     return [] if is_one else [f"positive={positive!r} is no label: give one of {shown(labels)}"]
+
+
+def wrong(label: Any, labels: Sequence[Label], expected: str) -> str:
+    """Say why a label of a dataset is none of the declared ones; `expected` describes those."""
+    kind, wanted = type(label), type(labels[0])
+    found = f"the label {label!r}"
+    if kind in KINDS and kind is not wanted:
+        other = f"{found} is no {KINDS[wanted].removesuffix('s')}"
+        return f"{other}: declare classes(...) with {KINDS[kind]}, or return {KINDS[wanted]}"
+    return f"{found} is not {expected}"
