@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models_store import failures, pipelines
+from models_store import blocks, failures, pipelines
 from models_store.graphs import converter, tables
 from models_store.layout import Layout
 from models_store.spec import Columns, Spec
@@ -160,14 +160,12 @@ def build(
     """
     target = target or spec.target
     random = spec.random_columns(RANDOM_ROWS, np.random.default_rng(seed), columns)
-    rows = {name: columns[name] + random[name] for name in spec.inputs}
     step, remedy = (
         "predict on random rows of the ranges",
         "each row that the features allow must get an answer",
     )
     with failures.blamed(spec.name, step, spec.pipeline, remedy), pipelines.named(spec):
-        answers = target.prove(pipeline, spec.frame(rows), labels)
-    proof = _Proof(spec, rows, answers, answers.own())
+        proof = _Proof.of(target, pipeline, spec, _Rows(list(spec.inputs), (columns, random)), labels)
     tried: list[Compiled] = []
     for inputs in _layouts(spec):
         for attempt in _attempts(pipeline, inputs, proof):
@@ -188,18 +186,61 @@ def _joined(reasons: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True)
+class _Rows:
+    """Rows to compare on; they are asked in blocks, so that those of a large dataset need little memory."""
+
+    names: Sequence[str]
+    parts: Sequence[Columns]
+
+    def __len__(self) -> int:
+        return sum(len(part[self.names[0]]) for part in self.parts)
+
+    def blocks(self) -> Iterator[Columns]:
+        """Cut the rows into blocks."""
+        for part in self.parts:
+            for _, block in blocks.of({name: part[name] for name in self.names}):
+                yield block
+
+
+class _Asked:
+    """A pipeline that answers the rows to compare on, block by block."""
+
+    def __init__(self, pipeline: Any, spec: Spec) -> None:
+        self._pipeline, self._spec = pipeline, spec
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pipeline, name)
+
+    def predict(self, rows: _Rows) -> Any:
+        frames = map(self._spec.frame, rows.blocks())
+        return np.concatenate([self._pipeline.predict(frame) for frame in frames])
+
+    def predict_proba(self, rows: _Rows) -> Any:
+        frames = map(self._spec.frame, rows.blocks())
+        return np.concatenate([self._pipeline.predict_proba(frame) for frame in frames])
+
+
+@dataclass(frozen=True)
 class _Proof:
     """Rows to compare on, what the pipeline answers to them, and the rule that it follows itself."""
 
     spec: Spec
-    rows: Columns
+    rows: _Rows
     answers: TargetProof
     own: Any
+
+    @classmethod
+    def of(cls, target: Target, pipeline: Any, spec: Spec, rows: _Rows, labels: Sequence[str]) -> _Proof:
+        """Ask the pipeline."""
+        answers = target.prove(_Asked(pipeline, spec), rows, labels)
+        return cls(spec, rows, answers, answers.own())
 
     def compare(self, name: str, onnx: bytes) -> Compiled:
         """Run a graph on all rows; it is kept only if it agrees."""
         session = Session(onnx, self.spec)
-        agreement, decision, words = self.answers.compare(session.run(self.rows, session.outputs))
+        parts = [session.run(block, session.outputs) for block in self.rows.blocks()]
+        raw = [np.concatenate(of_output) for of_output in zip(*parts, strict=True)]
+        agreement, decision, words = self.answers.compare(raw)
         is_kept = agreement is not None and agreement.holds
         return Compiled(onnx if is_kept else None, agreement, f"{name}: {words}", decision)
 

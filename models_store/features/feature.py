@@ -18,6 +18,7 @@ from models_store import faults
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
     from pydantic.fields import FieldInfo
     from pydantic.json_schema import JsonSchemaValue
@@ -99,6 +100,10 @@ class Feature(ABC):
         if schema["type"] == "nullable":
             return handler(core_schema.nullable_schema(self.shown(schema["schema"])))
         return handler(self.shown(schema))
+
+    def is_plain(self, column: pd.Series) -> bool:
+        """Whether a look at a whole column shows that each value is valid, and stays as it is."""
+        return False
 
     # ----------------------------------------------------------------------------------- the frame
 

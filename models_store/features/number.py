@@ -14,6 +14,7 @@ from models_store.features.feature import Feature
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     from pydantic_core import CoreSchema
 
 
@@ -41,6 +42,14 @@ class Number(Feature):
     def schema(self) -> CoreSchema:
         """Return the schema of a value: JSON has one kind of number, so 3 is 3.0."""
         return core_schema.float_schema(ge=self.low, le=self.high, strict=True, allow_inf_nan=False)
+
+    def is_plain(self, column: pd.Series) -> bool:
+        """Whether all are floats in the range; a missing one is None if it may be missing."""
+        if column.dtype != "float64":
+            return False
+        values = column.to_numpy()
+        within = (self.low <= values) & (values <= self.high)
+        return bool(within.all()) or (self.optional and bool((within | column.isna()).all()))
 
     def draw(self, rows: int, rng: np.random.Generator, seen: Sequence[Any]) -> list[Any]:
         """Draw from the whole range."""

@@ -70,7 +70,9 @@ def sums(writer: Nodes, ensemble: Ensemble, values: str) -> str:
 
         numbers = writer.cast(found, TensorProto.INT32)
         gathered = writer.add("Gather", [writer.constant(ensemble.rows), numbers], axis=0)
-        return writer.add("ReduceSum", [gathered, writer.constant([1], np.int64)], keepdims=0)
+        found = writer.add("ReduceSum", [gathered, writer.constant([1], np.int64)], keepdims=0)
+    if ensemble.count > 1:
+        found = writer.add("Div", [found, writer.constant([float(ensemble.count)])])
     if ensemble.base.any():
         found = writer.add("Add", [found, writer.constant(ensemble.base)])
     return found

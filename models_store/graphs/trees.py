@@ -85,6 +85,8 @@ class Ensemble:
         If trees give the number of a leaf and not a weight: what each leaf adds, shape (leaves, classes).
     is_below
         Whether a value goes left only if it is below the threshold, and not equal to it.
+    count
+        What the sums are divided by: whole numbers stay exact until then, as in scikit-learn.
     """
 
     trees: Trees
@@ -93,6 +95,7 @@ class Ensemble:
     link: str = IDENTITY
     rows: NDArray[np.float64] | None = None
     is_below: bool = False
+    count: int = 1
 
     @property
     def sums(self) -> int:
@@ -136,17 +139,15 @@ def forest(estimator: Any) -> Ensemble:
     known = [each.tree_ for each in found]
     if estimator.n_outputs_ != 1:
         raise NotImplementedError("several outputs of a forest")
-    share, classes = 1 / len(known), getattr(estimator, "classes_", None)
-    if classes is None:
-        weights = [tree.value[:, 0, 0] * share for tree in known]
-        return Ensemble(joined(map(_of_sklearn, known, weights)), np.float32, np.zeros(1))
-    if len(classes) == 2:
-        weights = [tree.value[:, 0, 1] * share for tree in known]
-        return Ensemble(joined(map(_of_sklearn, known, weights)), np.float32, np.zeros(1))
-    return _of_many_classes(known, share)
+    classes = getattr(estimator, "classes_", None)
+    if classes is not None and len(classes) != 2:
+        return _of_many_classes(known)
+    weights = [tree.value[:, 0, 0 if classes is None else 1] for tree in known]
+    made = joined(map(_of_sklearn, known, weights))
+    return Ensemble(made, np.float32, np.zeros(1), count=len(known))
 
 
-def _of_many_classes(known: list[Any], share: float) -> Ensemble:
+def _of_many_classes(known: list[Any]) -> Ensemble:
     """Give each leaf its number as its weight, and each tree its own sum."""
     first, numbered, rows = 0, [], []
     for position, tree in enumerate(known):
@@ -155,9 +156,10 @@ def _of_many_classes(known: list[Any], share: float) -> Ensemble:
         numbers = np.zeros(len(is_leaf))
         numbers[is_leaf] = first + np.arange(count)
         numbered.append(_of_sklearn(tree, numbers, position))
-        rows.append(tree.value[is_leaf, 0, :] * share)
+        rows.append(tree.value[is_leaf, 0, :])
         first += count
-    return Ensemble(joined(numbered), np.float32, np.zeros(len(known)), rows=np.concatenate(rows))
+    base, every = np.zeros(len(known)), np.concatenate(rows)
+    return Ensemble(joined(numbered), np.float32, base, rows=every, count=len(known))
 
 
 def _of_sklearn(tree: Any, weight: NDArray[Any], target: int = 0, *, has_missing: bool = True) -> Tree:

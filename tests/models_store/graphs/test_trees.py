@@ -43,8 +43,8 @@ def walked(ensemble: Ensemble, X: NDArray[np.float64]) -> NDArray[np.float64]:
                 place, is_leaf = sides[0][place], sides[1][place]
             found[row, known.target[place]] += known.weight[place]
     if ensemble.rows is not None:
-        return np.asarray(ensemble.rows[found.astype(int)].sum(axis=1))
-    return found
+        found = ensemble.rows[found.astype(int)].sum(axis=1)
+    return found / ensemble.count
 
 
 def test_a_tree_without_a_branch_is_its_leaf() -> None:
