@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models_store import blocks, failures, pipelines
-from models_store.graphs import converter, tables
+from models_store.graphs import converter, tables, thresholds
 from models_store.layout import Layout
 from models_store.spec import Columns, Spec
 from models_store.targets.kinds import Target, TargetProof
@@ -28,6 +28,9 @@ RANDOM_ROWS = 10_000
 
 SLICE_ROWS = 1024
 """Rows computed at a time, so few that the intermediate results of a graph stay in the CPU cache."""
+
+MAX_ENSEMBLES = 10
+"""Of ensembles inside one estimator, the first ones are looked at beside their thresholds."""
 
 MATRIX = "_rows"
 """The input with all features at once, shape (n, features). No feature's name begins with _."""
@@ -225,7 +228,9 @@ class _Proof:
     """Rows to compare on, what the pipeline answers to them, and the rule that it follows itself."""
 
     spec: Spec
+    target: Target
     rows: _Rows
+    labels: Sequence[str]
     answers: TargetProof
     own: Any
 
@@ -233,7 +238,7 @@ class _Proof:
     def of(cls, target: Target, pipeline: Any, spec: Spec, rows: _Rows, labels: Sequence[str]) -> _Proof:
         """Ask the pipeline."""
         answers = target.prove(_Asked(pipeline, spec), rows, labels)
-        return cls(spec, rows, answers, answers.own())
+        return cls(spec, target, rows, labels, answers, answers.own())
 
     def compare(self, name: str, onnx: bytes) -> Compiled:
         """Run a graph on all rows; it is kept only if it agrees."""
@@ -265,11 +270,43 @@ def _attempts(pipeline: Any, inputs: _Inputs, proof: _Proof) -> Iterator[Compile
     try:
         graph = _convert(pipeline, proof.spec, inputs)
         small = tables.tabulate(graph)
+        steps = _beside_thresholds(pipeline, graph, proof)
         for name, found in ((f"{inputs}, trees as tables", small), (str(inputs), graph)):
             if found is not None:
-                yield proof.compare(name, found.SerializeToString())
+                yield _at_thresholds(proof.compare(name, found.SerializeToString()), steps)
     except Exception as error:
         yield Compiled(None, None, f"{inputs}: {failures.first_cause(error)}", proof.own)
+
+
+def _beside_thresholds(pipeline: Any, graph: ModelProto, proof: _Proof) -> list[_Proof]:
+    """Return the proofs on rows one step beside the thresholds of the trees of a graph, if it has trees."""
+    spec, rows = proof.spec, proof.rows
+    ensembles = thresholds.of(graph)[:MAX_ENSEMBLES]
+    if not ensembles:
+        return []
+    part = Session(thresholds.before(graph, ensembles).SerializeToString(), spec)
+    rng = np.random.default_rng(len(rows))
+    found = (
+        thresholds.beside(
+            each, lambda columns, name: part.run(columns, [name])[0], rows.parts[0], spec.inputs, rng
+        )
+        for each in ensembles
+    )
+    parts = [each for each in found if each is not None]
+    made = _Rows(rows.names, parts)
+    return [_Proof.of(proof.target, pipeline, spec, made, proof.labels)] if parts else []
+
+
+def _at_thresholds(attempt: Compiled, proofs: Sequence[_Proof]) -> Compiled:
+    """Keep a graph only if it also agrees beside the thresholds of its trees."""
+    if attempt.onnx is None:
+        return attempt
+    for proof in proofs:
+        beside = proof.compare("", attempt.onnx)
+        if beside.onnx is None or beside.decision != attempt.decision:
+            words = f"{attempt.reason}, but one step beside a threshold{beside.reason.lstrip(':')}"
+            return Compiled(None, beside.agreement, words, attempt.decision)
+    return attempt
 
 
 def _convert(pipeline: Any, spec: Spec, inputs: _Inputs) -> ModelProto:

@@ -138,6 +138,15 @@ class Feature(ABC):
 
     # ----------------------------------------------------------------------------------- the values
 
+    @property
+    def span(self) -> tuple[float, float] | None:
+        """Both ends of the range, if values are numbers."""
+        return None
+
+    def near(self, value: float) -> list[Any]:
+        """Return the valid values next to a number of the range, on both sides."""
+        return []
+
     @abstractmethod
     def draw(self, rows: int, rng: np.random.Generator, seen: Sequence[Any]) -> list[Any]:
         """Draw valid values at random, all over what is possible.

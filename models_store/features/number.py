@@ -51,6 +51,21 @@ class Number(Feature):
         within = (self.low <= values) & (values <= self.high)
         return bool(within.all()) or (self.optional and bool((within | column.isna()).all()))
 
+    @property
+    def span(self) -> tuple[float, float]:
+        """Both ends of the range."""
+        return float(self.low), float(self.high)
+
+    def near(self, value: float) -> list[Any]:
+        """Return the floats of 64 bits and of 32 bits next to a number, and itself."""
+        import numpy as np
+
+        single = np.float32(value)
+        ends = np.float32(-np.inf), np.float32(np.inf)
+        found = [value, *(float(np.nextafter(value, float(end))) for end in ends)]
+        found += [float(single), *(float(np.nextafter(single, end)) for end in ends)]
+        return [each for each in dict.fromkeys(found) if self.low <= each <= self.high]
+
     def draw(self, rows: int, rng: np.random.Generator, seen: Sequence[Any]) -> list[Any]:
         """Draw from the whole range."""
         drawn: list[Any] = rng.uniform(self.low, self.high, rows).tolist()

@@ -329,13 +329,12 @@ def _split_examples(
     examples: _Examples, split: Split, hashes: list[str], labels: list[str], holdout: list[int]
 ) -> tuple[list[int], list[int]]:
     """Return the row numbers of the examples to hold out, and of those to learn from."""
-    if not examples.items:
-        return [], []
     out = examples.held_by(split)
     every = range(examples.first, len(labels))
     held = _once([row for row in every if row in out], hashes, labels, set())
     never = {hashes[row] for row in [*holdout, *held]}
-    seen = {(hashes[row], labels[row]) for row in range(examples.first)}
+    known = range(examples.first if examples.items else 0)
+    seen = {(hashes[row], labels[row]) for row in known}
     learnt = _once([row for row in every if row not in out], hashes, labels, seen)
     return held, [row for row in learnt if hashes[row] not in never]
 
