@@ -133,27 +133,23 @@ def load(
     if not learn:
         learnt, split = [], replace(split, feedback_cut_us=None)
     weight = min(1.0, FEEDBACK_SHARE * len(training) / len(learnt)) if learnt else 0.0
-
-    def line(row: int) -> str:
-        return f"{hashes[row]} {labels[row]}"
-
+    fitted, weights = training + learnt, [1.0] * len(training) + [weight] * len(learnt)
+    every = range(len(labels) if learn else own)
     return Dataset(
         columns=columns,
         labels=labels,
         own_rows=own,
-        training=training + learnt,
-        weights=[1.0] * len(training) + [weight] * len(learnt),
+        training=fitted,
+        weights=weights,
         holdout=holdout,
         feedback_holdout=feedback_holdout,
         repeated=repeated,
         known=frozenset(held.difference(proven)) | rows.trained_on(judged, feedback_holdout),
         split=split,
         keys=_keys(split, frame, hashes) + rows.keys(split),
-        digest=splits.digest(map(line, range(len(labels) if learn else own))),
-        training_digest=splits.digest(
-            f"{line(row)} {1.0 if row < own else weight}" for row in [*training, *learnt]
-        ),
-        holdout_digest=splits.digest(sorted(map(line, holdout))),
+        digest=splits.digest(splits.lines(hashes, labels, every)),
+        training_digest=splits.digest(splits.lines(hashes, labels, fitted, weights)),
+        holdout_digest=splits.digest(sorted(splits.lines(hashes, labels, holdout))),
     )
 
 

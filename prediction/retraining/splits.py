@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -249,3 +249,16 @@ def digest(lines: Iterable[str]) -> str:
         found.update(f"{before}{line}".encode())
         before = "\n"
     return found.hexdigest()
+
+
+def lines(
+    hashes: Sequence[str],
+    labels: Sequence[str],
+    rows: Iterable[int],
+    weights: Sequence[float] | None = None,
+) -> Iterator[str]:
+    """Write rows as lines to be digested: the hash of the features, the label, and the weight if given."""
+    if weights is None:
+        return (f"{hashes[row]} {labels[row]}" for row in rows)
+    pairs = zip(rows, weights, strict=True)
+    return (f"{hashes[row]} {labels[row]} {weight}" for row, weight in pairs)
