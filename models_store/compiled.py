@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models_store import blocks, failures, pipelines
+from models_store import blocks, failures, pipelines, vectorizers
 from models_store.graphs import converter, tables, thresholds
 from models_store.layout import Layout
 from models_store.spec import Columns, Spec
@@ -126,6 +126,8 @@ class Session:
     def _tensor(self, name: str, dtype: Any, columns: Columns) -> NDArray[Any]:
         if name == MATRIX:
             return np.array([columns[feature] for feature in self._names], dtype).T
+        if dtype is None and name.startswith(vectorizers.LOWERED):
+            return _strings(vectorizers.lower(columns[name.removeprefix(vectorizers.LOWERED)]))
         if dtype is None:
             return _strings(columns[name])
         return np.array(columns[name], dtype)[:, None]
@@ -320,4 +322,5 @@ def _convert(pipeline: Any, spec: Spec, inputs: _Inputs) -> ModelProto:
             (name, (StringTensorType if is_text else numbers)([None, 1]))
             for name, is_text in spec.layout.texts.items()
         ]
-    return converter.convert(spec.target.convertible(pipeline), types)
+    made = spec.target.convertible(pipeline)
+    return vectorizers.lower_outside(converter.convert(made, types, vectorizers.options(made)))

@@ -11,21 +11,23 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 
-def convert(estimator: Any, types: list[tuple[str, Any]]) -> ModelProto:
+def convert(estimator: Any, types: list[tuple[str, Any]], more: dict[int, Any] | None = None) -> ModelProto:
     """Convert a fitted estimator.
 
     Parameters
     ----------
     types
         The names and the types of the inputs, of skl2onnx.
+    more
+        Options of estimators inside, by their ids.
     """
     from onnx import helper
     from skl2onnx import to_onnx
 
     _register()
     boosters.register()  # their packages may have been imported since
-    options = {"zipmap": False} if hasattr(estimator, "predict_proba") else None
-    model = to_onnx(estimator, initial_types=types, options=options)
+    options = {id(estimator): {"zipmap": False}} if hasattr(estimator, "predict_proba") else {}
+    model = to_onnx(estimator, initial_types=types, options=options | (more or {}) or None)
     for node in model.graph.node:
         if node.op_type == "FeatureVectorizer":  # it joins columns, and rounds them to float32
             node.op_type, node.domain = "Concat", ""

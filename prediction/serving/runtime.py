@@ -5,7 +5,6 @@ It owns which version is served. It follows the ledger, and writes it only at a 
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import logging
 import os
@@ -27,15 +26,15 @@ from prediction.journal.database import Journal
 from prediction.journal.ledger import Entry
 from prediction.journal.predictions import Prediction
 from prediction.journal.sqlite.guard import FileFault
-from prediction.serving import champions, predictor
+from prediction.serving import adaptation, champions, predictor
+from prediction.serving.lanes import LANES, Lane
 from prediction.serving.predictor import Predictor
 from prediction.times import now_us
 
 FOLLOW_SECONDS = 1.0
 WATCH_SECONDS = 0.5
 REPORT_SECONDS = 5.0
-INLINE_ROWS = 64
-"""Larger batches are scored in a thread: they would block the event loop for too long."""
+ADAPT_SECONDS = 5.0
 
 _log = logging.getLogger("bentoml.prediction")
 
@@ -58,9 +57,10 @@ class _Unloadable:
 
 @dataclass(frozen=True)
 class Serving:
-    """A predictor, and the time (us) since when this worker answers with it."""
+    """A predictor, the lane that scores for it, and the time (us) since when this worker uses it."""
 
     predictor: Predictor
+    lane: Lane
     since_us: int
 
 
@@ -158,6 +158,7 @@ class Runtime:
             Task("report", REPORT_SECONDS, self.report),
         ]
         watch = [Task("watch the journal", WATCH_SECONDS, self.watch_journal)]
+        tasks = [*tasks, Task("adapt the intervals", ADAPT_SECONDS, self.adapt)]
         for work in (own, watch, tasks):  # a long task must delay neither a promotion nor an alarm
             thread = threading.Thread(target=self._work, args=(work,), daemon=True)
             thread.start()
@@ -200,10 +201,7 @@ class Runtime:
         serving = self._serving.get(name)
         if serving is None:
             raise self._not_ready(name)
-        if len(rows) <= INLINE_ROWS:
-            predictions = serving.predictor.predict(rows)
-        else:
-            predictions = await asyncio.to_thread(serving.predictor.predict, rows)
+        predictions = await serving.lane.predict(rows)
         try:
             await self._recorder.record(predictions)
         except JournalUnavailable:
@@ -229,6 +227,12 @@ class Runtime:
             # Objects that exist now stay in use: frozen, later collections skip them.
             gc.collect()
             gc.freeze()
+
+    def adapt(self) -> None:
+        """Make the intervals as wide as the labels ask for."""
+        for name, serving in self._serving.items():
+            loaded = serving.predictor
+            loaded.width = adaptation.width(self._journal, self.specs[name], loaded.version.version)
 
     def watch_journal(self) -> None:
         """Look at the journal's file; log and count when it fails, and log when it is well again."""
@@ -261,7 +265,8 @@ class Runtime:
             loaded = self._load_last_good(name, champion)
         if loaded is None:
             return False
-        self._serving[name] = Serving(loaded, now_us())
+        lane = LANES[loaded.version.runtime](loaded.predict)
+        self._serving[name] = Serving(loaded, lane, now_us())
         self._unserved.pop(name, None)
         metrics.SWAPS.labels(name).inc()
         _log.info("%s: serving %s", name, loaded.version.version)
@@ -272,6 +277,7 @@ class Runtime:
         try:
             version = store.get(self._home, name, entry.to_version)
             loaded = predictor.load(self.specs[name], version, entry.digest)
+            loaded.width = adaptation.width(self._journal, self.specs[name], version.version)
         except Exception as error:  # other models must be served, whatever the error is
             metrics.LOAD_FAILURES.labels(name).inc()
             reason = str(error) if isinstance(error, Error) else f"{type(error).__name__}: {error}"

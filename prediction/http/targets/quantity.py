@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
+from pydantic_core import to_json
 
 from models_store.targets.quantity import Quantity
+from models_store.targets.said import adapted
 from prediction.journal.predictions import Prediction
 
 
@@ -16,6 +19,17 @@ class Interval(BaseModel):
     level: float
     low: float
     high: float
+    adapted: float = Field(
+        description="How many times as wide as training calibrated it, by the labels since: from 0.5 to 2."
+    )
+
+
+class QuantityAnswer(BaseModel):
+    """The fields of an answer, for routes of all models."""
+
+    predicted_value: float = Field(default=0, description="Only where the target is a quantity.")
+    unit: str = Field(default="", description="Only where the target is a quantity.")
+    interval: Interval | None = Field(default=None, description="Only where the target is a quantity.")
 
 
 def answer_fields(target: Quantity) -> dict[str, Any]:
@@ -43,14 +57,20 @@ def label(target: Quantity) -> Any:
     return Annotated[kind, BeforeValidator(demand, json_schema_input_type=kind)]
 
 
-def said(target: Quantity, prediction: Prediction) -> dict[str, Any]:
-    """Return the fields of `answer_fields` of a prediction."""
-    return {
-        "predicted_value": prediction.value,
-        "unit": target.unit,
-        "interval": {
-            "level": target.level,
-            "low": target.limited(prediction.low),
-            "high": target.limited(prediction.high),
-        },
-    }
+def writer(target: Quantity) -> Callable[[Prediction], str]:
+    """Return the function that writes the fields of `answer_fields` of a prediction as JSON."""
+
+    def write(prediction: Prediction) -> str:
+        fields = {
+            "predicted_value": prediction.value,
+            "unit": target.unit,
+            "interval": {
+                "level": target.level,
+                "low": target.limited(prediction.low),
+                "high": target.limited(prediction.high),
+                "adapted": adapted(prediction.probabilities),
+            },
+        }
+        return to_json(fields).decode()[1:-1]
+
+    return write

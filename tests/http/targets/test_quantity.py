@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -47,15 +48,17 @@ def test_what_is_no_number_of_the_range_is_refused(raw: str) -> None:
 
 def test_an_answer_has_its_unit_and_interval() -> None:
     """The ends of the interval are limited to the range."""
-    prediction = Prediction(ID, 0, "rents", "v", "{}", "", {}, [], 150.0, -20.0, 320.0)
-    said = quantity.said(TARGET, prediction)
+    prediction = Prediction(ID, 0, "rents", "v", "{}", "", "{}", "[]", 150.0, -20.0, 320.0)
+    said = json.loads("{" + quantity.writer(TARGET)(prediction) + "}")
     sent = {"prediction_id": ID, "model": "rents", "version": "v", **said, "warnings": []}
 
     assert {
         "predicted_value": 150.0,
         "unit": "CHF",
-        "interval": {"level": 0.9, "low": 100.0, "high": 320.0},
+        "interval": {"level": 0.9, "low": 100.0, "high": 320.0, "adapted": 1.0},
     } == said
+    wider = quantity.writer(TARGET)(prediction._replace(probabilities='{"adapted":1.25}'))
+    assert 1.25 == json.loads("{" + wider + "}")["interval"]["adapted"]
     assert sent == bodies.answer(SPEC).model_validate(sent).model_dump()
     for wrong in ({"predicted_value": 99}, {"unit": "EUR"}):
         with pytest.raises(ValidationError):

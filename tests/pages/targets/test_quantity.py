@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from models_store.catalog import planes
 from models_store.spec import Spec, classes
 from prediction.journal import feedback
 from prediction.journal.database import Journal
@@ -105,6 +106,35 @@ def test_residuals_show_where_a_model_is_wrong() -> None:
     assert 90 < groups["town", "Bex"]["value"] < 110
 
 
+def test_residuals_of_a_moment_are_those_of_its_parts() -> None:
+    """Hours in four groups, and each weekday; a number has its unit, which pages leave out of names."""
+    row = planes.SPEC.example
+    found = [
+        LabelledNumber(
+            {**row, "departs_at": f"2013-07-{day:02}T{hour:02}:30:00-04:00"},
+            340.0,
+            320.0 + 40 * (hour > 12),
+        )
+        for day in range(1, 29)
+        for hour in (6, 9, 15, 21)
+    ]
+    shown = quantity.labelled(planes.SPEC, lambda: found)
+
+    assert shown is not None
+    groups = {(each["feature"], each["group"]): each["value"] for each in shown["residuals"]}
+    assert (-20.0, 20.0) == (groups["departs_at_hour", "6"], groups["departs_at_hour", "15"])
+    assert 7 == len([group for name, group in groups if name == "departs_at_weekday"])
+    assert {"°C"} == {each["unit"] for each in shown["residuals"] if each["feature"] == "temperature_c"}
+
+
+def test_every_state_of_an_alarm_has_its_colour() -> None:
+    """Also those of a quantity: an alarm must not look like a remark."""
+    css = (Path(quantity.__file__).parents[1] / "templates" / "dashboard.css").read_text()
+
+    for state in ("below estimate", "above estimate", "below level", "as estimated", "as stated"):
+        assert f".pill.{state.replace(' ', '-')}" in css
+
+
 def test_without_labels_nothing_is_drawn() -> None:
     """And groups of few rows are left out."""
     assert quantity.labelled(SPEC, list) is None
@@ -141,9 +171,9 @@ def test_tables_say_what_the_figures_say() -> None:
 def test_a_target_may_change_its_kind(journal: Journal, tmp_path: Path, now: Spec) -> None:
     """Predictions and labels of the other kind stay in the journal; the page shows them."""
     made = prediction(0, model="rents", features='{"area":80.0,"rooms":3.0,"town":"Bex"}')
-    of_class = made._replace(predicted_class="dear", probabilities={"cheap": 0.1, "dear": 0.9})
+    of_class = made._replace(predicted_class="dear", probabilities='{"cheap":0.1,"dear":0.9}')
     of_number = prediction(1, model="rents", features=made.features)._replace(
-        predicted_class="", probabilities={}, value=1500.0, low=1400.0, high=1600.0
+        predicted_class="", probabilities="{}", value=1500.0, low=1400.0, high=1600.0
     )
     first, second = record(journal, [of_class, of_number])
     measure = kinds.of(now.target).measure(now, tmp_path)
