@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models_store import boosting, failures, pipelines, vectorizers
+from models_store import blocks, failures, pipelines, vectorizers
+from models_store.graphs import converter, tables, thresholds
 from models_store.layout import Layout
 from models_store.spec import Columns, Spec
 from models_store.targets.kinds import Target, TargetProof
@@ -27,6 +28,9 @@ RANDOM_ROWS = 10_000
 
 SLICE_ROWS = 1024
 """Rows computed at a time, so few that the intermediate results of a graph stay in the CPU cache."""
+
+MAX_ENSEMBLES = 10
+"""Of ensembles inside one estimator, the first ones are looked at beside their thresholds."""
 
 MATRIX = "_rows"
 """The input with all features at once, shape (n, features). No feature's name begins with _."""
@@ -161,14 +165,12 @@ def build(
     """
     target = target or spec.target
     random = spec.random_columns(RANDOM_ROWS, np.random.default_rng(seed), columns)
-    rows = {name: columns[name] + random[name] for name in spec.inputs}
     step, remedy = (
         "predict on random rows of the ranges",
         "each row that the features allow must get an answer",
     )
     with failures.blamed(spec.name, step, spec.pipeline, remedy), pipelines.named(spec):
-        answers = target.prove(pipeline, spec.frame(rows), labels)
-    proof = _Proof(spec, rows, answers, answers.own())
+        proof = _Proof.of(target, pipeline, spec, _Rows(list(spec.inputs), (columns, random)), labels)
     tried: list[Compiled] = []
     for inputs in _layouts(spec):
         for attempt in _attempts(pipeline, inputs, proof):
@@ -189,18 +191,63 @@ def _joined(reasons: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True)
+class _Rows:
+    """Rows to compare on; they are asked in blocks, so that those of a large dataset need little memory."""
+
+    names: Sequence[str]
+    parts: Sequence[Columns]
+
+    def __len__(self) -> int:
+        return sum(len(part[self.names[0]]) for part in self.parts)
+
+    def blocks(self) -> Iterator[Columns]:
+        """Cut the rows into blocks."""
+        for part in self.parts:
+            for _, block in blocks.of({name: part[name] for name in self.names}):
+                yield block
+
+
+class _Asked:
+    """A pipeline that answers the rows to compare on, block by block."""
+
+    def __init__(self, pipeline: Any, spec: Spec) -> None:
+        self._pipeline, self._spec = pipeline, spec
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pipeline, name)
+
+    def predict(self, rows: _Rows) -> Any:
+        frames = map(self._spec.frame, rows.blocks())
+        return np.concatenate([self._pipeline.predict(frame) for frame in frames])
+
+    def predict_proba(self, rows: _Rows) -> Any:
+        frames = map(self._spec.frame, rows.blocks())
+        return np.concatenate([self._pipeline.predict_proba(frame) for frame in frames])
+
+
+@dataclass(frozen=True)
 class _Proof:
     """Rows to compare on, what the pipeline answers to them, and the rule that it follows itself."""
 
     spec: Spec
-    rows: Columns
+    target: Target
+    rows: _Rows
+    labels: Sequence[str]
     answers: TargetProof
     own: Any
+
+    @classmethod
+    def of(cls, target: Target, pipeline: Any, spec: Spec, rows: _Rows, labels: Sequence[str]) -> _Proof:
+        """Ask the pipeline."""
+        answers = target.prove(_Asked(pipeline, spec), rows, labels)
+        return cls(spec, target, rows, labels, answers, answers.own())
 
     def compare(self, name: str, onnx: bytes) -> Compiled:
         """Run a graph on all rows; it is kept only if it agrees."""
         session = Session(onnx, self.spec)
-        agreement, decision, words = self.answers.compare(session.run(self.rows, session.outputs))
+        parts = [session.run(block, session.outputs) for block in self.rows.blocks()]
+        raw = [np.concatenate(of_output) for of_output in zip(*parts, strict=True)]
+        agreement, decision, words = self.answers.compare(raw)
         is_kept = agreement is not None and agreement.holds
         return Compiled(onnx if is_kept else None, agreement, f"{name}: {words}", decision)
 
@@ -224,16 +271,47 @@ def _attempts(pipeline: Any, inputs: _Inputs, proof: _Proof) -> Iterator[Compile
     # base. In each case the pipeline is served instead, and the reason is shown.
     try:
         graph = _convert(pipeline, proof.spec, inputs)
-        tables = boosting.tabulate(graph)
-        for name, found in ((f"{inputs}, trees as tables", tables), (str(inputs), graph)):
+        small = tables.tabulate(graph)
+        steps = _beside_thresholds(pipeline, graph, proof)
+        for name, found in ((f"{inputs}, trees as tables", small), (str(inputs), graph)):
             if found is not None:
-                yield proof.compare(name, found.SerializeToString())
+                yield _at_thresholds(proof.compare(name, found.SerializeToString()), steps)
     except Exception as error:
         yield Compiled(None, None, f"{inputs}: {failures.first_cause(error)}", proof.own)
 
 
+def _beside_thresholds(pipeline: Any, graph: ModelProto, proof: _Proof) -> list[_Proof]:
+    """Return the proofs on rows one step beside the thresholds of the trees of a graph, if it has trees."""
+    spec, rows = proof.spec, proof.rows
+    ensembles = thresholds.of(graph)[:MAX_ENSEMBLES]
+    if not ensembles:
+        return []
+    part = Session(thresholds.before(graph, ensembles).SerializeToString(), spec)
+    rng = np.random.default_rng(len(rows))
+    found = (
+        thresholds.beside(
+            each, lambda columns, name: part.run(columns, [name])[0], rows.parts[0], spec.inputs, rng
+        )
+        for each in ensembles
+    )
+    parts = [each for each in found if each is not None]
+    made = _Rows(rows.names, parts)
+    return [_Proof.of(proof.target, pipeline, spec, made, proof.labels)] if parts else []
+
+
+def _at_thresholds(attempt: Compiled, proofs: Sequence[_Proof]) -> Compiled:
+    """Keep a graph only if it also agrees beside the thresholds of its trees."""
+    if attempt.onnx is None:
+        return attempt
+    for proof in proofs:
+        beside = proof.compare("", attempt.onnx)
+        if beside.onnx is None or beside.decision != attempt.decision:
+            words = f"{attempt.reason}, but one step beside a threshold{beside.reason.lstrip(':')}"
+            return Compiled(None, beside.agreement, words, attempt.decision)
+    return attempt
+
+
 def _convert(pipeline: Any, spec: Spec, inputs: _Inputs) -> ModelProto:
-    from skl2onnx import to_onnx
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
 
     numbers = DoubleTensorType if inputs.dtype == "float64" else FloatTensorType
@@ -245,6 +323,4 @@ def _convert(pipeline: Any, spec: Spec, inputs: _Inputs) -> ModelProto:
             for name, is_text in spec.layout.texts.items()
         ]
     made = spec.target.convertible(pipeline)
-    options = {id(made): {"zipmap": False}} if hasattr(pipeline, "predict_proba") else {}
-    options |= vectorizers.options(made)
-    return vectorizers.lower_outside(to_onnx(made, initial_types=types, options=options or None))
+    return vectorizers.lower_outside(converter.convert(made, types, vectorizers.options(made)))

@@ -62,6 +62,7 @@ def fit(
     pipeline = make(spec, seed)
     with failures.blamed(spec.name, "pipeline()", spec.pipeline, ESTIMATOR), named(spec):
         spec.target.demand(pipeline)
+    pipeline = spec.target.learnable(pipeline)
     X, y = spec.frame(columns), spec.target.as_y(labels)
     remedy = "it must fit the rows and labels of load()"
     with failures.blamed(spec.name, f"fit on {len(y)} rows", spec.pipeline, remedy):

@@ -189,13 +189,11 @@ class Spec:
 
     def columns_of(self, frame: pd.DataFrame) -> Columns:
         """Turn a frame into columns. Every kind of missing value becomes `None`."""
-        return {
-            name: [
-                None if missing else value.item() if isinstance(value, np.generic) else value
-                for value, missing in zip(frame[name].tolist(), frame[name].isna(), strict=True)
-            ]
-            for name in self.inputs
-        }
+        return {name: _values(frame[name]) for name in self.inputs}
+
+    def is_plain(self, frame: pd.DataFrame) -> bool:
+        """Whether whole columns show that each row is valid, and is as it would be read."""
+        return all(each.is_plain(frame[name]) for name, each in self.inputs.items())
 
     @cached_property
     def layout(self) -> Layout:
@@ -258,3 +256,14 @@ def _remedy(labels: object) -> str:
     """Say how to declare a target, for labels that stand alone."""
     shown = ", ".join(map(repr, labels)) if isinstance(labels, tuple | list) else "..."
     return f"declare what it predicts by target=classes({shown}), imported from models_store.spec"
+
+
+def _values(column: pd.Series) -> list[Any]:
+    values: list[Any] = column.tolist()
+    missing = column.isna().to_numpy()
+    if column.dtype == np.float64 and not missing.any():
+        return values
+    return [
+        None if gone else value.item() if isinstance(value, np.generic) else value
+        for value, gone in zip(values, missing, strict=True)
+    ]

@@ -18,6 +18,7 @@ from models_store import faults
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
     from pydantic.fields import FieldInfo
     from pydantic.json_schema import JsonSchemaValue
@@ -106,6 +107,10 @@ class Feature(ABC):
             return handler(core_schema.nullable_schema(self.shown(schema["schema"])))
         return handler(self.shown(schema))
 
+    def is_plain(self, column: pd.Series) -> bool:
+        """Whether a look at a whole column shows that each value is valid, and stays as it is."""
+        return False
+
     # ----------------------------------------------------------------------------------- the frame
 
     def shape(self) -> dict[str, Any]:
@@ -138,6 +143,15 @@ class Feature(ABC):
         raise NotImplementedError(f"{self.kind} has no column of texts")
 
     # ----------------------------------------------------------------------------------- the values
+
+    @property
+    def span(self) -> tuple[float, float] | None:
+        """Both ends of the range, if values are numbers."""
+        return None
+
+    def near(self, value: float) -> list[Any]:
+        """Return the valid values next to a number of the range, on both sides."""
+        return []
 
     @abstractmethod
     def draw(self, rows: int, rng: np.random.Generator, seen: Sequence[Any]) -> list[Any]:

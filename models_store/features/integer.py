@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -62,6 +63,16 @@ class Integer(Feature):
     def shown(self, schema: CoreSchema) -> CoreSchema:
         """Return the schema that describes a value in `docs.json`."""
         return core_schema.int_schema(ge=self.low, le=self.high)
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Both ends of the range."""
+        return float(self.low), float(self.high)
+
+    def near(self, value: float) -> list[Any]:
+        """Return the whole numbers next to a number."""
+        found = range(math.floor(value) - 1, math.floor(value) + 3)
+        return [each for each in found if self.low <= each <= self.high]
 
     def draw(self, rows: int, rng: np.random.Generator, seen: Sequence[Any]) -> list[Any]:
         """Draw from the whole range."""

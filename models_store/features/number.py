@@ -14,6 +14,7 @@ from models_store.features.feature import Feature
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     from pydantic_core import CoreSchema
 
 
@@ -42,6 +43,29 @@ class Number(Feature):
     def schema(self) -> CoreSchema:
         """Return the schema of a value: JSON has one kind of number, so 3 is 3.0."""
         return core_schema.float_schema(ge=self.low, le=self.high, strict=True, allow_inf_nan=False)
+
+    def is_plain(self, column: pd.Series) -> bool:
+        """Whether all are floats in the range; a missing one is None if it may be missing."""
+        if column.dtype != "float64":
+            return False
+        values = column.to_numpy()
+        within = (self.low <= values) & (values <= self.high)
+        return bool(within.all()) or (self.optional and bool((within | column.isna()).all()))
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Both ends of the range."""
+        return float(self.low), float(self.high)
+
+    def near(self, value: float) -> list[Any]:
+        """Return the floats of 64 bits and of 32 bits next to a number, and itself."""
+        import numpy as np
+
+        single = np.float32(value)
+        ends = np.float32(-np.inf), np.float32(np.inf)
+        found = [value, *(float(np.nextafter(value, float(end))) for end in ends)]
+        found += [float(single), *(float(np.nextafter(single, end)) for end in ends)]
+        return [each for each in dict.fromkeys(found) if self.low <= each <= self.high]
 
     def draw(self, rows: int, rng: np.random.Generator, seen: Sequence[Any]) -> list[Any]:
         """Draw from the whole range."""

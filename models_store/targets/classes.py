@@ -30,6 +30,7 @@ from models_store.targets.decisions import (
     without_threshold,
 )
 from models_store.targets.labels import KINDS, Label, of_labels, of_positive, shown, text_of, wrong
+from models_store.targets.numbered import numbered
 from models_store.targets.rules import GateRules
 from models_store.targets.said import Said, of_classes
 from models_store.validation import listing
@@ -165,6 +166,10 @@ class Classes:
         estimators.demand_classifier(pipeline)
         if self.cost:
             costs.demand_no_threshold(pipeline)
+
+    def learnable(self, pipeline: Any) -> Any:
+        """Return a pipeline, not fitted, that can learn the labels as they are declared."""
+        return numbered(pipeline, self.labels)
 
     def demand_fitted(self, pipeline: Any) -> None:
         """Refuse a fitted pipeline that can't answer with this target."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from models_store.errors import InvalidSpec
+from models_store.targets.numbered import Numbered
 
 REFUSALS = {
     "regressor": "predicts a number: use a classifier, or declare target=quantity(...)",
@@ -103,6 +104,7 @@ def demand_predictions(pipeline: Any, wanted: str = "regressor") -> None:
 
 
 def last_step(pipeline: Any) -> Any:
-    """Return the last step of a pipeline, or the estimator itself."""
+    """Return the last step of a pipeline, or the estimator itself; of one behind labels, that inside."""
     steps = getattr(pipeline, "steps", None)
-    return steps[-1][1] if steps else pipeline
+    last = steps[-1][1] if steps else pipeline
+    return last.estimator if isinstance(last, Numbered) else last

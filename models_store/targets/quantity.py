@@ -174,6 +174,10 @@ class Quantity:
         """Refuse an estimator that can't learn this target."""
         estimators.demand_regressor(pipeline)
 
+    def learnable(self, pipeline: Any) -> Any:
+        """Return a pipeline that can learn the labels."""
+        return pipeline
+
     def demand_fitted(self, pipeline: Any) -> None:
         """Refuse a fitted pipeline that can't answer with this target."""
         estimators.demand_predictions(pipeline)

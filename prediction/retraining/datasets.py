@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from models_store import failures
+from models_store import blocks, failures
 from models_store.errors import InvalidInput, InvalidSpec
 from models_store.spec import Columns, Spec
 from models_store.validation import listing
@@ -122,7 +122,8 @@ def load(
     hashes = splits.row_hashes(columns)
     split = _split_own(spec, frame, hashes, labels)
     holdout = _held_by(split, frame, hashes)
-    training = sorted(set(range(own)) - set(holdout))
+    held = set(holdout)
+    training = [row for row in range(own) if row not in held]
     proven = _proven(judged, frame, columns, hashes, labels)
     hashes += _add(examples, columns, labels)
     split = _cut_examples(split, examples)
@@ -132,50 +133,52 @@ def load(
     if not learn:
         learnt, split = [], replace(split, feedback_cut_us=None)
     weight = min(1.0, FEEDBACK_SHARE * len(training) / len(learnt)) if learnt else 0.0
-    lines = [f"{row} {label}" for row, label in zip(hashes, labels, strict=True)]
-    fitted = [f"{lines[row]} {1.0 if row < own else weight}" for row in training + learnt]
+    fitted, weights = training + learnt, [1.0] * len(training) + [weight] * len(learnt)
+    every = range(len(labels) if learn else own)
     return Dataset(
         columns=columns,
         labels=labels,
         own_rows=own,
-        training=training + learnt,
-        weights=[1.0] * len(training) + [weight] * len(learnt),
+        training=fitted,
+        weights=weights,
         holdout=holdout,
         feedback_holdout=feedback_holdout,
         repeated=repeated,
-        known=frozenset({*holdout} - proven) | rows.trained_on(judged, feedback_holdout),
+        known=frozenset(held.difference(proven)) | rows.trained_on(judged, feedback_holdout),
         split=split,
         keys=_keys(split, frame, hashes) + rows.keys(split),
-        digest=_digest(lines if learn else lines[:own]),
-        training_digest=_digest(fitted),
-        holdout_digest=_digest(sorted(lines[row] for row in holdout)),
+        digest=splits.digest(splits.lines(hashes, labels, every)),
+        training_digest=splits.digest(splits.lines(hashes, labels, fitted, weights)),
+        holdout_digest=splits.digest(sorted(splits.lines(hashes, labels, holdout))),
     )
-
-
-def _digest(lines: Sequence[str]) -> str:
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _canonical(loaded: Columns, valid: Columns) -> Columns:
-    """Return valid columns; equal ones stay as loaded, because earlier releases hashed them so."""
-    return {name: loaded[name] if loaded[name] == values else values for name, values in valid.items()}
 
 
 def _own_rows(spec: Spec) -> tuple[Columns, list[str], pd.DataFrame]:
     """Load a spec's columns, labels and frame, and validate each row as the service validates requests."""
     X, y = _loaded(spec)
     columns = spec.columns_of(X)
-    rows = []
-    for number, values in enumerate(zip(*columns.values(), strict=True)):
-        try:
-            rows.append(spec.rows.object(dict(zip(columns, values, strict=True))))
-        except InvalidInput as error:
-            place, words = error.detail[0]["loc"][0], error.detail[0]["msg"]
-            raise InvalidSpec(f"{spec.name}: row {number} of load(): {place} {words}") from error
     try:
-        return _canonical(columns, spec.columns(rows)), spec.target.read(y), X
+        if not spec.is_plain(X):
+            columns = _validated(spec, columns)
+        return columns, spec.target.read(y), X
     except InvalidSpec as error:
         raise InvalidSpec(f"{spec.name}: {error}") from error
+
+
+def _validated(spec: Spec, columns: Columns) -> Columns:
+    """Return valid columns; equal ones stay as loaded, because earlier releases hashed them so."""
+    found: Columns = {name: [] for name in columns}
+    for start, part in blocks.of(columns, blocks.ROWS):
+        rows = []
+        for number, values in enumerate(zip(*part.values(), strict=True), start=start):
+            try:
+                rows.append(spec.rows.object(dict(zip(part, values, strict=True))))
+            except InvalidInput as error:
+                place, words = error.detail[0]["loc"][0], error.detail[0]["msg"]
+                raise InvalidSpec(f"row {number} of load(): {place} {words}") from error
+        for name, valid in spec.columns(rows).items():
+            found[name] += valid
+    return {name: columns[name] if columns[name] == values else values for name, values in found.items()}
 
 
 def _add(examples: Sequence[Example], columns: Columns, labels: list[str]) -> list[str]:
@@ -223,10 +226,10 @@ def _proven(
     columns: Columns,
     hashes: list[str],
     labels: list[str],
-) -> set[int]:
+) -> Iterable[int]:
     """Return the numbers of the dataset's rows that the version to compare with was not trained on."""
     if judged is None:
-        return set(range(len(labels)))
+        return range(len(labels))
     if isinstance(judged, Ranked):
         proven = judged.proves(splits.plain_hashes(columns), labels)
         return {row for row, is_proven in enumerate(proven) if is_proven}
@@ -326,7 +329,8 @@ def _split_examples(
     every = range(examples.first, len(labels))
     held = _once([row for row in every if row in out], hashes, labels, set())
     never = {hashes[row] for row in [*holdout, *held]}
-    seen = {(hashes[row], labels[row]) for row in range(examples.first)}
+    known = range(examples.first if examples.items else 0)
+    seen = {(hashes[row], labels[row]) for row in known}
     learnt = _once([row for row in every if row not in out], hashes, labels, seen)
     return held, [row for row in learnt if hashes[row] not in never]
 

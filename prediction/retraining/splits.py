@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -118,18 +118,20 @@ def rule_of(spec: Spec) -> tuple[Rule, str]:
 
 def row_hashes(columns: Columns) -> list[str]:
     """Return the SHA-256 of the features of each row. A number is the same whatever type it came as."""
-    return plain_hashes(
-        {
-            name: [float(value) if isinstance(value, int) else value for value in values]
-            for name, values in columns.items()
-        }
-    )
+    return plain_hashes({name: _as_floats(values) for name, values in columns.items()})
+
+
+def _as_floats(values: list[Any]) -> list[Any]:
+    """Return values with integers and booleans as floats; those that have none as they are."""
+    if set(map(type, values)) <= {float, str, type(None)}:
+        return values
+    return [float(value) if isinstance(value, int) else value for value in values]
 
 
 def plain_hashes(columns: Columns) -> list[str]:
     """Return the SHA-256 of each row as it is written in JSON."""
-    rows = zip(*columns.values(), strict=True)
-    return [hashlib.sha256(json.dumps(row).encode()).hexdigest() for row in rows]
+    rows, digest, written = zip(*columns.values(), strict=True), hashlib.sha256, json.JSONEncoder().encode
+    return [digest(written(row).encode()).hexdigest() for row in rows]
 
 
 def points(rule: Rule, values: pd.Series | None, hashes: Sequence[str]) -> list[Point]:
@@ -209,12 +211,11 @@ def make(rule: Rule, column: str, rows: Sequence[Point], labels: Sequence[str]) 
     """
     cut = latest_quarter(row.at for row in rows) if rule == "time" else HOLDOUT_SHARE
     split = Split(rule, column, cut)
-    keys_of, classes_of = defaultdict[str, dict[str, float]](dict), defaultdict[str, set[str]](set)
+    keys_of = defaultdict[str, dict[str, float]](dict)
     for row, label in zip(rows, labels, strict=True):
         keys_of[label][row.key] = row.at
-        classes_of[row.key].add(label)
     out = {row.key for row in rows if split.cuts(row.at)}
-    held = [] if rule == "time" else _hold(keys_of, classes_of, out)
+    held = [] if rule == "time" else _hold(keys_of, out)
     trained = []
     for label in sorted(keys_of):
         keys = keys_of[label]
@@ -225,18 +226,39 @@ def make(rule: Rule, column: str, rows: Sequence[Point], labels: Sequence[str]) 
     return Split(rule, column, cut, tuple(trained), tuple(held))
 
 
-def _hold(
-    keys_of: dict[str, dict[str, float]], classes_of: dict[str, set[str]], out: set[str]
-) -> list[str]:
+def _hold(keys_of: dict[str, dict[str, float]], out: set[str]) -> list[str]:
     """Hold out one more key for each class that has none out, if every class keeps one to learn from."""
     held = []
     for label in sorted(keys_of):
         keys = keys_of[label]
-        if keys.keys() & out:
+        if not out.isdisjoint(keys):
             continue
         for key in sorted(keys, key=keys.__getitem__):
-            if all(len(keys_of[other].keys() - out) > 1 for other in classes_of[key]):
+            classes = [others for others in keys_of.values() if key in others]
+            if all(len(others.keys() - out) > 1 for others in classes):
                 out.add(key)
                 held.append(key)
                 break
     return held
+
+
+def digest(lines: Iterable[str]) -> str:
+    """Return the SHA-256 of lines, which are too many to be joined into one text."""
+    found, before = hashlib.sha256(), ""
+    for line in lines:
+        found.update(f"{before}{line}".encode())
+        before = "\n"
+    return found.hexdigest()
+
+
+def lines(
+    hashes: Sequence[str],
+    labels: Sequence[str],
+    rows: Iterable[int],
+    weights: Sequence[float] | None = None,
+) -> Iterator[str]:
+    """Write rows as lines to be digested: the hash of the features, the label, and the weight if given."""
+    if weights is None:
+        return (f"{hashes[row]} {labels[row]}" for row in rows)
+    pairs = zip(rows, weights, strict=True)
+    return (f"{hashes[row]} {labels[row]} {weight}" for row, weight in pairs)

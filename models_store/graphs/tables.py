@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from models_store.graphs.nodes import KIND
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto, NodeProto
@@ -22,10 +24,14 @@ if TYPE_CHECKING:
 MAX_CELLS = 1_000_000
 """The limit for all tables together: larger tables are not worth their memory."""
 
+MAX_LEAVES = 50_000
+MAX_SUMS = 100
+"""More leaves are not those of small trees; more sums are the numbers of leaves, which are no scores."""
+
 Conditions = list[tuple[int, float, bool]]
 """The conditions that lead to a leaf: feature, threshold, and whether the value is at most that."""
 
-Thresholds = dict[int, "NDArray[np.float32]"]
+Thresholds = dict[int, "NDArray[np.float64]"]
 """The thresholds of each feature, ascending."""
 
 Tables = dict[tuple[int, ...], "NDArray[np.float64]"]
@@ -34,18 +40,18 @@ Tables = dict[tuple[int, ...], "NDArray[np.float64]"]
 
 @dataclass(frozen=True)
 class Leaf:
-    """A leaf of a tree: the path to it, and its contribution to the score of each class."""
+    """A leaf of a tree: the path to it, and its contribution to each sum."""
 
     path: Conditions
     scores: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Trees:
-    """A boosted ensemble: the class with the highest sum of scores is the most probable."""
+class SmallTrees:
+    """The leaves of an ensemble, whose trees are summed up."""
 
     leaves: list[Leaf]
-    base: NDArray[np.float64]
+    sums: int
 
     @property
     def thresholds(self) -> Thresholds:
@@ -54,64 +60,60 @@ class Trees:
         for leaf in self.leaves:
             for feature, threshold, _ in leaf.path:
                 found[feature].add(threshold)
-        return {feature: np.array(sorted(found[feature]), np.float32) for feature in sorted(found)}
+        return {feature: np.array(sorted(found[feature]), np.float64) for feature in sorted(found)}
 
 
 def tabulate(model: ModelProto) -> ModelProto | None:
     """Replace the trees of a graph by tables; return None if it has no trees, or they can't be tables."""
     import onnx
 
-    nodes = [node for node in model.graph.node if node.op_type == "TreeEnsembleClassifier"]
+    nodes = [node for node in model.graph.node if node.op_type == KIND]
     trees = _read(nodes[0]) if len(nodes) == 1 else None
     tables = _tables(trees) if trees is not None else None
     if trees is None or tables is None:
         return None
     found = onnx.ModelProto()
     found.CopyFrom(model)
-    del found.graph.node[:], found.graph.output[:]
+    del found.graph.node[:]
     for node in model.graph.node:
         in_place = [node] if node != nodes[0] else _look_ups(found, node, trees.thresholds, tables)
         found.graph.node.extend(in_place)
-    shape = [None, len(trees.base)]
-    output = onnx.helper.make_tensor_value_info("probabilities", onnx.TensorProto.DOUBLE, shape)
-    found.graph.output.append(output)
     return found
 
 
-def _read(node: NodeProto) -> Trees | None:
-    """Read the leaves of an ensemble; None if it does more than compare and add."""
+def _read(node: NodeProto) -> SmallTrees | None:
+    """Read the leaves of an ensemble; None if it does more than compare and add, or has too many."""
     import onnx
 
-    values: dict[str, Any] = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
-    labels = values.get("classlabels_strings") or values.get("classlabels_int64s") or []
-    is_boosted = values.get("post_transform") in (b"SOFTMAX", b"LOGISTIC")
-    if not is_boosted or set(values["nodes_modes"]) - {b"BRANCH_LEQ", b"LEAF"}:
+    given = {item.name: item for item in node.attribute}
+    if given["leaf_weights"].t.dims[0] > MAX_LEAVES or given["n_targets"].i > MAX_SUMS:
         return None
-    keys = list(zip(values["nodes_treeids"], values["nodes_nodeids"], strict=True))
-    rows = dict(zip(keys, range(len(keys)), strict=True))
-    scores: dict[tuple[int, int], NDArray[np.float64]] = defaultdict(lambda: np.zeros(len(labels)))
-    marks = ("class_treeids", "class_nodeids", "class_ids", "class_weights")
-    is_binary = values["post_transform"] == b"LOGISTIC"  # one score, of the second class
-    for tree, number, name, weight in zip(*(values[mark] for mark in marks), strict=True):
-        scores[tree, number][1 if is_binary else name] += weight
-    base = np.zeros(len(labels))
-    given = values.get("base_values", [])
-    base[len(base) - len(given) :] = given
+    values: dict[str, Any] = {name: onnx.helper.get_attribute_value(item) for name, item in given.items()}
+    modes, splits, weights = (
+        onnx.numpy_helper.to_array(values[name]) for name in ("nodes_modes", "nodes_splits", "leaf_weights")
+    )
+    if modes.any() or any(values.get("nodes_missing_value_tracks_true", [])):
+        return None
+    features, targets, sums = values["nodes_featureids"], values["leaf_targetids"], values["n_targets"]
+    sides = (
+        (values["nodes_truenodeids"], values["nodes_trueleafs"], True),
+        (values["nodes_falsenodeids"], values["nodes_falseleafs"], False),
+    )
 
-    def walk(tree: int, number: int, path: Conditions) -> Iterator[Leaf]:
-        row = rows[tree, number]
-        if values["nodes_modes"][row] == b"LEAF":
-            yield Leaf(path, scores[tree, number])
-            return
-        feature, threshold = values["nodes_featureids"][row], values["nodes_values"][row]
-        for branch, is_low in (("nodes_truenodeids", True), ("nodes_falsenodeids", False)):
-            yield from walk(tree, values[branch][row], [*path, (feature, threshold, is_low)])
+    def walk(place: int, path: Conditions) -> Iterator[Leaf]:
+        for places, is_leaf, is_low in sides:
+            longer = [*path, (features[place], float(splits[place]), is_low)]
+            if not is_leaf[place]:
+                yield from walk(places[place], longer)
+                continue
+            scores = np.zeros(sums)
+            scores[targets[places[place]]] = weights[places[place]]
+            yield Leaf(longer, scores)
 
-    leaves = [leaf for tree in sorted({tree for tree, _ in keys}) for leaf in walk(tree, 0, [])]
-    return Trees(leaves, base)
+    return SmallTrees([leaf for root in values["tree_roots"] for leaf in walk(root, [])], sums)
 
 
-def _tables(trees: Trees) -> Tables | None:
+def _tables(trees: SmallTrees) -> Tables | None:
     """Add up the scores of all leaves; None if a path uses three features, or tables would be too large.
 
     The index of a value is the number of thresholds of its feature that it does not exceed: the highest
@@ -122,16 +124,15 @@ def _tables(trees: Trees) -> Tables | None:
     shapes = [tuple(len(thresholds[feature]) + 1 for feature in key) for key in keys]
     if max(map(len, keys)) > 2 or sum(map(math.prod, shapes)) > MAX_CELLS:
         return None
-    tables = {key: np.zeros((*shape, len(trees.base))) for key, shape in zip(keys, shapes, strict=True)}
+    tables = {key: np.zeros((*shape, trees.sums)) for key, shape in zip(keys, shapes, strict=True)}
     for leaf in trees.leaves:
         places = {feature: (0, len(thresholds[feature]) + 1) for feature, _, _ in leaf.path}
         for feature, threshold, is_low in leaf.path:
             known, (low, high) = thresholds[feature], places[feature]
             # A value does not exceed this threshold if its index is at least `first`.
-            first = len(known) - int(np.searchsorted(known, np.float32(threshold)))
+            first = len(known) - int(np.searchsorted(known, threshold))
             places[feature] = (max(low, first), high) if is_low else (low, min(high, first))
         tables[tuple(sorted(places))][tuple(slice(*places[key]) for key in sorted(places))] += leaf.scores
-    tables[keys[0]] += trees.base
     return tables
 
 
@@ -154,7 +155,7 @@ def _look_ups(
     cells = np.concatenate([table.reshape(-1, table.shape[-1]) for table in tables.values()])
     constants = {
         "threshold_features": np.array([feature for feature, _ in every], np.int64),
-        "thresholds": np.array([[value] for _, value in every], np.float32),
+        "thresholds": np.array([[value] for _, value in every], np.float64),
         "strides": strides,
         "starts": starts,
         "cells": cells,
@@ -163,14 +164,12 @@ def _look_ups(
     stored = [numpy_helper.from_array(value, name) for name, value in constants.items()]
     model.graph.initializer.extend(stored)
     return [
-        helper.make_node("Cast", replaced.input, ["as_trees_read"], to=TensorProto.FLOAT),
-        helper.make_node("Transpose", ["as_trees_read"], ["by_feature"]),
+        helper.make_node("Transpose", replaced.input, ["by_feature"]),
         helper.make_node("Gather", ["by_feature", "threshold_features"], ["compared"]),
         helper.make_node("LessOrEqual", ["compared", "thresholds"], ["is_low"]),
         helper.make_node("Cast", ["is_low"], ["low"], to=TensorProto.FLOAT),
         helper.make_node("Gemm", ["low", "strides", "starts"], ["place"], transA=1),
         helper.make_node("Cast", ["place"], ["cell_number"], to=TensorProto.INT32),
         helper.make_node("Gather", ["cells", "cell_number"], ["found"], axis=0),
-        helper.make_node("ReduceSum", ["found", "tables_axis"], ["scores"], keepdims=0),
-        helper.make_node("Softmax", ["scores"], replaced.output[1:], axis=1),
+        helper.make_node("ReduceSum", ["found", "tables_axis"], replaced.output, keepdims=0),
     ]
