@@ -13,6 +13,8 @@ from prediction.proposals import code
 from prediction.proposals.drafts import Constant
 
 MANY_ROWS, FEW_ROWS = 20_000, 2_000
+SLOW_ROWS = 50_000
+"""Rows up to which gradient boosting learns in minutes."""
 MANY_CLASSES = 5
 
 LISTED = "listed = [list(SPEC.inputs[name].categories) for name in CATEGORIES]"
@@ -112,7 +114,7 @@ def choices(target: Target, rows: int, parts: Groups) -> list[Estimator]:
     if rows <= MANY_ROWS:
         made = f"RandomForest{kind}(min_samples_leaf=2, random_state=seed)"
         found.append(Estimator("random forest", "ensemble", made))
-    if rows <= MANY_ROWS and not (is_classes and len(target.texts) > MANY_CLASSES):
+    if rows <= SLOW_ROWS and not (is_classes and len(target.texts) > MANY_CLASSES):
         made = f"GradientBoosting{kind}(subsample=0.5, random_state=seed)"
         found.append(Estimator("gradient boosting", "ensemble", made))
     if rows > FEW_ROWS and not parts.texts:  # it takes no sparse columns
