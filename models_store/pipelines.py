@@ -12,6 +12,7 @@ from models_store import failures
 from models_store.errors import InvalidSpec
 from models_store.layout import Layout
 from models_store.spec import Columns, Spec
+from models_store.targets import estimators
 from models_store.targets.estimators import last_step
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def fit(
     pipeline = make(spec, seed)
     with named(spec):
         spec.target.demand(pipeline)
+        estimators.demand_unfitted(pipeline)
     X, y = spec.frame(columns), spec.target.as_y(labels)
     remedy = "it must fit the rows and labels of load()"
     with failures.blamed(spec.name, f"fit on {len(y)} rows", spec.pipeline, remedy):
