@@ -19,12 +19,14 @@ from prediction.commands import (
     train,
     transfers,
 )
+from prediction.commands.authoring import imports
 
 VERSION = "0.1.0"
 """That of pyproject.toml, which a Bento does not hold."""
 
 DECLARATIONS = (
     train.declare,
+    imports.declare,
     serve.declare,
     status.declare,
     score.declare,

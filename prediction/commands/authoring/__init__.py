@@ -1,0 +1,1 @@
+"""Commands that bring in models of the user, and check them."""
