@@ -19,12 +19,13 @@ from prediction.commands import (
     train,
     transfers,
 )
-from prediction.commands.authoring import imports
+from prediction.commands.authoring import check, imports
 
 VERSION = "0.1.0"
 """That of pyproject.toml, which a Bento does not hold."""
 
 DECLARATIONS = (
+    check.declare,
     train.declare,
     imports.declare,
     serve.declare,
