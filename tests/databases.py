@@ -252,8 +252,7 @@ def prediction(number: int, **changes: Any) -> Prediction:
         version="p7cwx3xgy6tw6ax4",
         features='{"petal_width_cm":0.1}',
         predicted_class="setosa",
-        probabilities={"setosa": 0.9, "versicolor": 0.1, "virginica": 0.0},
-        warnings=[],
+        probabilities='{"setosa":0.9,"versicolor":0.1,"virginica":0.0}',
     )
     return made._replace(**changes)
 

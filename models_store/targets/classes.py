@@ -30,7 +30,7 @@ from models_store.targets.decisions import (
     without_threshold,
 )
 from models_store.targets.labels import KINDS, Label, of_labels, of_positive, shown, text_of
-from models_store.targets.said import Said
+from models_store.targets.said import Said, of_classes
 from models_store.validation import listing
 
 if TYPE_CHECKING:
@@ -286,11 +286,9 @@ class Classes:
 
         return read
 
-    def said(self, answers: ClassAnswers) -> list[Said]:
-        """Return what the journal keeps of each answer."""
-        texts = self.texts
-        rows = zip(answers.best.tolist(), answers.probabilities.tolist(), strict=True)
-        return [Said(texts[best], dict(zip(texts, of_row, strict=True))) for best, of_row in rows]
+    def said(self, answers: ClassAnswers) -> Said:
+        """Return what the journal keeps of answers."""
+        return of_classes(self.texts, answers.best, answers.probabilities)
 
     def count(self, answers: ClassAnswers) -> dict[str, int]:
         """Count answers by their names in `counted`."""

@@ -257,13 +257,15 @@ class Quantity:
 
         return read
 
-    def said(self, answers: QuantityAnswers) -> list[Said]:
-        """Return what the journal keeps of each answer, and a warning where the range has limited it."""
-        rows = zip(*(each.tolist() for each in answers), strict=True)
-        return [
-            Said("", {}, value, low, high, [] if raw == value else [self._limited(raw, value)])
-            for raw, value, _, low, high in rows
-        ]
+    def said(self, answers: QuantityAnswers) -> Said:
+        """Return what the journal keeps of answers, and a warning where the range has limited one."""
+        raw, values, rows = answers.raw, answers.values, len(answers.values)
+        limited = {
+            int(row): [self._limited(float(raw[row]), float(values[row]))]
+            for row in np.flatnonzero(raw != values)
+        }
+        ends = answers.low.tolist(), answers.high.tolist()
+        return Said([""] * rows, ["{}"] * rows, values.tolist(), *ends, limited)
 
     def _limited(self, raw: float, value: float) -> Detail:
         side = "below" if raw < value else "above"

@@ -1,27 +1,51 @@
-"""What the journal keeps of an answer, whatever kind of target it is of."""
+"""What the journal keeps of answers, whatever kind of target they are of."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from pydantic_core import to_json
 
 from models_store.errors import Detail
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 
 class Said(NamedTuple):
-    """One answer as plain values. A quantity has an empty class and no probabilities.
+    """The answers to n rows as plain values, one sequence of n values each.
 
     Parameters
     ----------
-    value, low, high
+    classes, probabilities
+        The class of each row, and the probability of every class as a JSON text. A quantity has empty ones.
+    values, low, high
         Of a quantity: the number, and the ends of its interval.
     warnings
-        What is unusual about the answer itself.
+        What is unusual about an answer itself, by its row.
     """
 
-    predicted_class: str
-    probabilities: dict[str, float]
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    warnings: Sequence[Detail] = ()
+    classes: Sequence[str]
+    probabilities: Sequence[str]
+    values: Sequence[float | None]
+    low: Sequence[float | None]
+    high: Sequence[float | None]
+    warnings: Mapping[int, Sequence[Detail]] = {}
+
+
+def of_classes(texts: tuple[str, ...], best: NDArray[np.intp], probabilities: NDArray[np.float64]) -> Said:
+    """Return the answers to n rows of classes, all written at once, which is fast; n is at least 1."""
+    nothing = [None] * len(best)
+    numbers = to_json(probabilities.ravel().tolist()).decode()[1:-1].split(",")
+    written = ("\n".join([_template(texts)] * len(best)) % tuple(numbers)).split("\n")
+    return Said([texts[each] for each in best.tolist()], written, nothing, nothing, nothing)
+
+
+@lru_cache(maxsize=256)
+def _template(names: tuple[str, ...]) -> str:
+    """Return the JSON of a row, one line, to be filled with a number for each name."""
+    written = [to_json(name).decode().replace("%", "%%") for name in names]
+    return "{" + ",".join(f"{name}:%s" for name in written) + "}"

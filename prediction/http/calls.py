@@ -50,7 +50,9 @@ class Call:
     answer
         The type of the answer, for clients and the docs page.
     run
-        Makes an answer of plain values from a validated body.
+        Makes an answer from a validated body.
+    write
+        Writes the answer as JSON; by default an answer of plain values.
     admin
         Whether it needs the admin token.
     status
@@ -66,6 +68,7 @@ class Call:
     answer: Any
     example: Any
     run: Callable[[Any], Awaitable[Any]]
+    write: Callable[[Any], bytes] = to_json
     max_rows: int | None = None
     admin: bool = False
     status: int = 200
@@ -111,7 +114,7 @@ class Call:
 
     async def respond(self, raw: bytes) -> bytes:
         """Answer the bytes of a body with the bytes of a JSON body."""
-        return to_json(await self.run(await self.parse(raw)))
+        return self.write(await self.run(await self.parse(raw)))
 
 
 def operations(calls: Sequence[Call]) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:

@@ -49,11 +49,13 @@ class Posts:
 
     def predict(self) -> Call:
         """`POST /{model}/predict`: one row, its features by name."""
-        answer = self._answer
+        text = self._text
 
-        async def run(row: Features) -> dict[str, Any]:
-            (prediction,) = await self.runtime.predict(self.spec.name, [row])
-            return answer(prediction)
+        async def run(row: Features) -> list[Prediction]:
+            return await self.runtime.predict(self.spec.name, [row])
+
+        def write(answered: list[Prediction]) -> bytes:
+            return text(answered[0]).encode()
 
         return Call(
             model=self.spec.name,
@@ -63,14 +65,18 @@ class Posts:
             answer=bodies.answer(self.spec),
             example=self.spec.example,
             run=run,
+            write=write,
         )
 
     def predict_batch(self) -> Call:
         """`POST /{model}/predict_batch`: an array of rows, answered in order."""
-        answer = self._answer
+        text = self._text
 
-        async def run(rows: list[Features]) -> list[dict[str, Any]]:
-            return [answer(item) for item in await self.runtime.predict(self.spec.name, rows)]
+        async def run(rows: list[Features]) -> list[Prediction]:
+            return await self.runtime.predict(self.spec.name, rows)
+
+        def write(answered: list[Prediction]) -> bytes:
+            return f"[{','.join(map(text, answered))}]".encode()
 
         return Call(
             model=self.spec.name,
@@ -81,6 +87,7 @@ class Posts:
             answer=list[bodies.answer(self.spec)],  # type: ignore[misc]
             example=[self.spec.example],
             run=run,
+            write=write,
         )
 
     def feedback(self) -> Call:
@@ -229,20 +236,21 @@ class Posts:
         return health_kinds.of(self.spec.target).measure(self.spec, self.plan.home)
 
     @cached_property
-    def _answer(self) -> Callable[[Prediction], dict[str, Any]]:
-        """Return the function that chooses the fields of a prediction for its client."""
-        target, said = self.spec.target, kinds.of(self.spec.target).said
+    def _text(self) -> Callable[[Prediction], str]:
+        """Return the function that writes a prediction as JSON for its client.
 
-        def answer(prediction: Prediction) -> dict[str, Any]:
-            return {
-                "prediction_id": prediction.prediction_id,
-                "model": prediction.model,
-                "version": prediction.version,
-                **said(target, prediction),
-                "warnings": prediction.warnings,
-            }
+        Ids, names and versions have no character that JSON escapes.
+        """
+        fields = kinds.of(self.spec.target).writer(self.spec.target)
 
-        return answer
+        def text(item: Prediction) -> str:
+            named = "null" if item.prediction_id is None else f'"{item.prediction_id}"'
+            return (
+                f'{{"prediction_id":{named},"model":"{item.model}","version":"{item.version}",'
+                f'{fields(item)},"warnings":{item.warnings}}}'
+            )
+
+        return text
 
     @property
     def _feedback_example(self) -> dict[str, Any]:

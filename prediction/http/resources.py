@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -243,8 +243,8 @@ def _answered(spec: Spec, found: Prediction) -> dict[str, Any]:
         "model": found.model,
         "version": found.version,
         "features": found.read_features(),
-        **kinds.of(spec.target).said(spec.target, found),
-        "warnings": found.warnings,
+        **from_json("{" + kinds.of(spec.target).writer(spec.target)(found) + "}"),
+        "warnings": found.read_warnings(),
         "at": iso(found.at_us),
     }
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from pydantic_core import to_json
+from pydantic_core import from_json
 
 from prediction import metrics
 from prediction.errors import JournalBusy, JournalFault, JournalUnavailable, UnknownPrediction
@@ -20,9 +20,15 @@ from prediction.journal.tables import predictions
 CHUNK_ROWS = 250
 """Rows of one commit: about 5 ms, in which the event loop stands still and nobody else can write."""
 
+JOINED_ROWS = 50
+"""Rows of one statement, where there are so many."""
+
+NO_WARNINGS = "[]"
+"""The warnings of an ordinary prediction, as JSON."""
+
 
 class Prediction(NamedTuple):
-    """One answered row, with the fields of the table; `features` is a JSON text.
+    """One answered row, as the table has it: `features`, `probabilities` and `warnings` are JSON texts.
 
     `prediction_id` is None if the row was answered but could not be recorded. `value`, `low` and `high`
     are those of a quantity: the answer, and the ends of its interval, which may lie beyond the range.
@@ -34,15 +40,23 @@ class Prediction(NamedTuple):
     version: str
     features: str
     predicted_class: str
-    probabilities: dict[str, float]
-    warnings: list[dict[str, Any]]
+    probabilities: str
+    warnings: str = NO_WARNINGS
     value: float | None = None
     low: float | None = None
     high: float | None = None
 
     def read_features(self) -> dict[str, Any]:
         """Return the features by name."""
-        return dict(json.loads(self.features))
+        return dict(from_json(self.features))
+
+    def read_probabilities(self) -> dict[str, float]:
+        """Return the probability of every class; nothing for a quantity."""
+        return dict(from_json(self.probabilities))
+
+    def read_warnings(self) -> list[dict[str, Any]]:
+        """Return the warnings: what is unusual about which feature, or about the answer."""
+        return list(from_json(self.warnings))
 
 
 def find(journal: Journal, prediction_id: str) -> Prediction:
@@ -74,7 +88,8 @@ class Inserter:
         self._connection: Any = None
         mark = "?" if journal.is_sqlite else "%s"
         names, marks = ", ".join(Prediction._fields), ", ".join([mark] * len(Prediction._fields))
-        self._insert = f"INSERT INTO predictions ({names}) VALUES ({marks})"  # noqa: S608 -- all ours
+        self._row = f"({marks})"
+        self._insert = f"INSERT INTO predictions ({names}) VALUES {self._row}"  # noqa: S608 -- all ours
 
     def connect(self) -> None:
         """Open the connection, unless it is open."""
@@ -122,18 +137,14 @@ class Inserter:
             raise
 
     def _commit(self, rows: Sequence[Prediction], again: bool) -> None:
-        encoded = [
-            (*row[:6], to_json(row.probabilities).decode(), to_json(row.warnings).decode(), *row[8:])
-            for row in rows
-        ]
-        statement = f"{self._insert} ON CONFLICT (prediction_id) DO NOTHING" if again else self._insert
+        rest = " ON CONFLICT (prediction_id) DO NOTHING" if again else ""
         with self._journal.translated_raw():
             self._journal.demand_usable()
             cursor = self._connection.cursor()
             try:
                 if self._journal.is_sqlite:
                     cursor.execute("BEGIN IMMEDIATE")
-                cursor.executemany(statement, encoded)
+                self._execute(cursor, rows, rest)
                 self._connection.commit()
             except BaseException:
                 with suppress(Exception):  # a lost connection can't roll back
@@ -147,6 +158,15 @@ class Inserter:
             fault.committed = True
             raise
 
+    def _execute(self, cursor: Any, rows: Sequence[Prediction], rest: str) -> None:
+        """Insert rows. SQLite takes many by one statement: that is faster than one statement a row."""
+        done = 0
+        while self._journal.is_sqlite and len(rows) - done >= JOINED_ROWS:
+            joined = chain.from_iterable(rows[done : done + JOINED_ROWS])
+            cursor.execute(self._insert + f", {self._row}" * (JOINED_ROWS - 1) + rest, list(joined))
+            done += JOINED_ROWS
+        cursor.executemany(self._insert + rest, rows[done:] if done else rows)
+
 
 def is_id(text: str) -> bool:
     """Return whether a text has the form of an id. Databases raise errors for some other texts."""
@@ -155,7 +175,4 @@ def is_id(text: str) -> bool:
 
 def as_prediction(row: Any) -> Prediction:
     """Turn a row of the table into a prediction."""
-    values = {name: row._mapping[predictions.c[name]] for name in Prediction._fields}
-    for name in ("probabilities", "warnings"):
-        values[name] = json.loads(values[name])
-    return Prediction(**values)
+    return Prediction(**{name: row._mapping[predictions.c[name]] for name in Prediction._fields})

@@ -11,10 +11,12 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from prediction.journal import threads
 from prediction.journal.database import Journal
 from prediction.journal.tables import predictions, rollup_minutes, rollup_state, rollups, sum_minutes, sums
 from prediction.times import DAY_US, HOUR_US, MINUTE_US, SECOND_US, now_us
@@ -28,8 +30,12 @@ TURN_US = 8 * SECOND_US
 TURN_SECONDS = 1.0
 """A turn ends after this time, because its thread has other work. The next turn continues."""
 
-STEP_ROWS = 50_000
+STEP_ROWS = 20_000
 """Predictions of one transaction of a turn."""
+
+READER = ThreadPoolExecutor(1, "counting", initializer=threads.lower_priority)
+"""Reads the predictions to be counted. Their counts are written by the caller: a thread of a low priority
+might hold the lock of the database for long."""
 
 INSERTING = sa.text(
     "SELECT virtualtransaction FROM pg_locks WHERE relation = 'predictions'::regclass"
@@ -190,10 +196,7 @@ def _step(journal: Journal, turn_us: int, last_seq: int) -> bool:
     them meanwhile. If `last_seq` is less than the last counted number, the newest predictions were
     deleted, and SQLite will use their numbers again.
     """
-    with journal.read() as connection:
-        known_seq = _known_seq(connection)
-        until_seq = min(last_seq, known_seq + STEP_ROWS)
-        new = _aggregate(connection, predictions.c.seq.between(known_seq + 1, until_seq))
+    known_seq, until_seq, new = READER.submit(_read_step, journal, last_seq).result()
     unchanged = rollup_state.update().where(
         rollup_state.c.prediction_seq == known_seq, rollup_state.c.turn_us == turn_us
     )
@@ -203,6 +206,15 @@ def _step(journal: Journal, turn_us: int, last_seq: int) -> bool:
         journal.order(connection)
         add(journal, connection, new)
     return until_seq < last_seq
+
+
+def _read_step(journal: Journal, last_seq: int) -> tuple[int, int, list[Count]]:
+    """Return the last counted number, the last one of the next step, and the counts between them."""
+    with journal.read() as connection:
+        known_seq = _known_seq(connection)
+        until_seq = min(last_seq, known_seq + STEP_ROWS)
+        wanted = predictions.c.seq.between(known_seq + 1, until_seq)
+        return known_seq, until_seq, _aggregate(connection, wanted)
 
 
 def _known_seq(connection: sa.Connection) -> int:

@@ -114,12 +114,12 @@ class Dashboard:
                 "at": iso(item.at_us),
                 "version": item.version,
                 "predicted_class": item.predicted_class,
-                "probabilities": item.probabilities,
+                "probabilities": item.read_probabilities(),
                 "value": item.value,
                 "low": item.low,
                 "high": item.high,
                 "features": item.read_features(),
-                "warnings": {warning["loc"][0]: warning["msg"] for warning in item.warnings},
+                "warnings": {warning["loc"][0]: warning["msg"] for warning in item.read_warnings()},
                 "label": label,
             }
             for item, label in feedback.latest(self.journal, name, RECENT_ROWS)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import repeat
 from typing import Any
 
 import uuid_utils
@@ -15,11 +16,12 @@ from models_store import layout as layouts
 from models_store.errors import DamagedVersion, Detail
 from models_store.layout import Layout
 from models_store.spec import Columns, Features, Spec
+from models_store.targets.said import Said
 from models_store.validation import listing
 from prediction import metrics
 from prediction.figures.features import kinds
 from prediction.figures.features.kinds import Check
-from prediction.journal.predictions import Prediction
+from prediction.journal.predictions import NO_WARNINGS, Prediction
 from prediction.times import now_us
 
 Score = Callable[[Columns], Any]
@@ -52,39 +54,45 @@ class Predictor:
             return []
         columns = self.spec.columns(rows)
         said = self.spec.target.said(self.score(columns))
-        warnings = self._warnings(columns, len(rows))
-        at_us = now_us()
-        return [
-            Prediction(
-                prediction_id=str(uuid_utils.uuid7()),
-                at_us=at_us,
-                model=self.spec.name,
-                version=self.version.version,
-                features=to_json(row).decode(),
-                predicted_class=of_row.predicted_class,
-                probabilities=of_row.probabilities,
-                warnings=[*warned, *of_row.warnings] if of_row.warnings else warned,
-                value=of_row.value,
-                low=of_row.low,
-                high=of_row.high,
-            )
-            for row, of_row, warned in zip(rows, said, warnings, strict=True)
-        ]
+        warnings = [NO_WARNINGS] * len(rows)
+        for row, found in self._warnings(columns, said).items():
+            warnings[row] = to_json(found).decode()
+        write = self.spec.features.__pydantic_serializer__.to_json
+        of_each_row = zip(
+            [str(uuid_utils.uuid7()) for _ in rows],
+            repeat(now_us()),
+            repeat(self.spec.name),
+            repeat(self.version.version),
+            [write(row).decode() for row in rows],
+            said.classes,
+            said.probabilities,
+            warnings,
+            said.values,
+            said.low,
+            said.high,
+        )
+        return list(map(Prediction._make, of_each_row))
 
     def count(self, predictions: Sequence[Prediction]) -> None:
         """Count answered predictions."""
         for name, rows in _tally([item.predicted_class for item in predictions]):
             self._answered[name].inc(rows)
-        warned = [warning["loc"][0] for item in predictions for warning in item.warnings]
+        unusual = [item for item in predictions if item.warnings != NO_WARNINGS]
+        warned = [warning["loc"][0] for item in unusual for warning in item.read_warnings()]
         for feature, values in _tally(warned):
             metrics.OUT_OF_RANGE.labels(self.spec.name, feature).inc(values)
 
-    def _warnings(self, columns: Columns, rows: int) -> list[list[Detail]]:
-        """Warn of each value that is possible but unlike the training data of the version."""
-        warnings: list[list[Detail]] = [[] for _ in range(rows)]
+    def _warnings(self, columns: Columns, said: Said) -> dict[int, list[Detail]]:
+        """Return, by row, a warning of each value that is possible but unlike the training data.
+
+        Those of the answers come last.
+        """
+        warnings = defaultdict[int, list[Detail]](list)
         for name, check in self._checks:
             for row, message in check(columns[name]):
                 warnings[row].append({"loc": [name], "msg": message})
+        for row, of_answer in said.warnings.items():
+            warnings[row] += of_answer
         return warnings
 
 

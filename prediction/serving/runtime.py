@@ -5,7 +5,6 @@ It owns which version is served. It follows the ledger, and writes it only at a 
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import logging
 import os
@@ -28,14 +27,13 @@ from prediction.journal.ledger import Entry
 from prediction.journal.predictions import Prediction
 from prediction.journal.sqlite.guard import FileFault
 from prediction.serving import champions, predictor
+from prediction.serving.lanes import LANES, Lane
 from prediction.serving.predictor import Predictor
 from prediction.times import now_us
 
 FOLLOW_SECONDS = 1.0
 WATCH_SECONDS = 0.5
 REPORT_SECONDS = 5.0
-INLINE_ROWS = 64
-"""Larger batches are scored in a thread: they would block the event loop for too long."""
 
 _log = logging.getLogger("bentoml.prediction")
 
@@ -58,9 +56,10 @@ class _Unloadable:
 
 @dataclass(frozen=True)
 class Serving:
-    """A predictor, and the time (us) since when this worker answers with it."""
+    """A predictor, the lane that scores for it, and the time (us) since when this worker uses it."""
 
     predictor: Predictor
+    lane: Lane
     since_us: int
 
 
@@ -200,10 +199,7 @@ class Runtime:
         serving = self._serving.get(name)
         if serving is None:
             raise self._not_ready(name)
-        if len(rows) <= INLINE_ROWS:
-            predictions = serving.predictor.predict(rows)
-        else:
-            predictions = await asyncio.to_thread(serving.predictor.predict, rows)
+        predictions = await serving.lane.predict(rows)
         try:
             await self._recorder.record(predictions)
         except JournalUnavailable:
@@ -261,7 +257,8 @@ class Runtime:
             loaded = self._load_last_good(name, champion)
         if loaded is None:
             return False
-        self._serving[name] = Serving(loaded, now_us())
+        lane = LANES[loaded.version.runtime](loaded.predict)
+        self._serving[name] = Serving(loaded, lane, now_us())
         self._unserved.pop(name, None)
         metrics.SWAPS.labels(name).inc()
         _log.info("%s: serving %s", name, loaded.version.version)

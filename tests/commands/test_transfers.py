@@ -133,7 +133,7 @@ def test_export_of_nothing_is_a_file_without_rows(main: Main, journal: Journal, 
 def test_export_of_categories_and_missing_values(main: Main, journal: Journal, tmp_path: Path) -> None:
     """Categories are text, and what was not given is missing."""
     features = json.dumps({"bill_length_mm": 39.1, "island": "Biscoe", "sex": None})
-    (prediction_id,) = record(journal, [iris(1, model="penguins", features=features, probabilities={})])
+    (prediction_id,) = record(journal, [iris(1, model="penguins", features=features, probabilities="{}")])
     feedback.give(journal, "penguins", [Label(prediction_id, "Adelie")])
 
     assert 0 == main("export", "penguins", str(tmp_path / "outcomes.parquet"))[0]

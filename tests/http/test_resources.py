@@ -327,7 +327,7 @@ def test_a_prediction_is_shown_with_its_version(world: World) -> None:
         "version": version.version,
         "features": world.specs["penguins"].example,
         "predicted_class": made.predicted_class,
-        "probabilities": made.probabilities,
+        "probabilities": made.read_probabilities(),
         "warnings": [],
         "metrics": version.metrics,
         "data_digest": version.metadata["data_digest"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ import pytest
 from prediction.errors import JournalBusy, JournalUnavailable, UnknownPrediction
 from prediction.journal import database, ledger, predictions
 from prediction.journal.database import Journal
-from prediction.journal.predictions import Inserter
+from prediction.journal.predictions import JOINED_ROWS, Inserter
 from tests.databases import locked, prediction
 from tests.journal.test_ledger import promote
 
@@ -24,15 +25,31 @@ def test_a_prediction_comes_back_as_it_was_written(opened: Journal) -> None:
     """Every field survives the journal, the last bit of a probability included."""
     written = prediction(
         1,
-        probabilities={"setosa": 0.1 + 0.2, "virginica": 1e-300},
-        warnings=[{"loc": ["petal_width_cm"], "msg": "0.05 is below"}],
+        probabilities=json.dumps({"setosa": 0.1 + 0.2, "virginica": 1e-300}),
+        warnings=json.dumps([{"loc": ["petal_width_cm"], "msg": "0.05 is below"}]),
     )
     writer = Inserter(opened)
 
     writer.insert([written])
     writer.close()
 
-    assert written == predictions.find(opened, str(written.prediction_id))
+    found = predictions.find(opened, str(written.prediction_id))
+    assert written == found
+    assert {"setosa": 0.1 + 0.2, "virginica": 1e-300} == found.read_probabilities()
+    assert [{"loc": ["petal_width_cm"], "msg": "0.05 is below"}] == found.read_warnings()
+
+
+@pytest.mark.parametrize("rows", [JOINED_ROWS - 1, JOINED_ROWS, 2 * JOINED_ROWS + 1])
+def test_many_rows_come_back_as_they_were_written(opened: Journal, rows: int) -> None:
+    """Whether they share a statement or not; written again after a lost answer, they are there once."""
+    written = [prediction(number, value=float(number)) for number in range(rows)]
+    writer = Inserter(opened)
+
+    writer.insert(written)
+    writer.insert(written, again=True)
+    writer.close()
+
+    assert written == [predictions.find(opened, str(each.prediction_id)) for each in written]
 
 
 def test_text_of_any_alphabet_survives(opened: Journal) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 from prediction.journal import samples
@@ -21,7 +22,7 @@ def test_few_rows_are_all_drawn(journal: Journal) -> None:
     record(
         journal,
         [
-            prediction(1, at_us=now - 5, version="old", warnings=[warning]),
+            prediction(1, at_us=now - 5, version="old", warnings=json.dumps([warning])),
             prediction(2, at_us=now - 5, model="penguins"),
             prediction(3, at_us=now - 500),
             prediction(4, at_us=now + 5),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from prediction.errors import JournalUnavailable
-from prediction.journal import threads
+from prediction.journal import rollups, threads
 from prediction.journal.threads import Threads
 from tests.servers import PROJECT
 
@@ -96,3 +97,16 @@ def test_a_process_ends_although_a_call_hangs() -> None:
     )
 
     assert ("timeout\n", "") == (done.stdout, done.stderr)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities of threads")
+def test_predictions_are_counted_by_a_thread_of_a_low_priority() -> None:
+    """Requests come first; the other threads of the process keep their priority."""
+
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    mine = niceness()
+
+    assert min(19, mine + threads.NICENESS) == rollups.READER.submit(niceness).result()
+    assert mine == niceness()

@@ -49,7 +49,7 @@ def rows(spec: Spec, version: str, n: int, first: int, **shift: float) -> list[A
                 version=version,
                 features=json.dumps(features),
                 predicted_class=label,
-                probabilities=others | {label: 0.9},
+                probabilities=json.dumps(others | {label: 0.9}),
             )
         )
     return made
@@ -235,7 +235,9 @@ def test_a_version_with_few_rows_among_many_has_a_sample(
 def test_the_quality_of_the_data(spec: Spec, trained_home: Path, journal: Journal) -> None:
     """Shares of missing values, and of values unlike the training data, of each feature."""
     warning = {"loc": ["petal_width_cm"], "msg": "9 is above the training range"}
-    unlike = prediction(1, warnings=[warning], features='{"petal_width_cm":9.0,"sepal_width_cm":null}')
+    unlike = prediction(
+        1, warnings=json.dumps([warning]), features='{"petal_width_cm":9.0,"sepal_width_cm":null}'
+    )
     record(journal, [unlike, *rows(spec, unlike.version, 3, 10)])
     (found,) = described(spec, trained_home, journal)["versions"]
 

@@ -102,7 +102,7 @@ def change_json(name: str, change: Callable[[Any], Any]) -> Callable[[Path], Non
 
 def probabilities(predictions: list[Prediction]) -> Any:
     """Return the probabilities of predictions, shape (n, classes)."""
-    return np.array([list(prediction.probabilities.values()) for prediction in predictions])
+    return np.array([list(prediction.read_probabilities().values()) for prediction in predictions])
 
 
 # ----------------------------------------------------------------------------------------- answers
@@ -119,9 +119,10 @@ def test_an_answer_names_its_version(loaded: Predictor, spec: Spec, version: Ver
 def test_the_class_is_the_most_probable_one(loaded: Predictor, spec: Spec, rows: list[Features]) -> None:
     """Probabilities are in class order and sum to 1; the class has the largest one."""
     for answer in loaded.predict(rows):
-        assert spec.target.texts == tuple(answer.probabilities)
-        assert 1 == pytest.approx(sum(answer.probabilities.values()), abs=1e-6)
-        assert max(answer.probabilities.values()) == answer.probabilities[answer.predicted_class]
+        probability = answer.read_probabilities()
+        assert spec.target.texts == tuple(probability)
+        assert 1 == pytest.approx(sum(probability.values()), abs=1e-6)
+        assert max(probability.values()) == probability[answer.predicted_class]
 
 
 def test_ids_are_uuid7_and_never_repeat(loaded: Predictor, rows: list[Features]) -> None:
@@ -186,7 +187,7 @@ def test_a_row_may_lack_all_optional_features(specs: dict[str, Spec], trained_ho
 
     (answer,) = loaded.predict([spec.rows.object({"island": "Biscoe"})])
 
-    assert [] == answer.warnings
+    assert [] == answer.read_warnings()
     assert None is json.loads(answer.features)["sex"]
 
 
@@ -198,7 +199,7 @@ def test_training_rows_get_no_warning(loaded: Predictor, spec: Spec) -> None:
     dataset = datasets.load(spec)
     columns, _ = dataset.part(dataset.training)
 
-    assert [] == [answer for answer in loaded.predict(rows_of(spec, columns)) if answer.warnings]
+    assert [] == [answer for answer in loaded.predict(rows_of(spec, columns)) if answer.read_warnings()]
 
 
 @pytest.mark.parametrize(
@@ -220,8 +221,8 @@ def test_a_value_unlike_the_training_data_is_answered_with_a_warning(
 
     answers = loaded.predict([spec.rows.object(row) for row in (usual, unusual, usual)])
 
-    assert [[], [feature], []] == [[item["loc"][0] for item in one.warnings] for one in answers]
-    (warning,) = answers[1].warnings
+    assert [[], [feature], []] == [[item["loc"][0] for item in one.read_warnings()] for one in answers]
+    (warning,) = answers[1].read_warnings()
     assert f"{value:g} is {side} the training range of " in warning["msg"]
     assert warning["msg"].endswith(" cm")
 
@@ -242,7 +243,7 @@ def test_a_category_unlike_the_training_data_is_answered_with_a_warning(
     (answer,) = loaded.predict([spec.rows.object({"island": "Dream"})])
 
     expected = {"loc": ["island"], "msg": "Dream is not in the training data (Biscoe, Torgersen)"}
-    assert [expected] == answer.warnings
+    assert [expected] == answer.read_warnings()
 
 
 def test_recorded_answers_are_counted_by_class_and_warning(

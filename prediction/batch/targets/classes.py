@@ -26,7 +26,7 @@ def nothing(target: Classes) -> ClassAnswers:
 
 def recorded(target: Classes, predictions: Sequence[Prediction]) -> ClassAnswers:
     """Return the answers of predictions that are recorded."""
-    return _gather(target, ((item.predicted_class, item.probabilities) for item in predictions))
+    return _gather(target, ((item.predicted_class, item.read_probabilities()) for item in predictions))
 
 
 def received(target: Classes, bodies: Sequence[Mapping[str, Any]]) -> ClassAnswers:
@@ -64,7 +64,7 @@ def exported(target: Classes) -> dict[str, type]:
 
 def exported_row(target: Classes, prediction: Prediction) -> Row:
     """Return the values of `exported`."""
-    probabilities = {f"probability_{name}": p for name, p in prediction.probabilities.items()}
+    probabilities = {f"probability_{name}": p for name, p in prediction.read_probabilities().items()}
     return {**probabilities, "predicted_class": target.value(prediction.predicted_class)}
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
+from pydantic_core import to_json
 
 from models_store.targets.classes import Classes
 from prediction.journal.predictions import Prediction
@@ -38,9 +40,13 @@ def label(target: Classes) -> Any:
     return Annotated[kind, BeforeValidator(demand)]
 
 
-def said(target: Classes, prediction: Prediction) -> dict[str, Any]:
-    """Return the fields of `answer_fields` of a prediction."""
-    return {
-        "predicted_class": target.value(prediction.predicted_class),
-        "probabilities": prediction.probabilities,
-    }
+def writer(target: Classes) -> Callable[[Prediction], str]:
+    """Return the function that writes the fields of `answer_fields` of a prediction as JSON."""
+    labels = {text: to_json(target.value(text)).decode() for text in target.texts}
+
+    def write(prediction: Prediction) -> str:
+        text = prediction.predicted_class
+        label = labels.get(text) or to_json(target.value(text)).decode()
+        return f'"predicted_class":{label},"probabilities":{prediction.probabilities}'
+
+    return write

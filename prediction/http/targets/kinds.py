@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from models_store.targets.classes import Classes
@@ -20,8 +21,8 @@ class TargetBodies(Protocol):
     def label(self, target: Any) -> Any:
         """Return the type of a label."""
 
-    def said(self, target: Any, prediction: Prediction) -> dict[str, Any]:
-        """Return the fields of `answer_fields` of a prediction."""
+    def writer(self, target: Any) -> Callable[[Prediction], str]:
+        """Return the function that writes the fields of `answer_fields` of a prediction as JSON."""
 
 
 PARTS: dict[str, TargetBodies] = {Classes.kind: classes, Quantity.kind: quantity}

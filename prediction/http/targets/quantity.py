@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
+from pydantic_core import to_json
 
 from models_store.targets.quantity import Quantity
 from prediction.journal.predictions import Prediction
@@ -43,14 +45,19 @@ def label(target: Quantity) -> Any:
     return Annotated[kind, BeforeValidator(demand, json_schema_input_type=kind)]
 
 
-def said(target: Quantity, prediction: Prediction) -> dict[str, Any]:
-    """Return the fields of `answer_fields` of a prediction."""
-    return {
-        "predicted_value": prediction.value,
-        "unit": target.unit,
-        "interval": {
-            "level": target.level,
-            "low": target.limited(prediction.low),
-            "high": target.limited(prediction.high),
-        },
-    }
+def writer(target: Quantity) -> Callable[[Prediction], str]:
+    """Return the function that writes the fields of `answer_fields` of a prediction as JSON."""
+
+    def write(prediction: Prediction) -> str:
+        fields = {
+            "predicted_value": prediction.value,
+            "unit": target.unit,
+            "interval": {
+                "level": target.level,
+                "low": target.limited(prediction.low),
+                "high": target.limited(prediction.high),
+            },
+        }
+        return to_json(fields).decode()[1:-1]
+
+    return write

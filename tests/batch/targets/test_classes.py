@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -55,11 +56,12 @@ def test_answers_of_a_server_and_of_the_journal_are_gathered(target: Classes) ->
     """A server sends labels, the journal holds their texts."""
     said = target.said(ANSWERS)
     bodies = [
-        {"predicted_class": target.value(item.predicted_class), "probabilities": item.probabilities}
-        for item in said
+        {"predicted_class": target.value(text), "probabilities": json.loads(probabilities)}
+        for text, probabilities in zip(said.classes, said.probabilities, strict=True)
     ]
     predictions = [
-        Prediction("", 0, "made", "v", "{}", item.predicted_class, item.probabilities, []) for item in said
+        Prediction("", 0, "made", "v", "{}", text, probabilities)
+        for text, probabilities in zip(said.classes, said.probabilities, strict=True)
     ]
 
     for found in (classes.received(target, bodies), classes.recorded(target, predictions)):
@@ -69,7 +71,7 @@ def test_answers_of_a_server_and_of_the_journal_are_gathered(target: Classes) ->
 
 def test_an_exported_answer_has_its_columns() -> None:
     """A class that the spec no longer has is a text, which does not fit the column."""
-    prediction = Prediction("", 0, "made", "v", "{}", "1", {"0": 0.25, "1": 0.75}, [])
+    prediction = Prediction("", 0, "made", "v", "{}", "1", '{"0":0.25,"1":0.75}')
 
     assert {"probability_0": float, "probability_1": float, "predicted_class": int} == classes.exported(
         INTEGERS
@@ -105,3 +107,15 @@ def test_a_label_is_read_from_a_cell(target: Classes, cell: Any, label: Any) -> 
     found = classes.read_label(target, cell)
 
     assert (label, type(label)) == (found, type(found))
+
+
+def test_names_of_classes_are_written_as_json() -> None:
+    """Whatever characters they have, those of a template and ends of lines among them."""
+    target = Classes(("50 %s", 'a "b"\n', "帝\u2028企"))
+    said = target.said(ClassAnswers(np.array([[0.5, 0.25, 1e-17], [0, 0.125, 1]]), np.array([0, 2])))
+
+    assert ["50 %s", "帝\u2028企"] == said.classes
+    assert [[0.5, 0.25, 1e-17], [0, 0.125, 1]] == [
+        list(json.loads(text).values()) for text in said.probabilities
+    ]
+    assert target.texts == tuple(json.loads(said.probabilities[1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -38,11 +39,14 @@ def test_the_columns_of_answers_are_numbers() -> None:
 
 def test_answers_of_a_server_and_of_the_journal_are_the_same() -> None:
     """A server has limited the intervals, the journal has not."""
-    made = Prediction("", 0, "rents", "v", "{}", "", {}, [])
+    made = Prediction("", 0, "rents", "v", "{}", "", "{}")
+    said = TARGET.said(ANSWERS)
     predictions = [
-        made._replace(value=said.value, low=said.low, high=said.high) for said in TARGET.said(ANSWERS)
+        made._replace(value=value, low=low, high=high)
+        for value, low, high in zip(said.values, said.low, said.high, strict=True)
     ]
-    sent = [bodies.said(TARGET, each) for each in predictions]
+    write = bodies.writer(TARGET)
+    sent = [json.loads("{" + write(each) + "}") for each in predictions]
 
     for found in (quantity.recorded(TARGET, predictions), quantity.received(TARGET, sent)):
         assert quantity.columns(TARGET, ANSWERS) == quantity.columns(TARGET, found)
@@ -50,8 +54,8 @@ def test_answers_of_a_server_and_of_the_journal_are_the_same() -> None:
 
 def test_an_exported_answer_has_its_columns() -> None:
     """A prediction of an older target, which had classes, has none of them."""
-    prediction = Prediction("", 0, "rents", "v", "{}", "", {}, [], 150.0, 50.0, 250.0)
-    older = Prediction("", 0, "rents", "v", "{}", "dear", {"dear": 1.0}, [])
+    prediction = Prediction("", 0, "rents", "v", "{}", "", "{}", "[]", 150.0, 50.0, 250.0)
+    older = Prediction("", 0, "rents", "v", "{}", "dear", '{"dear":1.0}')
 
     assert list(quantity.exported(TARGET)) == list(quantity.exported_row(TARGET, prediction))
     assert [100.0, 250.0, 150.0] == list(quantity.exported_row(TARGET, prediction).values())

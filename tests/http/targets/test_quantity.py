@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -47,8 +48,8 @@ def test_what_is_no_number_of_the_range_is_refused(raw: str) -> None:
 
 def test_an_answer_has_its_unit_and_interval() -> None:
     """The ends of the interval are limited to the range."""
-    prediction = Prediction(ID, 0, "rents", "v", "{}", "", {}, [], 150.0, -20.0, 320.0)
-    said = quantity.said(TARGET, prediction)
+    prediction = Prediction(ID, 0, "rents", "v", "{}", "", "{}", "[]", 150.0, -20.0, 320.0)
+    said = json.loads("{" + quantity.writer(TARGET)(prediction) + "}")
     sent = {"prediction_id": ID, "model": "rents", "version": "v", **said, "warnings": []}
 
     assert {

@@ -112,9 +112,7 @@ def differing(spec: Spec, pipeline: Any, found: Compiled) -> int:
         answers = Session(found.onnx, spec).scorer(found.decision)(columns)
     else:
         answers = spec.target.ask(pipeline, spec.frame(columns), found.decision)
-    return sum(
-        item.predicted_class != label for item, label in zip(spec.target.said(answers), said, strict=True)
-    )
+    return sum(text != label for text, label in zip(spec.target.said(answers).classes, said, strict=True))
 
 
 @pytest.mark.parametrize(

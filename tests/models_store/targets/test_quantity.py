@@ -117,15 +117,17 @@ def test_answers_that_are_no_column_of_numbers_are_refused() -> None:
 def test_an_answer_is_limited_to_the_range_and_says_so() -> None:
     """The interval is around what is answered; its ends in the journal may lie beyond the range."""
     answers = TARGET.reader(WIDTH)([np.array([[5.0], [3000.0], [-300.0]])])
-    plain, above, below = TARGET.said(answers)
+    said = TARGET.said(answers)
+    (above,), (below,) = said.warnings[1], said.warnings[2]
 
-    assert ("", {}, 5.0, -1.0, 11.0, []) == tuple(plain)
-    assert (2000.0, 1994.0, 2006.0) == above[2:5]
-    assert ["the model predicts 3000 min, above the range: the answer is 2000"] == [
-        each["msg"] for each in above.warnings
-    ]
-    assert (-200.0, ["predicted_value"]) == (below.value, below.warnings[0]["loc"])
-    assert "below the range" in below.warnings[0]["msg"]
+    assert (["", "", ""], ["{}", "{}", "{}"]) == (said.classes, said.probabilities)
+    assert [5.0, 2000.0, -200.0] == said.values
+    assert [-1.0, 1994.0, -206.0] == said.low
+    assert [11.0, 2006.0, -194.0] == said.high
+    assert {1, 2} == set(said.warnings)
+    assert "the model predicts 3000 min, above the range: the answer is 2000" == above["msg"]
+    assert ["predicted_value"] == below["loc"]
+    assert "below the range" in below["msg"]
 
 
 def test_golden_answers_are_repeated_within_the_tolerance() -> None:

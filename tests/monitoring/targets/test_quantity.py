@@ -176,7 +176,7 @@ def test_a_version_that_is_gone_has_labels_but_no_estimate(
 def test_a_prediction_of_another_kind_is_not_measured(served: Predictor) -> None:
     """A model may have had classes before."""
     measured = quantity.measure(SPEC, home_of(served))
-    older = Prediction("", 0, "rents", "v", "{}", "dear", {"dear": 1.0}, [])
+    older = Prediction("", 0, "rents", "v", "{}", "dear", '{"dear":1.0}')
 
     assert {} == measured(older, "700.0")
     assert {} == measured(older._replace(value=700.0, low=1.0, high=2.0), "dear")

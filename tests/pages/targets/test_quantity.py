@@ -141,9 +141,9 @@ def test_tables_say_what_the_figures_say() -> None:
 def test_a_target_may_change_its_kind(journal: Journal, tmp_path: Path, now: Spec) -> None:
     """Predictions and labels of the other kind stay in the journal; the page shows them."""
     made = prediction(0, model="rents", features='{"area":80.0,"rooms":3.0,"town":"Bex"}')
-    of_class = made._replace(predicted_class="dear", probabilities={"cheap": 0.1, "dear": 0.9})
+    of_class = made._replace(predicted_class="dear", probabilities='{"cheap":0.1,"dear":0.9}')
     of_number = prediction(1, model="rents", features=made.features)._replace(
-        predicted_class="", probabilities={}, value=1500.0, low=1400.0, high=1600.0
+        predicted_class="", probabilities="{}", value=1500.0, low=1400.0, high=1600.0
     )
     first, second = record(journal, [of_class, of_number])
     measure = kinds.of(now.target).measure(now, tmp_path)
