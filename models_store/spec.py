@@ -137,7 +137,13 @@ class Spec:
         found = {name: feature.faults_of_field(name, info, ways) for name, info in fields.items()}
         wrong = [Fault(("features", name), each) for name, words in found.items() for each in words]
         good = {name: info for name, info in fields.items() if not found[name]}
-        return [*wrong, *_faults_of_columns(_features(good)), *self._faults_of_examples(good)]
+        inputs = _features(good)
+        return [
+            *wrong,
+            *_faults_of_columns(inputs),
+            *_faults_of_headers(inputs),
+            *self._faults_of_examples(good),
+        ]
 
     def _faults_of_examples(self, good: dict[str, FieldInfo]) -> list[Fault]:
         """Validate the examples of the features that are declared well."""
@@ -160,6 +166,11 @@ class Spec:
     def inputs(self) -> dict[str, Feature]:
         """The features by name, in the schema's order."""
         return _features(self.features.model_fields)
+
+    @cached_property
+    def headers(self) -> dict[str, str]:
+        """The names of features by those of their columns in files and frames, where these differ."""
+        return {each.header: name for name, each in self.inputs.items() if each.header not in ("", name)}
 
     @property
     def example(self) -> dict[str, Any]:
@@ -237,6 +248,17 @@ def _faults_of_columns(inputs: Mapping[str, Feature]) -> list[Fault]:
                 words = f"the frame has a column {column} of {owners[column]} already: rename one of them"
                 found.append(Fault(("features", name), words))
             owners[column] = name
+    return found
+
+
+def _faults_of_headers(inputs: Mapping[str, Feature]) -> list[Fault]:
+    """Find features whose column in files has the name of another feature, or of another one's column."""
+    owners = {name: name for name in inputs}
+    found = []
+    for name, each in inputs.items():
+        owner = owners.setdefault(each.header or name, name)
+        if owner != name:
+            found.append(Fault(("features", name), f"its header {each.header!r} is that of {owner}"))
     return found
 
 

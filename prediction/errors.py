@@ -11,6 +11,14 @@ class AlreadyServing(Error):
     """Another server uses the same home."""
 
 
+class FolderTaken(Error):
+    """A project would overwrite a file."""
+
+
+class MissingPackage(Error):
+    """A package that a Bento needs is not installed here."""
+
+
 class PortTaken(Error):
     """The server can't listen on its port."""
 

@@ -18,6 +18,7 @@ from prediction.journal.database import Journal
 from prediction.journal.refusals import Reporter
 from prediction.monitoring.gauges import Gauges
 from prediction.pages.dashboard import Dashboard
+from prediction.projects import packages
 from prediction.retraining.steps import Plan
 from prediction.serving import readiness, runtime
 
@@ -96,8 +97,14 @@ class CatalogImage(edge.Image):
     """The image of a Bento, which holds the specs that it was built with and no others."""
 
     def freeze(self, bento_fs: Path, *args: Any, **kwargs: Any) -> Any:
-        """Copy the specs into the Bento, and note what its image is made of."""
-        catalog.copy_to(bento_fs / "src" / "models_store" / "catalog")
+        """Copy the specs into the Bento, and the code where it has none; note what its image is made of."""
+        source = bento_fs / "src"
+        if packages.copy_to(source):
+            try:
+                self.python_packages(*packages.pins(self.python_requirements))
+            except Error as error:
+                raise edge.start_error(str(error)) from None
+        catalog.copy_to(source / "models_store" / "catalog")
         return super().freeze(bento_fs, *args, **kwargs)
 
 

@@ -26,6 +26,9 @@ OWN = Path(__file__).parent
 TRAVELLING = (".py", ".csv", ".parquet")
 """Files beside a spec that a Bento takes along."""
 
+PROJECT_FILES = ("service.py", "bentofile.yaml")
+"""A folder with these is a project; its catalog may be empty."""
+
 
 def find() -> Path | None:
     """Return the folder of the specs, None where there is none.
@@ -39,8 +42,19 @@ def find() -> Path | None:
     if not (OWN / "../../../bento.yaml").is_file():
         with suppress(FileNotFoundError):  # the working folder is deleted
             here = Path.cwd()
-            folders = [*(each / "models_store" / "catalog" for each in (here, *here.parents)), OWN]
-    return next((folder for folder in folders if _names(folder)), None)
+            folders = [*(folder for each in (here, *here.parents) for folder in _of_project(each)), OWN]
+    return next((folder for folder in folders if _names(folder) or _may_be_empty(folder)), None)
+
+
+def _of_project(folder: Path) -> list[Path]:
+    """Return where a folder may have its catalog: a clone of this project, or one that `loop init` made."""
+    made = [folder / "catalog"] if all((folder / name).is_file() for name in PROJECT_FILES) else []
+    return [folder / "models_store" / "catalog", *made]
+
+
+def _may_be_empty(folder: Path) -> bool:
+    """Tell whether a folder is the catalog of a project that `loop init` made."""
+    return folder.is_dir() and folder in _of_project(folder.parent)[1:]
 
 
 def _names(folder: Path) -> list[str]:
@@ -128,12 +142,26 @@ def _read(folder: Path) -> _Read:
 
 
 def _demand_folder() -> Path:
-    if FOLDER is None:
+    folder = demand_own_folder()
+    if not _names(folder):
+        named = f"{VARIABLE}: " if os.environ.get(VARIABLE) else ""
+        remedy = "write one by `loop new`, or name a folder with a file for each model"
+        raise NoCatalog(f"{named}{folder} holds no spec: {remedy}")
+    return folder
+
+
+def demand_own_folder() -> Path:
+    """Return the folder of the specs, which may hold none.
+
+    Raises
+    ------
+    NoCatalog
+        When there is none.
+    """
+    if FOLDER is None or not FOLDER.is_dir():
         raise NoCatalog(
             f"no catalog here: go to the folder of a project, or set {VARIABLE} to a folder of specs"
         )
-    if not _names(FOLDER):
-        raise NoCatalog(f"{VARIABLE}: {FOLDER} holds no spec: name a folder with a file for each model")
     return FOLDER
 
 

@@ -155,6 +155,7 @@ def category(
     example: str,
     open: bool = False,  # noqa: A002 -- the word that a spec reads best with
     optional: bool = False,
+    header: str = "",
 ) -> Any:
     """Declare a categorical feature: its annotation, a `Literal`, lists the allowed values.
 
@@ -165,6 +166,8 @@ def category(
         training data does not have as they are.
     optional
         Whether the value may be missing (`null`, empty or absent). The dataset must have such rows.
+    header
+        The name of its column in files and frames of rows, if that is another one.
     """
-    made = Category(description=description, example=example, open=open, optional=optional)
+    made = Category(description=description, example=example, open=open, optional=optional, header=header)
     return feature.field(made)

@@ -34,6 +34,8 @@ class Feature(ABC):
         Shown after each value.
     optional
         Whether a value may be missing.
+    header
+        The name of its column in files and frames of rows, if that is another one than its own.
     """
 
     kind: ClassVar[str]
@@ -48,6 +50,7 @@ class Feature(ABC):
     unit: str = ""
     optional: bool = False
     example: Any = None
+    header: str = ""
 
     @property
     @abstractmethod
@@ -187,4 +190,6 @@ def faults_of_field(name: str, info: FieldInfo, declarations: str) -> list[str]:
     words += found.faults(annotation)
     if optional is not found.optional:
         words.append("optional=True goes with `| None`, and only with it")
+    if not isinstance(found.header, str):
+        words.append(f"header is the name of a column, a text, not {found.header!r}")
     return words

@@ -44,12 +44,14 @@ class Flag(Feature):
         return drawn
 
 
-def flag(description: str, *, example: bool, optional: bool = False) -> Any:
+def flag(description: str, *, example: bool, optional: bool = False, header: str = "") -> Any:
     """Declare a feature that is true or false. In the frame it is 1.0 or 0.0.
 
     Parameters
     ----------
     optional
         Whether the value may be missing (`null` or absent). The dataset must have such rows.
+    header
+        The name of its column in files and frames of rows, if that is another one.
     """
-    return feature.field(Flag(description=description, example=example, optional=optional))
+    return feature.field(Flag(description=description, example=example, optional=optional, header=header))

@@ -69,7 +69,14 @@ class Integer(Feature):
 
 
 def integer(
-    description: str, *, unit: str, low: int, high: int, example: int, optional: bool = False
+    description: str,
+    *,
+    unit: str,
+    low: int,
+    high: int,
+    example: int,
+    optional: bool = False,
+    header: str = "",
 ) -> Any:
     """Declare a feature of whole numbers. In the frame they are float64, as all numbers.
 
@@ -81,8 +88,16 @@ def integer(
         The physical range, both ends included. Values outside it are refused.
     optional
         Whether the value may be missing (`null` or absent). The dataset must have such rows.
+    header
+        The name of its column in files and frames of rows, if that is another one.
     """
     made = Integer(
-        description=description, unit=unit, low=low, high=high, example=example, optional=optional
+        description=description,
+        unit=unit,
+        low=low,
+        high=high,
+        example=example,
+        optional=optional,
+        header=header,
     )
     return feature.field(made, unit=unit)

@@ -52,6 +52,8 @@ class Moment(Feature):
         Which numbers are made of it, each a column `<name>_<part>` of the frame.
     since
         The day from which `days` counts, ISO 8601.
+    naive
+        Whether a time without an offset is one of `zone`.
     """
 
     kind: ClassVar[str] = "moment"
@@ -60,11 +62,13 @@ class Moment(Feature):
     zone: str = "UTC"
     parts: tuple[str, ...] = tuple(PARTS)
     since: str = "2000-01-01"
+    naive: bool = False
 
     @property
     def words(self) -> str:
         """Describes a value that is not missing, in words."""
-        return "a time with its offset, such as 2013-01-01T05:15:00-05:00, or a date"
+        offset = f"offset, in {self.zone} if it has none" if self.naive else "offset"
+        return f"a time with its {offset}, such as 2013-01-01T05:15:00-05:00, or a date"
 
     @property
     def characters(self) -> int:
@@ -121,7 +125,7 @@ class Moment(Feature):
         try:
             if isinstance(value, datetime):
                 if value.tzinfo is None:
-                    raise texts.refusal("this one has no offset: add it, +00:00 for UTC")
+                    value = self._located(value)
                 local = _plain(value).astimezone(self._zone)
             elif isinstance(value, date):
                 midnight = datetime.combine(value, time(), self._zone)
@@ -131,6 +135,12 @@ class Moment(Feature):
         except OverflowError:  # year 1 or 9999, and beyond it in the zone
             raise texts.refusal() from None
         return local.isoformat()
+
+    def _located(self, value: datetime) -> datetime:
+        """Return a time without an offset as one of the zone."""
+        if not self.naive:
+            raise texts.refusal("this one has no offset: add it, +00:00 for UTC")
+        return _plain(value.replace(tzinfo=self._zone)).astimezone(UTC)  # some times do not exist
 
     @cached_property
     def _zone(self) -> ZoneInfo:
@@ -195,7 +205,9 @@ def moment(
     zone: str,
     parts: Sequence[str] = tuple(PARTS),
     since: str = "2000-01-01",
+    naive: bool = False,
     optional: bool = False,
+    header: str = "",
 ) -> Any:
     """Declare a feature that is a moment. The frame has a float64 column for each of its parts.
 
@@ -207,8 +219,13 @@ def moment(
         Which numbers the pipeline gets: `hour`, `weekday` (Monday is 0), `month`, and `days` since a day.
     since
         The day from which `days` counts.
+    naive
+        Whether a time without an offset is one of `zone`. Otherwise it is refused, because nobody knows
+        which moment it is.
     optional
         Whether the value may be missing (`null`, empty or absent). The dataset must have such rows.
+    header
+        The name of its column in files and frames of rows, if that is another one.
     """
     made = Moment(
         description=description,
@@ -216,6 +233,8 @@ def moment(
         zone=zone,
         parts=tuple(parts),
         since=since,
+        naive=naive,
         optional=optional,
+        header=header,
     )
     return feature.field(made)

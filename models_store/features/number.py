@@ -49,7 +49,14 @@ class Number(Feature):
 
 
 def number(
-    description: str, *, unit: str, low: float, high: float, example: float, optional: bool = False
+    description: str,
+    *,
+    unit: str,
+    low: float,
+    high: float,
+    example: float,
+    optional: bool = False,
+    header: str = "",
 ) -> Any:
     """Declare a numeric feature of a `Features` class.
 
@@ -61,8 +68,16 @@ def number(
         The physical range, both ends included. Values outside it are refused.
     optional
         Whether the value may be missing (`null` or absent). The dataset must have such rows.
+    header
+        The name of its column in files and frames of rows, if that is another one.
     """
     made = Number(
-        description=description, unit=unit, low=low, high=high, example=example, optional=optional
+        description=description,
+        unit=unit,
+        low=low,
+        high=high,
+        example=example,
+        optional=optional,
+        header=header,
     )
     return feature.field(made, unit=unit)

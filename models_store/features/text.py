@@ -78,7 +78,9 @@ class Text(Feature):
         return drawn
 
 
-def text(description: str, *, max_length: int, example: str, optional: bool = False) -> Any:
+def text(
+    description: str, *, max_length: int, example: str, optional: bool = False, header: str = ""
+) -> Any:
     """Declare a feature that is a text in words. The pipeline gets it as it is; a missing one is empty.
 
     Parameters
@@ -87,6 +89,10 @@ def text(description: str, *, max_length: int, example: str, optional: bool = Fa
         The most characters. Longer texts are refused.
     optional
         Whether the value may be missing (`null`, empty or absent).
+    header
+        The name of its column in files and frames of rows, if that is another one.
     """
-    made = Text(description=description, max_length=max_length, example=example, optional=optional)
+    made = Text(
+        description=description, max_length=max_length, example=example, optional=optional, header=header
+    )
     return feature.field(made)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 from typing import Any
 
@@ -58,6 +58,12 @@ class Chunk:
     columns: Mapping[str, Any]
     rows: int
     broken: Mapping[int, BrokenRow] = field(default_factory=dict)
+
+    def renamed(self, names: Mapping[str, str]) -> Chunk:
+        """Return the rows with other names for some columns."""
+        if not names:
+            return self
+        return replace(self, columns={names.get(name, name): each for name, each in self.columns.items()})
 
     def by_row(self) -> list[Row]:
         """Return each row as its values by name; None is a missing value."""

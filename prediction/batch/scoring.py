@@ -77,9 +77,9 @@ def score(  # the way in for people: one call, its choices named
 ) -> Any:
     """Score the rows of a file into another file, or those of a frame.
 
-    Each feature needs a column, except optional ones; all other columns are copied. Columns are added:
-    `predicted_class`, a `probability_...` for each class, `model` and `version`, and `prediction_id` if
-    the rows are recorded.
+    Each feature needs a column, of its name or of its header, except optional ones; all other columns are
+    copied. Columns are added: `predicted_class`, a `probability_...` for each class, `model` and
+    `version`, and `prediction_id` if the rows are recorded.
 
     Parameters
     ----------
@@ -155,9 +155,14 @@ class _Job:
         columns["version"] = answers.versions
         return columns
 
+    @property
+    def names(self) -> list[str]:
+        """The names of these columns."""
+        return list(self.added(self._nothing()))
+
     def refuse_clash(self, where: str, names: Iterable[str], *others: str) -> None:
         """Check that no column has a name that is added."""
-        clash = sorted(set(names) & {*self.added(self._nothing()), *others})
+        clash = sorted(set(names) & {*self.names, *others})
         if clash:
             raise InvalidInput(f"{where}: there is a column {clash[0]} already: rename it, or leave it out")
 
@@ -193,13 +198,15 @@ def _score_file(job: _Job, path: Path, target: Path, watch: Watch | None) -> Sum
     _refuse_overwriting(path, target, refused_path)
     summary, started = Summary(spec.name), time.perf_counter()
     types = frames.column_types(spec)
-    source = Source(path, job.scorer.chunk_rows, types)
+    source = Source(path, job.scorer.chunk_rows, types, spec.headers)
     frames.demand(spec, source.names, str(path))
     job.refuse_clash(str(path), source.names)
+    called = {name: header for name, header in source.called.items() if header not in job.names}
     summary.absent = [name for name in spec.inputs if name not in source.names]
     with writer as scored, Writer(refused_path, REFUSED_COLUMNS) as refused:
         for chunk, rows, answers in job.run(source):
-            scored.write(_batch(chunk, rows, job.added(answers), types))
+            found = _batch(chunk, rows, job.added(answers), types)
+            scored.write(sinks.renamed(found, called))
             if rows.bad_values:
                 refused.write(sinks.batch_of([vars(item) for item in rows.bad_values], REFUSED_COLUMNS))
             _add(summary, spec, rows, answers)
@@ -218,6 +225,9 @@ def _score_frame(job: _Job, frame: pd.DataFrame) -> pd.DataFrame:
 
     if not isinstance(frame, pd.DataFrame):
         raise InvalidInput(f"rows must be a pandas frame or the name of a file, not {type(frame).__name__}")
+    taken = {header: name for header, name in job.spec.headers.items() if header in job.names}
+    given = frame.rename(columns=taken)  # else as the frame came
+    frame = frame.rename(columns=job.spec.headers)
     names = list(frame.columns)
     frames.demand(job.spec, names, "the frame")
     job.refuse_clash("the frame", names, "refused")
@@ -226,8 +236,8 @@ def _score_frame(job: _Job, frame: pd.DataFrame) -> pd.DataFrame:
         parts.append(_part(rows, job.added(answers), first_row))
         first_row += chunk.rows
     found = pd.concat(parts, ignore_index=True)
-    found.index = frame.index
-    return pd.concat([frame, found], axis=1)
+    found.index = given.index
+    return pd.concat([given, found], axis=1)
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,11 @@ def batch_of(rows: Sequence[Row], columns: ColumnTypes) -> Any:
     return pyarrow.RecordBatch.from_pylist([_encodable(row) for row in rows], schema)
 
 
+def renamed(batch: Any, names: Mapping[str, str]) -> Any:
+    """Give some columns of a batch other names."""
+    return batch.rename_columns([names.get(name, name) for name in batch.schema.names]) if names else batch
+
+
 def arrow_type(kind: type) -> Any:
     """Return the Arrow type of a column of a file."""
     import pyarrow

@@ -27,6 +27,8 @@ class Source:
     columns
         Which cells of a CSV are read as float, int, bool or str, by the column's name; the cells of other
         columns are texts as they stand in the file. By default all columns are read as str.
+    headers
+        Other names that columns have in files, and the names that they get.
 
     Raises
     ------
@@ -34,21 +36,36 @@ class Source:
         When the file is missing, of another kind, or not what its name says.
     """
 
-    def __init__(self, path: Path, chunk_rows: int, columns: Mapping[str, type] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        chunk_rows: int,
+        columns: Mapping[str, type] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         files.demand(path)
         self._path = path
         self._chunk_rows = chunk_rows
+        self._headers = headers or {}
+        if columns is not None:
+            named = {header: name for header, name in self._headers.items() if name in columns}
+            columns = {**columns, **{header: columns[name] for header, name in named.items()}}
         with files.reading(path):
             self._file = _open(path, columns)
-        self.names = self._file.names
+        self.names = [self._headers.get(name, name) for name in self._file.names]
         self.fraction = 0.0
 
     def __iter__(self) -> Iterator[Chunk]:
         with files.reading(self._path):
             for chunk in self._file.chunks(self._chunk_rows):
                 self.fraction = self._file.fraction
-                yield chunk
+                yield chunk.renamed(self._headers)
         self.fraction = 1.0
+
+    @property
+    def called(self) -> dict[str, str]:
+        """The names in the file of columns that got another name."""
+        return {self._headers[name]: name for name in self._file.names if name in self._headers}
 
 
 class _Format(Protocol):

@@ -19,12 +19,14 @@ from prediction.commands import (
     train,
     transfers,
 )
-from prediction.commands.authoring import check, imports
+from prediction.commands.authoring import check, imports, init, new
 
 VERSION = "0.1.0"
 """That of pyproject.toml, which a Bento does not hold."""
 
 DECLARATIONS = (
+    init.declare,
+    new.declare,
     check.declare,
     train.declare,
     imports.declare,

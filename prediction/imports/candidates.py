@@ -16,7 +16,7 @@ from models_store.spec import Spec
 from prediction.figures.targets import kinds
 from prediction.imports import examining, files, matching
 from prediction.imports.matching import Described
-from prediction.imports.mlflow_folders import Column
+from prediction.imports.mlflow_folders import SignedColumn
 from prediction.retraining.datasets import Dataset
 from prediction.retraining.out_of_fold import OutOfFold
 from prediction.retraining.targets import kinds as calibrations
@@ -37,7 +37,7 @@ class Found:
 
     folder: Path
     format: str
-    signature: list[Column] | None
+    signature: list[SignedColumn] | None
     said: Mapping[str, Any]
     origin: dict[str, Any]
 

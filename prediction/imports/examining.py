@@ -17,7 +17,7 @@ from models_store.spec import Columns, Spec
 from models_store.targets import estimators
 from prediction.imports import files, matching
 from prediction.imports.matching import Described
-from prediction.imports.mlflow_folders import Column
+from prediction.imports.mlflow_folders import SignedColumn
 
 MODEL, RESULT = "model", "result.json"
 """Names in the folder that both processes share."""
@@ -37,7 +37,7 @@ class Examination:
 
     folder: Path
     format: str
-    signature: list[Column] | None
+    signature: list[SignedColumn] | None
     seed: int
     columns: Columns = field(default_factory=dict)
     labels: list[str] = field(default_factory=list)

@@ -11,7 +11,7 @@ from pathlib import Path
 from models_store.errors import InvalidModel
 from models_store.imported import archives
 from prediction.imports import mlflow_folders
-from prediction.imports.mlflow_folders import Column
+from prediction.imports.mlflow_folders import SignedColumn
 
 SKOPS, PICKLE = "skops", "pickle"
 MAX_BYTES = 1 << 30
@@ -40,7 +40,7 @@ class ModelFile:
     path: Path
     name: str
     format: str
-    columns: tuple[Column, ...] | None = None
+    columns: tuple[SignedColumn, ...] | None = None
     libraries: dict[str, str] = field(default_factory=dict)
 
     def copy_to(self, target: Path) -> str:

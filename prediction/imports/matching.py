@@ -9,7 +9,7 @@ from typing import Any
 
 from models_store.spec import Spec
 from models_store.targets.labels import shown
-from prediction.imports.mlflow_folders import Column
+from prediction.imports.mlflow_folders import SignedColumn
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Described:
     sklearn: str
 
 
-def mismatches(spec: Spec, model: Described, columns: Sequence[Column] | None) -> list[str]:
+def mismatches(spec: Spec, model: Described, columns: Sequence[SignedColumn] | None) -> list[str]:
     """Return everything in which a model and a spec differ, each with a remedy.
 
     Parameters
@@ -48,14 +48,14 @@ def mismatches(spec: Spec, model: Described, columns: Sequence[Column] | None) -
     return [*_of_features(spec, model, columns), *_of_types(spec, columns), *_of_classes(spec, model)]
 
 
-def names_of(model: Described, columns: Sequence[Column] | None) -> list[str] | None:
+def names_of(model: Described, columns: Sequence[SignedColumn] | None) -> list[str] | None:
     """Return the columns that a model takes, in its order; None if nobody says."""
     if model.names is not None:
         return model.names
     return [each.name for each in columns] if columns else None
 
 
-def _of_features(spec: Spec, model: Described, columns: Sequence[Column] | None) -> list[str]:
+def _of_features(spec: Spec, model: Described, columns: Sequence[SignedColumn] | None) -> list[str]:
     names, known = names_of(model, columns), list(spec.layout.texts)
     if names is None:
         if model.features in (None, len(known)):
@@ -90,7 +90,7 @@ def _ordered(spec: Spec, names: Sequence[str]) -> list[Any]:
     )
 
 
-def _of_types(spec: Spec, columns: Sequence[Column] | None) -> list[str]:
+def _of_types(spec: Spec, columns: Sequence[SignedColumn] | None) -> list[str]:
     texts = spec.layout.texts
     return [
         f"{each.name} is {'text' if texts[each.name] else 'a number'} by the spec, and {each.kind} by the"

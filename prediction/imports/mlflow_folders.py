@@ -33,7 +33,7 @@ KINDS = {
 
 
 @dataclass(frozen=True)
-class Column:
+class SignedColumn:
     """A column of a signature; the kind is None if we have none such."""
 
     name: str
@@ -46,7 +46,7 @@ class MlflowModel:
     """What a folder says of its model."""
 
     file: Path
-    columns: tuple[Column, ...] | None
+    columns: tuple[SignedColumn, ...] | None
     libraries: dict[str, str]
 
 
@@ -100,7 +100,7 @@ def _mapping(folder: Path, text: str) -> dict[str, Any]:
     return content
 
 
-def _columns(folder: Path, signature: Any) -> tuple[Column, ...] | None:
+def _columns(folder: Path, signature: Any) -> tuple[SignedColumn, ...] | None:
     """Read the inputs of a signature: JSON in a text. Tensors have no names."""
     inputs = signature.get("inputs") if isinstance(signature, dict) else None
     if inputs is None:
@@ -111,7 +111,9 @@ def _columns(folder: Path, signature: Any) -> tuple[Column, ...] | None:
         if len(named) < len(columns):
             return None
         return tuple(
-            Column(str(each["name"]), KINDS.get(str(each.get("type"))), bool(each.get("required", True)))
+            SignedColumn(
+                str(each["name"]), KINDS.get(str(each.get("type"))), bool(each.get("required", True))
+            )
             for each in named
         )
     except (TypeError, ValueError, RecursionError) as error:

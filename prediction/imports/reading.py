@@ -20,7 +20,7 @@ from models_store import catalog, failures
 from models_store.errors import Error, InvalidModel
 from prediction.imports import examining
 from prediction.imports.examining import RESULT, Examination
-from prediction.imports.mlflow_folders import Column
+from prediction.imports.mlflow_folders import SignedColumn
 
 PROJECT = Path(__file__).parents[2]
 ORDER = "order.json"
@@ -109,7 +109,7 @@ def main(arguments: list[str]) -> int:
     limits, model = ProcessLimits(**order.pop("limits")), order.pop("model")
     _limit(limits)
     signature = order.pop("signature")
-    columns = None if signature is None else [Column(**each) for each in signature]
+    columns = None if signature is None else [SignedColumn(**each) for each in signature]
     task = Examination(**order | {"folder": folder, "signature": columns})
     try:
         spec = catalog.select([model])[0] if model else None

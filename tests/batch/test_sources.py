@@ -180,3 +180,15 @@ def test_a_damaged_parquet_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput) as caught:
         rows_of(path)
     assert str(caught.value).startswith(f"{path} can't be read: ")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_columns_of_another_name_get_the_name_of_their_feature(kind: str, tmp_path: Path) -> None:
+    """And are read as its type; `called` says how the file names them."""
+    path = write(tmp_path / f"rows{kind}", [{"Mass (g)": 750, "who": "a"}, {"Mass (g)": 500, "who": "b"}])
+
+    source = Source(path, 10, {"mass_g": float}, {"Mass (g)": "mass_g", "Width": "width"})
+
+    assert ["mass_g", "who"] == source.names
+    assert {"mass_g": "Mass (g)"} == source.called
+    assert [750, 500] == [row["mass_g"] for chunk in source for row in chunk.by_row()]

@@ -1,1 +1,1 @@
-"""Tests of `prediction/figures`."""
+"""Tests of `prediction/imports`."""

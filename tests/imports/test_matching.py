@@ -11,7 +11,7 @@ from models_store.catalog import iris, penguins
 from models_store.spec import Features, Spec, classes, moment, number
 from prediction.imports import matching
 from prediction.imports.matching import Described
-from prediction.imports.mlflow_folders import Column
+from prediction.imports.mlflow_folders import SignedColumn
 
 NAMES = list(iris.SPEC.inputs)
 CLASSES = ["setosa", "versicolor", "virginica"]
@@ -32,7 +32,7 @@ def test_a_model_of_the_spec_has_no_mismatch() -> None:
 def test_every_mismatch_is_named_at_once() -> None:
     """Features and classes."""
     model = described([*NAMES[:3], "colour"], known=["setosa", "virginica", "wild"])
-    columns = [Column(NAMES[0], "text", required=True)]
+    columns = [SignedColumn(NAMES[0], "text", required=True)]
 
     assert [
         "the model takes 'colour', which the spec has not: add this feature, or give its own the name",
@@ -54,7 +54,7 @@ def test_classes_of_another_type_are_one_mismatch() -> None:
 def test_columns_without_names_are_counted() -> None:
     """A signature may name them in place of the model."""
     (fault,) = matching.mismatches(iris.SPEC, described(None, 3), None)
-    columns = [Column(name, "number", required=True) for name in NAMES[:3]]
+    columns = [SignedColumn(name, "number", required=True) for name in NAMES[:3]]
 
     assert "the model takes 3 columns, and the spec has 4: " in fault
     assert ["petal_width_cm of the spec is not optional, and the model does not take petal_width_cm"] == (

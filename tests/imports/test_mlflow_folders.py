@@ -9,7 +9,7 @@ import pytest
 
 from models_store.errors import InvalidModel
 from prediction.imports import mlflow_folders
-from prediction.imports.mlflow_folders import Column
+from prediction.imports.mlflow_folders import SignedColumn
 from tests.elsewhere import SIGNATURE, mlflow_folder
 
 
@@ -18,7 +18,7 @@ def test_a_folder_names_its_file_columns_and_libraries(tmp_path: Path) -> None:
     found = mlflow_folders.read(mlflow_folder(tmp_path))
 
     assert tmp_path / "model.skops" == found.file
-    assert tuple(Column(each["name"], "number", True) for each in SIGNATURE) == found.columns
+    assert tuple(SignedColumn(each["name"], "number", True) for each in SIGNATURE) == found.columns
     assert {"numpy": "2.3.1", "scikit-learn": "1.7.2"} == found.libraries
 
 

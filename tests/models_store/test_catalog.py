@@ -366,12 +366,27 @@ def test_a_bento_serves_its_own_specs(package: Path, tmp_path: Path) -> None:
     assert (f"{own} lilies", "") == python(NAMES, PROJECT, source)
 
 
+def test_a_project_of_its_own_may_have_an_empty_catalog(package: Path, tmp_path: Path) -> None:
+    """It is found from the folders below too, and is not that of a clone around it."""
+    project = tmp_path / "shop"
+    inside = project / "catalog" / "data"
+    inside.mkdir(parents=True)
+    for name in ("service.py", "bentofile.yaml"):
+        (project / name).touch()
+    own = project / "catalog"
+    words = f"{own} holds no spec: write one by `loop new`, or name a folder with a file for each model"
+
+    for where in (project, inside):
+        assert ("", f"models_store.errors.NoCatalog: {words}") == python(NAMES, where, package)
+    (own / "lilies.py").write_text(LILIES)
+    assert (f"{own} lilies", "") == python(NAMES, inside, package)
+
+
 def test_a_folder_without_a_spec_is_named(tmp_path: Path) -> None:
     """By the variable."""
     (tmp_path / "empty").mkdir()
-    words = (
-        f"PREDICTION_CATALOG: {tmp_path / 'empty'} holds no spec: name a folder with a file for each model"
-    )
+    remedy = "write one by `loop new`, or name a folder with a file for each model"
+    words = f"PREDICTION_CATALOG: {tmp_path / 'empty'} holds no spec: {remedy}"
 
     assert ("", f"models_store.errors.NoCatalog: {words}") == python(NAMES, tmp_path, catalog="empty")
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field
 
 from models_store.errors import InvalidInput, InvalidSpec
 from models_store.faults import RESERVED_NAMES
+from models_store.features import feature
 from models_store.features.category import Category
 from models_store.features.number import Number
 from models_store.spec import Columns, Features, GateRules, Spec, category, classes, number
@@ -427,3 +428,25 @@ def test_parsing_leaves_its_object_as_it_was() -> None:
     BREAD.rows.object(raw)
 
     assert {"mass_g": 750, "flour": "rye"} == raw
+
+
+def test_a_feature_may_have_another_name_in_files() -> None:
+    """The header of its column; no two features are found in one column."""
+    mass = number("Mass", unit="g", low=1, high=9, example=2, header="Mass (g)")
+    width = number("Width", unit="m", low=1, high=9, example=2, header="width")
+
+    spec = replace(BREAD, features=schema(mass_g=(float, mass), width=(float, width)))
+
+    assert {"Mass (g)": "mass_g"} == spec.headers
+    again = schema(mass_g=(float, mass), width=(float, replaced(width, header="mass_g")))
+    with pytest.raises(InvalidSpec, match=r"features.width: its header 'mass_g' is that of mass_g"):
+        replace(BREAD, features=again)
+    wrong = schema(width=(float, replaced(width, header=3)))
+    with pytest.raises(InvalidSpec, match="header is the name of a column, a text, not 3"):
+        replace(BREAD, features=wrong)
+
+
+def replaced(field: Any, **changes: Any) -> Any:
+    """Return a declaration of a number with changes."""
+    (mark,) = (each for each in field.metadata if isinstance(each, Number))
+    return feature.field(replace(mark, **changes))

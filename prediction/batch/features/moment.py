@@ -17,10 +17,11 @@ HELD: type = str
 
 
 def read(feature: Moment, raw: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Read an Arrow array of texts, dates or times; a time without its zone looks wrong."""
+    """Read an Arrow array of texts, dates or times; one without an offset may look wrong."""
     from pyarrow import types
 
-    is_time = types.is_date(raw.type) or (types.is_timestamp(raw.type) and raw.type.tz is not None)
+    is_clear = types.is_timestamp(raw.type) and (raw.type.tz is not None or feature.naive)
+    is_time = types.is_date(raw.type) or is_clear
     if not is_time and not arrays.is_textual(raw):
         return missing(len(raw)), np.ones(len(raw), bool)
     raw = arrays.trimmed(raw) if not is_time else _to_microseconds(raw)

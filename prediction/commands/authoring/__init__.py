@@ -1,1 +1,1 @@
-"""Commands that bring in models of the user, and check them."""
+"""Commands for one's own models: a project, a spec of a table, checks, a fitted model."""

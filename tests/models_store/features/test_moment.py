@@ -55,6 +55,24 @@ def test_a_time_without_its_offset_is_refused_with_the_reason(value: Any) -> Non
 
 
 @pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("2024-06-01 12:00:00", "2024-06-01T12:00:00+02:00"),
+        (pd.Timestamp("2024-01-01T12:00:00"), "2024-01-01T12:00:00+01:00"),
+        ("2024-03-31T02:30:00", "2024-03-31T03:30:00+02:00"),
+        ("2024-06-01T10:00:00Z", "2024-06-01T12:00:00+02:00"),
+    ],
+)
+def test_a_naive_moment_takes_a_time_without_offset_as_one_of_its_zone(value: Any, told: str) -> None:
+    """If the spec says so: also a time that the clock there has skipped."""
+    naive = Moment(name="a", zone="Europe/Paris", naive=True)
+
+    assert told == validator(datetime, naive).object({"a": value}).a
+    assert "or a date" in naive.expected
+    assert "in Europe/Paris if it has none" in naive.expected
+
+
+@pytest.mark.parametrize(
     "value",
     [
         *("", "now", "20240601", "2024-W22-6", "2024-06-31", "2024-06-01T25:00:00Z", "2024-06-01T12:00Z"),
