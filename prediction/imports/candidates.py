@@ -52,7 +52,7 @@ def make(spec: Spec, dataset: Dataset, found: Found, report: Callable[[str], Non
     """
     started = time.monotonic()
     described = Described(**found.said["model"])
-    taken = matching.ordered(spec, matching.names_of(described, found.signature))
+    taken = matching.taken(spec, described, found.signature)
     graph = _compiled(taken, found)
     pipeline = _pipeline(found) if graph.onnx is None else None
     columns, labels = dataset.part(dataset.holdout)

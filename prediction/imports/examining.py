@@ -12,7 +12,7 @@ import numpy as np
 
 from models_store import compiled, pipelines, store
 from models_store.errors import Error, InvalidModel, InvalidSpec
-from models_store.imported import archives, trusted
+from models_store.imported import archives, renaming, trusted
 from models_store.spec import Columns, Spec
 from models_store.targets import estimators
 from prediction.imports import files, matching
@@ -125,7 +125,8 @@ def _unfit(spec: Spec, model: Any) -> list[str]:
 
 
 def _compile(task: Examination, spec: Spec, model: Any, described: Described) -> dict[str, Any]:
-    taken = matching.ordered(spec, matching.names_of(described, task.signature))
+    taken = matching.taken(spec, described, task.signature)
+    _rename(task, taken, model, described)
     pipelines.checked(model, taken, task.columns, "the dataset")
     parameters = _write_parameters(model, task.folder / store.PARAMETERS)
     if spec.target.chooses:
@@ -147,6 +148,30 @@ def _compile(task: Examination, spec: Spec, model: Any, described: Described) ->
         "agreement": graph.agreement.as_dict() if graph.agreement else {},
         "parameters": parameters,
     }
+
+
+def _rename(task: Examination, taken: Spec, model: Any, described: Described) -> None:
+    """Let a model take columns by the names of the features, and prove that its answers stay."""
+    names = matching.aliases(taken, described.names)
+    if not names:
+        return
+    X = taken.frame(task.columns)
+    before = model.predict(X.rename(columns={new: old for old, new in names.items()}))
+    renaming.rename(model, names)
+    try:
+        is_same = np.array_equal(before, model.predict(X))
+    except Exception as error:
+        raise InvalidModel(f"its columns can't get the names of the features: {error}") from error
+    if not is_same:
+        raise InvalidModel("its columns can't get the names of the features: its answers change")
+    if task.format == files.SKOPS:
+        import skops.io
+
+        skops.io.dump(model, task.folder / MODEL)
+    else:
+        import joblib
+
+        joblib.dump(model, task.folder / MODEL)
 
 
 def _unkept(task: Examination) -> str | None:

@@ -55,8 +55,32 @@ def names_of(model: Described, columns: Sequence[SignedColumn] | None) -> list[s
     return [each.name for each in columns] if columns else None
 
 
+def aliases(spec: Spec, names: Sequence[str] | None) -> dict[str, str]:
+    """Return the columns of a spec that a model knows by another name: by the header of the feature."""
+    known = spec.layout.texts
+    by_header = {each.header: each.columns[0] for each in spec.inputs.values() if len(each.columns) == 1}
+    return {
+        name: by_header[name]
+        for name in names or ()
+        if name not in known and name in by_header and by_header[name] not in (names or ())
+    }
+
+
+def taken(spec: Spec, model: Described, columns: Sequence[SignedColumn] | None) -> Spec:
+    """Return a spec with only the features whose columns a model takes, in its order."""
+    names = names_of(model, columns)
+    if names is None:
+        return spec
+    renamed = aliases(spec, names)
+    known = [renamed.get(name, name) for name in names]
+    return spec.ordered([each.name for each in _ordered(spec, known) if set(each.columns) <= set(known)])
+
+
 def _of_features(spec: Spec, model: Described, columns: Sequence[SignedColumn] | None) -> list[str]:
     names, known = names_of(model, columns), list(spec.layout.texts)
+    if names is not None:
+        renamed = aliases(spec, names)
+        names = [renamed.get(name, name) for name in names]
     if names is None:
         if model.features in (None, len(known)):
             return []
@@ -64,7 +88,7 @@ def _of_features(spec: Spec, model: Described, columns: Sequence[SignedColumn] |
             f"the model takes {model.features} columns, and the spec has {len(known)}: {', '.join(known)}"
         ]
     found = [
-        f"the model takes {name!r}, which the spec has not: add this feature, or give its own the name"
+        f"the model takes {name!r}, which the spec has not: add this feature, or name it as header="
         for name in names
         if name not in known
     ]
@@ -92,11 +116,13 @@ def _ordered(spec: Spec, names: Sequence[str]) -> list[Any]:
 
 def _of_types(spec: Spec, columns: Sequence[SignedColumn] | None) -> list[str]:
     texts = spec.layout.texts
+    renamed = aliases(spec, [each.name for each in columns or ()])
+    kinds = {renamed.get(each.name, each.name): each.kind for each in columns or ()}
     return [
-        f"{each.name} is {'text' if texts[each.name] else 'a number'} by the spec, and {each.kind} by the"
+        f"{name} is {'text' if texts[name] else 'a number'} by the spec, and {kind} by the"
         " signature: declare it as the model takes it"
-        for each in columns or ()
-        if each.name in texts and each.kind and (each.kind == "text") is not texts[each.name]
+        for name, kind in kinds.items()
+        if name in texts and kind and (kind == "text") is not texts[name]
     ]
 
 
@@ -141,10 +167,3 @@ def of_libraries(saved: str, here: str) -> tuple[list[str], list[str]]:
 
 def _minor(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
-
-
-def ordered(spec: Spec, names: Sequence[str] | None) -> Spec:
-    """Return a spec with only the features whose columns a model takes, in its order."""
-    if names is None:
-        return spec
-    return spec.ordered([each.name for each in _ordered(spec, names) if set(each.columns) <= set(names)])

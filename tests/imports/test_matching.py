@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import pytest
+from pydantic import create_model
 
 from models_store.catalog import iris, penguins
 from models_store.spec import Features, Spec, classes, moment, number
@@ -35,7 +37,7 @@ def test_every_mismatch_is_named_at_once() -> None:
     columns = [SignedColumn(NAMES[0], "text", required=True)]
 
     assert [
-        "the model takes 'colour', which the spec has not: add this feature, or give its own the name",
+        "the model takes 'colour', which the spec has not: add this feature, or name it as header=",
         "petal_width_cm of the spec is not optional, and the model does not take petal_width_cm",
         "sepal_length_cm is a number by the spec, and text by the signature:"
         " declare it as the model takes it",
@@ -70,8 +72,22 @@ def test_an_optional_feature_may_be_unknown() -> None:
     model = described(names, len(names), list(spec.target.labels))  # type: ignore[union-attr]
 
     assert [] == matching.mismatches(spec, model, None)
-    assert names == list(matching.ordered(spec, names).layout.texts)
-    assert spec is matching.ordered(spec, None)
+    assert names == list(matching.taken(spec, model, None).layout.texts)
+    assert spec is matching.taken(spec, replace(model, names=None), None)
+
+
+def test_a_model_may_know_a_feature_by_its_header() -> None:
+    """Names with blanks and brackets are no names of fields."""
+    header = "petal length (cm)"
+    inputs = {name: (info.annotation, info) for name, info in iris.SPEC.features.model_fields.items()}
+    shown = number("Length", unit="cm", low=0, high=30, example=1.4, header=header)
+    declared: Any = {**inputs, "petal_length_cm": (float, shown)}
+    spec = replace(iris.SPEC, features=create_model("Shown", __base__=Features, **declared))
+    names = [header if name == "petal_length_cm" else name for name in reversed(NAMES)]
+
+    assert [] == matching.mismatches(spec, described(names), None)
+    assert {header: "petal_length_cm"} == matching.aliases(spec, names)
+    assert NAMES[::-1] == list(matching.taken(spec, described(names), None).inputs)
 
 
 class Visit(Features):

@@ -10,18 +10,22 @@ from pathlib import Path
 from rich.console import Console
 
 from models_store import catalog, store
+from models_store.errors import InvalidInput
 from prediction import home, settings
 from prediction.commands import subcommands, train
-from prediction.imports import files
+from prediction.commands.authoring import new
+from prediction.imports import drafting, files
 from prediction.imports.importing import Importing
 from prediction.journal.database import Journal
+from prediction.proposals import writing
 from prediction.retraining import trainings
 from prediction.retraining.trainings import Wish
 
 EXAMPLE = """\
 loop import churn model.skops
 loop import churn mlruns/1/models/m-0a1b/artifacts
-loop import churn model.pkl --trust-pickle"""
+loop import churn model.pkl --trust-pickle
+loop import churn model.skops --new customers.csv --target left"""
 
 
 def declare(commands: subcommands.Commands) -> None:
@@ -35,6 +39,10 @@ def declare(commands: subcommands.Commands) -> None:
     command.add_argument(
         "--trust-pickle", action="store_true", help="allow a pickle or joblib file: it can run any code"
     )
+    command.add_argument(
+        "--new", type=Path, metavar="TABLE", help="write the spec too, of a table of labelled rows"
+    )
+    command.add_argument("--target", metavar="COLUMN", help="with --new: the column of the labels")
     choice = command.add_mutually_exclusive_group()
     choice.add_argument(
         "--promote", action="store_true", default=None, help="promote without comparing with the champion"
@@ -47,10 +55,16 @@ def declare(commands: subcommands.Commands) -> None:
 
 def bring(options: argparse.Namespace) -> int:
     """Read, compare, evaluate, save, judge and promote."""
-    (spec,) = catalog.select([options.model])
+    if bool(options.new) != bool(options.target):
+        raise InvalidInput("give --new TABLE and --target COLUMN together")
     configured = settings.load()
     file = files.find(options.file, options.trust_pickle)
     console = Console(stderr=options.json)
+    if options.new:
+        writing.demand_free(catalog.demand_own_folder(), options.model)
+        model = drafting.described(file)
+        new.write(console, drafting.wish_for(options.model, file, model, options.new, options.target))
+    (spec,) = catalog.select([options.model])
     store.recover(configured.home, [spec.name])
     wish = Wish(0, options.promote, missing=False, keep_versions=configured.keep_versions)
     with (
