@@ -15,8 +15,9 @@ from typing import Any
 
 from benchmarks import environments, journals, machine, report, rows, turns
 from benchmarks.environments import CannotInstall
-from benchmarks.peers import MODELS, OWN_ENVIRONMENT, PEERS, PROJECT, Peer, Place, releases
+from benchmarks.peers import OWN_ENVIRONMENT, PEERS, PROJECT, Peer, Place, releases
 from benchmarks.server import CannotStart, Server, environment
+from benchmarks.works import MODELS
 
 CACHE = PROJECT / ".cache" / "benchmarks"
 RESULTS = Path(__file__).parent / "results"

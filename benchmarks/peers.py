@@ -11,14 +11,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks import rows as of_datasets
 from benchmarks.rows import Row
 from benchmarks.server import Command, environment, free_port
+from benchmarks.works import MODELS
 from models_store import store
 
 PROJECT = Path(__file__).parent.parent
 APPS = Path(__file__).parent / "apps"
 OWN_ENVIRONMENT = Path(sys.prefix)
-MODELS = ["iris", "penguins"]
+NAMES = {"iris": ["setosa", "versicolor", "virginica"], "penguins": ["Adelie", "Chinstrap", "Gentoo"]}
+"""The classes of the models that predict one."""
 
 SAME = [f"{name}=={version(name)}" for name in ("scikit-learn", "numpy", "pandas", "joblib")]
 """What unpickles and runs the very same estimators everywhere."""
@@ -47,8 +50,8 @@ class Peer:
         One server for all models, or one each.
     request
         Model and rows to path and body.
-    classes
-        Model and answer to the class of each row; None where answers are fixed.
+    read
+        Model and answer to what is said of each row; None where answers are fixed.
     batches
         Whether one request may hold many rows.
     full_journal
@@ -60,7 +63,7 @@ class Peer:
     requirements: list[str] | None
     commands: Callable[[Place], list[Command]]
     request: Callable[[str, Sequence[Row]], tuple[str, object]]
-    classes: Callable[[str, Any], list[str]] | None
+    read: Callable[[str, Any], list[str]] | None
     batches: bool = True
     full_journal: bool = False
 
@@ -71,7 +74,7 @@ def _start_ours(place: Place) -> list[Command]:
     settings = environment(
         place.environment, place.home, PREDICTION_WORKERS="1", BENTOML_DO_NOT_TRACK="True"
     )
-    return [Command(arguments, port, MODELS, PROJECT, settings)]
+    return [Command(arguments, port, list(MODELS), PROJECT, settings)]
 
 
 def _start_quickstart(place: Place) -> list[Command]:
@@ -79,14 +82,14 @@ def _start_quickstart(place: Place) -> list[Command]:
     arguments = ["bentoml", "serve", "quickstart:Quickstart", "--host", "127.0.0.1", "--port", str(port)]
     quiet = "ignore:X does not have valid feature names"  # a line a request, which costs it dear
     settings = environment(place.environment, place.home, BENTOML_DO_NOT_TRACK="True", PYTHONWARNINGS=quiet)
-    return [Command(arguments, port, MODELS, APPS, settings)]
+    return [Command(arguments, port, list(MODELS), APPS, settings)]
 
 
 def _start_uvicorn(place: Place, app: str, folder: Path) -> list[Command]:
     port = free_port()
     arguments = ["uvicorn", app, "--app-dir", str(folder), "--host", "127.0.0.1", "--port", str(port)]
     arguments += ["--workers", "1", "--loop", "uvloop", "--http", "httptools", "--no-access-log"]
-    return [Command(arguments, port, MODELS, folder, environment(place.environment, place.home))]
+    return [Command(arguments, port, list(MODELS), folder, environment(place.environment, place.home))]
 
 
 def _start_classroom(place: Place) -> list[Command]:
@@ -100,7 +103,9 @@ def _start_limit(place: Place) -> list[Command]:
 def _start_litserve(place: Place) -> list[Command]:
     port = free_port()
     settings = environment(place.environment, place.home)
-    return [Command(["python", str(APPS / "lit.py"), str(port)], port, MODELS, place.folder, settings)]
+    return [
+        Command(["python", str(APPS / "lit.py"), str(port)], port, list(MODELS), place.folder, settings)
+    ]
 
 
 def _start_mlserver(place: Place) -> list[Command]:
@@ -125,7 +130,7 @@ def _start_mlserver(place: Place) -> list[Command]:
         (folder / "model-settings.json").write_text(json.dumps(settings))
     quiet = "ignore:X does not have valid feature names"
     own = environment(place.environment, place.home, PYTHONWARNINGS=quiet)
-    return [Command(["mlserver", "start", "."], port, MODELS, place.folder, own)]
+    return [Command(["mlserver", "start", "."], port, list(MODELS), place.folder, own)]
 
 
 def _start_mlflow(place: Place) -> list[Command]:
@@ -134,7 +139,13 @@ def _start_mlflow(place: Place) -> list[Command]:
     for model in MODELS:
         folder, port = place.folder / model, free_port()
         subprocess.run(
-            ["python", str(APPS / "mlflow_model.py"), str(_pipeline(place, model)), str(folder)],
+            [
+                "python",
+                str(APPS / "mlflow_model.py"),
+                str(_pipeline(place, model)),
+                str(folder),
+                _method(model),
+            ],
             env=settings,
             cwd=place.folder,
             check=True,
@@ -157,19 +168,22 @@ def _ask_routes(model: str, rows: Sequence[Row]) -> tuple[str, object]:
 
 
 def _ask_quickstart(model: str, rows: Sequence[Row]) -> tuple[str, object]:
-    body = _values(rows) if model == "iris" else list(rows)
+    body = _values(rows) if model == "iris" else of_datasets.framed(model, rows)
     return f"/predict_{model}", {"rows": body}
 
 
 def _ask_litserve(model: str, rows: Sequence[Row]) -> tuple[str, object]:
-    return f"/{model}/predict", {"rows": _values(rows) if model == "iris" else list(rows)}
+    return f"/{model}/predict", {
+        "rows": _values(rows) if model == "iris" else of_datasets.framed(model, rows)
+    }
 
 
 def _ask_mlserver(model: str, rows: Sequence[Row]) -> tuple[str, object]:
-    outputs = [{"name": "predict"}, {"name": "predict_proba"}]
+    outputs = [{"name": "predict"}, *([{"name": "predict_proba"}] if model in NAMES else [])]
     if model == "iris":
         matrix = {"name": "rows", "datatype": "FP64", "shape": [len(rows), 4], "data": _values(rows)}
         return "/v2/models/iris/infer", {"inputs": [matrix], "outputs": outputs}
+    rows = of_datasets.framed(model, rows)
     columns = [_mlserver_column(name, [row[name] for row in rows]) for name in rows[0]]
     parameters = {"content_type": "pd"}
     body = {"parameters": parameters, "inputs": columns, "outputs": outputs}
@@ -186,6 +200,7 @@ def _mlserver_column(name: str, values: list[Any]) -> dict[str, object]:
 def _ask_mlflow(model: str, rows: Sequence[Row]) -> tuple[str, object]:
     if model == "iris":
         return "/invocations", {"inputs": _values(rows)}
+    rows = of_datasets.framed(model, rows)
     return "/invocations", {"dataframe_split": {"columns": list(rows[0]), "data": _values(rows)}}
 
 
@@ -194,20 +209,26 @@ def _values(rows: Sequence[Row]) -> list[list[Any]]:
 
 
 def _read_routes(_: str, answer: Any) -> list[str]:
-    return [row["predicted_class"] for row in (answer if isinstance(answer, list) else [answer])]
+    rows = answer if isinstance(answer, list) else [answer]
+    return [of_datasets.text(row.get("predicted_class", row.get("predicted_value"))) for row in rows]
 
 
 def _read_arrays(_: str, answer: Any) -> list[str]:
-    return list(answer["predicted_class"])
+    return [of_datasets.text(each) for each in answer.get("predicted_class", answer.get("predicted_value"))]
 
 
 def _read_mlserver(_: str, answer: Any) -> list[str]:
-    return list(answer["outputs"][0]["data"])
+    return [of_datasets.text(each) for each in answer["outputs"][0]["data"]]
 
 
 def _read_mlflow(model: str, answer: Any) -> list[str]:
-    names = {"iris": ["setosa", "versicolor", "virginica"], "penguins": ["Adelie", "Chinstrap", "Gentoo"]}
-    return [names[model][row.index(max(row))] for row in answer["predictions"]]
+    if model not in NAMES:
+        return [of_datasets.text(each) for each in answer["predictions"]]
+    return [NAMES[model][row.index(max(row))] for row in answer["predictions"]]
+
+
+def _method(model: str) -> str:
+    return "predict_proba" if model in NAMES else "predict"
 
 
 PEERS = [
@@ -265,7 +286,7 @@ PEERS = [
     ),
     Peer(
         "mlflow",
-        "`mlflow models serve`, one server a model; `predict_proba` only, because it calls one method",
+        "`mlflow models serve`, one server a model; one method a model: `predict_proba`, or `predict`",
         [*SAME, "mlflow==3.17.2"],
         _start_mlflow,
         _ask_mlflow,

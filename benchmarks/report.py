@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers import PEERS
-from benchmarks.works import BATCH_ROWS
+from benchmarks.works import BATCH_ROWS, MODELS
 
 README = Path(__file__).parent / "README.md"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
@@ -72,8 +72,7 @@ class Report:
         """Write everything."""
         parts = [
             self._machine(),
-            self._singles("iris"),
-            self._singles("penguins"),
+            *(self._singles(model) for model in self._models()),
             self._batches(),
             self._training(),
             self._start(),
@@ -81,6 +80,10 @@ class Report:
             self._left_out(),
         ]
         return "\n\n".join(part for part in parts if part)
+
+    def _models(self) -> list[str]:
+        measured = {work for turn in self.turns for work in turn["figures"]}
+        return [model for model in MODELS if f"{model}-16" in measured]
 
     def median(self, peer: str, figure: Figure) -> float | None:
         """Return the median over rounds of one figure of a peer."""
@@ -207,11 +210,11 @@ class Report:
 
     def _batches(self) -> str:
         head, lines = ["peer"], []
-        for model in ("iris", "penguins"):
+        for model in self._models():
             head += [f"{model}: rows/s", "p50 ms", "p99 ms"]
         for peer in self.peers:
             cells = []
-            for model in ("iris", "penguins"):
+            for model in self._models():
                 work = f"{model}-batch"
                 rate = self.median(peer, _rows(work))
                 by_row = self.median(peer, _rate(f"{model}-16")) if peer == "classroom" else None
@@ -245,7 +248,7 @@ class Report:
             ]
             for peer in self.peers
         ]
-        return "### Start and memory, both models, after all of the above\n\n" + _table(head, lines)
+        return "### Start and memory, all models, after all of the above\n\n" + _table(head, lines)
 
     def _targets(self) -> str:
         lines = [

@@ -80,22 +80,22 @@ def works(peer: Peer, command: Command) -> list[Work]:
 
 
 def check(peer: Peer, server: Server, rows: Rows) -> None:
-    """Ask some rows one by one, and together, and compare the classes with scikit-learn's."""
-    if peer.classes is None:
+    """Ask some rows one by one, and together, and compare the answers with scikit-learn's."""
+    if peer.read is None:
         return
     some = rows.rows[:CHECKED_ROWS]
     found = [_ask(peer, server, rows.model, [row])[0] for row in some]
     together = _ask(peer, server, rows.model, some) if peer.batches else found
-    expected = rows.classes[:CHECKED_ROWS]
+    expected = rows.said[:CHECKED_ROWS]
     if not found == together == expected:
         raise WrongAnswer(f"{rows.model}: answered {found}, and {together}, not {expected}")
 
 
 def _ask(peer: Peer, server: Server, model: str, rows: Sequence[Row]) -> list[str]:
     status, answer = server.ask(*peer.request(model, rows))
-    if status != 200 or peer.classes is None:
+    if status != 200 or peer.read is None:
         raise WrongAnswer(f"{model}: {status} {str(answer)[:300]}")
-    return peer.classes(model, answer)
+    return peer.read(model, answer)
 
 
 def _measure(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MODELS = ("iris", "penguins", "planes")
 BATCH_ROWS = 1_000
 BATCHES = 4
 SINGLE_ROWS = 64
@@ -34,10 +35,10 @@ class Work:
 WORKS = [
     *(
         Work(f"{model}-{connections}", model, connections)
-        for model in ("iris", "penguins")
+        for model in MODELS
         for connections in (1, 16, 64)
     ),
-    *(Work(f"{model}-batch", model, 1, rows=BATCH_ROWS) for model in ("iris", "penguins")),
+    *(Work(f"{model}-batch", model, 1, rows=BATCH_ROWS) for model in MODELS),
     Work("iris-training", "iris", 16, training=True, length=4.0),
 ]
 SINGLE = [work.name for work in WORKS if work.rows == 1 and not work.training]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models_store import boosting, failures, pipelines
+from models_store import boosting, failures, pipelines, vectorizers
 from models_store.layout import Layout
 from models_store.spec import Columns, Spec
 from models_store.targets.kinds import Target, TargetProof
@@ -122,6 +122,8 @@ class Session:
     def _tensor(self, name: str, dtype: Any, columns: Columns) -> NDArray[Any]:
         if name == MATRIX:
             return np.array([columns[feature] for feature in self._names], dtype).T
+        if dtype is None and name.startswith(vectorizers.LOWERED):
+            return _strings(vectorizers.lower(columns[name.removeprefix(vectorizers.LOWERED)]))
         if dtype is None:
             return _strings(columns[name])
         return np.array(columns[name], dtype)[:, None]
@@ -243,5 +245,7 @@ def _convert(pipeline: Any, spec: Spec, inputs: _Inputs) -> ModelProto:
             (name, (StringTensorType if is_text else numbers)([None, 1]))
             for name, is_text in spec.layout.texts.items()
         ]
-    options = {"zipmap": False} if hasattr(pipeline, "predict_proba") else None
-    return to_onnx(spec.target.convertible(pipeline), initial_types=types, options=options)
+    made = spec.target.convertible(pipeline)
+    options = {id(made): {"zipmap": False}} if hasattr(pipeline, "predict_proba") else {}
+    options |= vectorizers.options(made)
+    return vectorizers.lower_outside(to_onnx(made, initial_types=types, options=options or None))

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sklearn.base import ClassifierMixin
 
+ESTIMATOR = "derive your own estimator from a mixin of scikit-learn and BaseEstimator, in this order"
+"""What to do if an estimator fails where one of scikit-learn does not."""
+
 Beside = Callable[[Columns], Any]
 """Asks a graph beside a model: returns its first output."""
 
@@ -58,16 +61,28 @@ def fit(
         message names the step, the cause and the remedy.
     """
     pipeline = make(spec, seed)
-    with named(spec):
+    with failures.blamed(spec.name, "pipeline()", spec.pipeline, ESTIMATOR), named(spec):
         spec.target.demand(pipeline)
         estimators.demand_unfitted(pipeline)
     X, y = spec.frame(columns), spec.target.as_y(labels)
     remedy = "it must fit the rows and labels of load()"
     with failures.blamed(spec.name, f"fit on {len(y)} rows", spec.pipeline, remedy):
         fitted = _fit(pipeline, seed, X, y, np.array(weights))
-    with named(spec):
+    with failures.blamed(spec.name, "fit", spec.pipeline, ESTIMATOR), named(spec):
         spec.target.demand_fitted(fitted)
     return fitted
+
+
+def decided(pipeline: ClassifierMixin, spec: Spec, decision: Any) -> ClassifierMixin:
+    """Return a fitted pipeline whose `predict` follows the decision that was chosen at training.
+
+    Raises
+    ------
+    InvalidSpec
+        When its estimator can't be wrapped in a threshold.
+    """
+    with failures.blamed(spec.name, "the threshold of cost=", spec.pipeline, ESTIMATOR):
+        return spec.target.decided(pipeline, decision)
 
 
 @contextmanager

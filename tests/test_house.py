@@ -294,7 +294,6 @@ TWINS = {
     "prediction.http.targets.kinds": "test_targets",
     "prediction.retraining.targets.kinds": "test_targets",
     "prediction.pages.targets.kinds": "test_targets",
-    "prediction.pages.targets.classes": "pages/test_reports",
     "prediction.pages.tables": "pages/test_reports",
     "prediction.retraining.targets.classes": "retraining/test_out_of_fold",
     "models_store.targets.said": "serving/test_predictor",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,11 @@ def test_a_rare_class_goes_through_the_loop(running: Server, name: str) -> None:
     states = {each["name"]: each["state"] for each in item["drift"]}
     assert "stable" == states["predicted class"]
     assert "as estimated" == item["against_estimate"]["state"]
+    assert {"as in training"} == set(item["positive"]["states"].values())
+    assert 5_000 * 0.2 < item["positive"]["trained"]["alert_rate"]["n"] <= 5_000
+    assert (
+        (name == "costly") is bool(item["cost"]) is ("as in training" == (item["cost"] or {}).get("state"))
+    )
 
     started = running.client.post(
         f"/{name}/retrain", json={}, headers={"Authorization": f"Bearer {TOKEN}"}
@@ -188,10 +194,13 @@ def test_costs_choose_the_threshold(running: Server) -> None:
     page = running.get("/dashboard?model=costly&window=1h").text
     assert words in page
     assert "1 for a false alarm, 30 for a miss" in page
+    assert page.count("average precision") > 1  # of the version that answers, and in the list of all
+    assert "as in training" in page
     rules = [
         rule["name"] for each in shown.values() for rule in (each["verdict"] or {"rules": []})["rules"]
     ]
-    assert {"dataset cost saved", "dataset cost by a paired test", "feedback cost saved"} <= {*rules}
+    assert {"dataset cost saved", "feedback cost saved"} <= {*rules}
+    assert any(re.fullmatch("dataset cost within .* of the champion's", name) for name in rules)
     assert not [name for name in rules if "macro-F1" in name or "accuracy" in name]
 
 
@@ -208,7 +217,10 @@ def test_commands_show_costs(running: Server, catalog: Path) -> None:
         *command, "train", "costly", "--no-promote", "--seed", "1", home=running.home, catalog=catalog
     )
     assert 0 == done.returncode, done.stdout + done.stderr
-    for words in ("1 for a false alarm, 30 for a miss", "less than one answer", "fraud from a probability"):
+    for words in (
+        *("1 for a false alarm, 30 for a miss", "less than one answer", "fraud from a probability"),
+        *("average precision", "ROC AUC", "Brier"),
+    ):
         assert words in done.stdout
     done = run(*command, "monitor", "costly", "--window", "1h", home=running.home, catalog=catalog)
-    assert "cost of a" in done.stdout, done.stdout + done.stderr
+    assert "cost of a row" in done.stdout, done.stdout + done.stderr

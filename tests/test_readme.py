@@ -16,6 +16,7 @@ import pytest
 from models_store.spec import Spec
 from prediction.journal import ledger
 from prediction.journal.database import Journal
+from tests import kinds
 from tests.documents import (
     DOCS,
     README,
@@ -144,7 +145,10 @@ def test_make_serve_trains_the_models_without_a_version_and_serves(
     for name in specs:
         assert f"{name}: fit on " in session.served
         assert re.search(rf"{name}: \w+ is the champion", session.served)
-    for row in ("rows", "classes", "accuracy", "macro-F1", "log-loss", "seconds", "size", "served by"):
+    classifying = sum(map(kinds.predicts_classes, specs.values()))
+    for row in ("classes", "accuracy", "macro-F1", "log-loss"):
+        assert classifying == session.served.count(f"│ {row} ")
+    for row in ("rows", "seconds", "size", "served by"):
         assert len(specs) == session.served.count(f"│ {row} ")
     assert f"http://127.0.0.1:{session.reader.ports['3000']}/\n" in session.served
 

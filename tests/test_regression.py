@@ -15,7 +15,8 @@ import pandas as pd
 import pytest
 
 from models_store import store
-from models_store.spec import QuantityRules, quantity
+from models_store.catalog import planes
+from models_store.spec import QuantityRules
 from tests import documents, rents
 from tests.servers import PROJECT, Server, problem, run, series
 from tests.timing import eventually
@@ -91,7 +92,7 @@ def test_the_page_is_true(running: Server) -> None:
     """Its block runs, its answer has the fields of a real one, and its tables are complete."""
     scope: dict[str, Any] = {}
     exec(documents.blocks(PAGE, "python")[0], scope)
-    assert quantity("Delay at arrival", unit="min", low=-200, high=2000) == scope["target"]
+    assert planes.SPEC.target == scope["target"]
 
     shown = json.loads(documents.blocks(PAGE, "json")[0])
     (answer,) = predict(running, rents.draw(1, 12)[0])
@@ -138,6 +139,20 @@ def test_a_label_that_is_no_number_of_the_range_is_refused(running: Server, labe
         running.post("/rents/feedback_batch", [body]).status_code,
         found["detail"][0]["loc"][0],
     )
+
+
+@pytest.mark.parametrize("raw", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400", '"NaN"', "true"])
+def test_poisoned_numbers_are_refused_as_they_are_written(running: Server, raw: str) -> None:
+    """What is no JSON but passes many parsers gets a 400, alone and in a batch, and is no label."""
+    (answer,) = predict(running, rents.draw(1, 2)[0])
+    body = f'{{"prediction_id": "{answer["prediction_id"]}", "label": {raw}}}'
+    for path, content in (("feedback", body), ("feedback_batch", f"[{body}]")):
+        sent = running.client.post(
+            f"/rents/{path}", content=content, headers={"content-type": "application/json"}
+        )
+        assert problem(sent, 400)["error"].startswith("invalid input for feedback")
+
+    assert running.get(f"/rents/predictions/{answer['prediction_id']}").json()["feedback"] is None
 
 
 def test_a_label_can_be_corrected(running: Server) -> None:
@@ -269,6 +284,29 @@ def test_drift_is_found_and_poison_is_refused(running: Server) -> None:
     assert "rejected" == ended["status"], ended
     assert "dataset mean absolute error rose" in ended["verdict"]["sentence"]
     assert before == running.get("/models/rents").json()["champion"]
+
+
+def test_poison_moves_intervals_only_so_far(running: Server, catalog: Path, tmp_path: Path) -> None:
+    """Each worker answers with wider intervals within some seconds, and with the same ones; so do files."""
+    X, _ = rents.draw(60, 13)
+    give(running, predict(running, X), np.full(60, 6000.0))
+    X = X[:1]
+    X.to_parquet(tmp_path / "rows.parquet")
+
+    def widths() -> set[float]:
+        return {predict(running, X)[0]["interval"]["adapted"] for _ in range(16)}
+
+    eventually(lambda: len(found := widths()) == 1 and min(found) > 1, 30)
+    (width,) = widths()
+    assert width <= 2
+    (answer,) = predict(running, X)
+    story = running.get(f"/rents/predictions/{answer['prediction_id']}").json()
+    assert width == story["interval"]["adapted"]
+    versions = running.get("/rents/monitoring?window=1h").json()["versions"]
+    assert all(1 <= each["adapted"] <= 2 for each in versions)
+    loop(running, catalog, "score", "rents", str(tmp_path / "rows.parquet"), str(tmp_path / "out.parquet"))
+    (row,) = pd.read_parquet(tmp_path / "out.parquet").to_dict("records")
+    assert row["predicted_high"] == pytest.approx(answer["interval"]["high"])
 
 
 def test_a_promotion_and_a_rollback_swap_on_all_workers(running: Server, catalog: Path) -> None:

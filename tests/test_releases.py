@@ -16,10 +16,10 @@ import pytest
 
 from models_store.spec import Spec
 from prediction.journal import migrations
-from tests import databases
+from tests import databases, servers
 from tests.databases import query
 from tests.load import Load
-from tests.servers import PROJECT, SHIPPED, Server, run
+from tests.servers import PROJECT, Server, run
 from tests.timing import eventually
 
 journal_url = databases.journal_url
@@ -31,6 +31,9 @@ EARLIER = "ihfdyhxjt2322ax4"
 
 TOKEN = "a-token-of-the-tests"
 ADMIN = {"authorization": f"Bearer {TOKEN}"}
+KNOWN = ("iris", "penguins")
+"""The models of both releases."""
+
 SETOSA = {"sepal_length_cm": 5.1, "sepal_width_cm": 3.5, "petal_length_cm": 1.4, "petal_width_cm": 0.2}
 NEXT = f"{int(migrations.HEAD) + 1:04}"
 MIGRATION = f'''
@@ -59,9 +62,12 @@ def unpack(archive: Path, folder: Path) -> Path:
 
 
 @pytest.fixture
-def homes(tmp_path: Path) -> list[Path]:
-    """Two homes with the same versions; their own journals are not used."""
-    return [unpack(HOME, tmp_path / name) / "home" for name in ("one", "two")]
+def homes(tmp_path: Path, trained_home: Path) -> list[Path]:
+    """Two homes with the same versions, and with the model that is new; their journals are not used."""
+    found = [unpack(HOME, tmp_path / name) / "home" for name in ("one", "two")]
+    for home in found:
+        servers.add_new_models(home, trained_home)
+    return found
 
 
 def make_next(folder: Path) -> Path:
@@ -196,7 +202,7 @@ def facts(monitoring: dict[str, Any]) -> dict[str, Any]:
 def shown(server: Server, prediction_id: str) -> dict[str, Any]:
     """Return what a server shows of the past."""
     pages: dict[str, Any] = {}
-    for model in SHIPPED:
+    for model in KNOWN:
         for window in ("4h", "7d"):  # counted by minute, and by hour
             monitoring = server.get(f"/{model}/monitoring?window={window}").json()
             pages[f"{model}, {window}"] = facts(monitoring)

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from models_store.spec import classes, quantity
+from models_store.targets.classes import Classes
+from models_store.targets.decisions import ClassAnswers
+from models_store.targets.intervals import QuantityAnswers
 from models_store.targets.kinds import KINDS, Target
+from models_store.targets.quantity import Quantity
+from prediction.journal.rollups import Count
+from prediction.monitoring.targets import kinds as monitoring
+from prediction.monitoring.targets.classes import ClassesLearned
 from tests.servers import PROJECT
 from tests.test_house import MODULES
 
@@ -69,16 +79,127 @@ def test_every_kind_has_its_part_of_the_pages(kind: str) -> None:
     assert f"  {kind}: {{ lines: " in (folder / "dashboard.js").read_text()
 
 
-ASKS = re.compile(
-    r"target\.(labels|texts|positive|values)\b|isinstance\([^)]*\bClasses\b|target\.kind (==|!=|in|is)\b"
-)
-"""What only classes have, and questions for the kind."""
+FORMULAS = {f"prediction.figures.{name}" for name in ("scores", "errors", "costs", "changes")}
+"""Formulas on answers or costs of one kind: only the modules of that kind call them."""
+
+STORED = {"prediction.journal.predictions", "prediction.serving.predictor", "prediction.pages.dashboard"}
+"""Modules that copy all columns of a stored answer, whatever kind it is of."""
+
+DECLARED = {"models_store.spec"}
+"""Where specs import everything from: it passes the functions of all kinds on."""
+
+SHARED = {"kinds", "estimators", "said"}
+"""Modules of the folders `targets/` that are of no kind."""
+
+
+def names(kind: type) -> set[str]:
+    """Return the public names of a class."""
+    return {name for name in (*dir(kind), *kind.__dict__.get("__dataclass_fields__", ())) if name[0] != "_"}
+
+
+def of_one_kind() -> set[str]:
+    """Return the keys of figures in `/monitoring` that only one kind has."""
+    found = []
+    for target in TARGETS.values():
+        part: Any = monitoring.of(target)
+        learned = ClassesLearned() if target.kind == "classes" else None
+        whole = part.figures(target, [Count("m", 0, "v", "a", "a", 9)], [], [], learned)
+        found.append({*whole, *part.over_time(1, [], [], [], {})(0)})
+    return set.union(*found) - set.intersection(*found) - {"unit"}  # features have units too
+
+
+ONLY_TARGETS = names(Classes) ^ names(Quantity)
+ONLY_ANSWERS = (names(ClassAnswers) ^ names(QuantityAnswers)) - {"values", "low", "high", "errors"}
+ONLY_FIGURES = of_one_kind()
+
+
+def asks(module: str, text: str) -> Iterator[str]:
+    """Yield the places of a module that know one kind of target."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and ".targets" in (node.module or ""):
+            *_, last = str(node.module).split(".")
+            of_kind = (
+                [each.name for each in node.names if last == "targets"] if last == "targets" else [last]
+            )
+            if not SHARED.issuperset(of_kind) and module not in FORMULAS | DECLARED:
+                yield ast.unparse(node)
+        elif isinstance(node, ast.Attribute):
+            owner = ast.unparse(node.value).rpartition(".")[2]
+            if owner == "target" and node.attr in ONLY_TARGETS:
+                yield ast.unparse(node)
+            if node.attr in ONLY_ANSWERS and module not in STORED | FORMULAS:
+                yield ast.unparse(node)
+        elif isinstance(node, ast.Compare | ast.Match):
+            words = ast.unparse(node)
+            if "target.kind" in words or re.search(r"kind.*[=!]= '(classes|quantity)'", words):
+                yield words
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("hasattr", "getattr", "isinstance"):
+            value, words = ast.unparse(node.args[0]), ast.unparse(node)
+            if re.search(r"\btarget\b", value) and not words.endswith(".KINDS)"):
+                yield words
+        elif isinstance(node, ast.Subscript) and module not in DECLARED:
+            key = node.slice.value if isinstance(node.slice, ast.Constant) else None
+            if key in ONLY_FIGURES:
+                yield ast.unparse(node)
 
 
 def test_nobody_else_asks_for_the_kind() -> None:
-    """Outside of the folders `targets/`, modules and templates ask the target, or its part."""
-    files = [path for path in MODULES.values() if path.parent.name != "targets"]
-    files += (PROJECT / "prediction" / "pages" / "templates").glob("*.html")
-    found = {str(path.relative_to(PROJECT)) for path in files if ASKS.search(path.read_text())}
+    """Outside of the folders `targets/`, modules ask the target, or its part."""
+    found = {
+        name: list(asks(name, path.read_text())) for name, path in MODULES.items() if ".targets" not in name
+    }
 
-    assert set() == found
+    assert {} == {name: places for name, places in found.items() if places}
+
+
+def test_templates_of_all_kinds_name_nothing_of_one() -> None:
+    """Neither labels of a target nor figures of one kind."""
+    folder = PROJECT / "prediction" / "pages" / "templates"
+    of_target, of_figures = (r"\b|".join(sorted(each)) for each in (ONLY_TARGETS, ONLY_FIGURES))
+    asked = re.compile(rf"target\.({of_target}\b)|(figures|health|piece|item|metrics)\.({of_figures}\b)")
+    found = {path.name: asked.findall(path.read_text()) for path in folder.glob("*.html")}
+
+    assert {"dashboard.html", "report.html", "figures.html"} <= set(found)
+    assert {} == {name: places for name, places in found.items() if places}
+
+
+ASKING = """
+from models_store.targets.classes import Classes
+from models_store.targets import quantity
+from prediction.figures.targets import classes as figures
+isinstance(spec.target, Classes)
+isinstance(target, x)
+hasattr(spec.target, "texts")
+spec.target.labels
+target.positive
+self.spec.target.unit
+spec.target.kind == "classes"
+metadata["target_kind"] == "quantity"
+answers.probabilities
+answers.best
+item["accuracy"]
+health["over_time"][0]["mae"]
+if spec.target.kind in ("classes",): pass
+"""
+
+
+@pytest.mark.parametrize("line", ASKING.strip().splitlines())
+def test_each_way_to_ask_is_found(line: str) -> None:
+    """The test above would fail with any of these lines."""
+    assert list(asks("prediction.some.module", line))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from models_store.targets.kinds import Target",
+        "from prediction.figures.targets import kinds",
+        "kinds.of(spec.target).figures(spec.target, counted)",
+        "spec.target.texts",
+        'item["drift"]',
+        "found.kind == 'csv'",
+    ],
+)
+def test_what_all_kinds_have_may_be_asked(line: str) -> None:
+    """It is no question for the kind."""
+    assert [] == list(asks("prediction.some.module", line))

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests import servers
 from tests.servers import PROJECT, Server, run
 from tests.timing import eventually
 
@@ -27,10 +28,11 @@ RECORDED = {
 
 
 @pytest.fixture(params=HOMES, ids=[path.name for path in HOMES])
-def old_home(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A home as an earlier release left it."""
+def old_home(request: pytest.FixtureRequest, trained_home: Path, tmp_path: Path) -> Path:
+    """A home as an earlier release left it, after `loop train --missing` has trained what is new."""
     with tarfile.open(request.param) as archive:
         archive.extractall(tmp_path, filter="data")
+    servers.add_new_models(tmp_path / "home", trained_home)
     return tmp_path / "home"
 
 

@@ -5,8 +5,10 @@
 import os
 import warnings
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 import joblib
 import numpy as np
@@ -16,6 +18,7 @@ from pydantic import BaseModel
 
 warnings.filterwarnings("ignore", message="X does not have valid feature names")
 models: dict[str, Any] = {}
+NEW_YORK = ZoneInfo("America/New_York")
 
 
 def load_newest(name: str) -> Any:
@@ -27,6 +30,7 @@ def load_newest(name: str) -> Any:
 async def lifespan(_: FastAPI) -> Any:
     models["iris"] = load_newest("iris")
     models["penguins"] = load_newest("penguins")
+    models["planes"] = load_newest("planes")
     yield
 
 
@@ -49,6 +53,17 @@ class Penguin(BaseModel):
     sex: Literal["female", "male"] | None = None
 
 
+class Plane(BaseModel):
+    departs_at: datetime
+    origin: Literal["EWR", "JFK", "LGA"]
+    destination: str
+    distance_mi: int
+    seats: int | None = None
+    temperature_c: float
+    pressure_hpa: float | None = None
+    is_wet: bool
+
+
 class Answer(BaseModel):
     predicted_class: str
     probabilities: dict[str, float]
@@ -62,6 +77,10 @@ def answer(model: Any, X: Any) -> Answer:
     )
 
 
+class Number(BaseModel):
+    predicted_value: float
+
+
 @app.post("/iris/predict")
 async def predict_iris(flower: Iris) -> Answer:
     return answer(models["iris"], np.array([list(flower.model_dump().values())]))
@@ -70,3 +89,14 @@ async def predict_iris(flower: Iris) -> Answer:
 @app.post("/penguins/predict")
 async def predict_penguin(penguin: Penguin) -> Answer:
     return answer(models["penguins"], pd.DataFrame([penguin.model_dump()]))
+
+
+@app.post("/planes/predict")
+async def predict_plane(plane: Plane) -> Number:
+    row, local = plane.model_dump(), plane.departs_at.astimezone(NEW_YORK)
+    row |= {
+        "departs_at_hour": local.hour,
+        "departs_at_weekday": local.weekday(),
+        "is_wet": float(plane.is_wet),
+    }
+    return Number(predicted_value=models["planes"].predict(pd.DataFrame([row]))[0])

@@ -23,13 +23,15 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 def fixed(spec: Spec) -> dict[str, object]:
     """Make an answer as ours would be."""
-    share = 1 / len(spec.target.texts)
+    said: dict[str, object] = {"predicted_value": 0.5, "unit": "", "interval": {"low": 0.25, "high": 0.75}}
+    if texts := spec.target.texts:
+        share = 1 / len(texts)
+        said = {"predicted_class": texts[0], "probabilities": dict.fromkeys(texts, share)}
     return {
         "prediction_id": "0" * 36,
         "model": spec.name,
         "version": "0" * 16,
-        "predicted_class": spec.target.texts[0],
-        "probabilities": dict.fromkeys(spec.target.texts, share),
+        **said,
         "warnings": [],
     }
 

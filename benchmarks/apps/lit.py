@@ -43,7 +43,22 @@ class Penguins(Iris):
         return pd.DataFrame(request["rows"])
 
 
+class Planes(Penguins):
+    def setup(self, device: str) -> None:
+        self.model = load_newest("planes")
+
+    def predict(self, X: Any) -> Any:
+        return self.model.predict(X)
+
+    def encode_response(self, output: Any) -> dict[str, Any]:
+        return {"predicted_value": output.tolist()}
+
+
 if __name__ == "__main__":
-    apis = [Iris(api_path="/iris/predict"), Penguins(api_path="/penguins/predict")]
+    apis = [
+        Iris(api_path="/iris/predict"),
+        Penguins(api_path="/penguins/predict"),
+        Planes(api_path="/planes/predict"),
+    ]
     server = ls.LitServer(apis, accelerator="cpu", workers_per_device=1)
     server.run(host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", generate_client_file=False)

@@ -14,6 +14,7 @@ class Quickstart:
     def __init__(self) -> None:
         self.iris = bentoml.sklearn.load_model("iris:latest")
         self.penguins = bentoml.sklearn.load_model("penguins:latest")
+        self.planes = bentoml.sklearn.load_model("planes:latest")
 
     @bentoml.api
     def predict_iris(self, rows: np.ndarray) -> dict[str, Any]:
@@ -28,3 +29,7 @@ class Quickstart:
             "predicted_class": self.penguins.predict(rows).tolist(),
             "probabilities": self.penguins.predict_proba(rows).tolist(),
         }
+
+    @bentoml.api
+    def predict_planes(self, rows: pd.DataFrame) -> dict[str, Any]:
+        return {"predicted_value": self.planes.predict(rows).tolist()}

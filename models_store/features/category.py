@@ -32,6 +32,7 @@ class Category(Feature):
 
     kind: ClassVar[str] = "category"
     declared_by: ClassVar[str] = "`Literal[...]` with category(...), `str` with category(open=True, ...)"
+    annotations: ClassVar[tuple[Any, ...]] = (str,)
     is_text: ClassVar[bool] = True
 
     categories: tuple[str, ...] = ()
@@ -63,7 +64,10 @@ class Category(Feature):
             words = f"category(open=True, ...) goes with `str`, not with {given}"
             return [] if annotation is str else [words]
         if annotation is str:
-            return ["list the categories, Literal[...], or take any text by category(open=True, ...)"]
+            return [
+                "list the categories, Literal[...], or take any text by category(open=True, ...)"
+                " or text(...)"
+            ]
         if not is_listed:
             return [f"category(...) goes with `Literal[...]`, not with {given}"]
         blank = [each for each in self.categories if isinstance(each, str) and each != each.strip()]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import types
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Union, get_args, get_origin
 
@@ -41,6 +41,9 @@ class Feature(ABC):
     kind: ClassVar[str]
     declared_by: ClassVar[str]
     """The way to declare it, for messages."""
+
+    annotations: ClassVar[tuple[Any, ...]]
+    """The annotations that mean this kind."""
 
     is_text: ClassVar[bool] = False
     """Whether its columns of the frame hold texts; all others are float64."""
@@ -175,19 +178,22 @@ def without_none(annotation: Any) -> tuple[Any, bool]:
     return kinds[0] if len(kinds) == 1 else None, len(kinds) < len(get_args(annotation))
 
 
-def faults_of_field(name: str, info: FieldInfo, declarations: str) -> list[str]:
+def faults_of_field(name: str, info: FieldInfo, kinds: Collection[type[Feature]]) -> list[str]:
     """Say what is wrong with a field of a `Features` class.
 
     Parameters
     ----------
-    declarations
-        The ways to declare a feature.
+    kinds
+        All that a feature may be of.
     """
     annotation, optional = without_none(info.annotation)
     found, words = of_field(name, info), faults.of_feature_name(name)
     if found is None:
-        return [*words, f"declare {declarations}"]
+        return [*words, f"declare {', '.join(kind.declared_by for kind in kinds)}"]
     words += found.faults(annotation)
+    ways = [kind.declared_by for kind in kinds if annotation in kind.annotations]
+    if words and ways and annotation not in found.annotations:
+        words[-1] += f": declare {' or '.join(ways)}"
     if optional is not found.optional:
         words.append("optional=True goes with `| None`, and only with it")
     if not isinstance(found.header, str):

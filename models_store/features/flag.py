@@ -23,6 +23,7 @@ class Flag(Feature):
 
     kind: ClassVar[str] = "flag"
     declared_by: ClassVar[str] = "`bool` with flag(...)"
+    annotations: ClassVar[tuple[Any, ...]] = (bool,)
 
     @property
     def words(self) -> str:

@@ -11,7 +11,7 @@ from pydantic_core import core_schema
 from models_store import faults
 from models_store.features import feature
 from models_store.features.feature import Feature
-from models_store.features.texts import REASON
+from models_store.features.texts import REASON, refusal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +27,7 @@ class Integer(Feature):
 
     kind: ClassVar[str] = "integer"
     declared_by: ClassVar[str] = "`int` with integer(...)"
+    annotations: ClassVar[tuple[Any, ...]] = (int,)
 
     low: int = 0
     high: int = 0
@@ -47,11 +48,11 @@ class Integer(Feature):
     def schema(self) -> CoreSchema:
         """Return the schema of a value: JSON has one kind of number, so 3.0 is 3."""
         limits: dict[str, Any] = {"ge": self.low, "le": self.high, "strict": True}
-        whole = core_schema.float_schema(multiple_of=1, allow_inf_nan=False, **limits)
+        decimal = core_schema.float_schema(allow_inf_nan=False, **limits)
         return core_schema.union_schema(
             [
                 core_schema.int_schema(**limits),
-                core_schema.no_info_after_validator_function(int, whole),
+                core_schema.no_info_after_validator_function(_whole, decimal),
             ],
             mode="left_to_right",
             custom_error_type=REASON,
@@ -66,6 +67,13 @@ class Integer(Feature):
         """Draw from the whole range."""
         drawn: list[Any] = rng.integers(self.low, self.high, rows, endpoint=True).tolist()
         return drawn
+
+
+def _whole(value: float) -> int:
+    """Return a whole number; pydantic's `multiple_of` would take 3.0000000001 too."""
+    if not value.is_integer():
+        raise refusal()
+    return int(value)
 
 
 def integer(

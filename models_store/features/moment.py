@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 DRAWN_DAYS = 40 * 365
 RFC_3339 = re.compile(
-    r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d:\d\d(?:\.\d+)?)([Zz]|[+-]\d\d:\d\d(?::\d\d)?)?)?", re.ASCII
+    r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d:\d\d(?:\.\d+)?)([Zz]|[+-]\d\d:[0-5]\d(?::[0-5]\d)?)?)?", re.ASCII
 )
 """A date, and perhaps a time, and perhaps its offset. Offsets of the nineteenth century have seconds."""
 
@@ -58,6 +58,7 @@ class Moment(Feature):
 
     kind: ClassVar[str] = "moment"
     declared_by: ClassVar[str] = "`datetime` with moment(...)"
+    annotations: ClassVar[tuple[Any, ...]] = (datetime, date)
 
     zone: str = "UTC"
     parts: tuple[str, ...] = tuple(PARTS)
@@ -133,7 +134,7 @@ class Moment(Feature):
             else:
                 raise texts.refusal()
         except OverflowError:  # year 1 or 9999, and beyond it in the zone
-            raise texts.refusal() from None
+            raise texts.refusal(f"in {self.zone} this one is not in the years 1 to 9999") from None
         return local.isoformat()
 
     def _located(self, value: datetime) -> datetime:
@@ -168,9 +169,8 @@ class Moment(Feature):
         ]
 
     def local(self, values: Sequence[Any]) -> list[datetime | None]:
-        """Return canonical texts as times in the zone."""
-        zone = self._zone
-        return [value and datetime.fromisoformat(value).astimezone(zone) for value in values]
+        """Return canonical texts, perhaps of another zone, as times in the zone."""
+        return [value and _in_zone(datetime.fromisoformat(value), self._zone) for value in values]
 
     def draw(self, rows: int, rng: np.random.Generator, seen: Sequence[Any]) -> list[Any]:
         """Draw from forty years around the day from which days count."""
@@ -190,7 +190,18 @@ def _parse(value: str) -> date:
             datetime.fromisoformat(f"{day}T{at}{offset or ''}".upper()) if at else date.fromisoformat(day)
         )
     except ValueError:
-        raise texts.refusal() from None
+        is_leap = at is not None and at[6:8] == "60"
+        words = (
+            "leap seconds are not supported: send second 59" if is_leap else "there is no such day or time"
+        )
+        raise texts.refusal(words) from None
+
+
+def _in_zone(told: datetime, zone: ZoneInfo) -> datetime:
+    try:
+        return told.astimezone(zone)
+    except OverflowError:  # it was told in another zone, in which it is just within the years 1 to 9999
+        return told.replace(tzinfo=zone)
 
 
 def _plain(value: datetime) -> datetime:

@@ -23,6 +23,7 @@ class Number(Feature):
 
     kind: ClassVar[str] = "number"
     declared_by: ClassVar[str] = "`float` with number(...)"
+    annotations: ClassVar[tuple[Any, ...]] = (float,)
 
     low: float = 0.0
     high: float = 0.0

@@ -26,6 +26,7 @@ class Text(Feature):
 
     kind: ClassVar[str] = "text"
     declared_by: ClassVar[str] = "`str` with text(...)"
+    annotations: ClassVar[tuple[Any, ...]] = (str,)
     is_text: ClassVar[bool] = True
 
     max_length: int = 1

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -20,16 +20,17 @@ from models_store.targets import costs, estimators
 from models_store.targets.costs import Cost
 from models_store.targets.decisions import (
     LABEL,
-    PREDICT,
     PROBABILITIES,
     THRESHOLD,
     TOLERANCE,
+    TRUTH,
     ClassAnswers,
     ClassProof,
     Decision,
     without_threshold,
 )
-from models_store.targets.labels import KINDS, Label, of_labels, of_positive, shown, text_of
+from models_store.targets.labels import KINDS, Label, of_labels, of_positive, shown, text_of, wrong
+from models_store.targets.rules import GateRules
 from models_store.targets.said import Said, of_classes
 from models_store.validation import listing
 
@@ -37,37 +38,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
     from sklearn.base import ClassifierMixin
-
-TRUTH = Decision(PREDICT)
-"""Whatever a pipeline's `predict` says, which every other rule is compared with."""
-
-
-@dataclass(frozen=True)
-class GateRules:
-    """The limits for a candidate: it may replace the champion if it is not worse by any rule.
-
-    Parameters
-    ----------
-    metric
-        The metric to compare, in addition to log-loss.
-    metric_tolerance
-        How far the metric may fall, absolute.
-    log_loss_tolerance
-        How far log-loss may rise, absolute, in nats.
-    recall_floor
-        The least recall of each class.
-    significance
-        A candidate is worse if the p-value of McNemar's exact test is below this level.
-    min_rows
-        A rule with fewer rows does not vote.
-    """
-
-    metric: Literal["macro_f1", "accuracy"] = "macro_f1"
-    metric_tolerance: float = 0.05
-    log_loss_tolerance: float = 0.05
-    recall_floor: float = 0.7
-    significance: float = 0.05
-    min_rows: int = 10
 
 
 @dataclass(frozen=True)
@@ -115,7 +85,8 @@ class Classes:
     @property
     def expected(self) -> str:
         """Describes a valid label in words."""
-        return f"one of {listing(self.texts)}"
+        kind = type(self.labels[0])  # a text "1" and the integer 1 are written alike
+        return f"one of {'' if kind is str else f'the {KINDS[kind]} '}{listing(self.texts)}"
 
     @property
     def counted(self) -> tuple[str, ...]:
@@ -124,12 +95,16 @@ class Classes:
 
     def as_dict(self) -> dict[str, Any]:
         """Return what the metadata of a version holds of its target."""
-        more = {"cost": asdict(self.cost)} if self.cost else {}
+        more: dict[str, Any] = {"cost": asdict(self.cost)} if self.cost else {}
+        if self.positive is not None:
+            more["positive"] = self.text(self.positive)
         return {"target": self.kind, "classes": list(self.texts), **more}
 
     def table(self) -> dict[str, str]:
         """Return what a table of a training shows of the target."""
         more = {"costs": self.cost.words} if self.cost else {}
+        if self.positive is not None:
+            more = {"positive": self.text(self.positive), **more}
         return {"classes": ", ".join(self.texts), **more}
 
     def is_of(self, metadata: Mapping[str, Any]) -> bool:
@@ -171,7 +146,8 @@ class Classes:
         texts = [text_of(label) if type(label) in KINDS else "" for label in labels]
         for number, (label, text) in enumerate(zip(labels, texts, strict=True)):
             if type(label) is not type(self.labels[0]) or text not in self.values:
-                raise InvalidSpec(f"row {number} of load(): {self._wrong(label)}")
+                words = wrong(label, type(self.labels[0]), self.expected)
+                raise InvalidSpec(f"row {number} of load(): {words}")
         return texts
 
     def as_y(self, texts: Iterable[str]) -> NDArray[np.generic]:
@@ -286,15 +262,18 @@ class Classes:
 
         return read
 
-    def said(self, answers: ClassAnswers) -> Said:
+    def adapt(self, answers: ClassAnswers, _width: float) -> ClassAnswers:
+        """Return the answers: they have no interval."""
+        return answers
+
+    def said(self, answers: ClassAnswers, _width: float = 1.0) -> Said:
         """Return what the journal keeps of answers."""
         return of_classes(self.texts, answers.best, answers.probabilities)
 
     def count(self, answers: ClassAnswers) -> dict[str, int]:
         """Count answers by their names in `counted`."""
-        return dict(
-            zip(self.texts, np.bincount(answers.best, minlength=len(self.texts)).tolist(), strict=True)
-        )
+        counts = np.bincount(answers.best, minlength=len(self.texts)).tolist()
+        return dict(zip(self.texts, counts, strict=True))
 
     def golden(self, answers: ClassAnswers, decision: Decision) -> dict[str, Any]:
         """Return answers as a version keeps them, to be repeated at each load, and the decision."""
@@ -322,14 +301,6 @@ class Classes:
             return f"they differ by {difference:.1e}"
         others = [self.texts[best] for best in answers.best] != golden.get("answers")
         return "they are other classes" if others and "answers" in golden else None
-
-    def _wrong(self, label: Any) -> str:
-        kind, wanted = type(label), type(self.labels[0])
-        found = f"the label {label!r}"
-        if kind in KINDS and kind is not wanted:
-            other = f"{found} is no {KINDS[wanted].removesuffix('s')}"
-            return f"{other}: declare classes(...) with {KINDS[kind]}, or return {KINDS[wanted]}"
-        return f"{found} is not {self.expected}"
 
 
 def classes(*labels: Label, positive: Label | None = None, cost: Cost | None = None) -> Classes:

@@ -106,6 +106,10 @@ class Decision:
         return lambda raw: raw[0].argmax(axis=1)
 
 
+TRUTH = Decision(PREDICT)
+"""Whatever a pipeline's `predict` says, which every other rule is compared with."""
+
+
 @dataclass(frozen=True)
 class Agreement:
     """The result of comparing a compiled model with its pipeline.

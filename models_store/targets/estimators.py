@@ -23,7 +23,7 @@ OF_QUANTITIES = {
 """The same where the target is a quantity."""
 
 NO_PROBABILITIES = (
-    "has no predict_proba after its fit: wrap it, as CalibratedClassifierCV(...) of sklearn.calibration"
+    "has no predict_proba after its fit: wrap it in CalibratedClassifierCV, from sklearn.calibration"
 )
 
 

@@ -61,3 +61,23 @@ def of_positive(labels: tuple[Label, ...], positive: Label | None) -> list[str]:
         return ["positive= is for two classes: leave it out"]
     is_one = any(type(positive) is type(label) and positive == label for label in labels)
     return [] if is_one else [f"positive={positive!r} is no label: give one of {shown(labels)}"]
+
+
+def wrong(label: Any, wanted: type, expected: str) -> str:
+    """Say what is wrong with a label of a dataset.
+
+    Parameters
+    ----------
+    wanted
+        The type of the declared labels; `expected` names them.
+    """
+    kind = type(label)
+    if label is None or (kind is not str and str(label) in ("nan", "<NA>")):
+        return "there is no label: leave such rows out"
+    if kind is float and wanted is not str:
+        example = f"y.astype({wanted.__name__})"
+        return f"the label {label!r} is a float: return {KINDS[wanted]}, for example {example}"
+    if kind in KINDS and kind is not wanted:
+        other = f"the label {label!r} is no {KINDS[wanted].removesuffix('s')}"
+        return f"{other}: declare classes(...) with {KINDS[kind]}, or return {KINDS[wanted]}"
+    return f"the label {label!r} is not {expected}"

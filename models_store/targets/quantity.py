@@ -23,7 +23,8 @@ from models_store.targets.intervals import (
     column,
     read_width,
 )
-from models_store.targets.said import Said
+from models_store.targets.rules import QuantityRules
+from models_store.targets.said import ADAPTED, UNCHANGED, Said
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,34 +39,6 @@ LEVELS = (0.5, 0.99)
 
 VALUE = "predicted_value"
 """Where a warning about an answer itself points to."""
-
-
-@dataclass(frozen=True)
-class QuantityRules:
-    """The limits for a candidate that predicts a quantity. Tolerances are shares of the champion's figure.
-
-    Parameters
-    ----------
-    mae_tolerance
-        How far the mean absolute error may rise, also above the best one so far.
-    bias_tolerance
-        How far the mean error may move away from 0, as a share of the champion's mean absolute error.
-    coverage_tolerance
-        How far the share of true numbers in their intervals may lie below the level, absolute.
-    interval_tolerance
-        How far the interval score may rise: it charges for the width and for each miss.
-    significance
-        A candidate must be shown to be within `mae_tolerance`, with at most this probability of error.
-    min_rows
-        A rule with fewer rows does not vote.
-    """
-
-    mae_tolerance: float = 0.1
-    bias_tolerance: float = 0.25
-    coverage_tolerance: float = 0.1
-    interval_tolerance: float = 0.25
-    significance: float = 0.05
-    min_rows: int = 10
 
 
 @dataclass(frozen=True)
@@ -205,6 +178,9 @@ class Quantity:
         """Refuse a fitted pipeline that can't answer with this target."""
         estimators.demand_predictions(pipeline)
 
+    def choose(self, _labels: Any, _answers: Any, _weights: Any) -> None:
+        """Choose the decision at training: there is nothing to choose."""
+
     def decided(self, pipeline: Any, _decision: Any) -> Any:
         """Return a fitted pipeline whose `predict` follows a chosen decision: none is chosen."""
         return pipeline
@@ -257,15 +233,31 @@ class Quantity:
 
         return read
 
-    def said(self, answers: QuantityAnswers) -> Said:
-        """Return what the journal keeps of answers, and a warning where the range has limited one."""
+    def adapt(self, answers: QuantityAnswers, width: float) -> QuantityAnswers:
+        """Make the intervals `width` times as wide, but not those that are the whole range."""
+        if width == 1 or not len(answers.errors) or np.isnan(answers.errors[0]):
+            return answers
+        values = answers.values
+        low, high = (values + width * (end - values) for end in (answers.low, answers.high))
+        return answers._replace(low=low, high=high)
+
+    def said(self, answers: QuantityAnswers, width: float = 1.0) -> Said:
+        """Return what the journal keeps of answers, and a warning where the range has limited one.
+
+        Parameters
+        ----------
+        width
+            How many times as wide as calibrated the intervals shall be.
+        """
         raw, values, rows = answers.raw, answers.values, len(answers.values)
         limited = {
             int(row): [self._limited(float(raw[row]), float(values[row]))]
             for row in np.flatnonzero(raw != values)
         }
-        ends = answers.low.tolist(), answers.high.tolist()
-        return Said([""] * rows, ["{}"] * rows, values.tolist(), *ends, limited)
+        adapted = self.adapt(answers, width)
+        kept = UNCHANGED if adapted is answers else f'{{"{ADAPTED}":{width!r}}}'
+        ends = adapted.low.tolist(), adapted.high.tolist()
+        return Said([""] * rows, [kept] * rows, values.tolist(), *ends, limited)
 
     def _limited(self, raw: float, value: float) -> Detail:
         side = "below" if raw < value else "above"

@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from models_store.errors import Detail
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+ADAPTED, UNCHANGED = "adapted", "{}"
+"""Kept in place of probabilities: how many times as wide as calibrated an interval is, unless it is 1."""
 
 
 class Said(NamedTuple):
@@ -21,7 +24,8 @@ class Said(NamedTuple):
     Parameters
     ----------
     classes, probabilities
-        The class of each row, and the probability of every class as a JSON text. A quantity has empty ones.
+        The class of each row, and the probability of every class as a JSON text. A quantity has an empty
+        class, and in place of probabilities the change of its interval by labels, if there is one.
     values, low, high
         Of a quantity: the number, and the ends of its interval.
     warnings
@@ -49,3 +53,8 @@ def _template(names: tuple[str, ...]) -> str:
     """Return the JSON of a row, one line, to be filled with a number for each name."""
     written = [to_json(name).decode().replace("%", "%%") for name in names]
     return "{" + ",".join(f"{name}:%s" for name in written) + "}"
+
+
+def adapted(kept: str) -> float:
+    """Read how many times as wide as calibrated an interval is, from what is kept beside it."""
+    return 1.0 if kept == UNCHANGED else float(from_json(kept).get(ADAPTED, 1.0))

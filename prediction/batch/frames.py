@@ -107,10 +107,14 @@ def _from_series(series: pd.Series) -> Any:
     import pyarrow
 
     try:
-        return pyarrow.array(series, from_pandas=True)
-    except (pyarrow.lib.ArrowException, OverflowError, ValueError):
-        pairs = zip(series.tolist(), series.isna(), strict=True)
-        return [None if missing else value for value, missing in pairs]
+        found = pyarrow.array(series, from_pandas=True)
+        # Arrow gives objects one type: a time becomes a date, one without offset a time of UTC.
+        if series.dtype != object or not pyarrow.types.is_temporal(found.type):
+            return found
+    except (pyarrow.lib.ArrowException, OverflowError, TypeError, ValueError):
+        pass  # values of several types
+    pairs = zip(series.tolist(), series.isna(), strict=True)
+    return [None if missing else value for value, missing in pairs]
 
 
 def validate(spec: Spec, chunk: Chunk, first_row: int) -> Rows:
@@ -156,13 +160,22 @@ def _row(spec: Spec, chunk: Chunk, position: int) -> Row:
 
 
 def _value(column: Any, position: int) -> Any:
-    value = column[position] if isinstance(column, list) else column[position].as_py()
+    value = column[position] if isinstance(column, list) else _as_object(column[position])
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, Decimal):
         value = float(value)
     is_missing = isinstance(value, float) and np.isnan(value)  # frames write NaN for a missing value
     return None if is_missing else value
+
+
+def _as_object(cell: Any) -> Any:
+    """Return a cell of an Arrow array; a text if no object of Python holds it, or if it is one as bytes."""
+    try:
+        value = cell.as_py()
+    except (OverflowError, ValueError):  # a time after the year 9999
+        return f"{cell.value} of {cell.type}"
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
 
 
 def _bad_values(spec: Spec, number: int, row: Row, error: InvalidInput) -> list[BadValue]:

@@ -28,7 +28,7 @@ from prediction.batch.targets import kinds
 from prediction.errors import ServerFailed
 from prediction.journal import ledger
 from prediction.journal.database import Journal
-from prediction.serving import champions, predictor
+from prediction.serving import adaptation, champions, predictor
 from prediction.serving.predictor import Predictor
 
 CHUNK_ROWS = 65_536
@@ -96,6 +96,7 @@ def load(spec: Spec, version: str | None, record: bool) -> Scorer:
         else:
             found = champions.find(configured.home, spec.name, str(version))
             loaded = predictor.load(spec, found, found.digest)
+        loaded.width = adaptation.width(journal, spec, loaded.version.version)
     except BaseException:
         journal.close()
         raise
@@ -121,7 +122,7 @@ class LocalScorer:
 
         columns: Any = rows.columns
         versions = pyarrow.repeat(self._predictor.version.version, len(rows))
-        return Answers(self._predictor.score(columns), versions)
+        return Answers(self._predictor.answers(columns), versions)
 
     def close(self) -> None:
         """Nothing is open."""

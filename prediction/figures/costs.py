@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,11 +47,17 @@ class MeanCost:
 
 def spent(cost: Cost, is_positive: NDArray[np.bool_], is_alarm: NDArray[np.bool_]) -> Spent:
     """Add up the costs of answers."""
-    rows, positives = len(is_positive), int(is_positive.sum())
+    rows = len(is_positive)
     false_alarms, misses = int((is_alarm & ~is_positive).sum()), int((is_positive & ~is_alarm).sum())
     total = cost.false_alarm * false_alarms + cost.miss * misses
-    simple = min(cost.false_alarm * (rows - positives), cost.miss * positives)
-    return Spent(total / rows, 1 - total / simple if simple else None)
+    least = simple(cost, is_positive)
+    return Spent(total / rows, 1 - total / least if least else None)
+
+
+def simple(cost: Cost, is_positive: NDArray[np.bool_]) -> float:
+    """Return the cost of the same answer to all rows, whichever answer is cheaper."""
+    rows, positives = len(is_positive), int(is_positive.sum())
+    return float(min(cost.false_alarm * (rows - positives), cost.miss * positives))
 
 
 def mean(cost: Cost, label: str, confusion: Mapping[tuple[str, str], int]) -> MeanCost | None:
@@ -77,40 +84,46 @@ def mean(cost: Cost, label: str, confusion: Mapping[tuple[str, str], int]) -> Me
     return MeanCost(value, max(0.0, value - down), value + up, rows)
 
 
-def p_of_dearer(
-    cost: Cost, is_positive: NDArray[np.bool_], old: NDArray[np.bool_], new: NDArray[np.bool_]
-) -> float:
-    """Return the one-sided p-value of a model costing more than another on the same rows.
+class Alone(NamedTuple):
+    """A kind of error: its cost, and the shares of rows where the new or the old model alone makes it."""
 
-    Parameters
-    ----------
-    old, new
-        Whether both are right, on n rows.
+    cost: float
+    worse: float
+    better: float
+
+
+def alone(
+    cost: Cost, is_positive: NDArray[np.bool_], old: NDArray[np.bool_], new: NDArray[np.bool_]
+) -> list[Alone]:
+    """Compare the errors of two models on the same rows; `old` and `new` say whether they are right."""
+    rows, worse, better = len(is_positive), old & ~new, new & ~old
+    return [
+        Alone(weight, int((worse & part).sum()) / rows, int((better & part).sum()) / rows)
+        for weight, part in ((cost.false_alarm, ~is_positive), (cost.miss, is_positive))
+    ]
+
+
+def p_of_dearer(errors: Sequence[Alone], rows: int, limit: float) -> float:
+    """Return the p-value of "the new model costs more than the old one by `limit` a row or more".
 
     Notes
     -----
     The difference is a weighted sum of four shares of the rows: false alarms and misses of one model alone.
     Its bound is joined from the Wilson bounds of these shares, as in `mean`; p belongs to the bound that is
-    0. A test of the signs of the differences, as McNemar's is for equal costs, would be wrong here: a
-    rare miss that did not occur on these rows would not count, whatever it costs.
+    the limit. A rare miss that did not occur on these rows counts so too.
     """
-    rows = len(is_positive)
-    parts = [
-        (weight, int((worse & part).sum()) / rows, int((better & part).sum()) / rows)
-        for worse, better in [(old & ~new, new & ~old)]
-        for weight, part in ((cost.false_alarm, ~is_positive), (cost.miss, is_positive))
-    ]
-    more = sum(weight * (worse - better) for weight, worse, better in parts)
-    if more < 0:
-        return 1 - p_of_dearer(cost, is_positive, new, old)
+    more = sum(each.cost * (each.worse - each.better) for each in errors)
+    if more >= limit:  # the lower bound is compared, that is the upper one of the reverse
+        back = [Alone(each.cost, each.better, each.worse) for each in errors]
+        return 1 - p_of_dearer(back, rows, -limit) if more > limit else 0.5
 
     def bound(z: float) -> float:
-        gaps = [weight * (worse - wilson_ends(worse, rows, z)[0]) for weight, worse, _ in parts]
-        gaps += [weight * (wilson_ends(better, rows, z)[1] - better) for weight, _, better in parts]
-        return more - sqrt(sum(gap**2 for gap in gaps))
+        gaps = [each.cost * (wilson_ends(each.worse, rows, z)[1] - each.worse) for each in errors]
+        gaps += [each.cost * (each.better - wilson_ends(each.better, rows, z)[0]) for each in errors]
+        return more + sqrt(sum(gap**2 for gap in gaps))
 
     low, high = 0.0, MAX_Z
     while high - low > 1e-6:
         middle = (low + high) / 2
-        low, high = (middle, high) if bound(middle) > 0 else (low, middle)
+        low, high = (middle, high) if bound(middle) < limit else (low, middle)
     return NormalDist().cdf(-low)

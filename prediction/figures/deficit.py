@@ -77,12 +77,12 @@ def judge(right: int, expected: Expected) -> Deficit | None:
         return None
     fallen, doubt = expected.p - right, DOUBT * (expected.p - expected.low)
     beyond = sqrt(fallen**2 - doubt**2) if fallen > doubt else 0.0
-    p = _p_value(beyond, expected.variance)
+    p = p_of_sum(beyond, expected.variance)
     state = BELOW if p <= LIMIT else "as estimated"
     return Deficit(state, right / expected.rows, expected.p / expected.rows, expected.rows, p, LIMIT)
 
 
-def _p_value(s: float, variance: float) -> float:
+def p_of_sum(s: float, variance: float) -> float:
     """Return the p-value of a sum that is above its mean by s, for any number of looks.
 
     Notes

@@ -41,7 +41,7 @@ class ErrorSums:
     label, label_square
         Of true numbers above the low end of the range.
     half
-        Of half the width of the intervals.
+        Of half the width of the intervals as training calibrated them.
     """
 
     rows: int = 0
@@ -63,19 +63,23 @@ def exponent(span: tuple[float, float]) -> int:
     return ceil(log2(span[1] - span[0])) - BITS
 
 
-def measure(truth: float, answer: tuple[float, float, float], span: tuple[float, float]) -> dict[str, int]:
+def measure(
+    truth: float, answer: tuple[float, float, float], span: tuple[float, float], adapted: float = 1.0
+) -> dict[str, int]:
     """Return what a labelled prediction adds to the sums.
 
     Parameters
     ----------
     answer
         The predicted number, and both ends of its interval.
+    adapted
+        How many times as wide as calibrated the interval is.
     """
     value, low, high = answer
     power = exponent(span)
     quantum, most = 2.0**power, 2 ** (BITS + 1)
     error, label = round((truth - value) / quantum), round((truth - span[0]) / quantum)
-    half = (high - low) / 2 / quantum
+    half = (high - low) / 2 / adapted / quantum
     found = {
         "error": error,
         "absolute": abs(error),
@@ -157,9 +161,10 @@ def describe(pieces: Sequence[ErrorSums]) -> Errors | None:
 def _mean(pieces: Sequence[ErrorSums], totals: Sequence[float], square: float) -> Mean:
     n = sum(piece.rows for piece in pieces)
     value = sum(totals) / n
-    by_rows = max(0.0, square / n - value**2) / max(1, n - 1)
+    spread = max(0.0, square / n - value**2) if n > 1 else square  # of one row, all that is known
+    by_rows = spread / max(1, n - 1)
     between = between_pieces(pieces, totals)
-    half = Z95 * sqrt(by_rows)
+    half = _quantile(max(1, n - 1)) * sqrt(by_rows)
     if between is not None and between > by_rows:
         half = _quantile(len(pieces) - 1) * sqrt(between)
     return Mean(value, value - half, value + half, n)

@@ -122,10 +122,8 @@ class TargetRules:
     ----------
     metrics
         Returns the figures of answers, from labels and answers.
-    figures
-        Rules that compare figures. On few rows a single row can move them, so feedback is checked for that.
-    tests
-        Rules that are statistical tests: they take chance into account themselves.
+    checks
+        The rules. On few rows a single row can move any of them, so feedback is checked for that.
     leave_out
         Returns the rows of a part that may be decisive: a few of them stand for all.
     loss
@@ -133,8 +131,7 @@ class TargetRules:
     """
 
     metrics: Callable[[NDArray[np.object_], Any], Any]
-    figures: tuple[Check, ...]
-    tests: tuple[Check, ...]
+    checks: tuple[Check, ...]
     leave_out: Callable[[Part], Iterable[int]]
     loss: str
 
@@ -142,9 +139,8 @@ class TargetRules:
 def judge(parts: Sequence[Part], of_target: TargetRules, limits: Any) -> Verdict:
     """Judge a candidate: it is promoted if it is not worse by any rule on any part; a tie is not worse.
 
-    The rules are `figures` and `tests` of the target, in this order. A rule on fewer than `min_rows` rows
-    does not vote. A rule that compares figures on feedback does not vote if it fails because of a single
-    row.
+    A rule on fewer than `min_rows` rows does not vote. A single row of feedback does not decide: a rule
+    does not vote if it fails because of one, and it fails if it passes because of one.
 
     Parameters
     ----------
@@ -167,15 +163,18 @@ def judge(parts: Sequence[Part], of_target: TargetRules, limits: Any) -> Verdict
 def _judge_part(compared: Comparison) -> list[Rule]:
     if not compared.rows:
         return []
-    figures = _apply(compared.rules.figures, compared)
-    failed = {rule.name for rule in figures if rule.passed is False}
-    ignored = _fail_by_one_row(compared, failed) if compared.part.is_feedback and failed else set()
-    figures = [replace(rule, passed=None) if rule.name in ignored else rule for rule in figures]
-    return figures + _apply(compared.rules.tests, compared)
+    rules = _apply(compared)
+    if not compared.part.is_feedback:
+        return rules
+    failed = {rule.name for rule in rules if rule.passed is False}
+    ignored = _fail_by_one_row(compared, failed) if failed else set()
+    carried = _pass_by_one_row(compared, {rule.name for rule in rules if rule.passed})
+    rules = [replace(rule, passed=None) if rule.name in ignored else rule for rule in rules]
+    return [carried.get(rule.name, rule) for rule in rules]
 
 
-def _apply(checks: Sequence[Check], compared: Comparison) -> list[Rule]:
-    return [compared.vote(rule) for check in checks for rule in check(compared)]
+def _apply(compared: Comparison) -> list[Rule]:
+    return [compared.vote(rule) for check in compared.rules.checks for rule in check(compared)]
 
 
 def _fail_by_one_row(compared: Comparison, failed: set[str]) -> set[str]:
@@ -183,23 +182,38 @@ def _fail_by_one_row(compared: Comparison, failed: set[str]) -> set[str]:
     found: set[str] = set()
     for row in compared.rules.leave_out(compared.part):
         others = compared.without(row)
-        still = (
-            {rule.name for rule in _apply(compared.rules.figures, others) if rule.passed is False}
-            if others.rows
-            else set()
-        )
+        still = {rule.name for rule in _apply(others) if rule.passed is False} if others.rows else set()
         found |= failed - still
+    return found
+
+
+def _pass_by_one_row(compared: Comparison, passed: set[str]) -> dict[str, Rule]:
+    """Return the rules that fail if some single row is left out, and also without any other row then.
+
+    They have the figures without that row.
+    """
+    found: dict[str, Rule] = {}
+    for row in compared.rules.leave_out(compared.part) if passed else ():
+        others = compared.without(row)
+        rules = _apply(others) if others.rows else []
+        failed = {rule.name for rule in rules if rule.passed is False} & passed
+        if failed:
+            failed -= _fail_by_one_row(others, failed)
+        for rule in rules:
+            if rule.name in failed:
+                found[rule.name] = replace(rule, name=f"{rule.name} without one row")
     return found
 
 
 def _complain(rule: Rule) -> str:
     """Say how a rule failed."""
+    if rule.p is not None:
+        figures = f"{_figure(rule.champion)} -> {_figure(rule.candidate)}"
+        return f"{rule.name} is not shown: {figures} on {rule.n} rows (p = {rule.p:.3f})"
     verb = "rose" if rule.candidate > rule.champion else "fell"
     if rule.candidate == rule.champion:
         verb = "stayed too low"
-    words = f"{rule.name} {verb} from {_figure(rule.champion)} to {_figure(rule.candidate)}"
-    words += f" on {rule.n} rows"
-    return words + (f" (p = {rule.p:.3f})" if rule.p is not None else "")
+    return f"{rule.name} {verb} from {_figure(rule.champion)} to {_figure(rule.candidate)} on {rule.n} rows"
 
 
 def _figure(value: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,8 +9,7 @@ from models_store.spec import Columns, Spec
 from prediction.figures import drift
 from prediction.figures.drift import Drift
 from prediction.figures.features import kinds
-
-PREDICTED_CLASS, PREDICTED_VALUE = "predicted class", "predicted value"
+from prediction.figures.targets import kinds as target_kinds
 
 
 def profile(spec: Spec, columns: Columns, labels: Sequence[str]) -> dict[str, Any]:
@@ -56,12 +54,5 @@ def compare(spec: Spec, profile: dict[str, Any], columns: Columns, predicted: Se
             continue  # the version was trained for other features
         live = [value for value in columns[name] if value is not None]
         found += part.compare(feature, seen, live, profile["rows"] - seen["missing"])
-    if "predicted" in profile:  # numbers, with a sample of the answers to rows that were not trained on
-        known = profile["predicted"]
-        found.append(drift.kolmogorov_smirnov(PREDICTED_VALUE, known["rows"], known["sample"], predicted))
-    else:
-        # Answers are compared with answers: a threshold gives them other shares than the labels have.
-        # A version of an earlier release has counted the labels only.
-        expected = profile.get("answers", profile["classes"])
-        found.append(drift.chi_squared(PREDICTED_CLASS, expected, Counter(predicted)))
+    found.append(target_kinds.of(spec.target).compare(profile, predicted))
     return drift.judge(found)

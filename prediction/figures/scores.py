@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,34 @@ def wilson_ends(share: float, n: float, z: float = Z95) -> tuple[float, float]:
     middle = (share + squared / (2 * n)) / (1 + squared / n)
     half = z * ((share * (1 - share) + squared / (4 * n)) / n) ** 0.5 / (1 + squared / n)
     return min(share, middle - half), max(share, middle + half)
+
+
+def p_of_fall(worse: float, better: float, n: int, margin: float) -> float:
+    """Return the p-value of "the share of right answers falls by `margin` or more".
+
+    Parameters
+    ----------
+    worse, better
+        Of n rows, those that the old model alone answers right, and those that the new one alone does.
+    margin
+        At least 0. No fall is larger than 1.
+
+    Notes
+    -----
+    It is Tango's score test for paired proportions (Tango, Equivalence test and confidence interval for the
+    difference in proportions for the paired-sample design, Statistics in Medicine 17, 1998). q is the
+    likeliest share of `better` rows if the fall is just `margin`. So the variance is not 0 if both models
+    are right on the same rows, and few rows show little. With a margin of 0 it is McNemar's test.
+    """
+    from scipy.special import ndtr
+
+    if margin >= 1:
+        return 0.0
+    b = margin * (2 * n + better - worse) - worse - better
+    c = -better * margin * (1 - margin)
+    q = (sqrt(b * b - 8 * n * c) - b) / (4 * n)
+    variance = n * (2 * q + margin * (1 - margin))
+    return float(ndtr((worse - better - n * margin) / sqrt(variance))) if variance else 0.5
 
 
 def scores(confusion: dict[tuple[str, str], int], classes: Sequence[str]) -> Scores | None:

@@ -10,7 +10,6 @@ from models_store.spec import Spec
 from models_store.validation import Validator
 from prediction.figures.gate import Verdict
 from prediction.http.targets import kinds
-from prediction.http.targets.quantity import Interval
 
 
 class Place(BaseModel):
@@ -247,14 +246,8 @@ class ModelStates(BaseModel):
     models: list[ModelState]
 
 
-class Answered(BaseModel):
+class Answered(kinds.AnyAnswer):
     """A prediction: its features and its answer, which has the fields of the model's kind of target."""
-
-    predicted_class: str | int | bool = Field(default="", description="Only where the target is classes.")
-    probabilities: dict[str, float] = Field(default={}, description="Only where the target is classes.")
-    predicted_value: float = Field(default=0, description="Only where the target is a quantity.")
-    unit: str = Field(default="", description="Only where the target is a quantity.")
-    interval: Interval | None = Field(default=None, description="Only where the target is a quantity.")
 
     prediction_id: str
     at: str

@@ -51,7 +51,7 @@ class Prediction(NamedTuple):
         return dict(from_json(self.features))
 
     def read_probabilities(self) -> dict[str, float]:
-        """Return the probability of every class; nothing for a quantity."""
+        """Return the probability of every class; of a quantity, how its interval was adapted, if it was."""
         return dict(from_json(self.probabilities))
 
     def read_warnings(self) -> list[dict[str, Any]]:

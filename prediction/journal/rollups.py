@@ -114,6 +114,17 @@ def figures(
     return list(_sum(found, bucket_us)), list(_sum_totals(totals, bucket_us))
 
 
+def by_hour(
+    journal: Journal, model: str, version: str, names: Collection[str], *, hours: int
+) -> list[Total]:
+    """Return the sums of these names of the last `hours` hours that have one, by time."""
+    mine = (sums.c.model == model, sums.c.version == version, sums.c.name.in_(names))
+    last = sa.select(sums.c.hour_us).where(*mine).distinct().order_by(sums.c.hour_us.desc()).limit(hours)
+    query = sa.select(sums).where(*mine, sums.c.hour_us.in_(last)).order_by(sums.c.hour_us, sums.c.name)
+    with journal.read() as connection:
+        return [Total(*row) for row in connection.execute(query)]
+
+
 def _stored(table: sa.Table, model: str, since_us: int, until_us: int) -> sa.Select[Any]:
     """Select what a table has of a time; its second column is the time."""
     at = list(table.c)[1]

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from pydantic_core import from_json
 
+from models_store.targets.said import adapted
 from prediction.journal.database import Journal
 from prediction.journal.tables import feedback, predictions
 
@@ -40,6 +41,9 @@ class Sampled(NamedTuple):
     low: float | None = None
     high: float | None = None
     """Of a quantity: the answer and its interval; the class is empty then, and its confidence NaN."""
+
+    adapted: float = 1.0
+    """How many times as wide as calibrated the interval is."""
 
 
 class LabelledNumber(NamedTuple):
@@ -122,5 +126,7 @@ def _sampled(row: Any) -> Sampled:
     at_us, version, predicted_class, probabilities, features, warnings, *numbers = row
     confidence = from_json(probabilities)[predicted_class] if predicted_class else nan
     unlike_training = [warning["loc"][0] for warning in from_json(warnings)]
-    found = (at_us, version, predicted_class, float(confidence), from_json(features), unlike_training)
-    return Sampled(*found, *numbers)
+    width = 1.0 if predicted_class else adapted(probabilities)
+    named = (at_us, version, predicted_class, float(confidence), from_json(features), unlike_training)
+    value, low, high = numbers
+    return Sampled(*named, value, low, high, width)

@@ -16,7 +16,7 @@ predictions = sa.Table(
     sa.Column("predicted_class", sa.String(255), nullable=False),
     sa.Column("probabilities", sa.Text, nullable=False),
     sa.Column("warnings", sa.Text, nullable=False),
-    sa.Column("value", sa.Double),  # of a quantity; its class is empty then, and its probabilities `{}`
+    sa.Column("value", sa.Double),  # of a quantity; its class is empty then
     sa.Column("low", sa.Double),
     sa.Column("high", sa.Double),
     sa.Index("predictions_id", "prediction_id", unique=True),

@@ -46,46 +46,6 @@ GAUGES: dict[str, tuple[str, list[str]]] = {
         "Workers that reported lately and do not serve the champion",
         ["model"],
     ),
-    "prediction_accuracy_ratio": (
-        f"Share of correct predictions among those of the last {WINDOW} with a label",
-        ["model", "version"],
-    ),
-    "prediction_estimated_accuracy_ratio": (
-        f"Accuracy estimated from the probabilities of the last {WINDOW}, without labels",
-        ["model", "version"],
-    ),
-    "prediction_accuracy_below_estimate": (
-        f"1 if labels of the last {WINDOW} are right less often than their probabilities promise, else 0",
-        ["model", "version"],
-    ),
-    "prediction_mean_absolute_error": (
-        f"Mean absolute error of the last {WINDOW} by labels, in the unit of the target",
-        ["model", "version"],
-    ),
-    "prediction_estimated_mean_absolute_error": (
-        f"The same estimated from the features of the last {WINDOW}, without labels",
-        ["model", "version"],
-    ),
-    "prediction_bias": (
-        f"Mean of true minus predicted of the last {WINDOW}, in the unit of the target",
-        ["model", "version"],
-    ),
-    "prediction_r2": (
-        f"Share of the variance of the labels of the last {WINDOW} that is explained",
-        ["model", "version"],
-    ),
-    "prediction_coverage_ratio": (
-        f"Share of the labels of the last {WINDOW} that lie in their intervals",
-        ["model", "version"],
-    ),
-    "prediction_error_above_estimate": (
-        f"1 if errors by labels of the last {WINDOW} are larger than their estimate, else 0",
-        ["model", "version"],
-    ),
-    "prediction_coverage_below_level": (
-        f"1 if fewer labels of the last {WINDOW} lie in their intervals than stated, else 0",
-        ["model", "version"],
-    ),
     "prediction_outcomes": (f"Predictions of the last {WINDOW} with a label", ["model", "version"]),
     "prediction_labels_outstanding": (
         f"Predictions of the last {WINDOW} without a label",
@@ -108,6 +68,9 @@ GAUGES: dict[str, tuple[str, list[str]]] = {
         ["model", "version", "feature"],
     ),
     "prediction_runs": ("Retrainings in the journal", ["model", "status"]),
+    **{
+        name: (f"{text}; of the last {WINDOW}", ["model", "version"]) for name, text in kinds.GAUGES.items()
+    },
 }
 """The help text and the labels of each gauge."""
 

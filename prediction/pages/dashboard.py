@@ -135,6 +135,7 @@ def describe(spec: Spec, home: Path, journal: Journal, span: health.Window) -> d
     reports = workers.alive(journal, spec.name)
     part, version = target_kinds.of(spec.target), figures["version"] if figures else ""
     rows = partial(samples.newest, journal, spec.name, version, span.since_us)
+    versions = store.versions(home, spec.name)
     for item in (figures["drift"] or []) if figures else []:
         item["figure"] = plots.distribution(item) if item["histogram"] else None
     return {
@@ -147,7 +148,8 @@ def describe(spec: Spec, home: Path, journal: Journal, span: health.Window) -> d
         "metric_name": part.METRIC,
         "champion": champion,
         "champion_at": iso(champion.at_us) if champion else None,
-        "versions": store.versions(home, spec.name),
+        "versions": versions,
+        "trained": next((each.metrics for each in versions if each.version == version), {}),
         "ledger": [(iso(entry.at_us), entry) for entry in ledger.entries(journal, spec.name, LEDGER)],
         "runs": [(iso(run.requested_us), run) for run in runs.latest(journal, spec.name, RUNS)],
         "workers": reports,

@@ -1,15 +1,12 @@
-"""Answers to rows that their model was not trained on: a calibration is learned from them, and a
-threshold chosen.
-"""
+"""Answers to rows that their model was not trained on. What is learned from them depends on the target."""
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +14,6 @@ from numpy.typing import NDArray
 from models_store import pipelines
 from models_store.errors import InvalidSpec
 from models_store.spec import Spec
-from prediction.figures import calibration
-from prediction.figures.calibration import Calibration
-from prediction.figures.targets import classes as figures
 from prediction.retraining.datasets import Dataset
 
 FOLDS = 5
@@ -64,48 +58,9 @@ class OutOfFold:
 
     def choose(self) -> Any:
         """Choose the decision of a target that asks for it."""
-        target: Any = self.spec.target
         labels = [label for part in self.parts for label in part.labels]
         weights = np.concatenate([np.zeros(0), *(part.weights for part in self.parts)])
-        return target.choose(labels, [part.answers for part in self.parts], weights)
-
-    def seen(self, held_out: Any, decision: Any = None) -> list[Unseen]:
-        """Return answers to the holdout, which the model has not seen, and to the training rows.
-
-        If the holdout alone is large enough for a calibration, it is all, and nothing is fitted for it. So
-        it is if rows of one group, or of a later time, would answer for others.
-
-        Parameters
-        ----------
-        held_out
-            The model's answers to the holdout.
-        decision
-            The decision that was chosen, if one was.
-        """
-        dataset, target = self.dataset, cast(Any, self.spec.target)
-        labels = dataset.part(dataset.holdout)[1]
-        found = [Unseen(labels, held_out, np.ones(len(labels)))]
-        if dataset.split.rule != "hash" or len(labels) >= calibration.ISOTONIC_ROWS:
-            return found
-        if decision is None:
-            return found + self.parts
-        return found + [part._replace(answers=target.decide(part.answers, decision)) for part in self.parts]
-
-
-def calibrate(spec: Spec, seen: Sequence[Unseen]) -> Calibration:
-    """Learn how often answers of a given confidence are right."""
-    target: Any = spec.target
-    found = [(*figures.sure(target, part.labels, part.answers), part.weights) for part in seen]
-    return calibration.learn(*(np.concatenate(each) for each in zip(*found, strict=True)))
-
-
-def count(spec: Spec, seen: Sequence[Unseen]) -> dict[str, int]:
-    """Count answers: later ones are compared with them."""
-    target: Any = spec.target
-    counts = Counter[str]()
-    for part in seen:
-        counts.update(target.count(part.answers))
-    return {name: counts[name] for name in spec.target.counted}
+        return self.spec.target.choose(labels, [part.answers for part in self.parts], weights)
 
 
 def _answer(spec: Spec, seed: int, dataset: Dataset) -> Iterator[Unseen]:

@@ -124,7 +124,7 @@ def fit(spec: Spec, seed: int, dataset: Dataset, report: OnStep = ignore) -> Can
     if spec.target.chooses:
         report(f"choose the threshold on {len(dataset.training)} rows")
         decision = unseen.choose()
-        pipeline = spec.target.decided(pipeline, decision)
+        pipeline = pipelines.decided(pipeline, spec, decision)
     report(f"evaluate on {len(dataset.holdout)} rows")
     columns, labels = dataset.part(dataset.holdout)
     answers = pipelines.checked(pipeline, spec, columns, "the holdout")
@@ -147,8 +147,8 @@ def _beside(spec: Spec, calibrated: Calibrated) -> list[pipelines.Beside]:
 def recipe(spec: Spec, seed: int) -> str | None:
     """Return a digest of all that a fit depends on beside its rows; None if that can't be found out.
 
-    It covers the pipeline with its parameters, the text of the spec's file, the seed and the packages.
-    Modules that the spec imports are not covered.
+    It covers the pipeline with its parameters, the text of the spec's file, the target, the seed and the
+    packages. Code of modules that the spec imports is not covered.
     """
     import joblib
 
@@ -159,7 +159,15 @@ def recipe(spec: Spec, seed: int) -> str | None:
         text = Path(file or "").read_bytes()
     except (pickle.PicklingError, AttributeError, TypeError, OSError):
         return None
-    parts = [unfitted, hashlib.sha256(text).hexdigest(), seed, platform.python_version(), _packages()]
+    target = spec.target.as_dict()  # its costs and limits may be declared in another file
+    parts = [
+        unfitted,
+        hashlib.sha256(text).hexdigest(),
+        target,
+        seed,
+        platform.python_version(),
+        _packages(),
+    ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

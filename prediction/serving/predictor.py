@@ -33,7 +33,8 @@ class Predictor:
     Parameters
     ----------
     score
-        Takes the columns of n rows, returns answers of the spec's kind of target.
+        Takes the columns of n rows, returns answers of the spec's kind of target. Their intervals are as
+        wide as the training calibrated them.
     profile
         The profile of the version's training data, as `profiles.profile` returns it.
     """
@@ -42,6 +43,8 @@ class Predictor:
         self.spec = spec
         self.version = version
         self.score = score
+        self.width = 1.0
+        """How many times as wide as calibrated the intervals are, by the labels."""
         self._checks = _checks(spec, profile)
         self._answered = {
             name: metrics.PREDICTIONS.labels(spec.name, version.version, name)
@@ -53,7 +56,7 @@ class Predictor:
         if not rows:
             return []
         columns = self.spec.columns(rows)
-        said = self.spec.target.said(self.score(columns))
+        said = self.spec.target.said(self.score(columns), self.width)
         warnings = [NO_WARNINGS] * len(rows)
         for row, found in self._warnings(columns, said).items():
             warnings[row] = to_json(found).decode()
@@ -72,6 +75,10 @@ class Predictor:
             said.high,
         )
         return list(map(Prediction._make, of_each_row))
+
+    def answers(self, columns: Columns) -> Any:
+        """Answer the columns of n rows as `predict` does; the answers are of the spec's kind of target."""
+        return self.spec.target.adapt(self.score(columns), self.width)
 
     def count(self, predictions: Sequence[Prediction]) -> None:
         """Count answered predictions."""

@@ -26,7 +26,7 @@ from prediction.journal.database import Journal
 from prediction.journal.ledger import Entry
 from prediction.journal.predictions import Prediction
 from prediction.journal.sqlite.guard import FileFault
-from prediction.serving import champions, predictor
+from prediction.serving import adaptation, champions, predictor
 from prediction.serving.lanes import LANES, Lane
 from prediction.serving.predictor import Predictor
 from prediction.times import now_us
@@ -34,6 +34,7 @@ from prediction.times import now_us
 FOLLOW_SECONDS = 1.0
 WATCH_SECONDS = 0.5
 REPORT_SECONDS = 5.0
+ADAPT_SECONDS = 5.0
 
 _log = logging.getLogger("bentoml.prediction")
 
@@ -157,6 +158,7 @@ class Runtime:
             Task("report", REPORT_SECONDS, self.report),
         ]
         watch = [Task("watch the journal", WATCH_SECONDS, self.watch_journal)]
+        tasks = [*tasks, Task("adapt the intervals", ADAPT_SECONDS, self.adapt)]
         for work in (own, watch, tasks):  # a long task must delay neither a promotion nor an alarm
             thread = threading.Thread(target=self._work, args=(work,), daemon=True)
             thread.start()
@@ -226,6 +228,12 @@ class Runtime:
             gc.collect()
             gc.freeze()
 
+    def adapt(self) -> None:
+        """Make the intervals as wide as the labels ask for."""
+        for name, serving in self._serving.items():
+            loaded = serving.predictor
+            loaded.width = adaptation.width(self._journal, self.specs[name], loaded.version.version)
+
     def watch_journal(self) -> None:
         """Look at the journal's file; log and count when it fails, and log when it is well again."""
         self._journal.watch()
@@ -269,6 +277,7 @@ class Runtime:
         try:
             version = store.get(self._home, name, entry.to_version)
             loaded = predictor.load(self.specs[name], version, entry.digest)
+            loaded.width = adaptation.width(self._journal, self.specs[name], version.version)
         except Exception as error:  # other models must be served, whatever the error is
             metrics.LOAD_FAILURES.labels(name).inc()
             reason = str(error) if isinstance(error, Error) else f"{type(error).__name__}: {error}"

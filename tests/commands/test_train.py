@@ -20,17 +20,20 @@ from prediction.journal import ledger
 from prediction.journal.database import Journal
 from prediction.journal.ledger import Entry
 from prediction.retraining import training
+from tests import kinds
 from tests.servers import PROJECT, SHIPPED, interruptible, run
 
-LABELS = ["rows", "classes", "accuracy", "macro-F1", "log-loss", "seconds", "size", "served by", "decision"]
+LAST = ["seconds", "size", "served by", "decision"]
+LABELS = ["rows", "classes", "accuracy", "macro-F1", "log-loss", *LAST]
+OF_A_QUANTITY = ["rows", "predicts", "mean absolute error", "bias", "RMSE", "R2", "coverage", *LAST]
 
 LOAD = """
 import json, sys, bentoml
 from models_store import catalog
+from tests import kinds
 for name, spec in catalog.load().items():
-    X, _ = spec.load()
-    loaded = bentoml.sklearn.load_model(f"{name}:latest")
-    print(json.dumps(loaded.predict_proba(X).tolist()))
+    frame = spec.frame(spec.columns_of(spec.load()[0]))
+    print(json.dumps(kinds.ask(spec, bentoml.sklearn.load_model(f"{name}:latest"), frame).tolist()))
 """
 
 BOOSTED = '''
@@ -86,7 +89,7 @@ def assert_one_sentence(done: subprocess.CompletedProcess[str], *words: str) -> 
 
 @pytest.fixture(scope="module")
 def again(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A trained home in which both models were trained again and not promoted, and what was printed."""
+    """A trained home in which all models were trained again and not promoted, and what was printed."""
     home = Path(shutil.copytree(trained_home, tmp_path_factory.mktemp("again") / "home"))
     done = train("--seed", "0", "--no-promote", home=home)
     assert (0, "") == (done.returncode, done.stderr)
@@ -119,16 +122,20 @@ def test_the_table_tells_the_figures(again: tuple[Path, str], specs: dict[str, S
         told = table(printed[printed.index(f"{name} {version.version}") :])
         kept, metrics = version.metadata, version.metrics
 
-        assert LABELS == list(told)
+        assert (LABELS if kinds.predicts_classes(spec) else OF_A_QUANTITY) == list(told)
         assert f"{kept['rows']['training']} trained on, {kept['rows']['holdout']} held out" == told["rows"]
-        assert ", ".join(spec.target.texts) == told["classes"]
-        assert f"{metrics['accuracy']:.3f} on the holdout" == told["accuracy"]
-        assert f"{metrics['macro_f1']:.3f}" == told["macro-F1"]
-        assert f"{metrics['log_loss']:.3f}" == told["log-loss"]
+        if kinds.predicts_classes(spec):
+            assert ", ".join(spec.target.texts) == told["classes"]
+            assert f"{metrics['accuracy']:.3f} on the holdout" == told["accuracy"]
+            assert f"{metrics['macro_f1']:.3f}" == told["macro-F1"]
+            assert f"{metrics['log_loss']:.3f}" == told["log-loss"]
+            assert "the most probable class" == told["decision"]
+        else:
+            assert f"{metrics['mae']:.4g} on the holdout" == told["mean absolute error"]
+            assert f"{metrics['coverage']:.1%} of the intervals hold the number" in told["coverage"]
         assert float(told["seconds"]) > 0
         assert told["size"].endswith(" KiB")
         assert f"{version.runtime} ({kept['compiled']})" == told["served by"]
-        assert "the most probable class" == told["decision"]
         assert f"{name}: load the data" in printed
 
 
@@ -206,7 +213,8 @@ def test_bentoml_loads_and_predicts(trained_home: Path, specs: dict[str, Spec]) 
     assert 0 == done.returncode, done.stderr
     for line, (name, spec) in zip(done.stdout.splitlines(), specs.items(), strict=True):
         version = store.newest(trained_home, name)
-        expected = store.load_pipeline(version, version.digest).predict_proba(spec.load()[0])
+        frame = spec.frame(spec.columns_of(spec.load()[0]))
+        expected = kinds.ask(spec, store.load_pipeline(version, version.digest), frame)
         np.testing.assert_allclose(json.loads(line), expected, rtol=0, atol=1e-12)
 
 

@@ -155,7 +155,7 @@ def test_export_of_what_was_answered_before_the_spec_changed(
         {},
         {"features": renamed},
         {"features": retyped},
-        {"probabilities": old_class},
+        {"probabilities": json.dumps(old_class)},
     ]
     label_all(journal, record(journal, [iris(n, **change) for n, change in enumerate(changes)]), "setosa")
     path = tmp_path / f"outcomes{kind}"

@@ -57,6 +57,11 @@ def drawn(rows: int, shares: list[float], seed: int) -> tuple[Any, Any, Any]:
     return is_positive, ~np.isin(each, (1, 3)), ~np.isin(each, (0, 2))
 
 
+def p_of(cost: Cost, rows: tuple[Any, Any, Any], limit: float = 0.0) -> float:
+    """Return the p-value of a cost that is higher by the limit or more."""
+    return costs.p_of_dearer(costs.alone(cost, *rows), len(rows[0]), limit)
+
+
 @pytest.mark.parametrize(
     "shares",
     [
@@ -69,7 +74,7 @@ def drawn(rows: int, shares: list[float], seed: int) -> tuple[Any, Any, Any]:
 )
 def test_of_models_that_cost_the_same_few_seem_dearer(shares: list[float]) -> None:
     """At most 5 of 100 candidates, also where a miss is so rare that it may not occur."""
-    found = [costs.p_of_dearer(COST, *drawn(700, shares, seed)) < 0.05 for seed in range(1_000)]
+    found = [p_of(COST, drawn(700, shares, seed)) > 0.95 for seed in range(1_000)]
 
     assert np.mean(found) <= 0.065
 
@@ -78,10 +83,22 @@ def test_a_dearer_model_is_found() -> None:
     """Forty false alarms more in a hundred rows, or fifteen misses; and the reverse is cheaper."""
     for shares in ([0.45, 0.05, 0, 0], [0, 0, 0.15, 0.01]):
         rows = drawn(700, shares, 0)
-        assert costs.p_of_dearer(COST, *rows) < 0.02
-        assert 1 - costs.p_of_dearer(COST, rows[0], rows[2], rows[1]) == pytest.approx(
-            costs.p_of_dearer(COST, *rows)
-        )
+        back = (rows[0], rows[2], rows[1])
+        assert p_of(COST, rows) > 0.98
+        assert 1 - p_of(COST, back) == pytest.approx(p_of(COST, rows))
+
+
+@pytest.mark.parametrize("limit", [0.1, 0.5])
+def test_a_model_that_costs_more_by_the_limit_is_seldom_passed(limit: float) -> None:
+    """At most 5 of 100 times; an equal model is passed if the rows can show it."""
+    passed = [
+        p_of(COST, drawn(700, [0.05 + limit, 0.05, 0.001, 0.001], seed), limit) <= 0.05
+        for seed in range(300)
+    ]
+    equal = [p_of(COST, drawn(700, [0.05, 0.05, 0.0, 0.0], seed), 0.5) <= 0.05 for seed in range(100)]
+
+    assert np.mean(passed) <= 0.08
+    assert np.mean(equal) >= 0.95
 
 
 def test_equal_costs_make_a_test_like_mcnemars() -> None:
@@ -92,11 +109,13 @@ def test_equal_costs_make_a_test_like_mcnemars() -> None:
     expected = binomtest(worse, worse + better, 0.5, alternative="greater").pvalue
 
     assert 0.001 < expected < 0.2
-    assert costs.p_of_dearer(Cost(2, 2), *rows) == pytest.approx(expected, rel=0.5)
+    assert 1 - p_of(Cost(2, 2), rows) == pytest.approx(expected, rel=0.5)
 
 
 def test_models_that_are_right_on_the_same_rows_do_not_differ() -> None:
-    """Nothing speaks against the candidate."""
+    """Nothing speaks against the candidate, and three rows show little."""
     right = np.array([True, False, True])
+    rows = np.array([True, False, False]), right, right
 
-    assert 0.5 == costs.p_of_dearer(COST, np.array([True, False, False]), right, right)
+    assert 0.5 == p_of(COST, rows)
+    assert 0.1 < p_of(COST, rows, 10) < p_of(COST, rows, 1) < 0.5

@@ -52,6 +52,41 @@ def test_a_good_model_raises_no_alarm_however_often_one_looks() -> None:
     assert alarms <= 2
 
 
+@pytest.mark.parametrize("rows", [30, 100, 400])
+def test_the_coverage_of_versions_differs_by_chance(rows: int) -> None:
+    """Of 300 versions with a factor learned from so many rows, looked at 50 times, about 1 % are blamed.
+
+    Their true coverage is beta distributed. Half of the versions get 5 labels between two looks.
+    """
+    rng, rank, alarms = np.random.default_rng(rows), np.ceil((rows + 1) * 0.9), 0
+    learned = Learned(0.9, 2.0, 6.0, rows)
+    for number in range(300):
+        true = rng.beta(rank, rows + 1 - rank)
+        covered = rng.binomial(5 if number % 2 else 100, true, 50).cumsum().tolist()
+        labels = (np.arange(1, 51) * (5 if number % 2 else 100)).tolist()
+        states = set()
+        for n, held in zip(labels, covered, strict=True):
+            found = excess.of_coverage([ErrorSums(n, held)], learned)
+            states.add(found.state if found else "")
+        alarms += excess.UNCOVERED in states
+
+    assert alarms <= 7  # 3 are expected
+
+
+def test_versions_that_hold_too_few_are_found() -> None:
+    """20 points below the level, within 400 labels, for 9 of 10 versions."""
+    rng, found = np.random.default_rng(0), 0
+    for _ in range(100):
+        true = rng.beta(91, 10) - 0.2
+        states = {
+            excess.of_coverage([ErrorSums(40 * look, held)], Learned(0.9, 2.0, 6.0, 100))
+            for look, held in enumerate(rng.binomial(40, true, 10).cumsum().tolist(), 1)
+        }
+        found += any(each is not None and each.state == excess.UNCOVERED for each in states)
+
+    assert found >= 90
+
+
 def test_a_calibration_on_few_rows_is_doubted() -> None:
     """The same labels raise no alarm if the level was learned from 30 rows."""
     pieces = [piece(np.random.default_rng(seed), 60, sd=14) for seed in range(6)]

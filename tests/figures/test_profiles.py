@@ -21,6 +21,6 @@ def test_a_feature_that_the_version_does_not_know_is_not_compared(specs: dict[st
     profile = profiles.profile(spec, columns, ["setosa"] * 60)
     del profile["features"]["petal_width_cm"]
 
-    assert ["sepal_length_cm", "sepal_width_cm", "petal_length_cm", profiles.PREDICTED_CLASS] == [
+    assert ["sepal_length_cm", "sepal_width_cm", "petal_length_cm", "predicted class"] == [
         item.name for item in profiles.compare(spec, profile, columns, ["setosa"] * 60)
     ]

@@ -210,3 +210,36 @@ def test_scores_are_those_of_scikit_learn() -> None:
         [found.recall[name].value for name in classes]
     )
     assert Counter(truth.tolist()) == {name: share.n for name, share in found.recall.items()}
+
+
+def test_the_fall_of_accuracy_is_tested_by_tangos_score() -> None:
+    """The bound of an R package for its example: 40 and 20 of 160 rows, 95 % from 0.0289 to 0.2174."""
+    assert scores.p_of_fall(40, 20, 160, 0.2174) == pytest.approx(0.025, abs=0.002)
+    assert scores.p_of_fall(20, 40, 160, 0.0) == pytest.approx(0.0049, abs=1e-3)
+
+
+def test_few_rows_do_not_show_that_a_model_is_as_good() -> None:
+    """Though they are all alike: at a margin of 0.1 it takes 25 of them."""
+    assert scores.p_of_fall(0, 0, 24, 0.1) > 0.05 > scores.p_of_fall(0, 0, 25, 0.1)
+    assert (0.5, 0.0) == (scores.p_of_fall(0, 0, 9, 0.0), scores.p_of_fall(9, 0, 9, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("n", "equal_passed", "mcnemar_passed"), [(30, 0.4, 0.5), (100, 0.9, 0.1), (1_000, 0.99, 0.0)]
+)
+def test_a_less_accurate_model_is_seldom_passed(n: int, equal_passed: float, mcnemar_passed: float) -> None:
+    """5 of 100 models that are wrong on a tenth more of rows pass; of 30 rows McNemar's would pass most.
+
+    On few rows an equal model is often not shown to be as good.
+    """
+    rng, margin, other = np.random.default_rng(0), 0.1, 0.06
+    bad, equal = (
+        rng.multinomial(n, [other / 2 + fall, other / 2, 1 - other - fall], 1_500) for fall in (margin, 0)
+    )
+
+    def passed(rows: np.ndarray, margin: float, level: float) -> float:
+        return float(np.mean([scores.p_of_fall(b, c, n, margin) <= level for b, c, _ in rows.tolist()]))
+
+    assert passed(bad, margin, 0.05) <= 0.065
+    assert passed(equal, margin, 0.05) >= equal_passed
+    assert passed(bad, 0.0, 0.95) >= mcnemar_passed  # "not significantly worse"

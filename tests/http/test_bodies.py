@@ -13,16 +13,27 @@ from models_store.errors import InvalidInput
 from models_store.spec import Spec
 from prediction.http import bodies
 from prediction.times import iso
+from tests import kinds
 
 
 def good_answer(spec: Spec) -> dict[str, object]:
     """Return an answer as the service gives it."""
+    if kinds.predicts_classes(spec):
+        said: dict[str, object] = {
+            "predicted_class": spec.target.texts[0],
+            "probabilities": dict.fromkeys(spec.target.texts, 0.25),
+        }
+    else:
+        said = {
+            "predicted_value": spec.target.example,
+            "unit": spec.target.as_dict()["unit"],
+            "interval": {"level": 0.9, "low": 1.5, "high": 2.5},
+        }
     return {
         "prediction_id": "01a20576-e6f4-7194-8645-6aff202c1351",
         "model": spec.name,
         "version": "p7cwx3xgy6tw6ax4",
-        "predicted_class": spec.target.texts[0],
-        "probabilities": dict.fromkeys(spec.target.texts, 0.25),
+        **said,
         "warnings": [{"loc": [next(iter(spec.inputs))], "msg": "unusual"}],
     }
 
@@ -31,7 +42,7 @@ def test_an_answer_has_the_promised_fields_in_order(specs: dict[str, Spec]) -> N
     """The fields of an answered row are those of the contract, and all are required."""
     for spec in specs.values():
         schema = bodies.answer(spec).model_json_schema()
-        names = ["prediction_id", "model", "version", "predicted_class", "probabilities", "warnings"]
+        names = list(good_answer(spec))
 
         assert names == list(schema["properties"])
         assert names == schema["required"]

@@ -10,7 +10,8 @@ import pytest
 
 from models_store import catalog, pipelines
 from models_store.errors import InvalidSpec
-from models_store.spec import Columns, Spec
+from models_store.spec import Columns, Cost, Spec, classes
+from models_store.targets.decisions import Decision
 from models_store.targets.estimators import last_step
 
 SPEC = catalog.load()["iris"]
@@ -182,6 +183,41 @@ def test_the_error_of_an_estimator_is_one_sentence(pipeline: Any, words: str) ->
         )
 
     assert "\n" not in str(caught.value)
+
+
+class Tagless:
+    """A classifier of no base class of scikit-learn, which has thresholds for its own classifiers only."""
+
+    def fit(self, _: Any, y: Any) -> Tagless:
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X: Any) -> Any:
+        return np.full((len(X), 2), 0.5)
+
+    def predict(self, X: Any) -> Any:
+        return self.classes_[:1].repeat(len(X))
+
+
+class BadTags(Tagless):
+    """Its tags fail."""
+
+    def __sklearn_tags__(self) -> Any:
+        raise ZeroDivisionError
+
+
+def test_an_estimator_that_takes_no_threshold_is_one_sentence() -> None:
+    """Costs choose a threshold: the sentence names it, the cause and what to do."""
+    target = classes("no", "yes", positive="yes", cost=Cost(false_alarm=1, miss=9))
+    spec = replace(spec_with(lambda _: Tagless()), target=target)
+    columns = {name: values[:4] for name, values in dataset()[0].items()}
+    fitted = pipelines.fit(spec, 0, columns, ["no", "no", "yes", "yes"], [1.0] * 4)
+
+    words = r"^iris: the threshold of cost= failed: AttributeError: .*: derive your own estimator from"
+    with pytest.raises(InvalidSpec, match=words):
+        pipelines.decided(fitted, spec, Decision("threshold", 1, 0.1))
+    with pytest.raises(InvalidSpec, match=r"^iris: pipeline\(\) failed.*: ZeroDivisionError: derive"):
+        pipelines.fit(replace(spec, pipeline=lambda _: BadTags()), 0, columns, ["no", "yes"] * 2, [1.0] * 4)
 
 
 def test_probabilities_are_those_of_scikit_learn() -> None:

@@ -147,13 +147,22 @@ def test_faults_of_the_target_are_those_of_the_spec() -> None:
     ("features", "message"),
     [
         ({}, "has no field"),
-        ({"a": (int, some_number())}, "goes with `float`, not with `int`"),
-        ({"a": (str, category("Some", example="x"))}, "list the categories, .* or take any text"),
-        ({"a": (bool, some_category(example=True))}, "goes with `Literal.*`, not with `bool`"),
+        ({"a": (int, some_number())}, "goes with `float`, not with `int`: declare `int` with integer"),
+        (
+            {"a": (str, category("Some", example="x"))},
+            "list the categories, .* or take any text by .* or text",
+        ),
+        (
+            {"a": (bool, some_category(example=True))},
+            "goes with `Literal.*`, not with `bool`: declare `bool` with flag",
+        ),
         ({"a": (float, 1.0)}, "declare `float`"),
         ({"a": (float, some_number(low=9, high=0))}, "low is 9, which is above high, 0"),
         ({"a": (float, some_number(high=float("inf")))}, "finite numbers, not 0 and inf"),
-        ({"a": (date, some_number())}, "goes with `float`, not with `date`"),
+        (
+            {"a": (date, some_number())},
+            "goes with `float`, not with `date`: declare `datetime` with moment",
+        ),
         ({"a": (float, Field(ge=0, le=1))}, "declare `float` with number"),
         ({"a": (Literal["x", ""], category("Some", example="x"))}, "each category is a text"),
         ({"label": (float, some_number())}, "column of that name"),

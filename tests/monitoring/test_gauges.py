@@ -20,7 +20,7 @@ from prediction.journal.feedback import Label
 from prediction.journal.ledger import NewChampion
 from prediction.monitoring import gauges
 from prediction.monitoring.gauges import Gauges
-from prediction.serving import calibrations
+from prediction.monitoring.targets import calibrations, quantity
 from prediction.times import now_us
 from tests import databases
 from tests.databases import Postgres, prediction, record
@@ -29,11 +29,12 @@ journal_url = databases.journal_url
 journal = databases.journal
 postgres = databases.postgres
 
-OF_QUANTITIES = {
-    *("prediction_mean_absolute_error", "prediction_estimated_mean_absolute_error", "prediction_bias"),
-    *("prediction_r2", "prediction_coverage_ratio", "prediction_error_above_estimate"),
-    "prediction_coverage_below_level",
+OF_OTHERS = set(quantity.GAUGES) | {
+    *("prediction_precision_ratio", "prediction_recall_ratio", "prediction_alert_ratio"),
+    *("prediction_precision_below_training", "prediction_recall_below_training"),
+    *("prediction_alert_rate_unlike_training", "prediction_cost_per_row", "prediction_cost_above_training"),
 }
+"""Gauges of quantities, and of classes of which one is positive."""
 
 
 def read(text: str) -> dict[tuple[str, ...], float]:
@@ -77,7 +78,7 @@ def test_every_gauge_is_read(specs: dict[str, Spec], trained_home: Path, journal
     assert 1 == found["prediction_feature_drifted", *of_classes]
     assert found["prediction_drift_p_value", *of_classes] < 0.05
     assert found["prediction_drift_psi_lower_bound", *of_classes] >= 0.1
-    assert set(gauges.GAUGES) - OF_QUANTITIES == {key[0] for key in found}
+    assert set(gauges.GAUGES) - OF_OTHERS == {key[0] for key in found}
 
 
 def test_a_model_that_nobody_ever_labelled_waits_too(

@@ -18,7 +18,7 @@ from prediction.journal.feedback import Label
 from prediction.journal.ledger import NewChampion
 from prediction.journal.rollups import Count
 from prediction.monitoring import health
-from prediction.serving import calibrations
+from prediction.monitoring.targets import calibrations
 from prediction.times import DAY_US, HOUR_US, MINUTE_US, iso, now_us, parse_span
 from tests import databases
 from tests.databases import prediction, record

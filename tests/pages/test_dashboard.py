@@ -111,7 +111,7 @@ def test_the_form_is_made_of_the_schema(world: World, name: str) -> None:
 
     for feature in world.specs[name].inputs.values():
         assert f'name="{feature.name}"' in page
-        if not feature.is_text:
+        if kinds.is_measured(feature):
             low, high = kinds.limits(feature)
             assert f'min="{plain(low)}" max="{plain(high)}" value="{plain(feature.example)}"' in page
         for each in kinds.categories(feature):

@@ -121,15 +121,26 @@ def test_a_positive_class_and_selective_labels_are_shown(
     values = dashboard.describe(specs["iris"], trained_home, journal, health.window("24h"))
     (item,) = values["health"]["versions"]
     share = {"value": 0.25, "low": 0.1, "high": 0.4, "n": 20}
-    item["positive"] = {"label": "set[osa]", "precision": share, "recall": None, "alert_rate": share}
+    three = {"precision": share, "recall": None, "alert_rate": share}
+    states = {"precision": "below training", "recall": None, "alert_rate": "as in training"}
+    before = three | {"recall": share | {"value": 0.375}}
+    item["positive"] = {"label": "set[osa]", **three, "trained": before, "states": states}
     item["labels_are_selective"] = True
+    values["trained"] = {"positive": {"average_precision": 0.5, "roc_auc": 0.875, "brier": 0.0625}}
     shown, page = printed(values["health"]), reports.html(values)
 
     assert re.search(r"set\[osa\]", shown)
     assert "0.250 (0.100 to 0.400, n = 20)" in shown
     assert "labels come unequally by predicted class" in " ".join(shown.split())
-    assert "set[osa]: precision 25.0" in page
-    assert "so the recalls are biased" in page
+    assert "below training" in shown
+    rows = [
+        re.sub(r"<[^>]+>|\s+", " ", row).split() for row in re.findall(r"<tr>.*?</tr>", page, re.DOTALL)
+    ]
+    (precision,) = [row for row in rows if row[0] == "precision"]
+    assert ["precision", "below", "training", "25.0", "%", "10.0"] == precision[:6]
+    assert ["recall", "-", "37.5"] in [row[:3] for row in rows]
+    assert "so accuracy and recalls are biased" in page
+    assert "average precision 0.500, ROC AUC 0.875, Brier 0.0625" in page
 
 
 def test_nothing_yet_is_a_table_too(trained_home: Path, journal: Journal, specs: dict[str, Spec]) -> None:

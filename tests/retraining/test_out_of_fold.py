@@ -24,6 +24,7 @@ from prediction.figures import calibration
 from prediction.figures.calibration import Calibration
 from prediction.retraining import datasets, out_of_fold
 from prediction.retraining.datasets import Dataset
+from prediction.retraining.targets import classes
 from tests.leaves import leaves, rows_of, spec_of
 
 
@@ -38,7 +39,8 @@ def calibrated(spec: Spec, dataset: Dataset) -> Calibration:
     columns, labels = dataset.part(dataset.training)
     pipeline = pipelines.fit(spec, 0, columns, labels, dataset.weights)
     answers = pipelines.checked(pipeline, spec, dataset.part(dataset.holdout)[0], "the holdout")
-    return out_of_fold.calibrate(spec, out_of_fold.OutOfFold(spec, 0, dataset).seen(answers))
+    target: Any = spec.target
+    return classes.learn(target, classes.seen(out_of_fold.OutOfFold(spec, 0, dataset), answers))
 
 
 def test_a_model_that_knows_its_training_rows_is_not_believed() -> None:
@@ -104,10 +106,11 @@ def test_nothing_is_fitted_twice() -> None:
     found = out_of_fold.OutOfFold(spec, 0, dataset)
     assert [] == fits
     found.choose()
-    seen = found.seen(spec.target.reader(Decision())([np.full((len(dataset.holdout), 3), 1 / 3)]))  # type: ignore[arg-type]
+    seen = classes.seen(found, spec.target.reader(Decision())([np.full((len(dataset.holdout), 3), 1 / 3)]))  # type: ignore[arg-type]
 
     assert (out_of_fold.FOLDS, 1 + out_of_fold.FOLDS) == (len(fits), len(seen))
-    assert len(dataset.labels) == sum(out_of_fold.count(spec, seen).values())
+    target: Any = spec.target
+    assert len(dataset.labels) == sum(classes.count(target, seen).values())
 
 
 @pytest.mark.parametrize("rule", ["group", "time"])

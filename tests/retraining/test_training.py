@@ -15,10 +15,12 @@ import pytest
 
 from models_store import catalog, store
 from models_store.errors import Error, InvalidSpec
+from models_store.spec import Cost, classes
 from prediction.figures import scores
 from prediction.retraining import datasets, out_of_fold, training
 from prediction.retraining.training import Candidate
 from prediction.serving import predictor
+from tests import kinds
 from tests.labels import most_probable
 from tests.leaves import leaves, rows_of, spec_of
 from tests.servers import run
@@ -26,6 +28,9 @@ from tests.servers import run
 SPECS = catalog.load()
 
 every_spec = pytest.mark.parametrize("name", list(SPECS))
+every_classifier = pytest.mark.parametrize(
+    "name", [name for name, spec in SPECS.items() if kinds.predicts_classes(spec)]
+)
 
 
 @lru_cache
@@ -50,13 +55,16 @@ def test_the_split_does_not_depend_on_the_seed(name: str) -> None:
 
 @every_spec
 def test_the_same_seed_gives_the_same_figures(name: str) -> None:
-    """All metrics and probabilities are equal to the last bit."""
-    one, other = trained(name, 3), training.train(SPECS[name], 3)
-    frame = SPECS[name].frame(one.dataset.columns)
+    """All metrics and answers are equal to the last bit."""
+    spec = SPECS[name]
+    one, other = trained(name, 3), training.train(spec, 3)
+    frame = spec.frame(one.dataset.columns)
 
     assert one.metrics == other.metrics
     assert one.compiled.agreement == other.compiled.agreement
-    np.testing.assert_array_equal(one.pipeline.predict_proba(frame), other.pipeline.predict_proba(frame))
+    np.testing.assert_array_equal(
+        kinds.ask(spec, one.pipeline, frame), kinds.ask(spec, other.pipeline, frame)
+    )
 
 
 def test_another_seed_gives_another_model() -> None:
@@ -68,7 +76,7 @@ def test_another_seed_gives_another_model() -> None:
     assert (0, 3) == (one.seed, other.seed)
 
 
-@every_spec
+@every_classifier
 def test_metrics_are_those_of_the_holdout(name: str) -> None:
     """They can be computed from the pipeline and the held-out rows."""
     candidate = trained(name)
@@ -140,7 +148,7 @@ def test_a_saved_version_describes_its_training(name: str, tmp_path: Path) -> No
 
     assert candidate.runtime == version.runtime == told["runtime"]
     assert candidate.metrics.as_dict() == version.metrics
-    assert list(candidate.spec.target.texts) == told["classes"]
+    assert candidate.spec.target.as_dict().items() <= told.items()
     assert candidate.dataset.digest == told["data_digest"]
     assert len(candidate.dataset.training) == told["rows"]["training"]
     assert len(candidate.dataset.holdout) == told["rows"]["holdout"]
@@ -156,8 +164,9 @@ def test_a_saved_version_holds_its_files(name: str, tmp_path: Path) -> None:
     """They are pipeline, graph (if it compiled), profile, golden requests, manifest and BentoML's file."""
     version = training.save(trained(name), tmp_path)
     graph = {"model.onnx"} if version.runtime == "onnx" else set()
+    beside = version.metadata["decision"].get("graphs", [])
 
-    assert graph | {
+    assert graph | {*beside} | {
         "golden.json",
         "manifest.json",
         "model.yaml",
@@ -168,16 +177,17 @@ def test_a_saved_version_holds_its_files(name: str, tmp_path: Path) -> None:
 
 @every_spec
 def test_a_saved_pipeline_answers_as_the_trained_one(name: str, tmp_path: Path) -> None:
-    """The loaded pipeline gives the same probabilities on each row."""
+    """The loaded pipeline gives the same answers on each row."""
     candidate = trained(name)
     version = training.save(candidate, tmp_path)
     frame = candidate.spec.frame(candidate.dataset.columns)
     loaded = store.load_pipeline(version, version.digest)
 
-    np.testing.assert_array_equal(candidate.pipeline.predict_proba(frame), loaded.predict_proba(frame))
+    expected, found = (kinds.ask(SPECS[name], each, frame) for each in (candidate.pipeline, loaded))
+    np.testing.assert_array_equal(expected, found)
 
 
-@every_spec
+@every_classifier
 def test_golden_requests_are_holdout_rows_of_each_class(name: str, tmp_path: Path) -> None:
     """There are a few rows of each class, with the answers of the version."""
     candidate = trained(name)
@@ -315,6 +325,17 @@ def test_a_recipe_changes_with_seed_and_pipeline() -> None:
     assert training.recipe(one, 0) == training.recipe(one, 0) is not None
     assert training.recipe(one, 0) not in (training.recipe(one, 1), training.recipe(two, 0))
     assert training.recipe(replace(spec, pipeline=unpicklable), 0) is None
+
+
+def test_a_recipe_changes_with_costs_of_another_file() -> None:
+    """A spec may import them: then the text of its own file is as before."""
+    spec = replace(SPECS["iris"], pipeline=one_leaf)
+    dear, cheap = (
+        replace(spec, target=classes("no", "yes", positive="yes", cost=Cost(1, miss))) for miss in (50, 5)
+    )
+
+    assert training.recipe(dear, 0) == training.recipe(replace(dear), 0)
+    assert training.recipe(dear, 0) != training.recipe(cheap, 0)
 
 
 def test_a_pipeline_that_can_t_be_pickled_is_one_sentence(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def pipeline(seed: int) -> Pipeline:
             [
                 ("numbers", make_pipeline(SimpleImputer(), StandardScaler()), numbers + times),
                 ("categories", one_hot, ["carrier", "tail"]),
-                ("words", TfidfVectorizer(lowercase=False), "remarks"),
+                ("words", TfidfVectorizer(), "remarks"),
             ]
         ),
         LogisticRegression(max_iter=1000, random_state=seed),

@@ -36,7 +36,7 @@ def pipeline(seed: int) -> Any:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    words = ColumnTransformer([("words", TfidfVectorizer(lowercase=False), "note")])
+    words = ColumnTransformer([("words", TfidfVectorizer(), "note")])
     return make_pipeline(words, LogisticRegression(random_state=seed))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 HELD: type = str
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECONDS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 
 
 def read(feature: Moment, raw: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
@@ -24,11 +27,11 @@ def read(feature: Moment, raw: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     is_time = types.is_date(raw.type) or is_clear
     if not is_time and not arrays.is_textual(raw):
         return missing(len(raw)), np.ones(len(raw), bool)
-    raw = arrays.trimmed(raw) if not is_time else _to_microseconds(raw)
+    found = _times(raw) if is_time else arrays.trimmed(raw).to_pylist()
     values, wrong = missing(len(raw)), np.zeros(len(raw), bool)
-    for row, value in enumerate(raw.to_pylist()):
-        if value is None:
-            wrong[row] = not feature.optional
+    for row, value in enumerate(found):
+        if not value:
+            wrong[row] = value is not None or not feature.optional
             continue
         try:
             values[row] = feature.canonical(value)
@@ -37,14 +40,24 @@ def read(feature: Moment, raw: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     return values, wrong
 
 
-def _to_microseconds(raw: Any) -> Any:
-    """Drop the nanoseconds, which no time of Python holds."""
+def _times(raw: Any) -> list[Any]:
+    """Return dates and times as Python's; empty texts, which are no times, if out of its calendar."""
     import pyarrow
     from pyarrow import compute, types
 
-    if not types.is_timestamp(raw.type):
-        return raw
-    return compute.cast(raw, pyarrow.timestamp("us", raw.type.tz), safe=False)
+    if types.is_date(raw.type):
+        days = compute.cast(compute.cast(raw, pyarrow.date32(), safe=False), pyarrow.int32())
+        return [_after(EPOCH.date(), day, 86_400_000_000) for day in days.to_pylist()]
+    unit = "us" if raw.type.unit == "ns" else raw.type.unit  # no time of Python holds nanoseconds
+    ticks = compute.cast(compute.cast(raw, pyarrow.timestamp(unit, "UTC"), safe=False), pyarrow.int64())
+    return [_after(EPOCH, tick, MICROSECONDS[unit]) for tick in ticks.to_pylist()]
+
+
+def _after(start: date, ticks: int | None, microseconds: int) -> date | str | None:
+    try:
+        return None if ticks is None else start + timedelta(microseconds=ticks * microseconds)
+    except OverflowError:
+        return ""
 
 
 def missing(rows: int) -> NDArray[Any]:

@@ -23,6 +23,8 @@ def read(feature: Number | Integer, raw: Any) -> tuple[NDArray[Any], NDArray[np.
     numeric = (types.is_floating, types.is_integer, types.is_decimal, types.is_null)
     if not any(is_kind(raw.type) for is_kind in numeric):  # Arrow could cast texts and booleans too
         return missing(len(raw)), np.ones(len(raw), bool)
+    if types.is_decimal(raw.type):  # by its text: Arrow's own cast makes 0.30000000000000004 of 0.3
+        raw = compute.cast(raw, pyarrow.string())
     numbers = compute.cast(raw, pyarrow.float64())
     values = np.array(numbers.to_numpy(zero_copy_only=False), np.float64)  # a copy that can be written
     is_outside = ~((values >= feature.low) & (values <= feature.high))  # NaN is outside too

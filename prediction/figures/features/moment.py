@@ -56,7 +56,7 @@ def _whole_cycles(local: list[datetime], part: str) -> list[datetime]:
     last, cycle = max(local), CYCLES[part]
     days = last.toordinal() - min(local).toordinal() + 1 + QUIET[part]
     cycles = timedelta(days=days) // cycle
-    return [each for each in local if each > last - cycles * cycle]
+    return [each for each in local if last - each < cycles * cycle]
 
 
 def _count(part: str, local: list[datetime]) -> dict[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from models_store.targets.classes import Classes
 from models_store.targets.costs import Cost
 from models_store.targets.decisions import ClassAnswers
-from prediction.figures import costs, positives, scores
+from prediction.figures import changes, costs, drift, positives, scores
+from prediction.figures.drift import Drift
 from prediction.figures.gate import Check, Comparison, Part, Rule, TargetRules
+from prediction.figures.positives import Positive
 
 METRICS = {"macro_f1": "macro-F1", "accuracy": "accuracy"}
 """The metrics that a spec may choose, and their names in a verdict."""
@@ -23,8 +25,20 @@ METRICS = {"macro_f1": "macro-F1", "accuracy": "accuracy"}
 RANKINGS = {"average_precision": "average precision", "roc_auc": "ROC AUC", "brier_skill": "Brier skill"}
 """Figures of the positive class, and their names in a verdict."""
 
+SELECTIVE = "labels are selective"
+"""In place of the state of a figure that is biased by that."""
+
+Confusion = Mapping[str, Mapping[str, int]]
+"""Rows by predicted class and label, as a profile holds them."""
+
+Counts = Mapping[tuple[str, str], int]
+"""The same, by both."""
+
 LOSS = "log_loss"
 """The metric that never rises far above the best one so far."""
+
+ADAPTS_BY: Sequence[str] = ()
+"""The sums of labels that change the width of intervals: there are no intervals."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +51,11 @@ class ClassMetrics(scores.Metrics):
     def as_dict(self) -> dict[str, Any]:
         """Return the figures as plain values; those that are None are left out."""
         return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def width(_target: Classes, _sums: Iterable[Mapping[str, int]]) -> float:
+    """Return 1: there are no intervals."""
+    return 1.0
 
 
 def metrics(target: Classes, labels: Sequence[str], answers: ClassAnswers) -> ClassMetrics:
@@ -53,18 +72,57 @@ def metrics(target: Classes, labels: Sequence[str], answers: ClassAnswers) -> Cl
 
 
 def monitored(
-    target: Classes, by_class: Mapping[str, int], confusion: Mapping[tuple[str, str], int]
+    target: Classes,
+    by_class: Mapping[str, int],
+    confusion: Counts,
+    trained: Confusion | None = None,
 ) -> dict[str, Any]:
-    """Return figures of a window from its counts, as plain values."""
+    """Return figures of a window from its counts, as plain values.
+
+    Parameters
+    ----------
+    trained
+        Of rows that the version was not trained on; None if it has not counted them.
+    """
     shares = positives.labelled({name: by_class.get(name, 0) for name in target.texts}, confusion)
-    text = None if target.positive is None else target.text(target.positive)
-    cost = costs.mean(target.cost, text, confusion) if target.cost and text is not None else None
+    is_selective = positives.are_selective(shares)
+    positive = cost = None
+    if target.positive is not None:
+        text, old = target.text(target.positive), trained or {}
+        known = {(predicted, label): rows for predicted, row in old.items() for label, rows in row.items()}
+        now = positives.positive(text, by_class, confusion)
+        then = positives.positive(text, {name: sum(row.values()) for name, row in old.items()}, known)
+        positive = asdict(now) | _against(now, then if old else None, is_selective)
+        cost = _cost(target.cost, text, confusion, known, is_selective) if target.cost else None
     return {
         "labelled": {name: asdict(share) if share else None for name, share in shares.items()},
-        "labels_are_selective": positives.are_selective(shares),
-        "positive": asdict(positives.positive(text, by_class, confusion)) if text is not None else None,
-        "cost": asdict(cost) if cost else None,
+        "labels_are_selective": is_selective,
+        "positive": positive,
+        "cost": cost,
     }
+
+
+def _against(now: Positive, then: Positive | None, is_selective: bool) -> dict[str, Any]:
+    """Compare figures of the positive class with those of the training."""
+    if then is None:
+        return {"trained": None, "states": None}
+    names = ("precision", "recall", "alert_rate")
+    states = {name: changes.of_shares(getattr(now, name), getattr(then, name)) for name in names}
+    if is_selective:
+        states["recall"] = SELECTIVE
+    return {"trained": asdict(then), "states": states}
+
+
+def _cost(
+    cost: Cost, text: str, confusion: Counts, known: Counts, is_selective: bool
+) -> dict[str, Any] | None:
+    """Return the mean cost of a row, compared with that of the training; None for no rows."""
+    now, then = (costs.mean(cost, text, counts) for counts in (confusion, known))
+    if now is None:
+        return None
+    state = changes.of_costs(cost, now, then)
+    trained = asdict(then) if then else None
+    return asdict(now) | {"trained": trained, "state": SELECTIVE if is_selective and then else state}
 
 
 def sure(
@@ -76,6 +134,16 @@ def sure(
     return answers.probabilities[rows, answers.best], answers.best == truth
 
 
+def compare(profile: Mapping[str, Any], predicted: Sequence[str]) -> Drift:
+    """Compare live answers with answers to rows that were not trained on.
+
+    Not with the labels: a threshold gives answers other shares than the labels have. A version of an
+    earlier release has counted the labels only.
+    """
+    expected = profile.get("answers", profile.get("classes", {}))
+    return drift.chi_squared("predicted class", expected, Counter(predicted))
+
+
 def table(metrics: Mapping[str, Any]) -> dict[str, str]:
     """Return the figures of a training in words, for a table."""
     shown = {
@@ -83,6 +151,10 @@ def table(metrics: Mapping[str, Any]) -> dict[str, str]:
         "macro-F1": f"{metrics['macro_f1']:.3f}",
         "log-loss": f"{metrics['log_loss']:.3f}",
     }
+    if found := metrics.get("positive"):
+        shown["average precision"] = f"{found['average_precision']:.3f}"
+        shown["ROC AUC"] = f"{found['roc_auc']:.3f}"
+        shown["Brier"] = f"{found['brier']:.4f}, skill {found['brier_skill']:.3f}"
     if cost := metrics.get("cost"):
         words = f"{cost['per_row']:.3g} a row"
         if cost.get("saved") is not None:
@@ -95,22 +167,23 @@ def table(metrics: Mapping[str, Any]) -> dict[str, str]:
 def rules(target: Classes) -> TargetRules:
     """Return the rules of the gate.
 
-    If the target declares costs, they take the place of rules that weigh all errors alike.
+    If the target declares costs, they take the place of rules that weigh all errors alike. One row of
+    feedback must not decide by any of them.
     """
     figure: Check = _metric_within_tolerance
-    test: Check = partial(_not_significantly_more_wrong, target.texts)
+    shown: Check = partial(_shown_as_accurate, target.texts)
     if target.cost and target.positive is not None:
         figure = _cost_within_tolerance
-        test = partial(_not_significantly_dearer, target.cost, target.text(target.positive), target.texts)
+        shown = partial(_shown_as_cheap, target.cost, target.text(target.positive), target.texts)
     return TargetRules(
         metrics=partial(metrics, target),
-        figures=(
+        checks=(
             figure,
             _log_loss_near_the_best,
             _recall_above_the_floor,
             _positives_ranked_as_well,
+            shown,
         ),
-        tests=(test,),
         leave_out=partial(_leave_out, target.texts),
         loss="log-loss",
     )
@@ -180,35 +253,59 @@ def _positives_ranked_as_well(compared: Comparison) -> Iterator[Rule]:
         yield Rule(words, old - new <= compared.limits.metric_tolerance, old, new, rarer, None)
 
 
-def _not_significantly_more_wrong(texts: tuple[str, ...], compared: Comparison) -> Iterator[Rule]:
-    """The candidate must not be wrong significantly more often than the champion.
+def _shown_as_accurate(texts: tuple[str, ...], compared: Comparison) -> Iterator[Rule]:
+    """The candidate must be shown to lose less accuracy than `margin`.
 
-    McNemar's exact test, one-sided (McNemar, Psychometrika 12, 1947): b rows are right by the champion
-    alone and c by the candidate alone; p = P(X >= b), X ~ Binomial(b + c, 1/2).
+    "Not significantly worse" would be no rule: on few rows no difference is significant.
     """
-    from scipy.stats import binomtest
+    n, margin = compared.rows, compared.limits.margin
+    old, new = _right(texts, compared.part)
+    worse, better = int((old & ~new).sum()), int((new & ~old).sum())
+    half = (worse + better) / 2
+    shown, of_equal, of_same = (
+        scores.p_of_fall(lost, won, n, margin) for lost, won in ((worse, better), (half, half), (0, 0))
+    )
+    before, after = (figures.accuracy for figures in (compared.champion, compared.candidate))
+    rule = Rule(f"accuracy within {margin:g} of the champion's", None, before, after, n, shown)
+    yield _vote(rule, compared, of_equal, of_same)
 
-    part = compared.part
-    truth = scores.positions(part.labels, texts)
-    old, new = part.champion.best == truth, part.candidate.best == truth
-    b, c = int((old & ~new).sum()), int((new & ~old).sum())
-    p = float(binomtest(b, b + c, 0.5, alternative="greater").pvalue) if b + c else 1.0
-    passed, accuracies = p >= compared.limits.significance, (compared.champion, compared.candidate)
-    before, after = (figures.accuracy for figures in accuracies)
-    yield Rule("accuracy by McNemar's test", passed, before, after, compared.rows, p)
 
-
-def _not_significantly_dearer(
+def _shown_as_cheap(
     cost: Cost, positive: str, texts: tuple[str, ...], compared: Comparison
 ) -> Iterator[Rule]:
-    """The errors of the candidate must not cost significantly more than the champion's."""
-    part = compared.part
-    truth = scores.positions(part.labels, texts)
-    old, new = part.champion.best == truth, part.candidate.best == truth
-    p = costs.p_of_dearer(cost, part.labels == positive, old, new)
+    """The candidate must be shown to lose less than `margin` of the share of the cost that is saved."""
+    n, is_positive = compared.rows, compared.part.labels == positive
+    simple = costs.simple(cost, is_positive) / n
+    if not simple:
+        return
+    found = costs.alone(cost, is_positive, *_right(texts, compared.part))
+    halves = [(each.worse + each.better) / 2 for each in found]
+    equal = [each._replace(worse=half, better=half) for each, half in zip(found, halves, strict=True)]
+    same = [each._replace(worse=0.0, better=0.0) for each in found]
+    limit = compared.limits.margin * simple
+    shown, of_equal, of_same = (costs.p_of_dearer(each, n, limit) for each in (found, equal, same))
     before, after = (figures.cost.per_row for figures in (compared.champion, compared.candidate))
-    passed = p >= compared.limits.significance
-    yield Rule("cost by a paired test", passed, before, after, compared.rows, p)
+    rule = Rule(f"cost within {limit:.2g} of the champion's", None, before, after, n, shown)
+    yield _vote(rule, compared, of_equal, of_same)
+
+
+def _right(texts: tuple[str, ...], part: Part) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return on which rows the champion is right, and on which the candidate is."""
+    truth = scores.positions(part.labels, texts)
+    return part.champion.best == truth, part.candidate.best == truth
+
+
+def _vote(rule: Rule, compared: Comparison, of_equal: float, of_same: float) -> Rule:
+    """Pass a rule whose p-value shows enough. It does not vote where the rows can't show it.
+
+    They can't if not even a model with the same answers would be shown to be as good; of feedback, also
+    if an equal model with as many other answers would not. But if they show that the candidate is worse
+    by more than the margin, it fails.
+    """
+    level, p = compared.limits.significance, 1.0 if rule.p is None else rule.p
+    can_show = max(of_same, of_equal if compared.part.is_feedback else 0.0) <= level
+    passed = True if p <= level else False if can_show or p >= 1 - level else None
+    return replace(rule, passed=passed)
 
 
 def _leave_out(texts: tuple[str, ...], part: Part) -> Iterable[int]:

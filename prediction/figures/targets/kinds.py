@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from models_store.targets.classes import Classes
 from models_store.targets.kinds import Target
 from models_store.targets.quantity import Quantity
+from prediction.figures.drift import Drift
 from prediction.figures.gate import TargetRules
 from prediction.figures.targets import classes, quantity
 
@@ -23,9 +24,22 @@ class TargetFigures(Protocol):
     """What each kind has on this floor."""
 
     LOSS: str
+    ADAPTS_BY: Sequence[str]
+
+    def width(self, target: Any, sums: Iterable[Mapping[str, int]]) -> float:
+        """Return how many times as wide as calibrated an interval shall be.
+
+        Parameters
+        ----------
+        sums
+            Those of each hour, by their names in `ADAPTS_BY`, in the order of the hours.
+        """
 
     def metrics(self, target: Any, labels: Sequence[str], answers: Any) -> Any:
         """Compare labels, as canonical texts, with answers; return `TargetMetrics`."""
+
+    def compare(self, profile: Mapping[str, Any], predicted: Sequence[Any]) -> Drift:
+        """Compare live answers with those that the profile of a version holds."""
 
     def table(self, metrics: Mapping[str, Any]) -> dict[str, str]:
         """Return the figures of a training in words, for a table; `metrics` are plain values."""

@@ -11,19 +11,34 @@ from numpy.typing import NDArray
 
 from models_store.targets.intervals import QuantityAnswers
 from models_store.targets.quantity import Quantity
-from prediction.figures import errors
+from prediction.figures import adaptive, drift, errors
+from prediction.figures.drift import Drift
 from prediction.figures.errors import QuantityMetrics
 from prediction.figures.gate import Comparison, Part, Rule, TargetRules
 
 LOSS = "mae"
 """The metric that never rises far above the best one so far."""
 
+ADAPTS_BY: Sequence[str] = adaptive.NAMES
+"""The sums of labels that change the width of intervals."""
+
 WORDS = "mean absolute error"
+
+
+def width(target: Quantity, sums: Iterable[Mapping[str, int]]) -> float:
+    """Return how many times as wide as calibrated an interval shall be."""
+    return adaptive.width(sums, target.level)
 
 
 def metrics(target: Quantity, labels: Sequence[str], answers: QuantityAnswers) -> QuantityMetrics:
     """Compare labels with answers."""
     return errors.metrics(target.as_y(labels), answers, target.level)
+
+
+def compare(profile: Mapping[str, Any], predicted: Sequence[float]) -> Drift:
+    """Compare live answers with a sample of the answers to rows that were not trained on."""
+    known = profile.get("predicted", {"rows": 0, "sample": []})
+    return drift.kolmogorov_smirnov("predicted value", known["rows"], known["sample"], predicted)
 
 
 def table(metrics: Mapping[str, Any]) -> dict[str, str]:
@@ -42,18 +57,17 @@ def table(metrics: Mapping[str, Any]) -> dict[str, str]:
 def rules(target: Quantity) -> TargetRules:
     """Return the rules of the gate.
 
-    All of them compare figures, also the test: one row of feedback must not decide by it.
+    One row of feedback must not decide by any of them.
     """
     return TargetRules(
         metrics=partial(metrics, target),
-        figures=(
+        checks=(
             _error_near_the_best,
             partial(_error_shown_not_to_rise, target),
             _bias_within_tolerance,
             partial(_intervals_hold_the_numbers, target),
             _intervals_no_worse,
         ),
-        tests=(),
         leave_out=partial(_leave_out, target),
         loss=WORDS,
     )
@@ -82,7 +96,7 @@ def _error_shown_not_to_rise(target: Quantity, compared: Comparison) -> Iterator
     differences, limit = _differences(target, compared.part), before * share
     p = errors.p_of_rise(differences, limit)
     passed: bool | None = p <= compared.limits.significance
-    name = f"{WORDS} {'shown' if passed else 'not shown'} to rise by less than {share:.0%}"
+    name = f"{WORDS} within {share:.0%} of the champion's"
     if not passed and compared.part.is_feedback and not errors.can_show(differences, limit):
         passed = None
     yield Rule(name, passed, before, after, compared.rows, p)

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field
 from pydantic_core import to_json
 
 from models_store.targets.classes import Classes
 from prediction.journal.predictions import Prediction
+
+
+class ClassAnswer(BaseModel):
+    """The fields of an answer, for routes of all models."""
+
+    predicted_class: str | int | bool = Field(default="", description="Only where the target is classes.")
+    probabilities: dict[str, float] = Field(default={}, description="Only where the target is classes.")
 
 
 def answer_fields(target: Classes) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from models_store.targets.classes import Classes
 from models_store.targets.kinds import Target
 from models_store.targets.quantity import Quantity
 from prediction.http.targets import classes, quantity
+from prediction.http.targets.classes import ClassAnswer
+from prediction.http.targets.quantity import QuantityAnswer
 from prediction.journal.predictions import Prediction
 
 
@@ -23,6 +25,10 @@ class TargetBodies(Protocol):
 
     def writer(self, target: Any) -> Callable[[Prediction], str]:
         """Return the function that writes the fields of `answer_fields` of a prediction as JSON."""
+
+
+class AnyAnswer(QuantityAnswer, ClassAnswer):
+    """The fields of an answer of any kind; those of other kinds are left out of a body."""
 
 
 PARTS: dict[str, TargetBodies] = {Classes.kind: classes, Quantity.kind: quantity}

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 from pydantic_core import to_json
 
 from models_store.targets.quantity import Quantity
+from models_store.targets.said import adapted
 from prediction.journal.predictions import Prediction
 
 
@@ -18,6 +19,17 @@ class Interval(BaseModel):
     level: float
     low: float
     high: float
+    adapted: float = Field(
+        description="How many times as wide as training calibrated it, by the labels since: from 0.5 to 2."
+    )
+
+
+class QuantityAnswer(BaseModel):
+    """The fields of an answer, for routes of all models."""
+
+    predicted_value: float = Field(default=0, description="Only where the target is a quantity.")
+    unit: str = Field(default="", description="Only where the target is a quantity.")
+    interval: Interval | None = Field(default=None, description="Only where the target is a quantity.")
 
 
 def answer_fields(target: Quantity) -> dict[str, Any]:
@@ -56,6 +68,7 @@ def writer(target: Quantity) -> Callable[[Prediction], str]:
                 "level": target.level,
                 "low": target.limited(prediction.low),
                 "high": target.limited(prediction.high),
+                "adapted": adapted(prediction.probabilities),
             },
         }
         return to_json(fields).decode()[1:-1]

@@ -6,20 +6,39 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from models_store.errors import DamagedVersion, UnknownVersion
 from models_store.spec import Spec
 from models_store.targets.classes import Classes
-from prediction.figures import calibration, deficit, scores
+from prediction.figures import calibration, changes, deficit, scores
 from prediction.figures.calibration import Calibration
 from prediction.figures.targets import classes
 from prediction.journal.feedback import Measure
 from prediction.journal.rollups import Count, Total
 from prediction.journal.samples import Sampled
-from prediction.serving import calibrations
+from prediction.monitoring.targets import calibrations
+
+GAUGES: Mapping[str, str] = {
+    "prediction_accuracy_ratio": "Share of correct predictions among those with a label",
+    "prediction_estimated_accuracy_ratio": "Accuracy estimated from the probabilities, without labels",
+    "prediction_accuracy_below_estimate": "1 if labels are right less often than their probabilities"
+    " promise, else 0",
+    "prediction_labels_selective": "1 if predicted classes get labels unequally often, else 0",
+    "prediction_precision_ratio": "Share of the predictions of the positive class that are right",
+    "prediction_recall_ratio": "Share of the labels of the positive class that were predicted",
+    "prediction_alert_ratio": "Share of all predictions that are of the positive class",
+    "prediction_cost_per_row": "Mean cost of a row with a label, in the unit of the target's costs",
+    "prediction_precision_below_training": "1 if the precision is lower than in training, else 0",
+    "prediction_recall_below_training": "1 if the recall is lower than in training, else 0;"
+    " absent if labels are selective",
+    "prediction_alert_rate_unlike_training": "1 if the share of alerts is not that of the training, else 0",
+    "prediction_cost_above_training": "1 if the mean cost is higher than in training, else 0;"
+    " absent if labels are selective",
+}
+"""The help text of each gauge."""
 
 
 def measure(spec: Spec, home: Path) -> Measure:
@@ -27,12 +46,22 @@ def measure(spec: Spec, home: Path) -> Measure:
     return calibrations.measure(home, spec.name)
 
 
-def learned(spec: Spec, home: Path, version: str) -> Calibration:
-    """Return the calibration of a version; the probabilities themselves if the version is gone."""
+class ClassesLearned(NamedTuple):
+    """What a version knows of its own answers: how sure they are, and how they compare with labels."""
+
+    curve: Calibration = calibration.NONE
+    confusion: Mapping[str, Mapping[str, int]] | None = None
+
+
+def learned(spec: Spec, home: Path, version: str) -> ClassesLearned:
+    """Return what a version knows of its own answers: nothing if the version is gone."""
+    name = spec.name
     try:
-        return calibrations.of(home, spec.name, version)
+        return ClassesLearned(
+            calibrations.of(home, name, version), calibrations.confusion(home, name, version)
+        )
     except (UnknownVersion, DamagedVersion):
-        return calibration.NONE
+        return ClassesLearned()
 
 
 def answered(sample: Sequence[Sampled]) -> list[Any]:
@@ -45,7 +74,7 @@ def figures(
     counted: Sequence[Count],
     totals: Sequence[Total],
     sample: Sequence[Sampled],
-    curve: Calibration,
+    known: ClassesLearned,
 ) -> dict[str, Any]:
     """Return the figures of one version, as plain values."""
     by_class, confusion = Counter[str](), Counter[tuple[str, str]]()
@@ -53,6 +82,7 @@ def figures(
         by_class[count.predicted_class] += count.rows
         if count.label:
             confusion[count.predicted_class, count.label] += count.rows
+    curve = known.curve
     total, scored = by_class.total(), scores.scores(confusion, target.texts)
     confidences = [row.confidence for row in sample if row.predicted_class]
     return {
@@ -61,7 +91,7 @@ def figures(
         },
         "confidence": sum(confidences) / len(confidences) if confidences else None,
         "accuracy": asdict(scored.accuracy) if scored else None,
-        **classes.monitored(target, by_class, confusion),
+        **classes.monitored(target, by_class, confusion, known.confusion),
         "macro_f1": scored.macro_f1 if scored else None,
         "recall": {name: asdict(found) for name, found in scored.recall.items()} if scored else {},
         "confusion": {
@@ -106,7 +136,7 @@ def over_time(
     counted: Sequence[Count],
     _totals: Sequence[Total],
     sample: Sequence[Sampled],
-    curves: Mapping[str, Any],
+    known: Mapping[str, Any],
 ) -> Callable[[int], dict[str, Any]]:
     """Return the function that gives the figures of the bucket that begins at a time."""
     labelled, right = _labelled(counted)
@@ -114,7 +144,7 @@ def over_time(
     for row in sample:
         if not row.predicted_class:  # the target was of another kind
             continue
-        curve = curves.get(row.version, calibration.NONE)
+        curve = known.get(row.version, ClassesLearned()).curve
         estimates[row.at_us // bucket_us * bucket_us].append(curve.at(row.confidence))
     return lambda at_us: {
         "accuracy": _optional(scores.wilson(right[at_us], labelled[at_us])),
@@ -129,6 +159,30 @@ def gauges(item: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
             yield f"prediction_{key}_ratio", item[key]["value"]
     if item["against_estimate"] is not None:
         yield "prediction_accuracy_below_estimate", item["against_estimate"]["state"] == deficit.BELOW
+    yield "prediction_labels_selective", item["labels_are_selective"]
+    if item["positive"] is not None:
+        yield from _of_positive(item["positive"])
+    if item["cost"] is not None:
+        yield "prediction_cost_per_row", item["cost"]["value"]
+        yield from _state("prediction_cost_above_training", item["cost"]["state"], changes.ABOVE)
+
+
+def _of_positive(found: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    states = found["states"] or {}
+    for key in ("precision", "recall"):
+        if found[key] is not None:
+            yield f"prediction_{key}_ratio", found[key]["value"]
+        yield from _state(f"prediction_{key}_below_training", states.get(key), changes.BELOW)
+    if found["alert_rate"] is not None:
+        yield "prediction_alert_ratio", found["alert_rate"]["value"]
+    both = (changes.BELOW, changes.ABOVE)
+    yield from _state("prediction_alert_rate_unlike_training", states.get("alert_rate"), *both)
+
+
+def _state(gauge: str, state: str | None, *alarming: str) -> Iterator[tuple[str, float]]:
+    """Yield whether a state is an alarm, if the figure was compared at all."""
+    if state is not None and state != classes.SELECTIVE:
+        yield gauge, state in alarming
 
 
 def _estimate(found: list[tuple[float, float, float]]) -> scores.Proportion | None:

@@ -19,6 +19,8 @@ from prediction.monitoring.targets import classes, quantity
 class TargetHealth(Protocol):
     """What each kind has on this floor. `learned` is what a version has learned of its own errors."""
 
+    GAUGES: Mapping[str, str]
+
     def measure(self, spec: Spec, home: Path) -> Measure:
         """Return the function that measures labelled predictions, for the sums of the journal."""
 
@@ -53,6 +55,10 @@ class TargetHealth(Protocol):
 
 
 PARTS: dict[str, TargetHealth] = {Classes.kind: classes, Quantity.kind: quantity}
+
+
+GAUGES = {name: text for part in PARTS.values() for name, text in part.GAUGES.items()}
+"""The help text of each gauge that a kind has; all have the labels model and version."""
 
 
 def of(target: Target) -> TargetHealth:

@@ -16,12 +16,25 @@ from models_store.errors import DamagedVersion, UnknownVersion
 from models_store.spec import Spec
 from models_store.targets.intervals import read_width
 from models_store.targets.quantity import Quantity
-from prediction.figures import error_sums, excess
+from models_store.targets.said import adapted
+from prediction.figures import adaptive, error_sums, excess
 from prediction.figures.error_sums import ErrorSums, Mean
 from prediction.figures.excess import Learned
 from prediction.journal.feedback import Measure
 from prediction.journal.rollups import Count, Total
 from prediction.journal.samples import Sampled
+
+GAUGES: Mapping[str, str] = {
+    "prediction_mean_absolute_error": "Mean absolute error by labels, in the unit of the target",
+    "prediction_estimated_mean_absolute_error": "The same estimated from the features, without labels",
+    "prediction_bias": "Mean of true minus predicted, in the unit of the target",
+    "prediction_r2": "Share of the variance of the labels that is explained",
+    "prediction_coverage_ratio": "Share of the labels that lie in their intervals",
+    "prediction_interval_adapted_ratio": "How many times as wide as calibrated intervals are",
+    "prediction_error_above_estimate": "1 if errors by labels are larger than their estimate, else 0",
+    "prediction_coverage_below_level": "1 if fewer labels lie in their intervals than stated, else 0",
+}
+"""The help text of each gauge."""
 
 
 def measure(spec: Spec, _home: Path) -> Measure:
@@ -29,10 +42,12 @@ def measure(spec: Spec, _home: Path) -> Measure:
     target: Any = spec.target
 
     def measured(prediction: Any, label: str) -> dict[str, int]:
-        truth, answer = target.number(label), (prediction.value, prediction.low, prediction.high)
-        if truth is None or prediction.value is None:  # it was answered when the target was of another kind
+        truth, value, low, high = target.number(label), prediction.value, prediction.low, prediction.high
+        if truth is None or value is None:  # it was answered when the target was of another kind
             return {}
-        return error_sums.measure(truth, answer, target.span)
+        width = adapted(prediction.probabilities)
+        held = adaptive.count(abs(truth - value), (high - low) / 2 / width)
+        return error_sums.measure(truth, (value, low, high), target.span, width) | held
 
     return measured
 
@@ -44,7 +59,8 @@ def _read(home: Path, model: str, version: str) -> Learned | None:
     errors = found.read_json(store.PROFILE).get("errors", {})
     if not width.factor or errors.get("spread") is None:  # it knows nothing, or has made no error
         return None
-    return Learned(width.level, width.factor, errors["spread"], errors["rows"])
+    rows = errors.get("independent", errors["rows"])  # older versions do not count groups
+    return Learned(width.level, width.factor, errors["spread"], rows)
 
 
 def learned(spec: Spec, home: Path, version: str) -> Learned | None:
@@ -80,11 +96,18 @@ def figures(
         "rmse": found.rmse if found else None,
         "r2": found.r2 if found else None,
         "coverage": asdict(found.coverage) if found else None,
+        "adapted": _mean_width(sample),
         "estimated_mae": _optional(_estimate(sample, known)),
         "calibration": {"rows": known.rows if known else 0},
         "against_estimate": _optional(excess.of_error(pieces, known) if known else None),
         "against_level": _optional(excess.of_coverage(pieces, known) if known else None),
     }
+
+
+def _mean_width(sample: Sequence[Sampled]) -> float | None:
+    """Return how many times as wide as calibrated the intervals are on average."""
+    widths = [row.adapted for row in sample if row.value is not None]
+    return sum(widths) / len(widths) if widths else None
 
 
 def _pieces(totals: Sequence[Total]) -> dict[int, ErrorSums]:
@@ -94,9 +117,9 @@ def _pieces(totals: Sequence[Total]) -> dict[int, ErrorSums]:
 def _estimate(sample: Sequence[Sampled], known: Learned | None) -> Mean | None:
     if known is None:
         return None
-    ends = [(row.low, row.high) for row in sample if row.low is not None]
-    low, high = np.array(ends, np.float64).reshape(-1, 2).T
-    return error_sums.expected_error((high - low) / 2 / known.factor, known.spread, known.rows)
+    ends = [(row.low, row.high, row.adapted) for row in sample if row.low is not None]
+    low, high, width = np.array(ends, np.float64).reshape(-1, 3).T
+    return error_sums.expected_error((high - low) / 2 / width / known.factor, known.spread, known.rows)
 
 
 def over_time(
@@ -153,8 +176,9 @@ def gauges(item: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     ):
         if item[key] is not None:
             yield name, item[key]["value"]
-    if item["r2"] is not None:
-        yield "prediction_r2", item["r2"]
+    for key, name in (("r2", "prediction_r2"), ("adapted", "prediction_interval_adapted_ratio")):
+        if item[key] is not None:
+            yield name, item[key]
     if item["against_estimate"] is not None:
         yield "prediction_error_above_estimate", item["against_estimate"]["state"] == excess.ABOVE
     if item["against_level"] is not None:

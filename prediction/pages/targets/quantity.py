@@ -127,9 +127,12 @@ def labelled(spec: Spec, rows: Labelled) -> dict[str, Any] | None:
         "rows": len(found),
         "figure": _against(predicted, truth, target.unit),
         "residuals": [
-            {"feature": name, **group}
-            for name in spec.inputs
-            for group in _groups([row.features.get(name) for row in found], residuals)
+            {"feature": column, "unit": feature.unit, **group}
+            for name, feature in spec.inputs.items()
+            for column, values in zip(
+                feature.columns, feature.spread([row.features.get(name) for row in found]), strict=True
+            )
+            for group in _groups(values, residuals)
         ],
     }
 

@@ -43,12 +43,15 @@ class ErrorModel:
         The standard deviation of an error's size around what was expected of its row, in the unit.
     predicted
         Answers to rows that their model had not seen, sorted; `rows` is how many there were.
+    independent
+        How many of the rows are independent: groups, or different rows.
     """
 
     width: Width
     spread: float | None
     predicted: list[float]
     rows: int
+    independent: int
     graphs: Mapping[str, bytes] = field(default_factory=dict)
 
     def refine(self, decision: Width) -> Width:
@@ -59,19 +62,23 @@ class ErrorModel:
         """Return what the profile of the version holds of it."""
         return {
             "predicted": {"rows": self.rows, "sample": self.predicted},
-            "errors": {"rows": self.width.rows, "spread": self.spread},
+            "errors": {"rows": self.width.rows, "independent": self.independent, "spread": self.spread},
         }
 
 
 @dataclass(frozen=True)
 class _Answered:
-    """Rows that their model had not seen, with its errors; `folds` says which were answered together."""
+    """Rows that their model had not seen, with its errors; `folds` says which were answered together.
+
+    `independent` counts groups, or different rows.
+    """
 
     columns: Columns
     errors: NDArray[np.float64]
     values: NDArray[np.float64]
     weights: NDArray[np.float64]
     folds: NDArray[np.intp]
+    independent: int
 
 
 def calibrate(unseen: OutOfFold, held_out: Any, _decision: Any) -> ErrorModel:
@@ -85,7 +92,7 @@ def calibrate(unseen: OutOfFold, held_out: Any, _decision: Any) -> ErrorModel:
     sizes, rows = np.abs(answered.errors), len(answered.errors)
     predicted = evenly_spaced(sorted(answered.values.tolist()), PREDICTED_KEPT)
     if rows < conformal.needed(target.level):
-        return ErrorModel(Width(level=target.level), None, predicted, rows)
+        return ErrorModel(Width(level=target.level), None, predicted, rows, answered.independent)
     mean = float(np.average(sizes, weights=answered.weights)) or TINY
     graph, expected = _model(spec, seed, answered, LEAST_ERROR * mean)
     width = Width(
@@ -97,7 +104,8 @@ def calibrate(unseen: OutOfFold, held_out: Any, _decision: Any) -> ErrorModel:
         graphs=(store.SPREAD,) if graph else (),
     )
     spread = float(np.sqrt(np.average((sizes - expected) ** 2, weights=answered.weights)))
-    return ErrorModel(width, spread, predicted, rows, {store.SPREAD: graph} if graph else {})
+    graphs = {store.SPREAD: graph} if graph else {}
+    return ErrorModel(width, spread, predicted, rows, answered.independent, graphs)
 
 
 def _answered(unseen: OutOfFold) -> _Answered | None:
@@ -106,13 +114,15 @@ def _answered(unseen: OutOfFold) -> _Answered | None:
         return None
     values = [part.answers.values for part in unseen.parts]
     truth = [np.array([float(text) for text in part.labels]) for part in unseen.parts]
-    columns, _ = unseen.dataset.part([row for part in unseen.parts for row in part.rows])
+    rows = [row for part in unseen.parts for row in part.rows]
+    columns, _ = unseen.dataset.part(rows)
     return _Answered(
         columns=columns,
         errors=np.concatenate(truth) - np.concatenate(values),
         values=np.concatenate(values),
         weights=np.concatenate([part.weights for part in unseen.parts]),
         folds=np.repeat(np.arange(len(truth)), [len(each) for each in truth]),
+        independent=len({unseen.dataset.keys[row] for row in rows}),
     )
 
 
@@ -120,7 +130,8 @@ def _holdout(dataset: Dataset, held_out: Any) -> _Answered:
     columns, labels = dataset.part(dataset.holdout)
     errors = np.array([float(text) for text in labels]) - held_out.values
     folds = np.arange(len(errors)) % out_of_fold.FOLDS
-    return _Answered(columns, errors, held_out.values, np.ones(len(errors)), folds)
+    independent = len({dataset.keys[row] for row in dataset.holdout})
+    return _Answered(columns, errors, held_out.values, np.ones(len(errors)), folds, independent)
 
 
 def _model(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow
 import pytest
@@ -21,6 +23,7 @@ from models_store.features.number import Number
 from models_store.features.text import Text
 from models_store.spec import Spec
 from prediction.batch import frames
+from prediction.batch.chunks import Chunk
 from prediction.batch.features import kinds
 from prediction.batch.sources import Source
 from tests.zoo import flights
@@ -33,6 +36,7 @@ CITY = Category(name="a", open=True, optional=True)
 NOTE = Text(name="a", max_length=5, optional=True)
 MOMENT = Moment(name="a", zone="Europe/Paris", optional=True)
 NOON, TOLD = datetime(2024, 6, 1, 10, tzinfo=UTC), "2024-06-01T12:00:00+02:00"
+EPOCH, EPOCH_DAY = "1970-01-01T01:00:00+01:00", "1970-01-01T00:00:00+01:00"
 
 
 @pytest.mark.parametrize(
@@ -57,6 +61,11 @@ NOON, TOLD = datetime(2024, 6, 1, 10, tzinfo=UTC), "2024-06-01T12:00:00+02:00"
         (MOMENT, pyarrow.array([date(2024, 6, 1)]), ["2024-06-01T00:00:00+02:00"], " "),
         (MOMENT, pyarrow.array([NOON], pyarrow.timestamp("us")), [None], "x"),
         (MOMENT, pyarrow.array([5]), [None], "x"),
+        (MOMENT, pyarrow.array([0, 10**12, 10**15], pyarrow.timestamp("s", "UTC")), [EPOCH, 0, 0], " xx"),
+        (MOMENT, pyarrow.array([0, 3_000_000, -(10**6)], pyarrow.date32()), [EPOCH_DAY, 0, 0], " xx"),
+        (MOMENT, pyarrow.array([86_400_000 * 10**7], pyarrow.date64()), [0], "x"),
+        (NUMBER, pyarrow.array([Decimal("0.3"), Decimal("0.1")]), [0.3, 0.1], "  "),
+        (INTEGER, pyarrow.array([Decimal("3.00"), Decimal("3.50")]), [3, 0], " x"),
     ],
 )
 def test_an_array_is_read(feature: Feature, array: pyarrow.Array, values: list[object], wrong: str) -> None:
@@ -149,3 +158,48 @@ def test_a_frame_with_times_without_a_zone_is_refused_with_the_reason() -> None:
 
     assert ("departs_at", 1) == (first.field, first.row)
     assert "this one has no offset: add it" in first.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "expected"),
+    [
+        ("departs_at", [NOON, NOON.replace(tzinfo=None)], ["2024-06-01T06:00:00-04:00", None]),
+        (
+            "departs_at",
+            [date(2024, 6, 1), NOON],
+            ["2024-06-01T00:00:00-04:00", "2024-06-01T06:00:00-04:00"],
+        ),
+        ("departs_at", [np.datetime64("2024-06-01"), pd.NaT], ["2024-06-01T00:00:00-04:00", None]),
+        ("distance_mi", [800, True], [800, None]),
+        ("is_holiday", [True, 1], [True, None]),
+        ("tail", ["N1", 1], ["N1", None]),
+    ],
+)
+def test_objects_of_several_types_are_what_each_of_them_is(
+    name: str, values: list[Any], expected: list[Any]
+) -> None:
+    """Arrow would make a time of UTC of one without offset, and a date of a time."""
+    frame = pd.DataFrame([flights.SPEC.example] * 2).assign(**{name: pd.Series(values, dtype=object)})
+    rows = frames.validate(flights.SPEC, frames.from_pandas(frame, flights.SPEC), 1)
+    found = iter(kinds.of(flights.SPEC.inputs[name]).plain(rows.columns[name]))
+
+    assert expected == [next(found) if kept else None for kept in rows.kept]
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "reason"),
+    [
+        ("departs_at", pyarrow.array([0, 10**12], pyarrow.timestamp("s", "UTC")), "must be a time"),
+        ("departs_at", pyarrow.array([0, 10**7], pyarrow.date32()), "must be a time"),
+        ("tail", pyarrow.array([b"N1", b"\xff"]), "must be a text of 1 to 200 characters"),
+    ],
+)
+def test_one_value_that_python_can_not_hold_refuses_one_row(
+    name: str, array: pyarrow.Array, reason: str
+) -> None:
+    """A time after the year 9999, and bytes that are not UTF-8; the other row is answered."""
+    columns = {feature: pyarrow.array([value] * 2) for feature, value in flights.SPEC.example.items()}
+    rows = frames.validate(flights.SPEC, Chunk(columns | {name: array}, 2), 1)
+
+    assert [True, False] == rows.kept.tolist()
+    assert [reason] == [bad.reason[: len(reason)] for bad in rows.bad_values]

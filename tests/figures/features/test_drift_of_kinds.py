@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -147,6 +147,14 @@ def test_hours_that_have_changed_are_found_in_a_whole_week() -> None:
     found = drift.judge(compared(feature, times_of(START, 364)(rng, 600), nights))
 
     assert {"a_hour": "drifted", "a_weekday": "drifted"} == {item.name: item.state for item in found}
+
+
+def test_moments_of_the_first_year_are_compared() -> None:
+    """A whole cycle before them is in no calendar."""
+    feature = Moment(name="a", zone="UTC")
+    days = [(datetime(1, 1, 3, tzinfo=UTC) + timedelta(days=day)).isoformat() for day in range(358)]
+
+    assert {"a_hour", "a_weekday", "a_month"} == {item.name for item in compared(feature, days, days)}
 
 
 def test_a_profile_of_texts_holds_no_words() -> None:

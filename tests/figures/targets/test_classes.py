@@ -33,11 +33,11 @@ def test_figures_are_told_in_words() -> None:
     assert {"accuracy": "0.988 on the holdout", "macro-F1": "0.500", "log-loss": "0.060"} == told
 
 
-def test_the_rules_compare_figures_and_test_them() -> None:
-    """Four rules compare figures, one is a test."""
+def test_there_are_five_rules() -> None:
+    """A promotion names the log-loss."""
     rules = classes.rules(TARGET)
 
-    assert (4, 1, "log-loss") == (len(rules.figures), len(rules.tests), rules.loss)
+    assert (5, "log-loss") == (len(rules.checks), rules.loss)
 
 
 def test_the_confidence_is_that_of_the_answer() -> None:
@@ -58,7 +58,7 @@ def judged(target: Classes, champion: list[float], candidate: list[float]) -> ga
     """Judge answers to 90 rows of class 0 and 10 of class 1, in this order."""
     labels = np.array(["0"] * 90 + ["1"] * 10, object)
     part = gate.Part("dataset", labels, answers(champion), answers(candidate))
-    return gate.judge([part], classes.rules(target), GateRules(log_loss_tolerance=10, significance=0))
+    return gate.judge([part], classes.rules(target), GateRules(log_loss_tolerance=10, margin=1))
 
 
 def test_a_candidate_that_ranks_the_positive_class_worse_is_rejected() -> None:
@@ -89,6 +89,18 @@ def test_metrics_of_a_positive_class_are_plain_values() -> None:
     assert "positive" not in classes.metrics(TARGET, ["0", "1"], answers([0.2, 0.4])).as_dict()
 
 
+def test_a_table_shows_how_well_the_positive_class_is_found() -> None:
+    """Average precision, ROC AUC and Brier, as the version keeps them; other targets have none of them."""
+    found = classes.metrics(declare(0, 1, positive=1), ["0", "1", "1", "0"], answers([0.2, 0.4, 0.9, 0.5]))
+    shown, names = classes.table(found.as_dict()), {"average precision", "ROC AUC", "Brier"}
+
+    assert found.positive is not None
+    assert {"average precision": "0.833", "ROC AUC": "0.750"}.items() <= shown.items()
+    assert f"{(0.2**2 + 0.6**2 + 0.1**2 + 0.5**2) / 4:.4f}, skill 0.340" == shown["Brier"]
+    plain = classes.table(classes.metrics(TARGET, ["0", "1"], answers([0.2, 0.4])).as_dict())
+    assert names.isdisjoint(plain)
+
+
 COSTLY = declare(0, 1, positive=1, cost=Cost(false_alarm=1, miss=50))
 
 
@@ -105,15 +117,27 @@ def test_costs_take_the_place_of_rules_that_weigh_all_errors_alike() -> None:
     assert "dataset cost saved fell from 0.74 to -0.67 on 10 rows" in verdict.sentence
 
 
-def test_a_significantly_dearer_candidate_is_rejected() -> None:
-    """Five misses more than the champion's are no chance."""
-    labels = np.array(["0"] * 90 + ["1"] * 10, object)
-    careless, careful = answers([0.1] * 90 + [0.4] * 5 + [0.9] * 5), answers([0.1] * 90 + [0.9] * 10)
+def test_a_candidate_must_be_shown_to_be_as_cheap() -> None:
+    """Five misses more than the champion's are too many; without a row of a class there is no cost."""
+    labels = np.array(["0"] * 270 + ["1"] * 30, object)
+    careless, careful = answers([0.1] * 270 + [0.4] * 15 + [0.9] * 15), answers([0.1] * 270 + [0.9] * 30)
     limits = GateRules(metric_tolerance=9, log_loss_tolerance=9, recall_floor=0)
     verdict = gate.judge([gate.Part("dataset", labels, careful, careless)], classes.rules(COSTLY), limits)
 
-    words = "rejected: dataset cost by a paired test rose from 0.00 to 2.50 on 100 rows (p = 0.0"
+    words = "rejected: dataset cost within 0.09 of the champion's is not shown: 0.00 -> 2.50 on 300 rows"
     assert verdict.sentence.startswith(words)
+    one_class = gate.Part("dataset", labels[:270], answers([0.1] * 270), answers([0.1] * 270))
+    verdict = gate.judge([one_class], classes.rules(COSTLY), limits)
+    assert not any("cost" in rule.name for rule in verdict.rules)
+
+
+def test_rare_positives_can_not_show_what_a_candidate_costs() -> None:
+    """Not even of one with the same answers: the rule does not vote then."""
+    labels = np.array(["0"] * 990 + ["1"] * 10, object)
+    same = answers([0.1] * 990 + [0.9] * 10)
+    verdict = gate.judge([gate.Part("dataset", labels, same, same)], classes.rules(COSTLY), GateRules())
+
+    assert "undecided: dataset cost within 0.05 of the champion's (1000)" in verdict.sentence
 
 
 def test_metrics_say_what_the_errors_cost() -> None:

@@ -55,8 +55,10 @@ def test_an_answer_has_its_unit_and_interval() -> None:
     assert {
         "predicted_value": 150.0,
         "unit": "CHF",
-        "interval": {"level": 0.9, "low": 100.0, "high": 320.0},
+        "interval": {"level": 0.9, "low": 100.0, "high": 320.0, "adapted": 1.0},
     } == said
+    wider = quantity.writer(TARGET)(prediction._replace(probabilities='{"adapted":1.25}'))
+    assert 1.25 == json.loads("{" + wider + "}")["interval"]["adapted"]
     assert sent == bodies.answer(SPEC).model_validate(sent).model_dump()
     for wrong in ({"predicted_value": 99}, {"unit": "EUR"}):
         with pytest.raises(ValidationError):

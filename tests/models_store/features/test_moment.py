@@ -73,10 +73,32 @@ def test_a_naive_moment_takes_a_time_without_offset_as_one_of_its_zone(value: An
 
 
 @pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("2024-02-30", "there is no such day or time"),
+        ("0000-01-01", "there is no such day or time"),
+        ("2024-06-01T24:00:00Z", "there is no such day or time"),
+        ("2016-12-31T23:59:60Z", "leap seconds are not supported: send second 59"),
+        ("0001-01-01", "in Europe/Paris this one is not in the years 1 to 9999"),
+        ("9999-12-31T23:59:59Z", "in Europe/Paris this one is not in the years 1 to 9999"),
+    ],
+)
+def test_a_time_that_does_not_exist_is_refused_with_the_reason(value: str, reason: str) -> None:
+    """RFC 3339 has some that no calendar of Python has."""
+    with pytest.raises(InvalidInput, match=f"a: must be a time .* or a date; {reason}$"):
+        validator(datetime, PARIS).object({"a": value})
+
+
+@pytest.mark.parametrize(
     "value",
     [
         *("", "now", "20240601", "2024-W22-6", "2024-06-31", "2024-06-01T25:00:00Z", "2024-06-01T12:00Z"),
-        *("2024-06-01T12:00:00+25:00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"),
+        *(
+            "2024-06-01T12:00:00+25:00",
+            "2024-06-01T12:00:00+05:99",
+            "0001-01-01T00:00:00+14:00",
+            "9999-12-31T23:59:59-12:00",
+        ),
         *("٢٠٢٤-06-01", 1717236000, 1.5, True, None, []),
     ],
 )
@@ -106,6 +128,15 @@ def test_another_zone_later_does_not_change_what_a_version_is_given() -> None:
 
     assert [[0]] == version.spread([told])
     assert "" == PARIS.refuses(version)
+
+
+def test_the_first_and_the_last_day_have_numbers_in_every_zone() -> None:
+    """A version whose zone is another one must answer a row that is valid in the zone of the spec."""
+    ends = ["0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59+00:00"]
+
+    for zone in ("America/New_York", "Asia/Tokyo"):
+        (days,) = Moment(name="a", zone=zone, parts=("days",)).spread(ends)
+        assert [-730119, 2921939] == days
 
 
 @pytest.mark.parametrize(

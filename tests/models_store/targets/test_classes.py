@@ -60,6 +60,13 @@ def test_labels_of_a_dataset_are_read(target: Any, y: Any, texts: list[str]) -> 
     assert texts == target.read(y)
 
 
+def test_the_labels_are_named_with_their_type() -> None:
+    """A client that sends the text "0" for the integer 0 reads what is wrong."""
+    assert "one of a, b, c" == TEXTS.expected
+    assert "one of the integers -1, 0, 10" == INTEGERS.expected
+    assert "one of the booleans false, true" == BOOLEANS.expected
+
+
 @pytest.mark.parametrize(
     ("target", "y", "message"),
     [
@@ -67,9 +74,14 @@ def test_labels_of_a_dataset_are_read(target: Any, y: Any, texts: list[str]) -> 
         (TEXTS, [0, 1], "the label 0 is no text: declare classes(...) with integers, or return texts"),
         (INTEGERS, [True, False], "the label True is no integer: declare classes(...) with booleans"),
         (INTEGERS, ["0"], "the label '0' is no integer: declare classes(...) with texts"),
-        (INTEGERS, [0.0], "the label 0.0 is not one of -1, 0, 10"),
+        (INTEGERS, [0.0], "the label 0.0 is a float: return integers, for example y.astype(int)"),
+        (BOOLEANS, [1.0], "the label 1.0 is a float: return booleans, for example y.astype(bool)"),
+        (INTEGERS, pd.Series([0, None]), "row 0 of load(): the label 0.0 is a float"),
+        (INTEGERS, pd.Series([0, None], dtype="Int64"), "row 1 of load(): there is no label: leave such"),
+        (TEXTS, ["a", float("nan")], "row 1 of load(): there is no label: leave such rows out"),
+        (TEXTS, ["a", "nan"], "row 1 of load(): the label 'nan' is not one of a, b, c"),
         (BOOLEANS, [0, 1], "the label 0 is no boolean: declare classes(...) with integers"),
-        (TEXTS, ["a", None], "row 1 of load(): the label None is not one of a, b, c"),
+        (TEXTS, ["a", None], "row 1 of load(): there is no label: leave such rows out"),
         (TEXTS, np.array([["a", "b"]]), "several columns"),
         (TEXTS, pd.DataFrame({"x": ["a"], "y": ["b"]}), "several columns"),
     ],

@@ -52,7 +52,9 @@ def test_costs_are_shown() -> None:
     assert [] == target.faults()
     assert "1 for a false alarm, 9 for a miss" == target.table()["costs"]
     assert {"false_alarm": 1, "miss": 9} == target.as_dict()["cost"]
-    assert {"target", "classes"} == set(classes(0, 1, positive=1).as_dict())
+    assert "1" == target.table()["positive"] == target.as_dict()["positive"]
+    assert {"target", "classes"} == set(classes(0, 1).as_dict())
+    assert {"classes"} == set(classes(0, 1).table())
     assert target.is_of(classes(0, 1).as_dict())
 
 

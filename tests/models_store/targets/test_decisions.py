@@ -148,6 +148,36 @@ def test_a_threshold_makes_a_difference() -> None:
     assert differing(FRAUD, fitted, replace(found, decision=Decision())) > 500
 
 
+def test_one_fraud_in_200_payments_is_flagged_as_predict_flags_it() -> None:
+    """With a threshold of 0.02 `predict` flags many rows; the most probable class would flag none."""
+    from sklearn.datasets import make_classification
+
+    X, y = make_classification(
+        8_000,
+        4,
+        n_informative=4,
+        n_redundant=0,
+        weights=[0.995],
+        flip_y=0.001,
+        class_sep=0.8,
+        random_state=0,
+    )
+    rows = pd.DataFrame(X.clip(-9, 9), columns=NAMES)
+    labels = pd.Series(y).map({0: "fine", 1: "fraud"})
+    spec = replace(FRAUD, load=lambda: (rows[:6_000], labels[:6_000]))
+    fitted, found = build(fixed(logistic(), threshold=0.02), spec)
+    columns = spec.columns_of(rows[6_000:])
+    assert found.onnx is not None
+    flagged = {
+        decision.rule: Session(found.onnx, spec).scorer(decision)(columns).best.astype(bool)
+        for decision in (found.decision, Decision())
+    }
+
+    assert (fitted.predict(rows[6_000:]) == "fraud").tolist() == flagged["threshold"].tolist()
+    assert flagged["threshold"].sum() > 20
+    assert 0 == flagged["argmax"].sum()
+
+
 def test_a_tuned_threshold_of_the_first_class_is_found() -> None:
     """The estimator keeps its positive class to itself: the proof tells which it is."""
     from sklearn.metrics import f1_score, make_scorer

@@ -107,7 +107,7 @@ def test_a_classifier_without_probabilities_is_refused_after_the_fit(estimator: 
     fitted = pipeline.fit([[0.0], [1.0], [0.0], [1.0]], ["a", "b", "a", "b"])
 
     words = (
-        f"{type(estimator).__name__} has no predict_proba after its fit: wrap it, as CalibratedClassifierCV"
+        f"{type(estimator).__name__} has no predict_proba after its fit: wrap it in CalibratedClassifierCV"
     )
     with pytest.raises(InvalidSpec, match=words):
         classes("a", "b").demand_fitted(fitted)

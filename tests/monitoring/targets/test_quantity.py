@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,7 @@ from prediction.journal.predictions import Prediction
 from prediction.monitoring import gauges, health
 from prediction.monitoring.targets import quantity
 from prediction.retraining import training
-from prediction.serving import predictor
+from prediction.serving import adaptation, predictor
 from prediction.serving.predictor import Predictor
 from prediction.times import MINUTE_US, now_us
 from tests import databases, rents
@@ -134,7 +136,10 @@ def test_without_labels_there_is_an_estimate(journal: Journal, served: Predictor
 
     assert found["mae"] is None
     assert 30 < found["estimated_mae"]["value"] < 90
-    assert {"prediction_estimated_mean_absolute_error"} == set(dict(quantity.gauges(found)))
+    assert {
+        "prediction_estimated_mean_absolute_error": found["estimated_mae"]["value"],
+        "prediction_interval_adapted_ratio": 1.0,
+    } == dict(quantity.gauges(found))
     assert 100 == sum(piece["estimated_mae"]["n"] for piece in pieces if piece["estimated_mae"])
 
 
@@ -152,6 +157,42 @@ def test_the_journal_holds_numbers_beside_texts(journal: Journal, served: Predic
     sample = samples.draw(journal, "rents", 0, now_us() + 1, rows=20)
     assert all(math.isnan(row.confidence) for row in sample)
     assert {item.high for item, _ in given} == {row.high for row in sample}
+
+
+def test_labels_make_intervals_wider(journal: Journal, served: Predictor) -> None:
+    """The journal keeps by how much: the expected errors stay, and what labels add to their sums."""
+    given = predict(journal, served, 150, dearer=1.25)
+    give(journal, served, [label for _, label in given])
+    shown = described(journal, served)
+    width = adaptation.width(journal, SPEC, served.version.version)
+    narrow: Any = given[0][0]
+    served.width = width
+    (wide,) = [item._asdict() for item in served.predict([SPEC.rows.object(narrow.read_features())])]
+    columns = SPEC.columns_of(rents.draw(3, 5)[0])
+    wider, calibrated = served.answers(columns), served.score(columns)
+    served.width = 1.0
+
+    assert 1 < width <= 2
+    assert (1.0, "{}") == (shown["adapted"], narrow.probabilities)
+    assert {"adapted": width} == json.loads(wide["probabilities"])
+    assert wide["high"] - wide["low"] == pytest.approx(width * (narrow.high - narrow.low))
+    np.testing.assert_allclose(wider.high - wider.low, width * (calibrated.high - calibrated.low))
+    record(journal, [Prediction(**wide | {"at_us": now_us()})])
+    found = described(journal, served)
+    assert 1 + (width - 1) / 151 == pytest.approx(found["adapted"])
+    assert shown["estimated_mae"]["value"] == pytest.approx(found["estimated_mae"]["value"], rel=0.05)
+
+
+def test_labels_add_the_calibrated_width_to_the_sums(served: Predictor) -> None:
+    """So that what is expected of errors does not depend on the labels before."""
+    measure = quantity.measure(SPEC, home_of(served))
+    narrow = SimpleNamespace(probabilities="{}", value=900.0, low=800.0, high=1000.0)
+    wide = SimpleNamespace(probabilities='{"adapted": 1.25}', value=900.0, low=775.0, high=1025.0)
+    found = [dict(measure(row, "1020.0")) for row in (narrow, wide)]
+
+    assert [0, 1] == [sums.pop("covered") for sums in found]
+    assert found[0] == found[1]
+    assert 1 == found[0]["held from/3"]
 
 
 def test_a_version_that_is_gone_has_labels_but_no_estimate(
@@ -180,7 +221,8 @@ def test_a_prediction_of_another_kind_is_not_measured(served: Predictor) -> None
 
     assert {} == measured(older, "700.0")
     assert {} == measured(older._replace(value=700.0, low=1.0, high=2.0), "dear")
-    assert 1 == measured(older._replace(value=700.0, low=1.0, high=900.0), "700.0")["covered"]
+    row = SimpleNamespace(probabilities="{}", value=700.0, low=1.0, high=900.0)
+    assert 1 == measured(row, "700.0")["covered"]
 
 
 def test_the_range_of_the_spec_may_change(journal: Journal, served: Predictor) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from models_store.catalog import planes
 from models_store.spec import Spec, classes
 from prediction.journal import feedback
 from prediction.journal.database import Journal
@@ -103,6 +104,35 @@ def test_residuals_show_where_a_model_is_wrong() -> None:
     assert not groups["town", "Aarau"]["is_biased"]
     assert ("rooms", "missing") in groups
     assert 90 < groups["town", "Bex"]["value"] < 110
+
+
+def test_residuals_of_a_moment_are_those_of_its_parts() -> None:
+    """Hours in four groups, and each weekday; a number has its unit, which pages leave out of names."""
+    row = planes.SPEC.example
+    found = [
+        LabelledNumber(
+            {**row, "departs_at": f"2013-07-{day:02}T{hour:02}:30:00-04:00"},
+            340.0,
+            320.0 + 40 * (hour > 12),
+        )
+        for day in range(1, 29)
+        for hour in (6, 9, 15, 21)
+    ]
+    shown = quantity.labelled(planes.SPEC, lambda: found)
+
+    assert shown is not None
+    groups = {(each["feature"], each["group"]): each["value"] for each in shown["residuals"]}
+    assert (-20.0, 20.0) == (groups["departs_at_hour", "6"], groups["departs_at_hour", "15"])
+    assert 7 == len([group for name, group in groups if name == "departs_at_weekday"])
+    assert {"°C"} == {each["unit"] for each in shown["residuals"] if each["feature"] == "temperature_c"}
+
+
+def test_every_state_of_an_alarm_has_its_colour() -> None:
+    """Also those of a quantity: an alarm must not look like a remark."""
+    css = (Path(quantity.__file__).parents[1] / "templates" / "dashboard.css").read_text()
+
+    for state in ("below estimate", "above estimate", "below level", "as estimated", "as stated"):
+        assert f".pill.{state.replace(' ', '-')}" in css
 
 
 def test_without_labels_nothing_is_drawn() -> None:

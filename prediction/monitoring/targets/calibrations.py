@@ -1,7 +1,11 @@
-"""The calibrations of versions, and what a labelled prediction adds to the sums of the journal by them."""
+"""What versions have learned of their own answers.
+
+Also what a labelled prediction adds to the sums of the journal by it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -32,6 +36,22 @@ def of(home: Path, model: str, version: str) -> Calibration:
         When the store lacks the version, or its profile can't be read.
     """
     return calibration.read(store.get(home, model, version).read_json(store.PROFILE))
+
+
+@lru_cache(maxsize=1024)
+def confusion(home: Path, model: str, version: str) -> Mapping[str, Mapping[str, int]] | None:
+    """Return how answers to rows that a version was not trained on compare with their labels.
+
+    None if it has not counted them.
+
+    Raises
+    ------
+    UnknownVersion, DamagedVersion
+        As above.
+    """
+    found: Mapping[str, Mapping[str, int]] | None
+    found = store.get(home, model, version).read_json(store.PROFILE).get("confusion")
+    return found
 
 
 def measure(home: Path, model: str) -> Measure:

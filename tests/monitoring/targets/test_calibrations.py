@@ -11,7 +11,7 @@ import pytest
 from models_store import store
 from models_store.errors import UnknownVersion
 from prediction.figures import calibration
-from prediction.serving import calibrations
+from prediction.monitoring.targets import calibrations
 
 
 def test_a_trained_version_has_a_calibration(trained_home: Path) -> None:
