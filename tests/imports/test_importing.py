@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -21,6 +22,7 @@ from prediction.journal.database import Journal
 from prediction.retraining import trainings
 from prediction.retraining.trainings import Trained, Wish
 from tests.elsewhere import fitted, skops_file
+from tests.pages.test_dashboard import World
 
 WISH = Wish(0, None, missing=False, keep_versions=5)
 
@@ -75,6 +77,16 @@ def test_models_show_the_origin(imported: Home) -> None:
         origin.unrepeatable,
     )
     assert "scikit-learn" in origin.libraries
+
+
+def test_the_page_names_the_file(imported: Home) -> None:
+    """Beside its version; digest and libraries are in its title."""
+    page = World({"iris": iris.SPEC}, imported.folder, imported.journal).get("/dashboard?model=iris", None)
+
+    assert 200 == page.status_code
+    assert re.search(
+        r'imported: <span title="sha256 \w{64}, scikit-learn [^"]*">own\.skops</span>', page.text
+    )
 
 
 def test_a_worse_model_is_rejected_with_the_doubt(imported: Home) -> None:
