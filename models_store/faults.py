@@ -14,7 +14,7 @@ from numbers import Real
 from typing import Any, get_args, get_origin, get_type_hints
 
 from models_store.errors import Detail
-from models_store.validation import listing
+from models_store.validation import clip, listing
 
 RESERVED_NAMES = frozenset(
     {
@@ -124,7 +124,7 @@ def named(annotation: Any) -> str:
     if annotation is None:
         return "a union of several types"
     is_plain = isinstance(annotation, type) and get_origin(annotation) is None
-    return f"`{annotation.__name__ if is_plain else str(annotation).replace('typing.', '')}`"
+    return f"`{clip(annotation.__name__ if is_plain else str(annotation).replace('typing.', ''))}`"
 
 
 def of_range(low: Any, high: Any) -> list[str]:

@@ -102,7 +102,7 @@ def test_the_file_passes_the_projects_checks(project: Path) -> None:
 
 
 def test_only_what_is_missing_is_trained(trained: str) -> None:
-    """The two models that are there stay as they are."""
+    """The models that are there stay as they are."""
     assert "wine: fit on 142 rows" in trained
     assert "iris" not in trained
     assert "penguins" not in trained

@@ -32,7 +32,6 @@ from tests.servers import run
 
 OPERATE = DOCS / "operate.md"
 RUN = (README, DOCS / "http.md", OPERATE)
-SAVED = re.compile(r"Save this as `([^`]+)`[^`]*\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MARK = "---- next block"
 
 pytestmark = pytest.mark.timeout(900)
@@ -43,24 +42,17 @@ def shell_blocks(page: Path) -> list[str]:
     return [block for block in blocks(page, "sh") if not block.startswith("make ")]
 
 
-def saved_blocks(page: Path) -> dict[str, str]:
-    """Return the Python blocks that the reader saves, by the name of the file."""
-    return dict(SAVED.findall(page.read_text()))
-
-
 @dataclass(frozen=True)
 class Reader:
     """A reader who types the blocks of the pages into a copy of the project, on the ports that are free."""
 
     project: Path
     home: Path
-    models: Path
     ports: dict[str, int]
 
     def as_typed(self, block: str) -> str:
-        """Replace the page's ports and its folder of models by those of the test."""
-        typed = block.replace("/tmp/models", str(self.models))
-        return re.sub(r"\b300[01]\b", lambda match: str(self.ports[match[0]]), typed)
+        """Replace the page's ports by those of the test."""
+        return re.sub(r"\b300[01]\b", lambda match: str(self.ports[match[0]]), block)
 
     def serve(self) -> str:
         """Return the command for the first terminal."""
@@ -71,20 +63,11 @@ class Reader:
         """Return all blocks for the second terminal as one script, with a mark before each."""
         return "\n".join(f"echo; echo '{MARK}'\n{self.as_typed(block)}" for block in shell_blocks(page))
 
-    def save(self, page: Path) -> None:
-        """Save the files that the page asks for."""
-        for name, code in saved_blocks(page).items():
-            path = Path(self.as_typed(name))
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(code)
-
     def run_python(self, page: Path) -> dict[str, subprocess.CompletedProcess[str]]:
-        """Run the Python blocks that are not for a file."""
-        saved = saved_blocks(page).values()
+        """Run the Python blocks."""
         return {
             block: run(".venv/bin/python", "-c", self.as_typed(block), home=self.home, cwd=self.project)
             for block in blocks(page, "python")
-            if block not in saved
         }
 
 
@@ -118,14 +101,13 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     folder = tmp_path_factory.mktemp("readme")
     project = copy_project(folder / "prediction-loop")
     ports = {"3000": port_or_free(3000), "3001": port_or_free(3001)}
-    reader = Reader(project, folder / "home", folder / "models", ports)
+    reader = Reader(project, folder / "home", ports)
     first, logs = folder / "first.log", {page: folder / f"{page.stem}.log" for page in RUN}
     shown: dict[str, str] = {}
     python: dict[str, subprocess.CompletedProcess[str]] = {}
     with started(reader.serve(), project, reader.home, first) as server:
         wait_ready(f"http://127.0.0.1:{ports['3000']}", server, first)
         for page in RUN:
-            reader.save(page)
             python |= reader.run_python(page)
             with started(reader.script(page), project, reader.home, logs[page]) as terminal:
                 if page == OPERATE:
@@ -239,10 +221,11 @@ def test_loop_retrains_with_a_verdict(session: Session) -> None:
     assert "seed 0" in shown
 
 
-def test_loop_trains_a_model_of_ones_own(session: Session) -> None:
-    """The short spec of the README is read from the folder in `PREDICTION_CATALOG`."""
-    shown = session.shown_by("PREDICTION_CATALOG")
+def test_loop_makes_and_trains_a_model_of_ones_own(session: Session) -> None:
+    """From a table, in a project that is no clone: its catalog has no other model."""
+    shown = session.shown_by("loop init")
 
+    assert "written: catalog/wine.py" in shown
     assert "wine: fit on " in shown
     assert re.search(r"wine: \w+ is the champion", shown)
     assert "iris" not in shown

@@ -64,10 +64,8 @@ class Category(Feature):
             words = f"category(open=True, ...) goes with `str`, not with {given}"
             return [] if annotation is str else [words]
         if annotation is str:
-            return [
-                "list the categories, Literal[...], or take any text by category(open=True, ...)"
-                " or text(...)"
-            ]
+            ways = "category(open=True, ...) or text(...)"
+            return [f"list the categories, Literal[...], or take any text by {ways}"]
         if not is_listed:
             return [f"category(...) goes with `Literal[...]`, not with {given}"]
         blank = [each for each in self.categories if isinstance(each, str) and each != each.strip()]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from models_store.validation import clip
 from prediction.batch.chunks import Chunk, Row
 
 MAX_ROWS = 5_000
@@ -70,7 +72,7 @@ def read_objects(lines: Iterable[bytes]) -> Iterator[Row]:
     Raises
     ------
     ValueError
-        Naming the line. NaN and Infinity, which some programs write, are not JSON, here as over HTTP.
+        Naming the line. NaN, Infinity and a key that is given twice are refused, here as over HTTP.
     """
     for number, line in enumerate(lines, 1):
         if line.isspace():
@@ -92,7 +94,15 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON: write null where a value is missing")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+def _object(pairs: list[tuple[str, Any]]) -> Row:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        twice = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+        raise ValueError(f"{json.dumps(clip(twice))} is given twice: write each field once")
+    return row
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_object)
 
 
 def _column_types(path: Path) -> dict[str, Any]:

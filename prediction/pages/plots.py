@@ -15,6 +15,8 @@ FEW = 20
 MAX_BARS = 16
 HOURS = 24
 MAX_LETTERS = 24
+LONG_UNIT = 8
+LONG_TITLE = 36
 """Of the name of a bar."""
 
 Figure = dict[str, Any]
@@ -54,7 +56,7 @@ def distribution(item: dict[str, Any]) -> Figure:
 
 
 def _of_numbers(item: dict[str, Any]) -> tuple[list[Figure], Figure]:
-    edges, unit = item["histogram"]["bins"], f" {item['unit']}" if item["unit"] else ""
+    edges, (unit, title) = item["histogram"]["bins"], _unit(item["unit"])
     middles = [(low + high) / 2 for low, high in pairwise(edges)]
     series: list[Figure] = [
         {
@@ -69,8 +71,16 @@ def _of_numbers(item: dict[str, Any]) -> tuple[list[Figure], Figure]:
     ]
     ends = _ends(item["histogram"])
     if not ends:
-        return series, {"ticksuffix": unit}
-    return [*series, _bars_beyond(ends, edges)], _axis_beyond(ends, edges, unit)
+        return series, {"ticksuffix": unit, **title}
+    return [*series, _bars_beyond(ends, edges)], _axis_beyond(ends, edges, unit) | title
+
+
+def _unit(unit: str) -> tuple[str, Figure]:
+    """Return what stands behind each number, or the title of the axis: a long unit would hide numbers."""
+    if len(unit) <= LONG_UNIT:
+        return f" {unit}" if unit else "", {}
+    shown = unit if len(unit) <= LONG_TITLE else f"{unit[: LONG_TITLE - 1]}…"
+    return "", {"title": {"text": shown, "font": {"size": 11}, "standoff": 2}}
 
 
 class End(NamedTuple):
@@ -144,12 +154,24 @@ def _largest(histogram: dict[str, Any]) -> dict[str, Any]:
     found = list(zip(histogram["bins"], histogram["trained"], histogram["live"], strict=True))
     limit = MAX_BARS if len(found) > MAX_BARS + 1 and len(found) != HOURS else len(found)
     kept = sorted(range(len(found)), key=lambda row: -max(found[row][1:]))[:limit]
-    bars = [(str(name)[:MAX_LETTERS], old, new) for name, old, new in (found[row] for row in sorted(kept))]
+    names = _apart([str(found[row][0]) for row in sorted(kept)])
+    bars = [(name, *found[row][1:]) for name, row in zip(names, sorted(kept), strict=True)]
     others = [bar for row, bar in enumerate(found) if row not in kept]
     if others:
         bars.append((f"{len(others)} others", sum(bar[1] for bar in others), sum(bar[2] for bar in others)))
     names, trained, live = (list(column) for column in zip(*bars, strict=True))
     return histogram | {"bins": names, "trained": trained, "live": live}
+
+
+def _apart(names: list[str]) -> list[str]:
+    """Cut long names; the ends of those that begin alike are kept, because equal names are one bar."""
+    cut = [name[:MAX_LETTERS] for name in names]
+    half = MAX_LETTERS // 2
+    ends = [
+        f"{name[:half]}…{name[-half:]}" if cut.count(short) > 1 else short
+        for name, short in zip(names, cut, strict=True)
+    ]
+    return [name if ends.count(end) > 1 else end for name, end in zip(names, ends, strict=True)]
 
 
 def _shares(item: dict[str, Any], name: str, x: list[Any]) -> Figure:

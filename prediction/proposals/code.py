@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -30,11 +31,11 @@ def literal(value: Any) -> str:
 
 def _quoted(text: str) -> str:
     """Write a text; in double quotes, unless others save backslashes."""
-    shown = repr(text)
-    if shown[0] == '"' or '"' in text:
-        return shown
-    inner = shown[1:-1].replace("\\'", "'")
-    return f'"{inner}"'
+    escaped = repr(f'"{text}')[2:-1]  # with a double mark before it, Python takes single ones
+    inner = re.sub(r"\\(.)", lambda pair: "'" if pair[1] == "'" else pair[0], escaped)
+    if text.count('"') > text.count("'"):
+        return "'" + inner.replace("'", "\\'") + "'"
+    return '"' + inner.replace('"', '\\"') + '"'
 
 
 def end_of_range(value: float) -> str:

@@ -23,8 +23,8 @@ from prediction.proposals.kinds import Read
 MAX_LISTED = 20
 """Categories that are listed; with more of them the category is open."""
 
-ROWS_A_CATEGORY = 5
-"""So many rows on average, or the category is open."""
+ROWS_A_CATEGORY, ROWS_A_SENTENCE = 5, 20
+"""So many rows on average, or the category is open; if its values are sentences, it is a text."""
 
 MIN_WORDS, MIN_CHARACTERS = 4.0, 50.0
 """A column with so many words or characters on average is a text."""
@@ -138,7 +138,8 @@ def frequent(values: Sequence[Any]) -> list[str]:
 
 def _is_listed(texts: Sequence[str]) -> bool:
     different = len(set(texts))
-    return different <= MAX_LISTED and len(texts) >= ROWS_A_CATEGORY * different
+    rows = ROWS_A_SENTENCE if different > 2 and _is_long(texts) else ROWS_A_CATEGORY
+    return different <= MAX_LISTED and len(texts) >= rows * different
 
 
 def _short(value: Any) -> str:

@@ -110,7 +110,7 @@ def choices(target: Target, rows: int, parts: Groups) -> list[Estimator]:
     else:
         found = [Estimator("ridge regression", "linear_model", "Ridge(random_state=seed)", scaled=True)]
     if rows <= MANY_ROWS:
-        made = f"RandomForest{kind}(n_estimators=200, min_samples_leaf=2, random_state=seed)"
+        made = f"RandomForest{kind}(min_samples_leaf=2, random_state=seed)"
         found.append(Estimator("random forest", "ensemble", made))
     if rows <= MANY_ROWS and not (is_classes and len(target.texts) > MANY_CLASSES):
         made = f"GradientBoosting{kind}(subsample=0.5, random_state=seed)"

@@ -43,9 +43,7 @@ def _field(header: str, position: int) -> str:
     plain = snake(header) or f"column_{position}"
     if plain[0].isdigit():
         plain = f"n_{plain}"
-    if not is_field(plain):
-        plain = f"{plain}_value"
-    return plain
+    return next(each for each in (plain, f"{plain}_value", f"the_{plain}") if is_field(each))
 
 
 def is_field(name: str) -> bool:

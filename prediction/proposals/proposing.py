@@ -128,7 +128,7 @@ def propose(wish: TableWish, tell: Tell = lambda _: None) -> Proposal:
         for name, each in read.items()
         if name != wish.target
     ]
-    found = _without(wish, found, goal)
+    found = _parted(_without(wish, found, goal))
     return _finished(_Findings(wish, found, goal, notes, fields[wish.target]), tell)
 
 
@@ -170,6 +170,21 @@ def _without(wish: TableWish, found: list[Column], goal: Goal) -> list[Column]:
     if len(left) > MAX_FEATURES:
         raise InvalidInput(f"{wish.path} has {len(left):,} features: give up to {MAX_FEATURES:,}")
     return found
+
+
+def _parted(found: Sequence[Column]) -> list[Column]:
+    """Rename moments whose hour or month would have the name of another column."""
+    taken = {each.feature.name for each in found if each.feature is not None}
+    return [
+        replace(each, feature=_renamed(each.feature, taken)) if isinstance(each.feature, Moment) else each
+        for each in found
+    ]
+
+
+def _renamed(moment: Moment, taken: set[str]) -> Moment:
+    while taken.intersection(moment.columns):
+        moment = replace(moment, name=f"{moment.name}_at")
+    return moment
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models_store import compiled
+from models_store.errors import InvalidSpec
 from models_store.spec import Columns, Spec
 from models_store.targets.classes import Classes
 from prediction.proposals import code
@@ -24,8 +25,11 @@ MAX_ROWS, MIN_ROWS = 5_000, 500
 CELLS = 400_000
 """Rows times columns that are tried at most."""
 
-SMALL = 1_000
+SMALL = 500
 """Rows up to which there are five folds, and else three."""
+
+COMPILED_ROWS = 1_000
+"""Of a large forest the conversion takes long; training proves it again with all rows."""
 
 Tell = Callable[[str], None]
 
@@ -98,11 +102,17 @@ def choose(
     made, order = dict(pipelines), _in_order(trials)
     for place, trial in enumerate(order):
         tell(f"compile {trial.choice.name}")
-        served = _served(spec, columns, labels, made[trial.choice])
+        served = _served(spec, *_first(kept, labels, rows), made[trial.choice])
         order[place] = Trial(**{**vars(trial), "served": served})
         if served == "onnx":
             return _chosen(spec, order, order[place], trials, len(y))
     return _chosen(spec, order, order[0], trials, len(y))
+
+
+def _first(kept: Columns, labels: Sequence[str], rows: Sequence[int]) -> tuple[Columns, list[str]]:
+    """Return the first rows of those that were tried."""
+    few = {name: values[:COMPILED_ROWS] for name, values in kept.items()}
+    return few, [labels[row] for row in rows[:COMPILED_ROWS]]
 
 
 def _frequent(spec: Spec, labels: Sequence[str]) -> list[int]:
@@ -132,8 +142,11 @@ def _tried(choice: Estimator, make: Callable[[int], Any], X: Any, y: Any, folds:
     for learnt, held in folds:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a fit that has not converged: its loss says how good it is
-            fitted = make(0).fit(X.iloc[learnt], y[learnt])
-            loss, second = _losses(fitted, X.iloc[held], y[held])
+            try:
+                fitted = make(0).fit(X.iloc[learnt], y[learnt])
+                loss, second = _losses(fitted, X.iloc[held], y[held])
+            except ValueError:  # numbers that no float32 holds, or a fold without a word
+                loss, second = np.inf, np.nan
         losses.append(loss)
         seconds.append(second)
     return Trial(choice, tuple(losses), float(np.mean(seconds)), time.perf_counter() - started)
@@ -154,7 +167,7 @@ def _losses(fitted: Any, X: Any, y: Any) -> tuple[float, float]:
 def _in_order(trials: Sequence[Trial]) -> list[Trial]:
     """Put first the simplest whose loss is within a standard error of the best one's, then by loss."""
     best = min(trials, key=lambda trial: trial.loss)
-    for trial in trials:
+    for trial in [each for each in trials if np.isfinite(each.loss)]:
         more = np.array(trial.losses) - np.array(best.losses)
         error = float(more.std(ddof=1) / np.sqrt(len(more))) if len(more) > 1 else 0.0
         if float(more.mean()) <= error:
@@ -168,8 +181,11 @@ def _in_order(trials: Sequence[Trial]) -> list[Trial]:
 def _served(spec: Spec, columns: Columns, labels: Sequence[str], make: Callable[[int], Any]) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        fitted = make(0).fit(spec.frame(columns), spec.target.as_y(labels))
-        found = compiled.build(fitted, spec, columns, 0, labels=labels)
+        try:
+            fitted = make(0).fit(spec.frame(columns), spec.target.as_y(labels))
+            found = compiled.build(fitted, spec, columns, 0, labels=labels)
+        except (ValueError, InvalidSpec):
+            return "nothing"
     return "onnx" if found.onnx is not None else "scikit-learn"
 
 
@@ -194,13 +210,10 @@ def _chosen(spec: Spec, order: Sequence[Trial], best: Trial, trials: Sequence[Tr
         for each in trials
     ]
     folds = len(best.losses)
-    beaten = [each for each in trials if each.loss < best.loss]
-    words = (
-        f"{best.choice.name}, the simplest that is not clearly worse than the best"
-        if beaten
-        else best.choice.name
-    )
-    gone = [each.choice.name for each in order if each.served == "scikit-learn" and each is not best]
+    gone = [each.choice.name for each in order if each.served not in ("", "onnx") and each is not best]
+    beaten = [each for each in trials if each.loss < best.loss and each.choice.name not in gone]
+    words = best.choice.name
+    words += ", the simplest that is not clearly worse than the best" if beaten else ""
     words += f"; {' and '.join(gone)} can't be compiled to ONNX" if gone else ""
     text = f"Chosen by cross-validation on {rows:,} rows in {folds} folds: {words}."
     return Chosen(best.choice, code.table(header, body), text)

@@ -92,6 +92,7 @@ def test_values_of_mixed_types_are_refused_one_by_one(tmp_path: Path, specs: dic
         ('["setosa"]', "line 2 is not a JSON object"),
         ('{"name": NaN}', "line 2: NaN is not JSON: write null where a value is missing"),
         ('{"name": -Infinity}', "line 2: -Infinity is not JSON: write null where a value is missing"),
+        ('{"name": 1, "name": 2}', 'line 2: "name" is given twice: write each field once'),
         ('{"name": ' + "[" * 100_000, "line 2: maximum recursion depth exceeded"),
     ],
 )

@@ -132,7 +132,7 @@ def learned_again(unseen: tuple[Array, Array], rng: np.random.Generator) -> Cali
 def test_on_resampled_training_data_the_interval_holds_the_true_accuracy(
     unseen: tuple[Array, Array],
 ) -> None:
-    """9 times of 10, for each model of the catalog: of all rows, and of windows of 200."""
+    """9 times of 10, for each classifier of the catalog: of all rows, and of windows of 200."""
     rng, of_all, of_next = np.random.default_rng(3), 0, 0
     for _ in range(200):
         curve = learned_again(unseen, rng)
@@ -151,7 +151,7 @@ def test_on_resampled_training_data_the_interval_holds_the_true_accuracy(
 def test_on_resampled_training_data_false_alarms_are_rare_over_fifty_looks(
     unseen: tuple[Array, Array],
 ) -> None:
-    """At most 1 in 100, for each model of the catalog, though its calibration is resampled too."""
+    """At most 1 in 100, for each classifier of the catalog, though its calibration is resampled too."""
     rng, alarms = np.random.default_rng(4), 0
     for _ in range(200):
         curve = learned_again(unseen, rng)

@@ -168,6 +168,21 @@ def test_false_alarms_are_rare(spec: Spec, n: int) -> None:
     assert alarms <= 10
 
 
+def test_false_alarms_are_rare_of_a_number_and_of_mixed_features() -> None:
+    """At most 5 of 100 windows of flights of the winter give an alarm; parts of a moment are tested too."""
+    spec = SPECS["planes"]
+    X, y = spec.load()
+    columns, labels = spec.columns_of(X), y.tolist()
+    answers = {"predicted": {"rows": len(labels), "sample": sorted(labels)}}
+    profile = profiles.profile(spec, columns, labels) | answers
+    rng = np.random.default_rng(5)
+    found = [profiles.compare(spec, profile, *resampled(columns, labels, 500, rng)) for _ in range(100)]
+
+    tested = {item.name for window in found for item in window if item.state != "not enough data"}
+    assert {*spec.layout.texts, "predicted value"} == tested
+    assert 5 >= sum(any(item.state == "drifted" for item in window) for window in found)
+
+
 @pytest.mark.parametrize("spec", CLASSIFIERS.values(), ids=list(CLASSIFIERS))
 def test_a_shift_by_one_standard_deviation_is_detected(spec: Spec) -> None:
     """With the least number of rows, in more than 9 of 10 windows, for each feature."""

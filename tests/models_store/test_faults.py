@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -113,3 +113,11 @@ def test_one_fault_is_a_sentence_and_many_are_numbered() -> None:
         [one, two]
     )
     assert {"loc": ["features", "a"], "msg": "give an example"} == one.detail
+
+
+def test_a_long_annotation_is_cut() -> None:
+    """It may list hundreds of categories."""
+    words = faults.named(Literal.__getitem__(tuple(f"category {number}" for number in range(200))))
+
+    assert len(words) < 70
+    assert words.startswith("`Literal['category 0', 'category 1'")

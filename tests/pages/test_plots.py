@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
 from prediction.pages import plots
@@ -70,6 +73,31 @@ def test_a_feature_with_two_hundred_categories_has_few_bars() -> None:
     assert ("184 others", names[0][:24]) == (old["x"][-1], old["x"][0])
     assert (pytest.approx(1), pytest.approx(1)) == (sum(old["y"]), sum(new["y"]))
     assert 1.0 in new["y"]
+
+
+def test_long_names_that_begin_alike_are_two_bars() -> None:
+    """Plotly makes one bar of equal names; the ends tell them apart, or else the whole names do."""
+    names = [f"Department of category number {number}" for number in ("001", "002")]
+    alike = [f"{'x' * 30}{letter}{'y' * 30}" for letter in "ab"]
+    bins = ["short", *names, *alike]
+    histogram = {"bins": bins, "trained": [0.2] * 5, "live": [0.2] * 5}
+    (old, _) = plots.distribution({"histogram": histogram, "unit": ""})["data"]
+
+    assert ["short", "Department o…y number 001", "Department o…y number 002", *alike] == old["x"]
+
+
+@pytest.mark.parametrize("beyond", [{"below": 0.0, "above": 0.0}, {"below": 0.0, "above": 0.5}])
+def test_a_long_unit_is_the_title_of_its_axis(beyond: dict[str, float]) -> None:
+    """Behind each number it would hide the other numbers."""
+    histogram = {"bins": [0.0, 1.0, 2.0], "trained": [0.5, 0.5], "live": [0.5, 0.0], **beyond}
+
+    def axis(unit: str) -> dict[str, Any]:
+        return dict(plots.distribution({"histogram": histogram, "unit": unit})["layout"]["xaxis"])
+
+    assert "title" not in axis("mg/l")
+    assert " mg/l" in json.dumps(axis("mg/l"))
+    assert "micrograms per litre" == axis("micrograms per litre")["title"]["text"]
+    assert 1 == json.dumps(axis("micrograms per litre")).count("micrograms")
 
 
 def test_the_hours_of_a_day_are_all_drawn_in_their_order() -> None:

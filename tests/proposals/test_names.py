@@ -20,6 +20,7 @@ from prediction.proposals import names
         ("label", "label_value"),
         ("copy", "copy_value"),
         ("model_year", "model_year"),
+        ("model_dump", "the_model_dump"),
         ("_private", "private"),
         ("", "column_1"),
         ("数量", "column_1"),

@@ -1,0 +1,161 @@
+"""docs/your-model.md, played: from an empty folder to a Bento, with four tables that others have made.
+
+No file is edited. The tables have gaps, dates, remarks, ids, an odd encoding, rare classes, a quantity.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pandas as pd
+import pytest
+from sklearn import datasets
+
+from tests.documents import DOCS, blocks, port_or_free, started, wait_ready
+from tests.servers import PROJECT, Server, run
+
+PAGE = DOCS / "your-model.md"
+WEATHER = PROJECT / "tests" / "tables" / "seattle-weather.csv"
+TARGETS = {"penguins": "Species", "cancer": "diagnosis", "diabetes": "target", "weather": "weather"}
+ROWS = 40
+"""Of each table, scored and labelled."""
+
+pytestmark = pytest.mark.timeout(1_500)
+
+
+@dataclass(frozen=True)
+class Session:
+    """A project with four models, what its commands have printed, and the port of its server."""
+
+    project: Path
+    home: Path
+    shown: str
+    used: str
+    port: int
+
+    def loop(self, *arguments: str) -> tuple[int, str]:
+        """Run a command in the project; return its exit code and all that it printed."""
+        done = run("python", "-m", "prediction", *arguments, home=self.home, cwd=self.project)
+        return done.returncode, done.stdout + done.stderr
+
+
+def write_tables(folder: Path) -> list[str]:
+    """Write three more tables, and return the commands that make their models."""
+    cancer = datasets.load_breast_cancer(as_frame=True)
+    names = {0: "malignant", 1: "benign"}
+    frame = cancer.frame.drop(columns="target").assign(diagnosis=cancer.target.map(names))
+    frame.to_csv(folder / "cancer.csv", sep=";", decimal=",", encoding="utf-16", index=False)
+    frame.to_csv(folder / "cancer-plain.csv", index=False)
+    diabetes = datasets.load_diabetes(as_frame=True, scaled=False).frame
+    lines = [json.dumps(row) for row in diabetes.to_dict("records")]
+    (folder / "diabetes.jsonl").write_text("\n".join(lines))
+    pd.read_csv(WEATHER, parse_dates=["date"]).to_parquet(folder / "weather.parquet")
+    return [
+        "loop new cancer ../cancer.csv --target diagnosis",
+        "loop new diabetes ../diabetes.jsonl --target target",
+        "loop new weather ../weather.parquet --target weather",
+    ]
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    """Type the blocks of the page; the other models are added before the training."""
+    folder = tmp_path_factory.mktemp("own")
+    first, new, train, call, _build = blocks(PAGE, "sh")
+    port, home, project = port_or_free(3000), folder / "home", folder / "colony"
+    before, serve = train.replace("loop train penguins", "loop train").splitlines()
+    script = "\n".join([first, new, *write_tables(folder), before])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(PROJECT))  # the installed code is this one
+        patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+        logs = [folder / f"{name}.log" for name in ("made", "served", "called")]
+        with started(script, folder, home, logs[0]) as making:
+            assert 0 == making.wait(timeout=800), logs[0].read_text()
+        with started(f"{serve} --port {port}", project, home, logs[1]) as server:
+            wait_ready(f"http://127.0.0.1:{port}", server, logs[1])
+            with started(call.replace("3000", str(port)), project, home, logs[2]) as calling:
+                assert 0 == calling.wait(timeout=300), logs[2].read_text()
+            yield Session(project, home, logs[0].read_text(), logs[2].read_text(), port)
+
+
+def test_the_table_on_the_page_is_the_one_that_is_printed(session: Session) -> None:
+    """Each line of it, but for the width of the columns."""
+    (shown,) = blocks(PAGE, "text")
+    for line in shown.splitlines():
+        for cell in re.split(r"│|: ", line):
+            words = cell.split()
+            assert words == [] or words[0] in session.shown
+
+
+def test_every_model_is_trained_without_an_edit_and_compiled(session: Session) -> None:
+    """Their tables say so."""
+    for name in TARGETS:
+        assert f"written: catalog/{name}.py" in session.shown
+        assert re.search(rf"{name}: \w+ is the champion", session.shown)
+    served = re.findall(r"│ served by +│ (\S+)", session.shown)
+    assert ["onnx"] * 4 == served
+
+
+def test_the_pages_request_is_answered(session: Session) -> None:
+    """A row of the notes, by the names of the features; then the whole file, by those of the table."""
+    assert '"predicted_class":"Adelie Penguin (Pygoscelis adeliae)"' in session.used
+    assert re.search(r"│ scored +│ 344 ", session.used)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_the_loop_goes_round(name: str, session: Session) -> None:
+    """The raw table is scored by the server, labels come back, and a retraining has a verdict."""
+    raw = {"penguins": session.project / "notes.csv", "cancer": session.project / "../cancer-plain.csv"}
+    table = raw.get(name) or next(session.project.parent.glob(f"{name}.*"))
+    frame = _read(table).dropna(subset=[TARGETS[name]]).head(ROWS)
+    frame.to_csv(session.project / f"{name}-rows.csv", index=False)
+    url = f"http://127.0.0.1:{session.port}"
+
+    code, shown = session.loop("score", name, f"{name}-rows.csv", f"{name}-scored.csv", "--server", url)
+    assert 0 == code, shown
+    with (session.project / f"{name}-scored.csv").open(encoding="utf-8") as file:
+        scored = list(csv.DictReader(file))
+    assert ROWS == len(scored)
+    label = float if name == "diabetes" else str
+    given = [{"prediction_id": row["prediction_id"], "label": label(row[TARGETS[name]])} for row in scored]
+    answer = httpx.post(f"{url}/{name}/feedback_batch", json=given, timeout=60)
+    assert 200 == answer.status_code, answer.text
+    code, shown = session.loop("retrain", name, "--force")
+    assert re.search(r"^(promoted|rejected): ", shown, re.MULTILINE), shown
+
+
+def _read(path: Path) -> Any:
+    if path.suffix == ".csv":
+        return pd.read_csv(path)
+    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_json(path, lines=True)
+
+
+def test_the_bento_has_the_installed_code_and_serves_the_models(session: Session) -> None:
+    """From an empty folder: nothing of the project is beside it."""
+    done = run("bentoml", "build", "--output", "tag", home=session.home, cwd=session.project)
+    assert done.returncode == 0, done.stderr
+    (tag,) = re.findall(r"prediction:[a-z0-9]+", done.stdout)
+    bento = session.home / "bentos" / "prediction" / tag.partition(":")[2]
+
+    assert {"service.py", "prediction", "models_store", "requirements.txt", "bentofile.yaml"} == {
+        path.name for path in (bento / "src").iterdir()
+    }
+    pins = (bento / "env" / "python" / "requirements.txt").read_text()
+    assert re.search(r"^scikit-learn==\d", pins, re.MULTILINE)
+    assert "index-url" not in pins
+    archive, elsewhere = session.project.parent / "colony.bento", session.project.parent / "elsewhere"
+    elsewhere.mkdir()
+    for command, home in ((["export", tag], session.home), (["import"], elsewhere)):
+        done = run("bentoml", *command, str(archive), home=home, cwd=elsewhere)
+        assert done.returncode == 0, done.stderr
+    with Server(elsewhere, tag, cwd=elsewhere, workers=1) as server:
+        assert TARGETS.keys() == {model["name"] for model in server.client.get("/models").json()["models"]}
