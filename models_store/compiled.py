@@ -149,6 +149,7 @@ def build(
     *,
     labels: Sequence[str] = (),
     target: Target | None = None,
+    random_rows: int = RANDOM_ROWS,
 ) -> Compiled:
     """Compile a fitted pipeline, and compare both on all rows of `columns` and on random rows.
 
@@ -157,14 +158,14 @@ def build(
     columns
         All rows of the dataset.
     seed
-        Of the `RANDOM_ROWS` random rows; they cover the physical ranges and have missing values.
+        Of the random rows; they cover the physical ranges and have missing values.
     labels
         Those of the dataset, as canonical texts.
     target
         What the pipeline predicts, by default the target of the spec.
     """
     target = target or spec.target
-    random = spec.random_columns(RANDOM_ROWS, np.random.default_rng(seed), columns)
+    random = spec.random_columns(random_rows, np.random.default_rng(seed), columns)
     step, remedy = (
         "predict on random rows of the ranges",
         "each row that the features allow must get an answer",

@@ -60,6 +60,10 @@ class DamagedVersion(Error):
     """A version with missing or changed files."""
 
 
+class InvalidModel(Error):
+    """A file that was trained elsewhere is no model, or none that may be read."""
+
+
 class NothingTrained(Error):
     """The store holds no version of a spec."""
 

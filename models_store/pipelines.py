@@ -12,6 +12,7 @@ from models_store import failures
 from models_store.errors import InvalidSpec
 from models_store.layout import Layout
 from models_store.spec import Columns, Spec
+from models_store.targets import estimators
 from models_store.targets.estimators import last_step
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def fit(
     pipeline = make(spec, seed)
     with failures.blamed(spec.name, "pipeline()", spec.pipeline, ESTIMATOR), named(spec):
         spec.target.demand(pipeline)
+        estimators.demand_unfitted(pipeline)
     pipeline = spec.target.learnable(pipeline)
     X, y = spec.frame(columns), spec.target.as_y(labels)
     remedy = "it must fit the rows and labels of load()"

@@ -6,7 +6,7 @@ It does no I/O, and imports neither scikit-learn nor pandas, because servers use
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -203,6 +203,14 @@ class Spec:
     def frame(self, columns: Columns) -> pd.DataFrame:
         """Turn columns into the frame that the pipeline takes."""
         return self.layout.frame(columns)
+
+    def ordered(self, names: Sequence[str]) -> Spec:
+        """Return the spec with only some features, in their order: a model from elsewhere has its own."""
+        fields = self.features.model_fields
+        if list(names) == list(fields):
+            return self
+        declared: dict[str, Any] = {name: (fields[name].annotation, fields[name]) for name in names}
+        return replace(self, features=create_model("Ordered", __base__=Features, **declared))
 
     def random_columns(self, rows: int, rng: np.random.Generator, seen: Columns | None = None) -> Columns:
         """Draw rows all over what is possible. One of ten optional values is missing.

@@ -25,11 +25,13 @@ from bentoml.models import ModelContext
 
 from models_store import staging
 from models_store.errors import DamagedVersion, UnknownVersion, none_trained
+from models_store.imported import pipeline_files
 
 if TYPE_CHECKING:
     from sklearn.base import ClassifierMixin
 
-PIPELINE = "saved_model.pkl"  # the name that `bentoml.sklearn.load_model` reads
+PIPELINE = pipeline_files.PICKLE
+PARAMETERS = "parameters.skops"  # the estimator of a model that was trained elsewhere, not fitted
 ONNX = "model.onnx"
 SPREAD = "spread.onnx"  # the expected error of an answer, where it is a quantity
 PROFILE = "profile.json"
@@ -197,7 +199,7 @@ def verify(version: Version, digest: str) -> None:
     if hashlib.sha256(manifest).hexdigest() != digest:
         raise DamagedVersion(f"{name}: {MANIFEST} is not the one that was promoted")
     files = json.loads(manifest)["files"]
-    if {"onnx": ONNX}.get(str(version.metadata.get("runtime")), PIPELINE) not in files:
+    if {"onnx": ONNX}.get(str(version.metadata.get("runtime")), pipeline_files.served(files)) not in files:
         raise DamagedVersion(f"{name}: the file that serves it is not in its manifest")
     for file, expected in files.items():
         try:
@@ -209,17 +211,15 @@ def verify(version: Version, digest: str) -> None:
 
 
 def load_pipeline(version: Version, digest: str) -> ClassifierMixin:
-    """Check a version's files against `digest`, then unpickle its scikit-learn pipeline.
+    """Check a version's files against `digest`, then load its scikit-learn pipeline.
 
     Raises
     ------
     DamagedVersion
-        When a file is missing or changed; then nothing is unpickled.
+        When a file is missing or changed; then nothing is loaded.
     """
-    import joblib
-
     verify(version, digest)
-    return joblib.load(version.path / PIPELINE)
+    return pipeline_files.load(version.path, version.read_json(MANIFEST)["files"])
 
 
 def prune(home: Path, name: str, keep: int, protected: Callable[[], set[str]]) -> list[str]:

@@ -39,7 +39,7 @@ MAX_ARGUMENTS = 8
 
 LATE = {
     *("sklearn", "pandas", "scipy", "skl2onnx", "onnx", "onnxruntime", "joblib", "palmerpenguins"),
-    *("pyarrow", "alembic"),
+    *("pyarrow", "alembic", "skops"),
 }
 
 

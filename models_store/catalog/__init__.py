@@ -18,7 +18,7 @@ from pkgutil import iter_modules
 
 import models_store.spec
 from models_store import failures
-from models_store.errors import BrokenSpec, NoCatalog, UnknownModel
+from models_store.errors import BrokenSpec, Detail, InvalidSpec, NoCatalog, UnknownModel
 from models_store.spec import Spec
 
 VARIABLE = "PREDICTION_CATALOG"
@@ -76,17 +76,20 @@ class Broken:
     ----------
     fault
         What is wrong, in one line.
+    detail
+        Its faults one by one, if `Spec` has found them.
     """
 
     name: str
     file: Path
     line: int | None
     fault: str
+    detail: tuple[Detail, ...] = ()
 
     @property
     def reason(self) -> str:
         """The place, the fault and the remedy, for commands and the log."""
-        return f"{_shorten(self.file)}{self._place}: {self.fault}: correct the file, or remove it"
+        return f"{shorten(self.file)}{self._place}: {self.fault}: correct the file, or remove it"
 
     @property
     def public(self) -> str:
@@ -134,7 +137,7 @@ def _read(folder: Path) -> _Read:
         try:
             specs[name] = _import(name)
         except _Unusable as error:
-            found[name] = Broken(name, _file(name), error.line, str(error))
+            found[name] = Broken(name, file(name), error.line, str(error), error.detail)
     return _Read(specs, found)
 
 
@@ -163,11 +166,12 @@ def demand_own_folder() -> Path:
 
 
 class _Unusable(Exception):
-    """What is wrong with a file, and in which line, if that is known."""
+    """What is wrong with a file, in which line if that is known, and part by part if it is a spec."""
 
-    def __init__(self, fault: str, line: int | None = None) -> None:
+    def __init__(self, fault: str, line: int | None = None, detail: Iterable[Detail] = ()) -> None:
         super().__init__(fault)
         self.line = line
+        self.detail = tuple(detail)
 
 
 def _import(name: str) -> Spec:
@@ -177,7 +181,8 @@ def _import(name: str) -> Spec:
         raise
     except BaseException as error:  # SystemExit too: other models must go on, whatever a file does
         fault = failures.words(error) + _signature(error)
-        raise _Unusable(fault, failures.line(error, str(_file(name)))) from error
+        detail = error.detail if isinstance(error, InvalidSpec) else ()
+        raise _Unusable(fault, failures.line(error, str(file(name))), detail) from error
     if not isinstance(spec, Spec):
         raise _Unusable(f"it must define SPEC = Spec(name={name!r}, ...)")
     if spec.name != name:
@@ -197,14 +202,14 @@ def _signature(error: BaseException) -> str:
     return f": {called[1]}() takes {', '.join(taken)}"
 
 
-def _file(name: str) -> Path:
+def file(name: str) -> Path:
     """Return a spec's file; it may be a package."""
     folder = Path(__path__[0])
     package = folder / name / "__init__.py"
     return package if package.is_file() else folder / f"{name}.py"
 
 
-def _shorten(path: Path) -> Path:
+def shorten(path: Path) -> Path:
     """Return a path relative to the working folder if it lies below it."""
     with suppress(ValueError, FileNotFoundError):
         return path.relative_to(Path.cwd())

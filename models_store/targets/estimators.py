@@ -67,6 +67,37 @@ def _demand(pipeline: Any, refusals: dict[str, str], of_several: tuple[type, ...
         raise InvalidSpec(f"{name} predicts several labels a row: a model predicts one")
 
 
+def demand_unfitted(pipeline: Any) -> None:
+    """Refuse an estimator that is fitted: training would fit it again.
+
+    Raises
+    ------
+    InvalidSpec
+    """
+    last = last_step(pipeline)
+    if _is_fitted(last):
+        raise InvalidSpec(
+            f"pipeline() returns {type(last).__name__} fitted, and training would fit it again: return a"
+            " new estimator at each call; to keep a fit, wrap it as FrozenEstimator(...) of sklearn.frozen,"
+            " or bring in the whole model by `loop import`"
+        )
+
+
+def _is_fitted(step: Any) -> bool:
+    from sklearn.exceptions import NotFittedError
+    from sklearn.frozen import FrozenEstimator
+    from sklearn.utils import get_tags
+    from sklearn.utils.validation import check_is_fitted
+
+    if isinstance(step, FrozenEstimator) or not hasattr(step, "fit"):
+        return False
+    try:
+        check_is_fitted(step)
+        return bool(get_tags(step).requires_fit)
+    except (NotFittedError, AttributeError, TypeError):  # or it is of another library, without tags
+        return False
+
+
 def _kind(pipeline: Any) -> str:
     """Return scikit-learn's type of an estimator, an empty text for one of another library."""
     from sklearn.utils import get_tags

@@ -19,7 +19,7 @@ from prediction.commands import (
     train,
     transfers,
 )
-from prediction.commands.authoring import init, new
+from prediction.commands.authoring import check, imports, init, new
 
 VERSION = "0.1.0"
 """That of pyproject.toml, which a Bento does not hold."""
@@ -27,7 +27,9 @@ VERSION = "0.1.0"
 DECLARATIONS = (
     init.declare,
     new.declare,
+    check.declare,
     train.declare,
+    imports.declare,
     serve.declare,
     status.declare,
     score.declare,

@@ -91,18 +91,19 @@ def _train_all(
         trained = []
         for spec in specs:
             try:
-                item = _execute(console, trainings.prepare(spec, configured.home, journal, wish))
+                item = execute(console, trainings.prepare(spec, configured.home, journal, wish))
             except (InvalidSpec, NotComparable) as error:
                 faults.append(str(error))
                 continue
-            facts = _describe(spec.name, item)
+            facts = describe(spec.name, item)
             trained.append((item, facts))
             if not options.json:
-                _show(console, facts, item)
+                show(console, facts, item)
     return trained
 
 
-def _execute(console: Console, training: Training) -> Trained:
+def execute(console: Console, training: Training) -> Trained:
+    """Train, and show each step as it begins."""
     name = training.spec.name
     if console.is_terminal:
         with console.status(name) as status:
@@ -110,19 +111,25 @@ def _execute(console: Console, training: Training) -> Trained:
     return training.execute(lambda step: console.print(f"{name}: {step}"))
 
 
-def _describe(name: str, item: Trained) -> dict[str, Any]:
+def describe(name: str, item: Trained) -> dict[str, Any]:
+    """Return what is printed of a training."""
     dataset, candidate, version = item.dataset, item.candidate, item.version
     facts: dict[str, Any] = {
         "model": version.model if version else name,
         "version": version.version if version else None,
         "champion": item.promoted,
         "rows": {"training": len(dataset.training), "holdout": len(dataset.holdout)},
+        "origin": None,
         "verdict": item.verdict.as_dict() if item.verdict else None,
     }
     if candidate is None:
         return facts
     stated = {"decision": candidate.compiled.decision.as_dict()}
+    origin = candidate.notes.get("origin")
+    if origin:
+        facts["rows"]["training"] = 0
     return facts | {
+        "origin": origin,
         **candidate.spec.target.as_dict(),
         "metrics": candidate.metrics.as_dict(),
         "seconds": candidate.seconds,
@@ -137,7 +144,8 @@ def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
-def _show(console: Console, facts: dict[str, Any], item: Trained) -> None:
+def show(console: Console, facts: dict[str, Any], item: Trained) -> None:
+    """Print how a training ended."""
     name = facts["model"]
     if item.candidate is not None and item.version is not None:
         console.print(_table(facts, item.candidate.spec.target))
@@ -157,12 +165,29 @@ def _advise(name: str, item: Trained) -> str:
     return f"{name}: {kept}the champion stays; `loop train {name} --promote` promotes without the gate\n"
 
 
+def _origin(origin: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """Say where a model comes from that was not trained here, and what to doubt."""
+    if origin is None:
+        return []
+    libraries = ", ".join(f"{name} {version}" for name, version in sorted(origin["libraries"].items()))
+    doubts = ["it may have been fitted on the rows held out", *origin["warnings"], origin["unrepeatable"]]
+    return [
+        (
+            "origin",
+            f"{origin['file']}, {origin['format']}, sha256 {origin['sha256'][:12]}, by {origin['by']}",
+        ),
+        ("saved by", libraries),
+        ("doubts", "; ".join(each for each in doubts if each)),
+    ]
+
+
 def _table(facts: dict[str, Any], target: Target) -> Table:
     rows = facts["rows"]
     title = f"{facts['model']} {facts['version']}"
     table = Table(title=title, show_header=False, title_justify="left")
     for name, figure in [
         ("rows", f"{rows['training']} trained on, {rows['holdout']} held out"),
+        *_origin(facts["origin"]),
         *target.table().items(),
         *kinds.of(target).table(facts["metrics"]).items(),
         ("seconds", f"{facts['seconds']:.1f}"),

@@ -190,6 +190,19 @@ class NotRecorded(BaseModel):
     error: str
 
 
+class Origin(BaseModel):
+    """Where a version comes from that was not trained here."""
+
+    file: str
+    format: Literal["skops", "pickle"]
+    sha256: str
+    libraries: dict[str, str] = Field(description="The versions that saved it, as far as they are known.")
+    by: str
+    at: str
+    warnings: list[str]
+    unrepeatable: str | None = Field(description="Why a retraining can't fit the same estimator again.")
+
+
 class ModelVersion(BaseModel):
     """A version in the store; it has a verdict if a retraining made it."""
 
@@ -199,6 +212,7 @@ class ModelVersion(BaseModel):
     decision: str | None = Field(description="How it makes an answer of probabilities; null with a fault.")
     metrics: dict[str, Any] = Field(description="Computed on the holdout rows of its training.")
     verdict: Verdict | None
+    origin: Origin | None = Field(description="Null for a version that was trained here.")
 
 
 class Worker(BaseModel):

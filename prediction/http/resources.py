@@ -261,7 +261,13 @@ def _version(spec: Spec | None, version: store.Version) -> dict[str, Any]:
         "decision": spec.target.describe_decision(version.metadata) if spec else None,
         "metrics": version.metrics,
         "verdict": _verdict(version),
+        "origin": _origin(version),
     }
+
+
+def _origin(version: store.Version) -> dict[str, Any] | None:
+    origin = version.metadata.get("origin")
+    return origin and {"unrepeatable": None, **origin}  # nulls are not stored
 
 
 def _verdict(version: store.Version) -> dict[str, Any] | None:

@@ -155,7 +155,7 @@ def load(
 
 def _own_rows(spec: Spec) -> tuple[Columns, list[str], pd.DataFrame]:
     """Load a spec's columns, labels and frame, and validate each row as the service validates requests."""
-    X, y = _loaded(spec)
+    X, y = loaded(spec)
     columns = spec.columns_of(X)
     try:
         if not spec.is_plain(X):
@@ -288,7 +288,7 @@ class _Examples:
         return {row for row in rows if self.hashes[row - self.first] in learnt}
 
 
-def _loaded(spec: Spec) -> tuple[Any, Any]:
+def loaded(spec: Spec) -> tuple[Any, Any]:
     """Call `load()`, and check that it returns a frame of the features and as many labels."""
     remedy = "it must return rows and labels, each time the same"
     with failures.blamed(spec.name, "load()", spec.load, remedy):

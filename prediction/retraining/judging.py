@@ -94,7 +94,8 @@ def judge(rival: Rival, candidate: training.Candidate) -> tuple[Verdict, dict[st
         best = float(metadata.get(f"best_{loss}", rival.version.metrics[loss]))
     verdict = _compare(rival, candidate, best)
     if verdict.promote and _repeats(rival, candidate):
-        words = "the candidate answers every row like the champion, from the same training rows"
+        learnt = "" if "origin" in candidate.notes else ", from the same training rows"
+        words = f"the candidate answers every row like the champion{learnt}"
         verdict = replace(
             verdict, promote=False, sentence=f"{NOTHING_NEW}: {words}{_count_labels(dataset)}"
         )
@@ -103,8 +104,25 @@ def judge(rival: Rival, candidate: training.Candidate) -> tuple[Verdict, dict[st
             f"the champion may have been trained on {len(left_out)} of {len(dataset.holdout)} held-out rows"
         )
         verdict = replace(verdict, sentence=f"{verdict.sentence}; {words}, which do not judge")
+    doubt = _doubt(rival, candidate)
+    if doubt:
+        verdict = replace(verdict, sentence=f"{verdict.sentence}; {doubt}")
     reached = candidate.metrics.as_dict()[loss]
     return verdict, {"verdict": verdict.as_dict(), f"best_{loss}": min(best, reached)}
+
+
+def _doubt(rival: Rival, candidate: training.Candidate) -> str:
+    """Name a model that may know the rows that judge: nobody here knows what it was fitted on elsewhere."""
+    names = [
+        name
+        for name, notes in (("candidate", candidate.notes), ("champion", rival.version.metadata))
+        if "origin" in notes
+    ]
+    if not names:
+        return ""
+    return (
+        f"the {' and the '.join(names)} came from elsewhere, perhaps fitted on held-out rows of the dataset"
+    )
 
 
 def _compare(rival: Rival, candidate: training.Candidate, best_loss: float) -> Verdict:

@@ -38,16 +38,23 @@ class OutOfFold:
     """Answers to training rows by `FOLDS` pipelines, each fitted on the rows of the other folds.
 
     Nothing is fitted before it is asked for, and nothing twice.
+
+    Parameters
+    ----------
+    fits
+        False for a model that was trained elsewhere: pipelines fitted here would say nothing about it, and
+        there are no answers.
     """
 
     spec: Spec
     seed: int
     dataset: Dataset
+    fits: bool = True
 
     @cached_property
     def parts(self) -> list[Unseen]:
         """The answers, in one part for each pipeline."""
-        return list(_answer(self.spec, self.seed, self.dataset))
+        return list(_answer(self.spec, self.seed, self.dataset)) if self.fits else []
 
     def choose(self) -> Any:
         """Choose the decision of a target that asks for it."""

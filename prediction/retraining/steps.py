@@ -20,7 +20,7 @@ from prediction.journal import ledger, runs
 from prediction.journal.database import Journal
 from prediction.journal.ledger import Entry
 from prediction.journal.runs import Ending, Retraining
-from prediction.retraining import datasets, examples, judging, training
+from prediction.retraining import datasets, examples, judging, refits, training
 from prediction.retraining.heart import Heart
 from prediction.serving import champions, versions
 
@@ -117,21 +117,23 @@ def _retrain(plan: Plan, run: Retraining, report: training.OnStep) -> None:
     if labels.new < plan.min_outcomes and not run.force:
         _reject(plan, run, _too_few(plan, labels.new))
         return
+    refit = refits.plan(spec, version)
     rival = judging.meet(spec, plan.home, champion)
     report("load the data")
     dataset = datasets.load(spec, labels.examples, judged=rival.split)
-    verdict = judging.find_nothing_new(rival, dataset, training.recipe(spec, plan.seed))
+    verdict = judging.find_nothing_new(rival, dataset, training.recipe(refit.spec, plan.seed))
     rows = dataset.count() | {"of_another_schema": labels.others}
     if verdict and not run.force:
         _reject(plan, run, verdict, rows)
         return
-    candidate = training.fit(spec, plan.seed, dataset, report)
+    candidate = training.fit(refit.spec, plan.seed, dataset, report)
     report("judge")
     verdict, notes = judging.judge(rival, candidate)
     if verdict.sentence.startswith(judging.NOTHING_NEW):
         _reject(plan, run, verdict, rows)
         return
-    candidate = replace(candidate, notes=notes | {"feedback_us": labels.newest_us})
+    notes = {**refit.notes, **notes, "feedback_us": labels.newest_us}
+    candidate = replace(candidate, notes=notes, files=refit.files)
     name = spec.name if verdict.promote else f"{spec.name}-rejected"
     saved = training.save(candidate, plan.home, report, name)
     ending = Ending("promoted", "done", saved.version, rows, verdict.as_dict())

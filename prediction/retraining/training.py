@@ -11,7 +11,7 @@ import json
 import pickle
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version as package_version
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 
 from models_store import compiled, failures, pipelines, store
 from models_store.errors import InvalidSpec
+from models_store.imported import pipeline_files
 from models_store.spec import Columns, Spec
 from models_store.targets import estimators
 from prediction.figures import profiles
@@ -55,6 +56,11 @@ class Candidate:
         The digest of all that the fit depended on beside its rows; None if it is not known.
     notes
         More entries for the version's metadata.
+    files
+        More files of the version, by name.
+    estimator
+        The name of a model's type, if the model was trained elsewhere. Then `pipeline` is None if only its
+        graph is kept.
     """
 
     spec: Spec
@@ -67,6 +73,8 @@ class Candidate:
     seconds: float
     recipe: str | None = None
     notes: dict[str, Any] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    estimator: str = ""
 
     @property
     def runtime(self) -> str:
@@ -76,6 +84,9 @@ class Candidate:
     def answers(self, columns: Columns) -> Any:
         """Let the pipeline answer rows; the answers are of the spec's kind of target."""
         beside = _beside(self.spec, self.calibrated)
+        if self.pipeline is None and self.compiled.onnx is not None:
+            session = compiled.Session(self.compiled.onnx, self.spec)
+            return session.scorer(self.compiled.decision, beside)(columns)
         return pipelines.answers(self.pipeline, self.spec, columns, self.compiled.decision, beside=beside)
 
 
@@ -182,12 +193,14 @@ def save(
     report("save")
     spec, dataset = candidate.spec, candidate.dataset
     with store.stage(home) as staged:
-        _pickle(candidate, staged / store.PIPELINE)
+        if candidate.pipeline is not None and pipeline_files.SKOPS not in candidate.files:
+            _pickle(candidate, staged / store.PIPELINE)
         if candidate.compiled.onnx is not None:
             (staged / store.ONNX).write_bytes(candidate.compiled.onnx)
-        for file, content in candidate.calibrated.graphs.items():
+        for file, content in {**candidate.calibrated.graphs, **candidate.files}.items():
             (staged / file).write_bytes(content)
-        profile = profiles.profile(spec, *dataset.part(dataset.training))
+        columns, labels = dataset.part(dataset.training)
+        profile = profiles.profile(spec, {name: columns[name] for name in spec.inputs}, labels)
         _write_json(staged / store.PROFILE, profile | candidate.calibrated.profile())
         _write_json(staged / store.GOLDEN, _golden(candidate))
         metadata = _metadata(candidate) | candidate.notes
@@ -229,7 +242,7 @@ def _labels(candidate: Candidate) -> dict[str, str]:
     return {
         "spec": candidate.spec.name,
         "runtime": candidate.runtime,
-        "estimator": type(estimators.last_step(candidate.pipeline)).__name__,
+        "estimator": candidate.estimator or type(estimators.last_step(candidate.pipeline)).__name__,
     }
 
 

@@ -1,10 +1,11 @@
-"""A training that somebody asks for by hand, on the dataset alone: `loop train`.
+"""A training that somebody asks for by hand, on the dataset alone: `loop train`, and `loop import`.
 
 Where there is a champion, the gate of the retrainings judges it, also on held-out labels.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +23,36 @@ from prediction.retraining.training import Candidate, OnStep, ignore
 from prediction.serving import champions, versions
 
 BY = "train"
+
+
+@dataclass(frozen=True)
+class CandidateSource:
+    """Where the candidates of a training come from.
+
+    Parameters
+    ----------
+    make
+        Makes a candidate, to be judged on the dataset.
+    recipe
+        Returns the digest of all that it depends on beside the rows; None if that is not known.
+    by, reason
+        For the ledger.
+    """
+
+    make: Callable[[Dataset, OnStep], Candidate]
+    recipe: Callable[[], str | None]
+    by: str
+    reason: str
+
+
+def fitted(spec: Spec, seed: int) -> CandidateSource:
+    """Return the source of candidates that are fitted here, by the pipeline of their spec."""
+    return CandidateSource(
+        lambda dataset, report: training.fit(spec, seed, dataset, report),
+        lambda: training.recipe(spec, seed),
+        BY,
+        f"trained, seed {seed}",
+    )
 
 
 @dataclass(frozen=True)
@@ -82,17 +113,19 @@ class Training:
     wish: Wish
     rival: Rival | None
     kept_for: str | None
+    source: CandidateSource
 
     def execute(self, report: OnStep = ignore) -> Trained:
         """Train, save, and promote as far as wish and gate allow."""
         if self.rival is not None:
             return self._compare(self.rival, report)
-        candidate = training.train(self.spec, self.wish.seed, report)
+        report("load the data")
+        candidate = self.source.make(datasets.load(self.spec), report)
         version = training.save(candidate, self.home, report)
         promoted = self.wish.promote is not False and self.kept_for is None
         if promoted:
-            reason = f"trained, seed {self.wish.seed}"
-            ledger.promote(self.journal, champions.as_champion(version, BY, reason))
+            new = champions.as_champion(version, self.source.by, self.source.reason)
+            ledger.promote(self.journal, new)
             self._prune()
         return Trained(candidate.dataset, candidate, version, None, promoted, self.kept_for)
 
@@ -100,20 +133,20 @@ class Training:
         report("load the data")
         labels = examples.read(self.spec, self.journal)
         dataset = datasets.load(self.spec, labels.examples, learn=False, judged=rival.split)
-        recipe = training.recipe(self.spec, self.wish.seed)
-        verdict = judging.find_nothing_new(rival, dataset, recipe)
+        verdict = judging.find_nothing_new(rival, dataset, self.source.recipe())
         if verdict is not None:
             return Trained(dataset, None, None, verdict, promoted=False)
-        candidate = training.fit(self.spec, self.wish.seed, dataset, report)
+        candidate = self.source.make(dataset, report)
         report("judge")
         verdict, notes = judging.judge(rival, candidate)
-        candidate = replace(candidate, notes=notes)
+        candidate = replace(candidate, notes=candidate.notes | notes)
         name = self.spec.name if verdict.promote else f"{self.spec.name}-rejected"
         version = training.save(candidate, self.home, report, name)
         if not verdict.promote:
             store.prune(self.home, name, judging.REJECTED_KEPT, set)
             return Trained(dataset, candidate, version, verdict, promoted=False)
-        new = champions.as_champion(version, BY, f"trained, seed {self.wish.seed}, and {verdict.sentence}")
+        reason = f"{self.source.reason}, and {verdict.sentence}"
+        new = champions.as_champion(version, self.source.by, reason)
         if ledger.promote_after(self.journal, new, rival.entry.position) is None:
             store.delete(self.home, self.spec.name, version.version)
             overtaken = replace(verdict, promote=False, sentence=judging.OVERTAKEN)
@@ -125,23 +158,31 @@ class Training:
         versions.prune(self.journal, self.home, self.spec.name, self.wish.keep_versions)
 
 
-def prepare(spec: Spec, home: Path, journal: Journal, wish: Wish) -> Training:
+def prepare(
+    spec: Spec, home: Path, journal: Journal, wish: Wish, source: CandidateSource | None = None
+) -> Training:
     """Check what would end a training at once, before hours of computing.
+
+    Parameters
+    ----------
+    source
+        By default candidates are fitted here.
 
     Raises
     ------
     NotComparable
         When the gate shall decide, and can't compare with the champion.
     """
+    source = source or fitted(spec, wish.seed)
     entry = ledger.champion(journal, spec.name) if wish.promote is None else None
     if entry is None:
-        return Training(spec, home, journal, wish, None, None)
+        return Training(spec, home, journal, wish, None, None, source)
     if wish.missing:  # the champion can't be here
         reports = workers.alive(journal, spec.name)
         is_served = any(report.version == entry.to_version for report in reports)
-        return Training(spec, home, journal, wish, None, entry.to_version if is_served else None)
+        return Training(spec, home, journal, wish, None, entry.to_version if is_served else None, source)
     try:
-        return Training(spec, home, journal, wish, judging.meet(spec, home, entry), None)
+        return Training(spec, home, journal, wish, judging.meet(spec, home, entry), None, source)
     except (UnknownVersion, DamagedVersion) as error:
         remedy = f"run `loop train {spec.name} --promote`"
         words = str(error) if remedy in str(error) else f"{error}: restore it, or {remedy}"

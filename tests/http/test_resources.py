@@ -121,7 +121,7 @@ def test_a_model_shows_champion_versions_ledger_and_workers(world: World) -> Non
     assert expected == set(answer)
     assert newest.version == answer["champion"]
     (version,) = answer["versions"]
-    assert {"version", "created_at", "runtime", "decision", "metrics", "verdict"} == set(version)
+    assert {"version", "created_at", "runtime", "decision", "metrics", "verdict", "origin"} == set(version)
     assert (newest.version, "onnx", None) == (version["version"], version["runtime"], version["verdict"])
     assert newest.metrics == version["metrics"]
     assert newest.created_at == moment(version["created_at"])

@@ -1,1 +1,1 @@
-"""Commands that write files: a project, and a model of a table."""
+"""Commands for one's own models: a project, a spec of a table, checks, a fitted model."""

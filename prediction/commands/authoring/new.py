@@ -53,20 +53,27 @@ def new(options: argparse.Namespace) -> int:
         options.keep,
         options.leave_out,
     )
-    folder = catalog.demand_own_folder()
-    if not options.dry_run:
-        writing.demand_free(folder, options.model)
-    console = Console(stderr=options.dry_run)
-    proposal = _proposed(console, wish)
-    _show(console, wish, proposal)
     if options.dry_run:
+        catalog.demand_own_folder()
+        console = Console(stderr=True)
+        proposal = _proposed(console, wish)
+        _show(console, wish, proposal)
         print(proposal.text, end="")
         return 0
-    for path in writing.write(folder, options.model, proposal):
-        console.print(f"written: {_shorten(path)}", soft_wrap=True, highlight=False)
-    name = options.model
+    console, name = Console(), options.model
+    write(console, wish)
     console.print(f"next: loop train {name} && loop serve", soft_wrap=True, highlight=False)
     return 0
+
+
+def write(console: Console, wish: TableWish) -> None:
+    """Propose a spec, say what was found, and write it into the catalog."""
+    folder = catalog.demand_own_folder()
+    writing.demand_free(folder, wish.name)
+    proposal = _proposed(console, wish)
+    _show(console, wish, proposal)
+    for path in writing.write(folder, wish.name, proposal):
+        console.print(f"written: {_shorten(path)}", soft_wrap=True, highlight=False)
 
 
 def _proposed(console: Console, wish: TableWish) -> Proposal:

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from sklearn.cluster import KMeans
 from sklearn.ensemble import IsolationForest, StackingClassifier, VotingClassifier
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
 from sklearn.mixture import GaussianMixture
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import LinearSVC
 
 from models_store.errors import InvalidSpec
@@ -48,6 +49,40 @@ def test_what_is_no_estimator_is_refused() -> None:
     """For example a function that forgets its return."""
     with pytest.raises(InvalidSpec, match=r"pipeline\(\) returns NoneType: return an estimator"):
         estimators.demand_classifier(None)
+
+
+ROWS, LABELS = np.array([[1.0], [2.0], [3.0], [4.0]]), np.array([0, 0, 1, 1])
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        LogisticRegression().fit(ROWS, LABELS),
+        make_pipeline(StandardScaler(), LogisticRegression()).fit(ROWS, LABELS),
+    ],
+    ids=["alone", "a pipeline"],
+)
+def test_a_fit_is_not_lost_silently(estimator: Any) -> None:
+    """Training would fit it again; the sentence says how to keep it."""
+    with pytest.raises(
+        InvalidSpec, match=r"fitted, and training would fit it again: .*FrozenEstimator.*import"
+    ):
+        estimators.demand_unfitted(estimator)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        LogisticRegression(),
+        make_pipeline("passthrough", FunctionTransformer(), LogisticRegression()),
+        FrozenEstimator(LogisticRegression().fit(ROWS, LABELS)),
+        make_pipeline(FrozenEstimator(StandardScaler().fit(ROWS)), LogisticRegression()),
+    ],
+    ids=["not fitted", "steps without a fit", "frozen", "a frozen step"],
+)
+def test_what_is_not_fitted_or_frozen_is_taken(estimator: Any) -> None:
+    """A frozen estimator keeps its fit when it is fitted."""
+    estimators.demand_unfitted(estimator)
 
 
 def test_what_predicts_nothing_is_refused() -> None:

@@ -1,0 +1,1 @@
+"""Models that were trained elsewhere: which files are read, and what may be in them."""

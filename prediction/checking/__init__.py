@@ -1,0 +1,1 @@
+"""What is wrong with the specs of a catalog, found without a training."""
