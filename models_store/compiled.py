@@ -306,7 +306,7 @@ def _at_thresholds(attempt: Compiled, proofs: Sequence[_Proof]) -> Compiled:
         return attempt
     for proof in proofs:
         beside = proof.compare("", attempt.onnx)
-        if beside.onnx is None or beside.decision != attempt.decision:
+        if beside.onnx is None:
             words = f"{attempt.reason}, but one step beside a threshold{beside.reason.lstrip(':')}"
             return Compiled(None, beside.agreement, words, attempt.decision)
     return attempt

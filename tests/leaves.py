@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from models_store.spec import Features, Spec, category, classes, number
@@ -40,8 +41,9 @@ def trees(seed: int) -> Any:
     from sklearn.compose import ColumnTransformer
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer
 
-    length = ColumnTransformer([("length", "passthrough", ["length_cm"])])
+    length = ColumnTransformer([("length", FunctionTransformer(np.positive), ["length_cm"])])
     return make_pipeline(length, HistGradientBoostingClassifier(max_iter=5, random_state=seed))
 
 

@@ -432,8 +432,11 @@ def test_an_estimator_that_does_not_compile_is_saved_and_served(specs: dict[str,
 
     def pipeline(seed: int) -> Any:
         from sklearn.ensemble import HistGradientBoostingClassifier
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import FunctionTransformer
 
-        return HistGradientBoostingClassifier(random_state=seed, max_iter=5)
+        boosting = HistGradientBoostingClassifier(random_state=seed, max_iter=5)
+        return make_pipeline(FunctionTransformer(np.positive), boosting)
 
     spec = replace(specs["iris"], pipeline=pipeline)
     candidate = training.train(spec, seed=0)
