@@ -42,14 +42,13 @@ def test_most_pipelines_of_classifiers_compile() -> None:
 
 @pytest.mark.parametrize("key", [key for key in estimators.ALL if key not in NOT_COMPILED], ids=": ".join)
 @pytest.mark.filterwarnings("ignore")  # estimators on small data warn of many things
-def test_it_compiles(key: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_compiles(key: tuple[str, str]) -> None:
     """It is fitted as a training fits it, and its graph agrees."""
-    monkeypatch.setattr(compiled, "RANDOM_ROWS", ROWS)
     data, make = estimators.ALL[key]
     spec = replace(data(), pipeline=lambda _: make())
     X, y = spec.load()
     columns, labels = spec.columns_of(X), spec.target.read(y)
     fitted = pipelines.fit(spec, 0, columns, labels, [1.0] * len(labels))
 
-    found = compiled.build(fitted, spec, columns, 0, labels=labels)
+    found = compiled.build(fitted, spec, columns, 0, labels=labels, random_rows=ROWS)
     assert found.onnx is not None, found.reason
