@@ -61,6 +61,7 @@ class Connection(HttpToolsProtocol):
         self.refusal = ""
         self._last_words = b""
         self._last: Any = None
+        self._answering: Any = None
         self._in_head = True
         self._has_begun = False
         self._head_bytes = 0
@@ -77,8 +78,12 @@ class Connection(HttpToolsProtocol):
         self.all.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Forget the connection: what waits is not answered, and an answer in the making is not sent."""
         super().connection_lost(exc)
+        self.pipeline.clear()
+        if self._answering is not None:  # uvicorn knows the newest request only
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         self.all.move(self, None)
 
     def data_received(self, data: bytes) -> None:
@@ -145,6 +150,8 @@ class Connection(HttpToolsProtocol):
         if self._last is not None and not self._last.response_started:
             self._last.keep_alive = True  # it is not the last one after all
         super().on_headers_complete()
+        if not self.pipeline:
+            self._answering = self.cycle
         # Here and not in a layer around the application: uvicorn's own answers have the id too.
         request_id = request_ids.choose(self.headers)
         self.scope["request_id"] = request_id.decode()  # type: ignore[typeddict-unknown-key]
@@ -246,7 +253,8 @@ class Connection(HttpToolsProtocol):
         if not self.transport.is_closing():
             self.flow.resume_reading()
             if self.pipeline:
-                self._start_asgi_task(*self.pipeline.pop())
+                self._answering, application = self.pipeline.pop()
+                self._start_asgi_task(self._answering, application)
             elif self.refusal:
                 self._part()
         self.settle()

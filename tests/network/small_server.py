@@ -30,6 +30,16 @@ from prediction.network.protocol import Connection
 from tests.servers import PROJECT
 
 BIG_BYTES = 50_000_000
+SEEN = {"begun": 0, "errors": 0}
+"""Requests that were begun, and lines of the log that are errors."""
+
+
+class Errors(logging.Handler):
+    """Counts what is logged as an error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Count a line."""
+        SEEN["errors"] += record.levelno >= logging.ERROR
 
 
 @dataclass(frozen=True)
@@ -155,12 +165,15 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a GET with `ok` and a POST with the size of its body; some paths take time or are large."""
     assert scope["type"] == "http"
     answer = b"ok"
+    SEEN["begun"] += 1
     if scope["path"] == "/slow":
         await asyncio.sleep(1)
     elif scope["path"] == "/stall":
         time.sleep(4)
     elif scope["path"] == "/big":
         answer = b"x" * BIG_BYTES
+    elif scope["path"] == "/seen":
+        answer = json.dumps(SEEN).encode()
     elif scope["path"] == "/metrics":
         answer = generate_latest()
     elif scope["method"] == "POST":
@@ -181,13 +194,14 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 def main() -> None:
     """Serve as BentoML does: uvicorn takes the protocol, and its own keep-alive would be a second."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    logging.getLogger().addHandler(Errors())
     limits = json.loads(sys.argv[2])
     grace_seconds = limits.pop("grace_seconds", 30)
     connections = Connections(Limits(**limits))
     protocol = partial(Connection, connections)
     uvicorn.config.HTTP_PROTOCOLS["auto"] = protocol  # type: ignore[assignment]
     config = uvicorn.Config(
-        application, log_config=None, lifespan="off", access_log=False, timeout_keep_alive=1
+        application, loop="uvloop", log_config=None, lifespan="off", access_log=False, timeout_keep_alive=1
     )
     PatientServer(connections, grace_seconds, config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import re
 import socket
 import time
@@ -211,6 +212,18 @@ def test_too_many_pipelined_requests_are_not_taken(small: Small) -> None:
     assert 1 + MAX_PIPELINED == len(answers(answer))
     assert answer.endswith(b"ok")
     assert small.process.memory_info().rss - before < 10_000_000
+
+
+def test_requests_of_a_client_that_has_gone_are_not_answered(small: Small) -> None:
+    """Those that wait are not begun, and the answer in the making is no error in the log."""
+    before = json.loads(small.get("/seen"))
+    with small.connect(get("/slow") * 2 + get("/") * 5) as client:
+        read_to(client, b"ok")
+    time.sleep(1.5)
+
+    both_slow_and_seen = 3
+    expected = before | {"begun": before["begun"] + both_slow_and_seen}
+    assert expected == json.loads(small.get("/seen"))
 
 
 def test_a_fault_is_answered_after_the_requests_before_it(small: Small) -> None:
