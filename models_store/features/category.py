@@ -98,7 +98,7 @@ class Category(Feature):
         """Return the schema that describes a value in `docs.json`."""
         if schema["type"] == "union":
             return core_schema.literal_schema(schema["choices"][0]["expected"])
-        return core_schema.str_schema(min_length=1, max_length=MAX_CHARACTERS)
+        return texts.shown(MAX_CHARACTERS)
 
     # ----------------------------------------------------------------------------------- the frame
 

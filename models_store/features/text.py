@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic_core import core_schema
-
 from models_store import faults
 from models_store.features import feature, texts
 from models_store.features.feature import Feature
@@ -54,7 +52,7 @@ class Text(Feature):
 
     def shown(self, schema: CoreSchema) -> CoreSchema:
         """Return the schema that describes a value in `docs.json`."""
-        return core_schema.str_schema(min_length=1, max_length=self.max_length)
+        return texts.shown(self.max_length)
 
     def series(self, values: Sequence[Any]) -> Any:
         """Return a column of texts as the pipeline takes it: a missing text is empty."""

@@ -17,6 +17,9 @@ LETTERS = string.ascii_letters + string.digits + "éßñøЖ中-'"
 HALF = re.compile("[\ud800-\udfff]")
 """Half a character: objects of Python may hold it, and no encoding can write it."""
 
+PATTERN = r"^[^\u0000]*[^\s\u0000\u001c-\u001f\u0085][^\u0000]*$"
+"""Describes a text in `docs.json`: no NUL, and something besides blanks."""
+
 REASON = "reason"
 """The type of an error of ours: the validator puts its words behind those of the feature."""
 
@@ -46,6 +49,11 @@ def schema(max_characters: int, optional: bool) -> CoreSchema:
         return found
 
     return core_schema.no_info_after_validator_function(check, core_schema.str_schema(strict=True))
+
+
+def shown(max_characters: int) -> CoreSchema:
+    """Return the schema that describes a text in `docs.json`."""
+    return core_schema.str_schema(min_length=1, max_length=max_characters, pattern=PATTERN)
 
 
 def draw_words(rows: int, rng: np.random.Generator) -> list[str]:

@@ -127,7 +127,8 @@ def _of_types(spec: Spec, columns: Sequence[SignedColumn] | None) -> list[str]:
 
 
 def _of_classes(spec: Spec, model: Described) -> list[str]:
-    labels, known = list(getattr(spec.target, "labels", ())), model.classes
+    labels: list[Any] = [spec.target.value(text) for text in spec.target.texts]
+    known = model.classes
     if not labels or known is None:  # the target refuses another kind of model by itself
         return []
     if {type(label) for label in known} != {type(labels[0])}:

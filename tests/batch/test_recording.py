@@ -65,7 +65,7 @@ def test_a_file_that_fails_at_a_lock_leaves_nothing(
     monkeypatch.setattr(recording, "FILE_PATIENCE_SECONDS", 1.0)
     databases.record(journal, numbered(1, start=99_999))
     with ThreadPoolExecutor(1) as pool:
-        working = pool.submit(file_recorder.record, numbered(20_000))
+        working = pool.submit(file_recorder.record, numbered(200_000))
         while len(recorded(journal_url)) < 2:
             assert not working.done()
         databases.insist(lambda: rollups.roll_up(journal))

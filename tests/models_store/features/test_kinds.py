@@ -24,7 +24,7 @@ SOURCES = [
     path
     for root in ("models_store", "prediction")
     for path in sorted((PROJECT / root).rglob("*.py"))
-    if path.parent.name not in ("features", "catalog", "targets")
+    if path.parent.name not in ("features", "catalog", "targets", "proposals")  # a proposal chooses kinds
 ]
 OWN = {"categories", "low", "high", "zone", "parts_of_it", "max_length", "is_open"}
 """Attributes that features of some kinds have, and others have not."""
