@@ -45,6 +45,7 @@ class Predictor:
         self.score = score
         self.width = 1.0
         """How many times as wide as calibrated the intervals are, by the labels."""
+        self._write = spec.features.__pydantic_serializer__.to_json
         self._checks = _checks(spec, profile)
         self._answered = {
             name: metrics.PREDICTIONS.labels(spec.name, version.version, name)
@@ -60,7 +61,7 @@ class Predictor:
         warnings = [NO_WARNINGS] * len(rows)
         for row, found in self._warnings(columns, said).items():
             warnings[row] = to_json(found).decode()
-        write = self.spec.features.__pydantic_serializer__.to_json
+        write = self._write
         of_each_row = zip(
             [str(uuid_utils.uuid7()) for _ in rows],
             repeat(now_us()),
@@ -94,7 +95,7 @@ class Predictor:
 
         Those of the answers come last.
         """
-        warnings = defaultdict[int, list[Detail]](list)
+        warnings: defaultdict[int, list[Detail]] = defaultdict(list)
         for name, check in self._checks:
             for row, message in check(columns[name]):
                 warnings[row].append({"loc": [name], "msg": message})
