@@ -20,8 +20,8 @@ import pandas as pd
 import pytest
 from sklearn import datasets
 
-from tests.documents import DOCS, blocks, port_or_free, started, wait_ready
-from tests.servers import PROJECT, Server, run
+from tests.documents import DOCS, blocks, started, wait_ready
+from tests.servers import PROJECT, Server, free_port, run
 
 PAGE = DOCS / "your-model.md"
 WEATHER = PROJECT / "tests" / "tables" / "seattle-weather.csv"
@@ -71,7 +71,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     """Type the blocks of the page; the other models are added before the training."""
     folder = tmp_path_factory.mktemp("own")
     first, new, train, call, _build = blocks(PAGE, "sh")
-    port, home, project = port_or_free(3000), folder / "home", folder / "colony"
+    port, home, project = free_port(), folder / "home", folder / "colony"
     before, serve = train.replace("loop train penguins", "loop train").splitlines()
     script = "\n".join([first, new, *write_tables(folder), before])
     with pytest.MonkeyPatch.context() as patch:
