@@ -230,7 +230,7 @@ class Runtime:
 
     def adapt(self) -> None:
         """Make the intervals as wide as the labels ask for."""
-        for name, serving in self._serving.items():
+        for name, serving in list(self._serving.items()):  # another thread may add a model meanwhile
             loaded = serving.predictor
             loaded.width = adaptation.width(self._journal, self.specs[name], loaded.version.version)
 
