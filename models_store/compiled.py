@@ -273,20 +273,20 @@ def _attempts(pipeline: Any, inputs: _Inputs, proof: _Proof) -> Iterator[Compile
     try:
         graph = _convert(pipeline, proof.spec, inputs)
         small = tables.tabulate(graph)
-        steps = _beside_thresholds(pipeline, graph, proof)
+        beside = _beside_thresholds(pipeline, graph, proof)
         for name, found in ((f"{inputs}, trees as tables", small), (str(inputs), graph)):
             if found is not None:
-                yield _at_thresholds(proof.compare(name, found.SerializeToString()), steps)
+                yield _at_thresholds(proof.compare(name, found.SerializeToString()), beside)
     except Exception as error:
         yield Compiled(None, None, f"{inputs}: {failures.first_cause(error)}", proof.own)
 
 
-def _beside_thresholds(pipeline: Any, graph: ModelProto, proof: _Proof) -> list[_Proof]:
-    """Return the proofs on rows one step beside the thresholds of the trees of a graph, if it has trees."""
+def _beside_thresholds(pipeline: Any, graph: ModelProto, proof: _Proof) -> _Proof | None:
+    """Return the proof on rows one step beside the thresholds of the trees of a graph, if it has trees."""
     spec, rows = proof.spec, proof.rows
     ensembles = thresholds.of(graph)[:MAX_ENSEMBLES]
     if not ensembles:
-        return []
+        return None
     part = Session(thresholds.before(graph, ensembles).SerializeToString(), spec)
     rng = np.random.default_rng(len(rows))
     found = (
@@ -296,20 +296,20 @@ def _beside_thresholds(pipeline: Any, graph: ModelProto, proof: _Proof) -> list[
         for each in ensembles
     )
     parts = [each for each in found if each is not None]
-    made = _Rows(rows.names, parts)
-    return [_Proof.of(proof.target, pipeline, spec, made, proof.labels)] if parts else []
+    if not parts:
+        return None
+    return _Proof.of(proof.target, pipeline, spec, _Rows(rows.names, parts), proof.labels)
 
 
-def _at_thresholds(attempt: Compiled, proofs: Sequence[_Proof]) -> Compiled:
+def _at_thresholds(attempt: Compiled, proof: _Proof | None) -> Compiled:
     """Keep a graph only if it also agrees beside the thresholds of its trees."""
-    if attempt.onnx is None:
+    if attempt.onnx is None or proof is None:
         return attempt
-    for proof in proofs:
-        beside = proof.compare("", attempt.onnx)
-        if beside.onnx is None:
-            words = f"{attempt.reason}, but one step beside a threshold{beside.reason.lstrip(':')}"
-            return Compiled(None, beside.agreement, words, attempt.decision)
-    return attempt
+    beside = proof.compare("", attempt.onnx)
+    if beside.onnx is not None:
+        return attempt
+    words = f"{attempt.reason}, but one step beside a threshold{beside.reason.lstrip(':')}"
+    return Compiled(None, beside.agreement, words, attempt.decision)
 
 
 def _convert(pipeline: Any, spec: Spec, inputs: _Inputs) -> ModelProto:

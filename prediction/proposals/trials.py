@@ -6,7 +6,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -103,7 +103,7 @@ def choose(
     for place, trial in enumerate(order):
         tell(f"compile {trial.choice.name}")
         served = _served(spec, *_first(kept, labels, rows), made[trial.choice])
-        order[place] = Trial(**{**vars(trial), "served": served})
+        order[place] = replace(trial, served=served)
         if served == "onnx":
             return _chosen(spec, order, order[place], trials, len(y))
     return _chosen(spec, order, order[0], trials, len(y))
@@ -120,15 +120,19 @@ def _frequent(spec: Spec, labels: Sequence[str]) -> list[int]:
     if not isinstance(spec.target, Classes):
         return list(range(len(labels)))
     counts = Counter(labels)
-    folds = 5 if len(labels) <= SMALL else 3
+    folds = _number_of_folds(len(labels))
     enough = [row for row, label in enumerate(labels) if counts[label] >= folds]
     return enough if len({labels[row] for row in enough}) > 1 else list(range(len(labels)))
+
+
+def _number_of_folds(rows: int) -> int:
+    return 5 if rows <= SMALL else 3
 
 
 def _folds(spec: Spec, y: NDArray[Any]) -> list[tuple[NDArray[Any], NDArray[Any]]]:
     from sklearn.model_selection import KFold, StratifiedKFold
 
-    number = min(5 if len(y) <= SMALL else 3, len(y))
+    number = min(_number_of_folds(len(y)), len(y))
     if not isinstance(spec.target, Classes):
         return list(KFold(number, shuffle=True, random_state=0).split(y))
     least = min(Counter(y.tolist()).values())
