@@ -22,7 +22,7 @@ class Places:
 
     def line(self, place: Sequence[Any]) -> int | None:
         """Return the line of a part, as `InvalidSpec` names it; that of `Spec(...)` if it is not found."""
-        call = next((node for node in self._calls(SPEC)), None)
+        call = next(self._calls(SPEC), None)
         if call is None:
             return None
         parts = {each.arg: each.value for each in call.keywords if each.arg}

@@ -42,7 +42,7 @@ class Seen:
 
 def look(spec: Spec, X: Any, y: Any) -> Seen:
     """Validate rows and labels as a training does, but go on after a fault."""
-    columns, labels = spec.columns_of(X), _plain(y)
+    columns, labels = spec.columns_of(X), y.tolist() if hasattr(y, "tolist") else list(y)
     end = time.monotonic() + SECONDS
     faults: list[str] = []
     good: list[int] = []
@@ -57,11 +57,6 @@ def look(spec: Spec, X: Any, y: Any) -> Seen:
         if len(faults) >= MOST or (number % 1000 == 0 and time.monotonic() > end):
             break
     return Seen(faults[:MOST], number + 1, good, columns, texts)
-
-
-def _plain(y: Any) -> list[Any]:
-    labels = y.tolist() if hasattr(y, "tolist") else list(y)
-    return list(labels)
 
 
 def _faults(spec: Spec, row: dict[str, Any], label: Any) -> tuple[list[str], str]:

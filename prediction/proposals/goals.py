@@ -64,13 +64,12 @@ def find(header: str, found: Read, wish: str | None) -> Goal:
     is_number = found.kind in ("number", "integer")
     if wish == "quantity" and not is_number:
         raise InvalidInput(f"{header} holds no numbers: leave out --as quantity")
-    if wish == "quantity" or (wish is None and is_number and not _few(found)):
+    if wish == "quantity" or (wish is None and is_number and not _few(present)):
         return _quantity(header, found, present)
     return _classes(header, found, present)
 
 
-def _few(found: Read) -> bool:
-    present = [value for value in found.values if value is not None]
+def _few(present: list[Any]) -> bool:
     whole = all(float(value).is_integer() for value in present)
     different = len(set(present))
     return whole and (

@@ -168,7 +168,7 @@ def _own_rows(spec: Spec) -> tuple[Columns, list[str], pd.DataFrame]:
 def _validated(spec: Spec, columns: Columns) -> Columns:
     """Return valid columns; equal ones stay as loaded, because earlier releases hashed them so."""
     found: Columns = {name: [] for name in columns}
-    for start, part in blocks.of(columns, blocks.ROWS):
+    for start, part in blocks.of(columns):
         rows = []
         for number, values in enumerate(zip(*part.values(), strict=True), start=start):
             try:
