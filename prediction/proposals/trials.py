@@ -100,7 +100,7 @@ def choose(
     trials = []
     for choice, make in pipelines:
         tell(f"try {choice.name} on {len(y):,} rows")
-        # Small fits gain nothing by threads, and on a busy machine threads spin while they wait for each other.
+        # Small fits gain nothing by threads, which spin on a busy machine while they wait for each other.
         with threadpool_limits(1):
             trials.append(_tried(choice, make, X, y, folds))
     made, order = dict(pipelines), _in_order(trials)
