@@ -76,8 +76,7 @@ class Dataset:
 
     def part(self, rows: Sequence[int]) -> tuple[Columns, list[str]]:
         """Return the columns and labels of some rows."""
-        columns = {name: [values[row] for row in rows] for name, values in self.columns.items()}
-        return columns, [self.labels[row] for row in rows]
+        return blocks.taken(self.columns, rows), [self.labels[row] for row in rows]
 
     def count(self) -> dict[str, int]:
         """Count the rows of each part."""
@@ -125,7 +124,9 @@ def load(
     held = set(holdout)
     training = [row for row in range(own) if row not in held]
     proven = _proven(judged, frame, columns, hashes, labels)
-    hashes += _add(examples, columns, labels)
+    added = _features(examples, columns)
+    columns, labels = blocks.joined(columns, added), [*labels, *(example.label for example in examples)]
+    hashes += splits.row_hashes(added)
     split = _cut_examples(split, examples)
     rows = _Examples(spec, examples, hashes[own:], own)
     feedback_holdout, learnt = _split_examples(rows, split, hashes, labels, holdout)
@@ -156,7 +157,7 @@ def load(
 def _own_rows(spec: Spec) -> tuple[Columns, list[str], pd.DataFrame]:
     """Load a spec's columns, labels and frame, and validate each row as the service validates requests."""
     X, y = loaded(spec)
-    columns = spec.columns_of(X)
+    columns: Columns = spec.columns_of(X)
     try:
         if not spec.is_plain(X):
             columns = _validated(spec, columns)
@@ -167,7 +168,7 @@ def _own_rows(spec: Spec) -> tuple[Columns, list[str], pd.DataFrame]:
 
 def _validated(spec: Spec, columns: Columns) -> Columns:
     """Return valid columns; equal ones stay as loaded, because earlier releases hashed them so."""
-    found: Columns = {name: [] for name in columns}
+    found: dict[str, list[Any]] = {}
     for start, part in blocks.of(columns):
         rows = []
         for number, values in enumerate(zip(*part.values(), strict=True), start=start):
@@ -177,17 +178,15 @@ def _validated(spec: Spec, columns: Columns) -> Columns:
                 place, words = error.detail[0]["loc"][0], error.detail[0]["msg"]
                 raise InvalidSpec(f"row {number} of load(): {place} {words}") from error
         for name, valid in spec.columns(rows).items():
-            found[name] += valid
-    return {name: columns[name] if columns[name] == values else values for name, values in found.items()}
+            if name not in found and valid != part[name]:
+                found[name] = [*columns[name][:start]]
+            if name in found:
+                found[name] += valid
+    return {**columns, **found}
 
 
-def _add(examples: Sequence[Example], columns: Columns, labels: list[str]) -> list[str]:
-    """Append examples to columns and labels; return the hashes of their features."""
-    added = {name: [example.features.get(name) for example in examples] for name in columns}
-    for name, values in added.items():
-        columns[name].extend(values)
-    labels.extend(example.label for example in examples)
-    return splits.row_hashes(added)
+def _features(examples: Sequence[Example], names: Iterable[str]) -> Columns:
+    return {name: [example.features.get(name) for example in examples] for name in names}
 
 
 def _split_own(spec: Spec, frame: pd.DataFrame, hashes: list[str], labels: list[str]) -> Split:

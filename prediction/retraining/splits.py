@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from models_store.blocks import Floats
 from models_store.errors import InvalidSpec
 from models_store.spec import Columns, Spec
 
@@ -121,9 +122,9 @@ def row_hashes(columns: Columns) -> list[str]:
     return plain_hashes({name: _as_floats(values) for name, values in columns.items()})
 
 
-def _as_floats(values: list[Any]) -> list[Any]:
+def _as_floats(values: Sequence[Any]) -> Sequence[Any]:
     """Return values with integers and booleans as floats; those that have none as they are."""
-    if set(map(type, values)) <= {float, str, type(None)}:
+    if isinstance(values, Floats) or set(map(type, values)) <= {float, str, type(None)}:
         return values
     return [float(value) if isinstance(value, int) else value for value in values]
 

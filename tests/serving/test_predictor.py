@@ -71,7 +71,7 @@ def rows(spec: Spec) -> list[Features]:
     return rows_of(spec, datasets.load(spec).columns)
 
 
-def rows_of(spec: Spec, columns: dict[str, list[Any]]) -> list[Features]:
+def rows_of(spec: Spec, columns: Columns) -> list[Features]:
     """Turn columns into validated rows."""
     names = list(columns)
     return [
