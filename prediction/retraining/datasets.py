@@ -14,7 +14,7 @@ from models_store import blocks, failures
 from models_store.errors import InvalidInput, InvalidSpec
 from models_store.spec import Columns, Spec
 from models_store.validation import listing
-from prediction.retraining import splits
+from prediction.retraining import fingerprints, splits
 from prediction.retraining.splits import HOLDOUT_SHARE, Point, Ranked, Split
 
 if TYPE_CHECKING:
@@ -118,15 +118,14 @@ def load(
     """
     columns, labels, frame = _own_rows(spec)
     own = len(labels)
-    hashes = splits.row_hashes(columns)
-    split = _split_own(spec, frame, hashes, labels)
-    holdout = _held_by(split, frame, hashes)
+    hashes = fingerprints.of(columns)
+    split, holdout = _split_own(spec, frame, hashes, labels)
     held = set(holdout)
     training = [row for row in range(own) if row not in held]
     proven = _proven(judged, frame, columns, hashes, labels)
-    added = _features(examples, columns)
+    added = {name: [example.features.get(name) for example in examples] for name in columns}
     columns, labels = blocks.joined(columns, added), [*labels, *(example.label for example in examples)]
-    hashes += splits.row_hashes(added)
+    hashes += fingerprints.of(added)
     split = _cut_examples(split, examples)
     rows = _Examples(spec, examples, hashes[own:], own)
     feedback_holdout, learnt = _split_examples(rows, split, hashes, labels, holdout)
@@ -135,7 +134,6 @@ def load(
         learnt, split = [], replace(split, feedback_cut_us=None)
     weight = min(1.0, FEEDBACK_SHARE * len(training) / len(learnt)) if learnt else 0.0
     fitted, weights = training + learnt, [1.0] * len(training) + [weight] * len(learnt)
-    every = range(len(labels) if learn else own)
     return Dataset(
         columns=columns,
         labels=labels,
@@ -148,7 +146,7 @@ def load(
         known=frozenset(held.difference(proven)) | rows.trained_on(judged, feedback_holdout),
         split=split,
         keys=_keys(split, frame, hashes) + rows.keys(split),
-        digest=splits.digest(splits.lines(hashes, labels, every)),
+        digest=splits.digest(splits.lines(hashes, labels, range(len(labels) if learn else own))),
         training_digest=splits.digest(splits.lines(hashes, labels, fitted, weights)),
         holdout_digest=splits.digest(sorted(splits.lines(hashes, labels, holdout))),
     )
@@ -185,17 +183,17 @@ def _validated(spec: Spec, columns: Columns) -> Columns:
     return {**columns, **found}
 
 
-def _features(examples: Sequence[Example], names: Iterable[str]) -> Columns:
-    return {name: [example.features.get(name) for example in examples] for name in names}
-
-
-def _split_own(spec: Spec, frame: pd.DataFrame, hashes: list[str], labels: list[str]) -> Split:
+def _split_own(
+    spec: Spec, frame: pd.DataFrame, hashes: list[str], labels: list[str]
+) -> tuple[Split, list[int]]:
+    """Split the rows of the dataset; return also the numbers of those that are held out."""
     rule, column = splits.rule_of(spec)
     try:
         points = splits.points(rule, frame[column] if column else None, hashes)
     except InvalidSpec as error:
         raise InvalidSpec(f"{spec.name}: {error}, and Spec({rule}=) names it") from error
-    return splits.make(rule, column, points, [str(each) for each in spec.target.strata(labels)])
+    split = splits.make(rule, column, points, [str(each) for each in spec.target.strata(labels)])
+    return split, _held(split, points)
 
 
 def _cut_examples(split: Split, examples: Sequence[Example]) -> Split:
@@ -207,7 +205,10 @@ def _cut_examples(split: Split, examples: Sequence[Example]) -> Split:
 
 def _held_by(split: Split, frame: pd.DataFrame, hashes: list[str]) -> list[int]:
     """Return the numbers of the dataset's rows that a split holds out."""
-    points = splits.points(split.rule, frame[split.column] if split.column else None, hashes)
+    return _held(split, splits.points(split.rule, frame[split.column] if split.column else None, hashes))
+
+
+def _held(split: Split, points: Sequence[Point]) -> list[int]:
     return [row for row, point in enumerate(points) if split.holds(point)]
 
 
@@ -230,7 +231,7 @@ def _proven(
     if judged is None:
         return range(len(labels))
     if isinstance(judged, Ranked):
-        proven = judged.proves(splits.plain_hashes(columns), labels)
+        proven = judged.proves(fingerprints.plain(columns), labels)
         return {row for row, is_proven in enumerate(proven) if is_proven}
     if judged.column and judged.column not in frame.columns:
         return set()

@@ -18,7 +18,7 @@ from prometheus_client import REGISTRY
 
 from models_store import store
 from models_store.errors import DamagedVersion, InvalidInput
-from models_store.spec import Features, Spec, category, classes, number
+from models_store.spec import Columns, Features, Spec, category, classes, number
 from models_store.store import Version
 from models_store.targets.decisions import TOLERANCE
 from prediction.journal.predictions import Prediction
