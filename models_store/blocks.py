@@ -22,15 +22,17 @@ class Floats(Sequence[float | None]):
     ----------
     values
         A missing number is NaN.
+    rows
+        Which of the values these are, in which order; by default all. They are not copied.
     """
 
-    __slots__ = ("_values",)
+    __slots__ = ("_rows", "_values")
 
-    def __init__(self, values: NDArray[np.float64]) -> None:
-        self._values = values
+    def __init__(self, values: NDArray[np.float64], rows: NDArray[np.intp] | None = None) -> None:
+        self._values, self._rows = values, rows
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self._values if self._rows is None else self._rows)
 
     @overload
     def __getitem__(self, place: int) -> float | None: ...
@@ -38,13 +40,13 @@ class Floats(Sequence[float | None]):
     def __getitem__(self, place: slice) -> Floats: ...
     def __getitem__(self, place: int | slice) -> float | Floats | None:
         if isinstance(place, slice):
-            return Floats(self._values[place])
-        value = self._values.item(place)
+            return self._part(place)
+        value = self._values.item(place if self._rows is None else self._rows.item(place))
         return value if value == value else None  # NaN is not equal to itself
 
     def __iter__(self) -> Iterator[float | None]:
         for start in range(0, len(self), ROWS):
-            block = self._values[start : start + ROWS]
+            block = np.asarray(self._part(slice(start, start + ROWS)))
             if np.isnan(block).any():
                 yield from (value if value == value else None for value in block.tolist())
             else:
@@ -52,21 +54,28 @@ class Floats(Sequence[float | None]):
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Floats):
-            return np.array_equal(self._values, other._values, equal_nan=True)
+            return np.array_equal(np.asarray(self), np.asarray(other), equal_nan=True)
         return list(self) == other
 
     __hash__ = None  # type: ignore[assignment]  # as a list has none
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.array(self._values, dtype, copy=copy)
+        if self._rows is None:
+            return np.array(self._values, dtype, copy=copy)
+        return np.asarray(self._values[self._rows], dtype)
 
-    def take(self, rows: NDArray[np.intp]) -> Floats:
-        """Return the values of some rows."""
-        return Floats(self._values[rows])
+    def _part(self, places: slice) -> Floats:
+        if self._rows is None:
+            return Floats(self._values[places])
+        return Floats(self._values, self._rows[places])
+
+    def take(self, places: NDArray[np.intp]) -> Floats:
+        """Return the values at some places."""
+        return Floats(self._values, places if self._rows is None else self._rows[places])
 
     def plus(self, others: Sequence[float | None]) -> Floats:
         """Return these values and others behind them."""
-        return Floats(np.concatenate([self._values, np.array(others, np.float64)])) if others else self
+        return Floats(np.concatenate([np.asarray(self), np.array(others, np.float64)])) if others else self
 
 
 def taken(columns: Mapping[str, Sequence[Any]], rows: Sequence[int]) -> dict[str, Sequence[Any]]:

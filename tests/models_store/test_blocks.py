@@ -69,6 +69,18 @@ def test_rows_are_taken_and_joined() -> None:
     assert GAPS == list(FLOATS), "neither changes what is there"
 
 
+def test_rows_of_rows_are_taken_without_a_copy() -> None:
+    """A part of a dataset costs the numbers of its rows, whatever its columns hold."""
+    numbers = np.array([0.5, np.nan, 2.0, 3.0])
+    some = blocks.taken(blocks.taken({"a": Floats(numbers)}, [3, 1, 0]), [1, 0, 2])["a"]
+
+    assert [None, 3.0, 0.5] == some == list(some)
+    assert [None, 3.0, 0.5] == [some[0], some[1], some[-1]]
+    assert [3.0, 0.5] == some[1:]
+    numbers[3] = 4.0
+    assert [None, 4.0, 0.5] == some
+
+
 @pytest.mark.parametrize("other", ["abc", 3, None])
 def test_an_array_is_not_equal_to_something_else(other: Any) -> None:
     """It is compared, and not refused."""
