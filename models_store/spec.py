@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, create_model
 
 from models_store import faults
+from models_store.blocks import Floats
 from models_store.dialects import Dialect as Dialect
 from models_store.errors import InvalidInput, InvalidSpec
 from models_store.faults import Fault
@@ -199,9 +200,9 @@ class Spec:
         """Turn validated rows into columns."""
         return {name: [getattr(row, name) for row in rows] for name in self.inputs}
 
-    def columns_of(self, frame: pd.DataFrame) -> Columns:
+    def columns_of(self, frame: pd.DataFrame) -> dict[str, Sequence[Any]]:
         """Turn a frame into columns. Every kind of missing value becomes `None`."""
-        return {name: _values(frame[name]) for name in self.inputs}
+        return {name: _values(each, frame[name]) for name, each in self.inputs.items()}
 
     def is_plain(self, frame: pd.DataFrame) -> bool:
         """Whether whole columns show that each row is valid, and is as it would be read."""
@@ -232,7 +233,7 @@ class Spec:
         seen
             Rows of the dataset, for features that do not list their values.
         """
-        columns: Columns = {}
+        columns: dict[str, list[Any]] = {}
         for name, each in self.inputs.items():
             values = each.draw(rows, rng, seen[name] if seen else [each.example])
             if each.optional:
@@ -278,11 +279,11 @@ def _remedy(labels: object) -> str:
     return f"declare what it predicts by target=classes({shown}), imported from models_store.spec"
 
 
-def _values(column: pd.Series) -> list[Any]:
+def _values(feature: Feature, column: pd.Series) -> Sequence[Any]:
+    if column.dtype == np.float64 and feature.span is not None:
+        return Floats(np.array(column, np.float64))
     values: list[Any] = column.tolist()
     missing = column.isna().to_numpy()
-    if column.dtype == np.float64 and not missing.any():
-        return values
     return [
         None if gone else value.item() if isinstance(value, np.generic) else value
         for value, gone in zip(values, missing, strict=True)
