@@ -9,6 +9,7 @@ from models_store.errors import Error
 from prediction import errors
 from prediction.commands import stopping, subcommands
 from prediction.commands.authoring import check, init
+from prediction.processes import openmp
 
 VERSION = "0.1.0"
 """That of pyproject.toml, which a Bento does not hold."""
@@ -25,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     arguments
         By default those of this process.
     """
+    openmp.wait_asleep()  # before a command loads what fits trees
     given = sys.argv[1:] if arguments is None else arguments
     options = parser(given[0] if given else None).parse_args(given)
     try:

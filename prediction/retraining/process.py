@@ -21,6 +21,7 @@ from prediction import errors, home, settings
 from prediction.journal import runs
 from prediction.journal.database import Journal
 from prediction.journal.runs import Ending, Retraining
+from prediction.processes import openmp
 from prediction.retraining import steps, training
 
 PROJECT = Path(__file__).parents[2]
@@ -37,6 +38,7 @@ def spawn(run: Retraining) -> None:
     """Start a run's process in a session of its own, so that it survives the worker that started it."""
     kept = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
     kept |= {catalog.VARIABLE: str(catalog.FOLDER)}  # the working folder is another one
+    openmp.wait_asleep(kept)
     process = subprocess.Popen(  # noqa: S603 -- this module, with a model's name and our own id
         [sys.executable, "-m", __name__, run.model, run.run_id],
         cwd=PROJECT,
