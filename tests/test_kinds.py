@@ -34,6 +34,23 @@ UNLIKE: dict[str, tuple[dict[str, Any], str]] = {
 """A change of the example that is possible but unlike the training data, and the warning."""
 
 
+SCORE = """
+import sys
+from pathlib import Path
+from prediction import batch
+folder, url = Path(sys.argv[1]), sys.argv[2]
+for name in sys.argv[3:]:
+    for kind in ("csv", "jsonl", "parquet"):
+        batch.score(name, folder / f"{name}.{kind}", folder / f"{name}-{kind}.parquet")
+    batch.score(name, folder / f"{name}.csv", folder / f"{name}-server.parquet", server=url)
+"""
+EXPORT = """
+import sys
+from prediction.commands import cli
+sys.exit(max(cli.main(["export", name, f"{sys.argv[1]}/{name}.parquet"]) for name in sys.argv[2:]))
+"""
+
+
 @pytest.fixture(scope="module")
 def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Copy the specs into a catalog: a package of tests is none."""
@@ -110,47 +127,74 @@ def test_a_value_unlike_the_training_data_is_answered_with_a_warning(server: Ser
     ]
 
 
+def run_at_once(code: str, *arguments: str, home: Path, catalog: Path) -> None:
+    """Run code that serves all kinds in one process: a process for each would take most of the time."""
+    done = run("python", "-c", code, *arguments, home=home, catalog=catalog)
+    assert 0 == done.returncode, done.stderr
+
+
+@pytest.fixture(scope="module")
+def scored(
+    server: Server, home: Path, catalog: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, list[str]]]:
+    """Score files of all kinds, here and by the server; return what HTTP says of the same rows."""
+    folder = tmp_path_factory.mktemp("files")
+    expected = {}
+    for name, spec in ZOO.items():
+        rows = plain(name, spec.load()[0][:60])
+        answers = server.post(f"/{name}/predict_batch", rows).json()
+        expected[name] = [each["predicted_class"] for each in answers]
+        frame = pd.DataFrame(rows)
+        frame.to_csv(folder / f"{name}.csv", index=False)
+        frame.to_parquet(folder / f"{name}.parquet", index=False)
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run_at_once(SCORE, str(folder), server.url, *ZOO, home=home, catalog=catalog)
+    return folder, expected
+
+
+@pytest.mark.parametrize("source", ["csv", "jsonl", "parquet", "server"])
 @pytest.mark.parametrize("name", list(ZOO))
 def test_files_say_the_same_as_http(
-    server: Server, home: Path, catalog: Path, name: str, tmp_path: Path
+    name: str, source: str, scored: tuple[Path, dict[str, list[str]]]
 ) -> None:
-    """CSV, JSON Lines and Parquet, scored here or by the server, and the exported labels."""
+    """CSV, JSON Lines and Parquet, scored here or by the server."""
     rows = plain(name, ZOO[name].load()[0][:60])
-    expected = [each["predicted_class"] for each in server.post(f"/{name}/predict_batch", rows).json()]
-    frame = pd.DataFrame(rows)
-    frame.to_csv(tmp_path / "rows.csv", index=False)
-    frame.to_parquet(tmp_path / "rows.parquet", index=False)
-    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    for source, more in (("csv", ()), ("jsonl", ()), ("parquet", ()), ("csv", ("--server", server.url))):
-        command = ("score", name, str(tmp_path / f"rows.{source}"), str(tmp_path / "scored.parquet"), *more)
-        done = run("python", "-m", "prediction", *command, home=home, catalog=catalog)
-        assert 0 == done.returncode, done.stderr
-        scored = pd.read_parquet(tmp_path / "scored.parquet")
+    folder, expected = scored
+    found = pd.read_parquet(folder / f"{name}-{source}.parquet")
 
-        assert expected == scored["predicted_class"].tolist()
-        for feature in ZOO[name].inputs:
-            assert [row[feature] for row in rows] == [
-                None if value is None or value != value else value for value in scored[feature].tolist()
-            ]
+    assert expected[name] == found["predicted_class"].tolist()
+    for feature in ZOO[name].inputs:
+        assert [row[feature] for row in rows] == [
+            None if value is None or value != value else value for value in found[feature].tolist()
+        ]
+
+
+@pytest.fixture(scope="module")
+def labelled(
+    fresh: Server, catalog: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tuple[str, Path]]:
+    """Label rows of all kinds, and export the labels; return the first row's id, and the file."""
+    folder, first = tmp_path_factory.mktemp("labels"), {}
+    for name, spec in ZOO.items():
+        X, y = spec.load()
+        answers = fresh.post(f"/{name}/predict_batch", plain(name, X[:120])).json()
+        labels = [
+            {"prediction_id": answer["prediction_id"], "label": label}
+            for answer, label in zip(answers, y[:120].tolist(), strict=True)
+        ]
+        given = fresh.post(f"/{name}/feedback_batch", labels).json()
+        assert {"recorded"} == {each["status"] for each in given}
+        first[name] = labels[0]["prediction_id"], folder / f"{name}.parquet"
+    run_at_once(EXPORT, str(folder), *ZOO, home=fresh.home, catalog=catalog)
+    return first
 
 
 @pytest.mark.parametrize("name", list(ZOO))
-def test_the_loop_is_closed(fresh: Server, catalog: Path, name: str, tmp_path: Path) -> None:
+def test_the_loop_is_closed(fresh: Server, name: str, labelled: dict[str, tuple[str, Path]]) -> None:
     """Labels are given and exported, drift is told, a retraining is judged, and the page shows it all."""
-    X, y = ZOO[name].load()
-    rows = plain(name, X[:120])
-    answers = fresh.post(f"/{name}/predict_batch", rows).json()
-    labels = [
-        {"prediction_id": answer["prediction_id"], "label": label}
-        for answer, label in zip(answers, y[:120].tolist(), strict=True)
-    ]
-    assert {"recorded"} == {each["status"] for each in fresh.post(f"/{name}/feedback_batch", labels).json()}
-    exported = tmp_path / "labels.parquet"
-    done = run(
-        "python", "-m", "prediction", "export", name, str(exported), home=fresh.home, catalog=catalog
-    )
-    assert 0 == done.returncode, done.stderr
-    kept = pd.read_parquet(exported).set_index("prediction_id").loc[labels[0]["prediction_id"]]
+    rows = plain(name, ZOO[name].load()[0][:1])
+    prediction_id, exported = labelled[name]
+    kept = pd.read_parquet(exported).set_index("prediction_id").loc[prediction_id]
     health = fresh.client.get(f"/{name}/monitoring", headers=ADMIN).json()
     started = fresh.client.post(f"/{name}/retrain", json={"force": True}, headers=ADMIN)
     assert 202 == started.status_code, started.text
