@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from models_store import store
+from models_store import artifacts, store
 from models_store.errors import Error, UnknownModel
 from models_store.spec import Features, Spec
 from prediction import errors, metrics
@@ -103,7 +103,7 @@ def prepare(
 def _adopt(home: Path, baked: Sequence[Path]) -> None:
     try:
         for folder in baked:
-            store.adopt(home, folder)
+            artifacts.adopt(home, folder)
     except OSError as error:
         raise InvalidSettings(f"BENTOML_HOME: {home} can't be written to: {error}") from error
 
