@@ -66,7 +66,7 @@ def pack(version: Version, target: Path) -> None:
     with tarfile.open(target, "w", format=tarfile.USTAR_FORMAT) as archive:
         for name in names:
             if not NAME.fullmatch(name):
-                raise DamagedVersion(f"{version.tag}: {name!r:.99} can't be the name of a file in an archive")
+                raise DamagedVersion(f"{version.tag}: {name!r:.99} can't be in an archive")
             path = version.path / name
             try:
                 with path.open("rb") as file:
@@ -134,9 +134,9 @@ def _extract(file: IO[bytes], folder: Path, tag: str) -> set[str]:
     names: set[str] = set()
     for member, content in _members(file, tag):
         if not NAME.fullmatch(member.name) or member.name in names:
-            raise DamagedVersion(f"the archive of {tag} has a file that may not be there: {member.name!r:.99}")
+            raise DamagedVersion(f"the archive of {tag} holds what may not be there: {member.name!r:.99}")
         is_text = member.name in (store.MANIFEST, store.MODEL_YAML)
-        if is_text and member.size > MAX_TEXT_BYTES or len(names) == MAX_FILES:
+        if (is_text and member.size > MAX_TEXT_BYTES) or len(names) == MAX_FILES:
             raise DamagedVersion(f"the archive of {tag} is too large at {member.name}")
         names.add(member.name)
         with (folder / member.name).open("xb") as target:

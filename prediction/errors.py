@@ -79,7 +79,7 @@ class ArtifactsUnavailable(Error):
 
 
 class NoRoom(Error):
-    """The disk of the home is full."""
+    """The disk of the home is full, or can't be written to."""
 
 
 class Fetching(Error):

@@ -19,7 +19,9 @@ MIN_TOKEN = 8
 PREFIX = re.compile(r"(?=.{1,200}$)(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+")
 """A path prefix: parts of letters, digits, `.`, `_`, `~` and `-`, and no slash at its end."""
 
-ARTIFACTS = re.compile(r"(s3|gs|az)://[a-z0-9][a-z0-9._-]{1,62}(/[A-Za-z0-9._=-]+)*/?|file:///[^?#@]*[^?#@/]/?")
+ARTIFACTS = re.compile(
+    r"(s3|gs|az)://[a-z0-9][a-z0-9._-]{1,62}(/[A-Za-z0-9._=-]+)*/?|file:///[^?#@]*[^?#@/]/?"
+)
 """A bucket and a prefix, or a folder; nothing that could hold a password or a signature."""
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
@@ -135,8 +137,8 @@ class Settings(BaseSettings):
         if url is None or ARTIFACTS.fullmatch(url.strip()):
             return url and url.strip().rstrip("/")
         raise ValueError(
-            "give s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or file:///folder, without user,"
-            " password and query: credentials have variables of their own (docs/scale.md)"
+            "give s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or file:///folder, without"
+            " user, password and query: credentials have variables of their own (docs/scale.md)"
         )
 
     @field_validator("admin_token", mode="before")

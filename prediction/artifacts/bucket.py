@@ -5,7 +5,6 @@ No message of the library leaves this module: it may quote what a server answers
 
 from __future__ import annotations
 
-import errno
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 from models_store import staging
 from models_store.artifacts import MAX_BYTES
 from models_store.errors import DamagedVersion
-from prediction.errors import ArtifactsUnavailable, NoRoom
+from prediction.errors import ArtifactsUnavailable
 
 CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 3.5
@@ -79,13 +78,7 @@ class Bucket:
         return True
 
     def get(self, key: str, target: Path) -> bool:
-        """Write an object into a file; return False if there is none of that key.
-
-        Raises
-        ------
-        NoRoom
-            When the disk of the file is full.
-        """
+        """Write an object into a file; return False if there is none of that key."""
         import obstore
 
         found = self.find(key)
@@ -138,29 +131,28 @@ class Bucket:
     def _ask(self, call: Callable[[Any], Answer], size: int = 0) -> Answer:
         """Call the library, and turn its errors into one sentence of ours.
 
-        `FileNotFoundError` and the library's error for an object that is there pass.
+        Errors of the system and the library's error for an object that is there pass.
         """
         from obstore.exceptions import AlreadyExistsError, BaseError
 
         try:
             return call(self._open(ANSWER_SECONDS + size / BYTES_A_SECOND))
-        except (FileNotFoundError, AlreadyExistsError):
+        except AlreadyExistsError:
             raise
         except _Cut:
             reason = "an answer was cut"
         except (BaseError, ValueError) as error:
             reason = _reason(error)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise NoRoom("the disk of BENTOML_HOME has no room for a version: make room") from None
-            reason = str(error.strerror or "an error of the system")
         raise ArtifactsUnavailable(f"the store of artefacts can't be used: {reason}")
 
     def _open(self, seconds: float) -> Any:
         from obstore.store import LocalStore, from_url
 
         if self._is_folder:
-            return LocalStore(self._folder, mkdir=True)
+            try:
+                return LocalStore(self._folder, mkdir=True)
+            except OSError as error:
+                raise ValueError(f"its folder can't be used: {error}") from None
         options: Any = {
             "allow_http": True,  # an endpoint that the operator names may be one of this machine
             "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
@@ -195,12 +187,14 @@ def _reason(error: Exception) -> str:
     from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
 
     text = str(error).partition("Debug source")[0]
+    if type(error) is ValueError:
+        return text
     status = re.search(r"status code: (\d{3})", text)
     refused = status is not None and status[1] in ("401", "403")
     if refused or isinstance(error, PermissionDeniedError | UnauthenticatedError):
         return "it refuses the credentials in the environment, or there are none"
     if status is not None:
         return f"it answers with the status {status[1]}"
-    if "error sending request" in text or "timed out" in text or "error decoding response body" in text:
+    if "HTTP error" in text or "timed out" in text:
         return "it does not answer"
     return f"{type(error).__name__} in the library: check PREDICTION_ARTIFACTS_URL and the credentials"

@@ -1,1 +1,1 @@
-"""The tests of the shared store of versions."""
+"""Tests of `prediction/artifacts`."""

@@ -1,4 +1,4 @@
-"""Versions as archives: the same bytes everywhere, and nothing unpacked that the digest does not vouch for."""
+"""Versions as archives: the same bytes everywhere, and nothing unpacked that no digest vouches for."""
 
 from __future__ import annotations
 
@@ -39,9 +39,7 @@ def archive(saved: Version, tmp_path: Path) -> Path:
 
 def unpack(archive: Path, saved: Version, digest: str | None = None) -> Version:
     """Unpack an archive of the version into a home of its own."""
-    return artifacts.unpack(
-        archive.parent / "home", archive, "iris", saved.version, digest or saved.digest
-    )
+    return artifacts.unpack(archive.parent / "home", archive, "iris", saved.version, digest or saved.digest)
 
 
 def rewrite(archive: Path, changes: Callable[[dict[str, bytes]], None]) -> None:
@@ -80,7 +78,7 @@ def test_a_version_comes_out_as_it_went_in(archive: Path, saved: Version) -> Non
     assert saved.version == latest(archive.parent / "home")
 
 
-def test_a_version_has_the_same_archive_on_every_host(archive: Path, saved: Version, tmp_path: Path) -> None:
+def test_an_archive_is_the_same_on_every_host(archive: Path, saved: Version, tmp_path: Path) -> None:
     """Neither times nor owners nor the order of a folder are in it."""
     other = unpack(archive, saved)
     for path in other.path.iterdir():
@@ -159,7 +157,7 @@ def test_a_version_of_an_earlier_release_is_unpacked(saved: Version, tmp_path: P
     assert_refused(tmp_path / "old.tar", saved, "another version's or no model.yaml", digest)
 
 
-@pytest.mark.parametrize("name", ["../escaped", "/tmp/escaped", "a/b", ".hidden", "-rf", "ä.json", "extra.bin"])
+@pytest.mark.parametrize("name", ["../escaped", "/tmp/escaped", "a/b", ".hidden", "-rf", "ä", "extra"])
 def test_no_other_file_comes_in(archive: Path, saved: Version, name: str) -> None:
     """Neither out of the folder, nor into it."""
     rewrite(archive, lambda files: files.update({name: b"x"}))
@@ -191,9 +189,7 @@ def test_a_file_given_twice_is_refused(archive: Path, saved: Version) -> None:
 
 def test_a_text_is_small(archive: Path, saved: Version) -> None:
     """The manifest is read as a whole."""
-    rewrite(
-        archive, lambda files: files.update({store.MANIFEST: bytes(artifacts.MAX_TEXT_BYTES + 1)})
-    )
+    rewrite(archive, lambda files: files.update({store.MANIFEST: bytes(artifacts.MAX_TEXT_BYTES + 1)}))
 
     assert_refused(archive, saved, "too large at manifest.json")
 

@@ -31,7 +31,8 @@ from models_store.store import Version
 from prediction.journal.database import Journal
 from prediction.retraining import training
 from prediction.retraining.training import Candidate
-from prediction.serving.runtime import Runtime, prepare
+from prediction.serving.preparing import prepare
+from prediction.serving.runtime import Runtime
 
 SPEC = catalog.load()["iris"]
 HASHED = ["golden.json", "model.onnx", "profile.json", "saved_model.pkl"]
