@@ -57,6 +57,7 @@ def parser(asked: str | None = None) -> argparse.ArgumentParser:
 def _declare_all(commands: subcommands.Commands) -> None:
     """Declare the commands in the order of a model's life, which is the order of the help."""
     from prediction.commands import (
+        artifacts,
         champions,
         journal,
         monitor,
@@ -71,6 +72,6 @@ def _declare_all(commands: subcommands.Commands) -> None:
 
     for module in (
         *(init, new, check, train, imports, serve, status, score, monitor, retrain),
-        *(champions, transfers, journal),
+        *(champions, artifacts, transfers, journal),
     ):
         module.declare(commands)
