@@ -22,6 +22,8 @@ from prediction.projects import packages
 from prediction.retraining.steps import Plan
 from prediction.serving import readiness, runtime
 
+if settings.wants_json_logs():
+    edge.write_json_logs()
 try:
     SETTINGS = settings.load()
     SPECS, BROKEN = catalog.load(), catalog.broken()
@@ -177,6 +179,7 @@ prediction = edge.make_service(
         root_path=SETTINGS.root_path or "",
         trusted_proxies=SETTINGS.trusted_proxies or (),
         cors_origins=SETTINGS.cors_origins or (),
+        log_requests=SETTINGS.log_requests,
     ),
     name="prediction",
     image=IMAGE,

@@ -21,6 +21,8 @@ PREFIX = re.compile(r"(?=.{1,200}$)(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+")
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 
+LOG_FORMATS = ("text", "json")
+
 
 class Settings(BaseSettings):
     """Every setting with its default; `docs/settings.md` is their table."""
@@ -104,6 +106,8 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...] | None, NoDecode] = Field(
         default=None, description="The origins of pages that may call the service from a browser."
     )
+    log_format: str = Field(default="text", description="Whether log lines are text or JSON.")
+    log_requests: bool = Field(default=False, description="Whether each request gets a log line.")
 
     @field_validator("home")
     @classmethod
@@ -121,6 +125,13 @@ class Settings(BaseSettings):
         if not catalog.expanduser().is_dir():
             raise ValueError(f"{catalog} is no folder: name a folder with a file for each model")
         return catalog.expanduser().absolute()
+
+    @field_validator("log_format")
+    @classmethod
+    def _demand_format(cls, name: str) -> str:
+        if name not in LOG_FORMATS:
+            raise ValueError("give text or json")
+        return name
 
     @field_validator("admin_token", mode="before")
     @classmethod
@@ -218,6 +229,11 @@ def load() -> Settings:
         own = str(first["msg"]).removeprefix("Value error, ")
         told = own if first["type"] == "value_error" else _expected(name)
         raise InvalidSettings(f"{variable}: {told}") from None
+
+
+def wants_json_logs() -> bool:
+    """Return whether log lines are JSON, also where another setting can't be used: that is logged too."""
+    return os.environ.get("PREDICTION_LOG_FORMAT") == "json"
 
 
 def _expected(name: str) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from models_store.errors import Error
-from prediction import errors
+from prediction import errors, settings
 from prediction.commands import (
     champions,
     journal,
@@ -20,6 +19,7 @@ from prediction.commands import (
     transfers,
 )
 from prediction.commands.authoring import check, imports, init, new
+from prediction.telemetry import logs
 
 VERSION = "0.1.0"
 """That of pyproject.toml, which a Bento does not hold."""
@@ -51,14 +51,16 @@ def main(arguments: list[str] | None = None) -> int:
         By default those of this process.
     """
     options = parser().parse_args(arguments)
+    if settings.wants_json_logs():
+        logs.write_json()
     try:
         with stopping.stoppable():
             return int(options.act(options))
     except (Error, OSError) as error:
-        print(f"loop {options.command}: {errors.in_full(error)}", file=sys.stderr)
+        logs.fail(f"loop {options.command}: {errors.in_full(error)}")
         return 1
     except stopping.Stopped as stopped:
-        print(f"loop {options.command}: {stopped}", file=sys.stderr)
+        logs.fail(f"loop {options.command}: {stopped}")
         return stopped.exit_code
 
 
