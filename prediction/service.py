@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from prediction.pages.dashboard import Dashboard
 from prediction.projects import packages
 from prediction.retraining.steps import Plan
 from prediction.serving import readiness, runtime
+from prediction.telemetry.tracing import Tracing
 
 if settings.wants_json_logs():
     edge.write_json_logs()
@@ -37,6 +39,7 @@ FAULTS = {name: each.public for name, each in BROKEN.items()}
 RUNTIME = runtime.Runtime(SPECS, SETTINGS.home, JOURNAL, SETTINGS.journal_required)
 RESOURCES = Resources(SPECS, SETTINGS.home, JOURNAL, FAULTS)
 DASHBOARD = Dashboard(SPECS, SETTINGS.home, JOURNAL, SETTINGS.admin_token is not None, FAULTS)
+TRACING = Tracing(SETTINGS.trust_traceparent) if SETTINGS.otlp_endpoint is not None else None
 GAUGES = Gauges(SPECS, SETTINGS.home, JOURNAL, len(BROKEN))
 POSTS = [
     Posts(
@@ -141,11 +144,14 @@ class Base:
         """Load the champions."""
         readiness.log_new(BROKEN)
         RUNTIME.start(TASKS)
+        if TRACING is not None:
+            TRACING.start()
 
     @bentoml.on_shutdown
     def stop(self) -> None:
-        """Close the journal."""
-        RUNTIME.stop()
+        """Close the journal, and send the last spans."""
+        with TRACING.ending() if TRACING is not None else nullcontext():
+            RUNTIME.stop()
 
     def __metrics__(self, counted: str) -> str:
         return counted + GAUGES.text()
@@ -180,6 +186,7 @@ prediction = edge.make_service(
         trusted_proxies=SETTINGS.trusted_proxies or (),
         cors_origins=SETTINGS.cors_origins or (),
         log_requests=SETTINGS.log_requests,
+        tracing=TRACING,
     ),
     name="prediction",
     image=IMAGE,

@@ -109,6 +109,16 @@ class Settings(BaseSettings):
     log_format: str = Field(default="text", description="Whether log lines are text or JSON.")
     log_requests: bool = Field(default=False, description="Whether each request gets a log line.")
 
+    otlp_endpoint: SecretStr | None = Field(
+        default=None,
+        validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        description="The collector of spans; OpenTelemetry's package reads it. Unset: no tracing.",
+    )
+    trust_traceparent: bool = Field(
+        default=True,
+        description="Whether any client may have its requests traced; else trusted proxies only.",
+    )
+
     @field_validator("home")
     @classmethod
     def _expand(cls, home: Path) -> Path:
@@ -125,6 +135,13 @@ class Settings(BaseSettings):
         if not catalog.expanduser().is_dir():
             raise ValueError(f"{catalog} is no folder: name a folder with a file for each model")
         return catalog.expanduser().absolute()
+
+    @field_validator("otlp_endpoint", mode="before")
+    @classmethod
+    def _demand_url(cls, endpoint: object) -> object:
+        if isinstance(endpoint, str) and not re.match(r"https?://[^/]", endpoint):
+            raise ValueError("give the URL of a collector such as http://127.0.0.1:4318")
+        return endpoint
 
     @field_validator("log_format")
     @classmethod

@@ -47,6 +47,7 @@ from prediction.network.proxies import Proxies
 from prediction.processes import parent, watcher
 from prediction.telemetry import logs
 from prediction.telemetry.request_log import RequestLog
+from prediction.telemetry.tracing import Traced, Tracing
 
 STATIC_FILES = Path(server.__file__).parent / "static_content"
 IMAGE_FOLDER = Path(__file__).parent / "image"
@@ -93,6 +94,7 @@ class Parts:
     trusted_proxies: tuple[proxies.Network, ...] = ()
     cors_origins: tuple[str, ...] = ()
     log_requests: bool = False
+    tracing: Tracing | None = None
 
     def own(self) -> frozenset[str]:
         """Return the first parts of all paths of the service."""
@@ -217,8 +219,11 @@ class Loop(Service[Any]):
         connections = Connections(Limits(keep_alive_seconds=self.parts.keep_alive_seconds))
         uvicorn.config.HTTP_PROTOCOLS["auto"] = partial(Connection, connections)  # type: ignore[assignment]
         uvicorn.Server = partial(PatientServer, connections, self.parts.grace_seconds)  # type: ignore[misc, assignment]
-        app: ASGIApp = self.entrance(is_main)
         parts = self.parts
+        entrance = self.entrance(is_main)
+        app: ASGIApp = entrance
+        if parts.tracing is not None:
+            app = Traced(app, entrance.route, parts.tracing)
         if parts.cors_origins:
             app = Origins(app, frozenset(parts.cors_origins))
         if parts.log_requests:

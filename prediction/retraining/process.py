@@ -25,8 +25,13 @@ from prediction.retraining import steps, training
 from prediction.telemetry import logs
 
 PROJECT = Path(__file__).parents[2]
-NOT_INHERITED = ("PREDICTION_ADMIN_TOKEN", "PROMETHEUS_MULTIPROC_DIR")
-"""A run does not need the token, and its metrics must not be counted as the server's."""
+NOT_INHERITED = (
+    "PREDICTION_ADMIN_TOKEN",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+    "PROMETHEUS_MULTIPROC_DIR",
+)
+"""A run does not need the secrets, and its metrics must not be counted as the server's."""
 
 NICENESS = 10
 AUTOGROUP = Path("/proc/self/autogroup")

@@ -29,6 +29,7 @@ from prediction.journal.sqlite.guard import FileFault
 from prediction.serving import adaptation, champions, predictor
 from prediction.serving.lanes import LANES, Lane
 from prediction.serving.predictor import Predictor
+from prediction.telemetry import spans
 from prediction.times import now_us
 
 FOLLOW_SECONDS = 1.0
@@ -201,15 +202,20 @@ class Runtime:
         serving = self._serving.get(name)
         if serving is None:
             raise self._not_ready(name)
-        predictions = await serving.lane.predict(rows)
+        trace = spans.current()
+        trace.by(name, serving.predictor.version.version)
+        with trace.stage("scoring"):
+            predictions = await serving.lane.predict(rows)
         try:
-            await self._recorder.record(predictions)
+            with trace.stage("commit"):
+                await self._recorder.record(predictions)
         except JournalUnavailable:
             if self._journal_required:
                 raise
             metrics.UNRECORDED.labels(name).inc(len(predictions))
             predictions = [item._replace(prediction_id=None) for item in predictions]
         serving.predictor.count(predictions)
+        trace.answered(predictions)
         return predictions
 
     def follow(self) -> None:
