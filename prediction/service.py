@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,10 @@ from prediction.pages.dashboard import Dashboard
 from prediction.projects import packages
 from prediction.retraining.steps import Plan
 from prediction.serving import preparing, readiness, runtime
+from prediction.telemetry.tracing import Tracing
 
+if settings.wants_json_logs():
+    edge.write_json_logs()
 try:
     SETTINGS = settings.load()
     SPECS, BROKEN = catalog.load(), catalog.broken()
@@ -37,6 +41,7 @@ EXCHANGE = exchange.of(SETTINGS)
 RUNTIME = runtime.Runtime(SPECS, SETTINGS.home, JOURNAL, SETTINGS.journal_required, exchange=EXCHANGE)
 RESOURCES = Resources(SPECS, SETTINGS.home, JOURNAL, FAULTS)
 DASHBOARD = Dashboard(SPECS, SETTINGS.home, JOURNAL, SETTINGS.admin_token is not None, FAULTS)
+TRACING = Tracing(SETTINGS.trust_traceparent) if SETTINGS.otlp_endpoint is not None else None
 GAUGES = Gauges(SPECS, SETTINGS.home, JOURNAL, len(BROKEN))
 POSTS = [
     Posts(
@@ -158,11 +163,14 @@ class Base:
         """Load the champions."""
         readiness.log_new(BROKEN)
         RUNTIME.start(TASKS)
+        if TRACING is not None:
+            TRACING.start()
 
     @bentoml.on_shutdown
     def stop(self) -> None:
-        """Close the journal."""
-        RUNTIME.stop()
+        """Close the journal, and send the last spans."""
+        with TRACING.ending() if TRACING is not None else nullcontext():
+            RUNTIME.stop()
 
     def __metrics__(self, counted: str) -> str:
         return counted + GAUGES.text()
@@ -196,6 +204,8 @@ prediction = edge.make_service(
         root_path=SETTINGS.root_path or "",
         trusted_proxies=SETTINGS.trusted_proxies or (),
         cors_origins=SETTINGS.cors_origins or (),
+        log_requests=SETTINGS.log_requests,
+        tracing=TRACING,
     ),
     name="prediction",
     image=IMAGE,

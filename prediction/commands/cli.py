@@ -6,9 +6,10 @@ import argparse
 import sys
 
 from models_store.errors import Error
-from prediction import errors
+from prediction import errors, settings
 from prediction.commands import stopping, subcommands
 from prediction.commands.authoring import check, init
+from prediction.telemetry import logs
 
 VERSION = "0.1.0"
 """That of pyproject.toml, which a Bento does not hold."""
@@ -27,14 +28,16 @@ def main(arguments: list[str] | None = None) -> int:
     """
     given = sys.argv[1:] if arguments is None else arguments
     options = parser(given[0] if given else None).parse_args(given)
+    if settings.wants_json_logs():
+        logs.write_json()
     try:
         with stopping.stoppable():
             return int(options.act(options))
     except (Error, OSError) as error:
-        print(f"loop {options.command}: {errors.in_full(error)}", file=sys.stderr)
+        logs.fail(f"loop {options.command}: {errors.in_full(error)}")
         return 1
     except stopping.Stopped as stopped:
-        print(f"loop {options.command}: {stopped}", file=sys.stderr)
+        logs.fail(f"loop {options.command}: {stopped}")
         return stopped.exit_code
 
 

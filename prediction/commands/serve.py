@@ -54,8 +54,9 @@ def serve(options: argparse.Namespace) -> int:
     configured = settings.load()
     specs = catalog.load()
     check(configured, specs, options.host, options.port)
-    for line in addresses(options.host, options.port, next(iter(specs.values()), None)):
-        print(line, flush=True)
+    if not settings.wants_json_logs():  # BentoML logs the address too
+        for line in addresses(options.host, options.port, next(iter(specs.values()), None)):
+            print(line, flush=True)
     command = [sys.executable, "-m", "bentoml", "serve", *target(Path.cwd())]
     command += ["--host", options.host, "--port", str(options.port)]
     # Both may be relative, and BentoML goes to the project's folder.

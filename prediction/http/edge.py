@@ -22,7 +22,7 @@ import uvicorn.config
 from _bentoml_impl.server.app import ServiceAppFactory
 from _bentoml_sdk import images
 from _bentoml_sdk.service import Service
-from bentoml._internal import configuration, server
+from bentoml._internal import configuration, log, server
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.service.openapi.specification import Info, OpenAPISpecification, PathItem
 from pydantic import SecretStr
@@ -45,6 +45,9 @@ from prediction.network.origins import Origins
 from prediction.network.protocol import Connection
 from prediction.network.proxies import Proxies
 from prediction.processes import parent, watcher
+from prediction.telemetry import logs
+from prediction.telemetry.request_log import RequestLog
+from prediction.telemetry.tracing import Traced, Tracing
 
 STATIC_FILES = Path(server.__file__).parent / "static_content"
 IMAGE_FOLDER = Path(__file__).parent / "image"
@@ -91,6 +94,8 @@ class Parts:
     root_path: str = ""
     trusted_proxies: tuple[proxies.Network, ...] = ()
     cors_origins: tuple[str, ...] = ()
+    log_requests: bool = False
+    tracing: Tracing | None = None
 
     def own(self) -> frozenset[str]:
         """Return the first parts of all paths of the service."""
@@ -102,6 +107,20 @@ class Parts:
 def start_error(message: str) -> bentoml.exceptions.BentoMLException:
     """Make an error that BentoML's command line prints as one sentence before it exits."""
     return bentoml.exceptions.BentoMLException(message)
+
+
+def write_json_logs() -> None:
+    """Let BentoML log JSON too, whenever it sets up its loggers, and write its command's errors so."""
+    log.CLI_LOGGING_CONFIG["formatters"]["simple"] = {"()": logs.JsonFormatter}
+    log.SERVER_LOGGING_CONFIG["formatters"]["traced"] = {"()": logs.JsonFormatter}
+    for name in ("uvicorn.error", "circus"):
+        log.SERVER_LOGGING_CONFIG["loggers"][name]["propagate"] = False  # the root would write lines twice
+    click.ClickException.show = _log_failure  # type: ignore[method-assign, assignment]
+    logs.write_json()
+
+
+def _log_failure(error: click.ClickException, _file: object = None) -> None:
+    logs.fail(click.unstyle(error.format_message()))
 
 
 def command() -> str:
@@ -210,12 +229,17 @@ class Loop(Service[Any]):
         connections = Connections(Limits(keep_alive_seconds=self.parts.keep_alive_seconds))
         uvicorn.config.HTTP_PROTOCOLS["auto"] = partial(Connection, connections)  # type: ignore[assignment]
         uvicorn.Server = partial(PatientServer, connections, self.parts.grace_seconds)  # type: ignore[misc, assignment]
-        app: ASGIApp = self.entrance(is_main)
         parts = self.parts
-        if parts.root_path or parts.trusted_proxies:
-            app = Proxies(app, parts.root_path, parts.trusted_proxies, parts.own())
+        entrance = self.entrance(is_main)
+        app: ASGIApp = entrance
+        if parts.tracing is not None:
+            app = Traced(app, entrance.route, parts.tracing)
         if parts.cors_origins:
             app = Origins(app, frozenset(parts.cors_origins))
+        if parts.log_requests:
+            app = RequestLog(app)
+        if parts.root_path or parts.trusted_proxies:
+            app = Proxies(app, parts.root_path, parts.trusted_proxies, parts.own())
         return app
 
     def entrance(self, is_main: bool = True) -> Entrance:

@@ -30,6 +30,7 @@ from prediction.serving import adaptation, predictor
 from prediction.serving.fetching import Fetcher
 from prediction.serving.lanes import LANES, Lane
 from prediction.serving.predictor import Predictor
+from prediction.telemetry import spans
 from prediction.times import now_us
 
 FOLLOW_SECONDS = 1.0
@@ -158,15 +159,20 @@ class Runtime:
         serving = self._serving.get(name)
         if serving is None:
             raise self._not_ready(name)
-        predictions = await serving.lane.predict(rows)
+        trace = spans.current()
+        trace.by(name, serving.predictor.version.version)
+        with trace.stage("scoring"):
+            predictions = await serving.lane.predict(rows)
         try:
-            await self._recorder.record(predictions)
+            with trace.stage("commit"):
+                await self._recorder.record(predictions)
         except JournalUnavailable:
             if self._journal_required:
                 raise
             metrics.UNRECORDED.labels(name).inc(len(predictions))
             predictions = [item._replace(prediction_id=None) for item in predictions]
         serving.predictor.count(predictions)
+        trace.answered(predictions)
         return predictions
 
     def follow(self) -> None:
