@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, create_model
 
 from models_store import faults
 from models_store.blocks import Floats
+from models_store.dialects import Dialect as Dialect
 from models_store.errors import InvalidInput, InvalidSpec
 from models_store.faults import Fault
 from models_store.features import feature
@@ -77,6 +78,8 @@ class Spec:
         A column of the frame of `load`, a feature or not. Rows with the same value are held out together.
     time
         A column of that frame with numbers, dates or ISO texts: the latest quarter is held out.
+    dialect
+        How files to score are written, if not in UTF-8 with commas, plain numbers and ISO dates.
 
     Raises
     ------
@@ -93,6 +96,7 @@ class Spec:
     gate: Any = None
     group: str | None = None
     time: str | None = None
+    dialect: Dialect | None = None
 
     def __new__(cls, *_: Any, **given: Any) -> Self:
         """Refuse `classes=`, which the first release had, with its remedy; Python's own error has none."""
@@ -111,6 +115,7 @@ class Spec:
             *self._faults_of_gate(),
             *faults.of_split(self.group, self.time),
             *self._faults_of_features(),
+            *self._faults_of_dialect(),
         ]
         if found:
             raise InvalidSpec(f"{self.name}: {faults.sentence(found)}", [each.detail for each in found])
@@ -127,6 +132,13 @@ class Spec:
             kind.rules: kind.rules for kind in target_kinds.KINDS
         }  # the target is no target: nobody knows the kind
         return faults.of_gate(self.gate, known.get(type(self.gate), GateRules)) if self.gate else []
+
+    def _faults_of_dialect(self) -> list[Fault]:
+        if self.dialect is None:
+            return []
+        if not isinstance(self.dialect, Dialect):
+            return [Fault(("dialect",), "declare it by Dialect(...), imported from models_store.spec")]
+        return self.dialect.faults(getattr(self.features, "model_fields", {}))
 
     def _faults_of_features(self) -> list[Fault]:
         if not (isinstance(self.features, type) and issubclass(self.features, Features)):
