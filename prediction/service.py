@@ -22,9 +22,10 @@ from prediction.pages.dashboard import Dashboard
 from prediction.projects import packages
 from prediction.retraining.steps import Plan
 from prediction.serving import readiness, runtime
+from prediction.telemetry import logs
 from prediction.telemetry.tracing import Tracing
 
-if settings.wants_json_logs():
+if logs.wants_json():
     edge.write_json_logs()
 try:
     SETTINGS = settings.load()
@@ -106,7 +107,7 @@ class CatalogImage(edge.Image):
         source = bento_fs / "src"
         if packages.copy_to(source):
             try:
-                self.python_packages(*packages.pins(self.python_requirements))
+                self.python_packages(*packages.pins(self.python_requirements, source))
             except Error as error:
                 raise edge.start_error(str(error)) from None
         catalog.copy_to(source / "models_store" / "catalog")
