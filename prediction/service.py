@@ -23,9 +23,10 @@ from prediction.pages.dashboard import Dashboard
 from prediction.projects import packages
 from prediction.retraining.steps import Plan
 from prediction.serving import preparing, readiness, runtime
+from prediction.telemetry import logs
 from prediction.telemetry.tracing import Tracing
 
-if settings.wants_json_logs():
+if logs.wants_json():
     edge.write_json_logs()
 try:
     SETTINGS = settings.load()

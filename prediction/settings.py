@@ -267,11 +267,6 @@ def load() -> Settings:
         raise InvalidSettings(f"{variable}: {told}") from None
 
 
-def wants_json_logs() -> bool:
-    """Return whether log lines are JSON, also where another setting can't be used: that is logged too."""
-    return os.environ.get("PREDICTION_LOG_FORMAT") == "json"
-
-
 def _expected(name: str) -> str:
     """Say what a switch or a number may be."""
     limits: dict[str, int] = {}

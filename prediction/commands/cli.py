@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from models_store.errors import Error
-from prediction import errors, settings
+from prediction import errors
 from prediction.commands import stopping, subcommands
 from prediction.commands.authoring import check, init
 from prediction.telemetry import logs
@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     given = sys.argv[1:] if arguments is None else arguments
     options = parser(given[0] if given else None).parse_args(given)
-    if settings.wants_json_logs():
+    if logs.wants_json():
         logs.write_json()
     try:
         with stopping.stoppable():

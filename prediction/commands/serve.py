@@ -20,6 +20,7 @@ from prediction.http import edge
 from prediction.journal import ledger
 from prediction.journal.database import Journal
 from prediction.settings import Settings
+from prediction.telemetry import logs
 
 HOST, PORT = "127.0.0.1", 3000
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- only to show an address that works
@@ -54,7 +55,7 @@ def serve(options: argparse.Namespace) -> int:
     configured = settings.load()
     specs = catalog.load()
     check(configured, specs, options.host, options.port)
-    if not settings.wants_json_logs():  # BentoML logs the address too
+    if not logs.wants_json():  # BentoML logs the address too
         for line in addresses(options.host, options.port, next(iter(specs.values()), None)):
             print(line, flush=True)
     command = [sys.executable, "-m", "bentoml", "serve", *target(Path.cwd())]

@@ -81,7 +81,7 @@ def take_process(journal: Journal, run: Retraining, leave: Callable[[str], None]
 def main(arguments: list[str]) -> int:
     """Execute the run that a server asked for, and return the exit code."""
     model, run_id = arguments
-    if settings.wants_json_logs():
+    if logs.wants_json():
         logs.write_json()
     try:
         configured = settings.load()

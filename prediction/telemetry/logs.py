@@ -14,8 +14,6 @@ import traceback
 from datetime import UTC, datetime
 from typing import Any
 
-from prediction import settings
-
 SERVICE = "prediction"
 """`service.name`, where `OTEL_SERVICE_NAME` gives no other."""
 
@@ -69,6 +67,11 @@ def _of_exception(error: BaseException) -> dict[str, Any]:
     }
 
 
+def wants_json() -> bool:
+    """Return whether lines are JSON, also where another setting can't be used: that is logged too."""
+    return os.environ.get("PREDICTION_LOG_FORMAT") == "json"
+
+
 def write_json() -> None:
     """Let all that this process logs be JSON: also warnings, and exceptions that nobody catches."""
     root = logging.getLogger()
@@ -87,7 +90,7 @@ def write_json() -> None:
 
 def fail(sentence: str) -> None:
     """Write the sentence with which a command or a server fails, for people or as a log line."""
-    if settings.wants_json_logs():
+    if wants_json():
         _log.error("%s", sentence)
     else:
         print(sentence, file=sys.stderr)

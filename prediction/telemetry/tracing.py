@@ -62,9 +62,9 @@ class Traced:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        parent = traceparents.find(scope["headers"]) if scope["type"] == "http" else None
+        parent = traceparents.find_sampled(scope["headers"]) if scope["type"] == "http" else None
         exporter = self.tracing.exporter
-        if parent is None or not parent.is_sampled or exporter is None or not self._trusts(scope):
+        if parent is None or exporter is None or not self._trusts(scope):
             await self.app(scope, receive, send)
             return
         trace = Trace(parent, time.time_ns(), _tracestate(scope))
