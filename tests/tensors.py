@@ -29,7 +29,8 @@ def column(datatype: str, values: Sequence[Any]) -> list[Any]:
 def pack(datatype: str, values: Sequence[Any]) -> bytes:
     """Write values in binary, as the protocol says."""
     if datatype != "BYTES":
-        return np.array(values, LAYOUTS[datatype]).tobytes()
+        with np.errstate(over="ignore"):  # 1e308 is an infinity in FP32
+            return np.array(values, LAYOUTS[datatype]).tobytes()
     written = [value.encode() for value in values]
     return b"".join(struct.pack("<I", len(each)) + each for each in written)
 

@@ -97,7 +97,7 @@ def demand_own_page(scope: Scope) -> None:
     Refusal
     """
     headers = dict(scope["headers"])
-    if headers.get(b"content-type", b"").strip():
+    if headers.get(b"content-type", b"").split(b";")[0].strip():
         return
     site = headers.get(b"sec-fetch-site", b"none").strip().lower()
     origin = headers.get(b"origin")

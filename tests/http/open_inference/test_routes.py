@@ -15,6 +15,7 @@ from prediction.http.entrance import LARGE_BYTES, Entrance
 from prediction.http.open_inference.features import kinds
 from prediction.http.open_inference.inferring import Model
 from prediction.http.open_inference.routes import Routes
+from prediction.network.origins import Origins
 from tests import tensors
 from tests.http.asgi import Answer, ask
 
@@ -180,6 +181,7 @@ def test_other_content_types_are_refused(app: Entrance, models: dict[str, Model]
         ({"origin": "null"}, 403),
         ({"sec_fetch_site": "cross-site"}, 403),
         ({"sec_fetch_site": "same-site"}, 403),
+        ({"origin": "http://evil", "content_type": " ; charset=utf-8"}, 403),
         ({"origin": "http://evil", "content_type": "application/json"}, 200),
     ],
 )
@@ -207,3 +209,15 @@ def test_large_requests_wait_their_turn_and_are_timed(app: Entrance, models: dic
     assert "is larger than" in refused(
         send(app, "POST", "/v2/models/iris/infer", bytes(MAX_BYTES + 1)), 413
     )
+
+
+def test_a_preflight_is_answered_before_all_checks(app: Entrance) -> None:
+    """An allowed page may send the header of the length, and read that of the answer."""
+    allowed = Origins(app, frozenset({"http://page"}))
+    asked = {"origin": "http://page", "access_control_request_method": "POST"}
+    preflight = asyncio.run(ask(allowed, "OPTIONS", "/v2/models/iris/infer", **asked))
+    answer = asyncio.run(ask(allowed, "GET", "/v2", origin="http://page"))
+
+    assert 204 == preflight.status
+    assert tensors.LENGTH in preflight.headers["access-control-allow-headers"]
+    assert tensors.LENGTH in answer.headers["access-control-expose-headers"]
