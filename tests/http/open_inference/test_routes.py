@@ -214,8 +214,9 @@ def test_large_requests_wait_their_turn_and_are_timed(app: Entrance, models: dic
 def test_a_preflight_is_answered_before_all_checks(app: Entrance) -> None:
     """An allowed page may send the header of the length, and read that of the answer."""
     allowed = Origins(app, frozenset({"http://page"}))
-    asked = {"origin": "http://page", "access_control_request_method": "POST"}
-    preflight = asyncio.run(ask(allowed, "OPTIONS", "/v2/models/iris/infer", **asked))
+    path, method = "/v2/models/iris/infer", "POST"
+    asked = ask(allowed, "OPTIONS", path, origin="http://page", access_control_request_method=method)
+    preflight = asyncio.run(asked)
     answer = asyncio.run(ask(allowed, "GET", "/v2", origin="http://page"))
 
     assert 204 == preflight.status
