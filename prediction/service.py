@@ -104,7 +104,7 @@ class CatalogImage(edge.Image):
         source = bento_fs / "src"
         if packages.copy_to(source):
             try:
-                self.python_packages(*packages.pins(self.python_requirements))
+                self.python_packages(*packages.pins(self.python_requirements, source))
             except Error as error:
                 raise edge.start_error(str(error)) from None
         catalog.copy_to(source / "models_store" / "catalog")

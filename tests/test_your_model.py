@@ -10,6 +10,7 @@ import json
 import os
 import re
 import sys
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,18 +140,41 @@ def _read(path: Path) -> Any:
     return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_json(path, lines=True)
 
 
-def test_the_bento_has_the_installed_code_and_serves_the_models(session: Session) -> None:
-    """From an empty folder: nothing of the project is beside it."""
+def own_package(project: Path) -> Path:
+    """Put a wheel into a project and its requirements, as `pip wheel` does; return the wheel."""
+    wheel = project / "wheels" / "shopkit-1.2-py3-none-any.whl"
+    wheel.parent.mkdir()
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("shopkit.py", "")
+        archive.writestr(
+            "shopkit-1.2.dist-info/METADATA", "Name: shopkit\nVersion: 1.2\nRequires-Dist: psutil\n"
+        )
+    with (project / "requirements.txt").open("a") as file:
+        file.write(f"lightgbm>=4\n./wheels/{wheel.name}\n")
+    return wheel
+
+
+def test_the_bento_has_the_installed_code_and_serves_the_models(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From an empty folder: nothing of the project is beside it. It has the packages of the project too."""
+    wheel = own_package(session.project)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (PROJECT, wheel))))  # it is installed here
     done = run("bentoml", "build", "--output", "tag", home=session.home, cwd=session.project)
     assert done.returncode == 0, done.stderr
     (tag,) = re.findall(r"prediction:[a-z0-9]+", done.stdout)
     bento = session.home / "bentos" / "prediction" / tag.partition(":")[2]
 
-    assert {"service.py", "prediction", "models_store", "requirements.txt", "bentofile.yaml"} == {
-        path.name for path in (bento / "src").iterdir()
-    }
+    code = {"service.py", "prediction", "models_store", "requirements.txt", "bentofile.yaml", "wheels"}
+    assert code == {path.name for path in (bento / "src").iterdir()}
+    assert wheel.read_bytes() == (bento / "src" / "wheels" / wheel.name).read_bytes()
+    dockerfile = (bento / "env" / "docker" / "Dockerfile").read_text()
+    copied, installed = dockerfile.index("./src/wheels ./src/wheels"), dockerfile.index("uv --directory")
+    assert copied < installed
     pins = (bento / "env" / "python" / "requirements.txt").read_text()
-    assert re.search(r"^scikit-learn==\d", pins, re.MULTILINE)
+    lines = re.sub(r"==[\d.]+$", "==", pins, flags=re.MULTILINE).splitlines()
+    packages = ("scikit-learn==", "lightgbm==", "shopkit==", "psutil==", f"./wheels/{wheel.name}")
+    assert [] == [each for each in packages if each not in lines]
     assert "index-url" not in pins
     archive, elsewhere = session.project.parent / "colony.bento", session.project.parent / "elsewhere"
     elsewhere.mkdir()

@@ -22,7 +22,7 @@ import uvicorn.config
 from _bentoml_impl.server.app import ServiceAppFactory
 from _bentoml_sdk import images
 from _bentoml_sdk.service import Service
-from bentoml._internal import server
+from bentoml._internal import configuration, server
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.service.openapi.specification import Info, OpenAPISpecification, PathItem
 from pydantic import SecretStr
@@ -48,6 +48,7 @@ from prediction.processes import parent, watcher
 
 STATIC_FILES = Path(server.__file__).parent / "static_content"
 IMAGE_FOLDER = Path(__file__).parent / "image"
+WHEELS = "wheels"
 DOCS_PAGE = Path(__file__).parent / "docs.html"
 WAITING = "this worker can't answer every model yet: GET /models shows what each worker serves"
 
@@ -162,12 +163,21 @@ class Image(images.Image):
     """
 
     def freeze(self, bento_fs: Path, *args: Any, **kwargs: Any) -> Any:
-        """Store in the Bento how its image is made."""
+        """Store in the Bento how its image is made. Nothing is installed in this environment for that."""
+        if not self.lock_python_packages:  # uv would be installed, and then not be asked
+            configuration.get_uv_command = list
         ending = (IMAGE_FOLDER / "Dockerfile").read_text(encoding="utf-8")
         self.post_commands.append(f"true\n{ending}")
         info = super().freeze(bento_fs, *args, **kwargs)
         shutil.copy(IMAGE_FOLDER / "entrypoint.sh", bento_fs / "env" / "docker")
         return info
+
+    def _freeze_python_requirements(self, bento_fs: Path, *args: Any, **kwargs: Any) -> str:
+        """Copy wheels into the stage that installs them: BentoML does so only if it locks them."""
+        requirements: str = super()._freeze_python_requirements(bento_fs, *args, **kwargs)
+        if (bento_fs / "src" / WHEELS).is_dir():  # the project's own, and those of packages from git
+            self.build_include(WHEELS)
+        return requirements
 
 
 class Loop(Service[Any]):
