@@ -13,6 +13,9 @@ from models_store.errors import Error, none_trained
 from prediction import errors, settings
 from prediction.artifacts import exchange
 from prediction.http import edge
+from prediction.http.open_inference import description
+from prediction.http.open_inference.inferring import Model
+from prediction.http.open_inference.routes import Routes
 from prediction.http.posts import Posts
 from prediction.http.resources import Resources
 from prediction.journal import ledger, retention, rollups, runs
@@ -182,17 +185,40 @@ class Base:
 
 
 HOLD = readiness.hold(BROKEN)
-GETS, SCHEMAS = RESOURCES.operations()
 
-prediction = edge.make_service(
+
+def demand_ready() -> None:
+    """Raise `NotReady` unless this worker can answer every model."""
+    RUNTIME.demand_journal()
+    if HOLD or not RUNTIME.ready:
+        raise errors.NotReady(HOLD or edge.WAITING)
+
+
+def bento_version() -> str:
+    """Return the version of the Bento."""
+    return prediction.version
+
+
+OPEN_INFERENCE = Routes(
+    models={spec.name: Model(spec, RUNTIME, SETTINGS.max_batch_rows) for spec in SPECS.values()},
+    faults=FAULTS,
+    version=bento_version,
+    demand_ready=demand_ready,
+)
+GETS, SCHEMAS = RESOURCES.operations()
+DESCRIBED, OF_TENSORS = description.operations(list(SPECS.values()), list(FAULTS))
+
+prediction: edge.Loop = edge.make_service(
     Base,
     MODELS,
     edge.Parts(
         calls=[call for posts in POSTS for call in posts.calls()],
-        resources=[*RESOURCES.routes(), *DASHBOARD.routes()],
+        find=OPEN_INFERENCE.find,
+        resources=[*RESOURCES.routes(), *DASHBOARD.routes(), *OPEN_INFERENCE.routes()],
         protected=RESOURCES.protected(),
         gets=GETS,
-        schemas=SCHEMAS,
+        described=DESCRIBED,
+        schemas=SCHEMAS | OF_TENSORS,
         faults=FAULTS,
         hold=HOLD,
         home=SETTINGS.home,

@@ -91,7 +91,10 @@ class Settings(BaseSettings):
         default=None, ge=1, le=256, description="Worker processes; by default one a core."
     )
     max_batch_rows: int = Field(
-        default=10_000, ge=1, le=1_000_000, description="Rows in one predict_batch."
+        default=10_000,
+        ge=1,
+        le=1_000_000,
+        description="Rows in one predict_batch, or in one request of /v2.",
     )
     max_body_bytes: int = Field(
         default=8_000_000, ge=1_000, le=1_000_000_000, description="Size of a request's body."

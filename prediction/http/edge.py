@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -30,12 +30,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 
 from prediction import home
 from prediction.errors import AlreadyServing, InvalidSettings, JournalFault, NotReady, PortTaken
 from prediction.http import calls
-from prediction.http.calls import Call
+from prediction.http.calls import Answerable, Call
 from prediction.http.entrance import SYSTEM_PATHS, Entrance
 from prediction.network import doors, error_answers, proxies
 from prediction.network.connections import Connections, Limits
@@ -53,6 +53,7 @@ STATIC_FILES = Path(server.__file__).parent / "static_content"
 IMAGE_FOLDER = Path(__file__).parent / "image"
 WHEELS = "wheels"
 DOCS_PAGE = Path(__file__).parent / "docs.html"
+WAITING = "this worker can't answer every model yet: GET /models shows what each worker serves"
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,11 @@ class Parts:
     ----------
     calls
         The POST routes; each is declared to BentoML too.
+    find
+        Finds what answers a POST that is no call: those of the Open Inference Protocol.
     resources
-        The GET routes. `gets` has their OpenAPI operations by path, and `schemas` the schemas of these.
+        The GET routes. `gets` has their OpenAPI operations by path, `described` those of other routes by
+        path and method, and `schemas` the schemas of these.
     protected, admin_token
         The GET routes that need the admin token, if there is one. Admin calls always need it.
     hosts
@@ -86,6 +90,8 @@ class Parts:
     max_in_flight: int
     keep_alive_seconds: float
     grace_seconds: float
+    find: Callable[[Scope], Answerable | None] = lambda _: None
+    described: dict[str, dict[str, Any]] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
     hold: str = ""
     hosts: Sequence[str] = ()
@@ -253,6 +259,7 @@ class Loop(Service[Any]):
             resources=self.parts.resources,
             max_body_bytes=self.parts.max_body_bytes,
             max_in_flight=self.parts.max_in_flight,
+            find=self.parts.find,
             faults=self.parts.faults,
             protected=self.parts.protected,
             admin_token=token.get_secret_value() if token else None,
@@ -262,18 +269,23 @@ class Loop(Service[Any]):
         )
 
     @property
+    def version(self) -> str:
+        """The version of the Bento."""
+        return str(self.bento.tag.version) if self.bento else "not built"
+
+    @property
     def openapi_spec(self) -> OpenAPISpecification:
         """BentoML's description with our own description of our routes."""
         spec = super().openapi_spec
-        version = self.bento.tag.version if self.bento else "not built"
         posts, schemas = calls.operations(self.parts.calls)
         schemas |= self.parts.schemas
         paths = {path: PathItem(post=operation) for path, operation in posts.items()}
         paths |= {path: PathItem(get=operation) for path, operation in self.parts.gets.items()}
+        paths |= {path: PathItem(**methods) for path, methods in self.parts.described.items()}
         paths |= {path: item for path, item in spec.paths.items() if path not in posts}
         return OpenAPISpecification(
             openapi="3.1.0",
-            info=Info(title=self.name, version=version, description=self._description()),
+            info=Info(title=self.name, version=self.version, description=self._description()),
             servers=spec.servers,
             paths=paths,
             components={"schemas": schemas, "securitySchemes": {"admin": calls.BEARER}},
@@ -329,9 +341,8 @@ class AppFactory(ServiceAppFactory):
         try:
             return await super().readyz(_)
         except (HTTPException, JournalFault) as caught:
-            waiting = "this worker can't answer every model yet: GET /models shows what each worker serves"
             error = NotReady(
-                str(caught) if isinstance(caught, JournalFault) else self.service.parts.hold or waiting
+                str(caught) if isinstance(caught, JournalFault) else self.service.parts.hold or WAITING
             )
             status, _reason, body, headers = error_answers.explain(error)
             return Response(body, status, headers, media_type="application/json")

@@ -35,6 +35,7 @@ STATUSES: dict[type[Error], tuple[int, str]] = {
 REFUSALS = {
     "unauthorized": 401,
     "forbidden": 403,
+    "foreign": 403,
     "unknown_path": 404,
     "method": 405,
     "slow_body": 408,
@@ -70,8 +71,14 @@ def busy(reason: str = "the worker is busy") -> Refusal:
     return Refusal("busy", f"{reason}: try again in a second", {"retry-after": "1"})
 
 
-def explain(error: Exception) -> tuple[int, str, bytes, dict[str, str]]:
-    """Return the status, the reason, the body and the headers of an error's answer."""
+def explain(error: Exception, is_plain: bool = False) -> tuple[int, str, bytes, dict[str, str]]:
+    """Return the status, the reason, the body and the headers of an error's answer.
+
+    Parameters
+    ----------
+    is_plain
+        Whether the body has the message only, as the Open Inference Protocol wants it.
+    """
     headers: dict[str, str] = {}
     if isinstance(error, Refusal):
         status, reason, headers = REFUSALS[error.reason], error.reason, dict(error.headers)
@@ -81,7 +88,8 @@ def explain(error: Exception) -> tuple[int, str, bytes, dict[str, str]]:
     detail: list[Any] = error.detail if isinstance(error, Error) and status < 500 else []
     if status == 503 and reason != "broken_spec":  # that one lasts until somebody corrects a file
         headers["retry-after"] = "1"
-    return status, reason, _body(message[:MAX_MESSAGE], detail), headers
+    body = to_json({"error": message[:MAX_MESSAGE]}) if is_plain else _body(message[:MAX_MESSAGE], detail)
+    return status, reason, body, headers
 
 
 def _body(message: str, detail: list[Any]) -> bytes:

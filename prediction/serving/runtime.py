@@ -146,6 +146,12 @@ class Runtime:
         if fault is not None and self._journal_required:
             raise JournalFault(fault.message)
 
+    def version(self, name: str) -> store.Version:
+        """Return the version of a model that answers; `NotReady` if there is none."""
+        if name not in self._serving:
+            raise self._not_ready(name)
+        return self._serving[name].predictor.version
+
     async def predict(self, name: str, rows: Sequence[Features]) -> list[Prediction]:
         """Answer validated rows of one model, all with the same version, and record the answers.
 
