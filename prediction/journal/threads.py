@@ -20,11 +20,12 @@ from typing import Any, TypeVar
 from prediction.errors import JournalUnavailable
 from prediction.journal import database
 from prediction.journal.database import NO_ANSWER
+from prediction.journal.postgresql.engine import STATEMENT_SECONDS
 
 FEEDBACK_SECONDS = 1.0
 LABEL_SECONDS = 0.001
 ADMIN_SECONDS = 5.2
-READING_SECONDS = database.STATEMENT_SECONDS
+READING_SECONDS = STATEMENT_SECONDS
 """Timeouts for journal access: of a request with one label, of each further label, of administrators'
 requests, and of requests that only read. After its timeout a request is answered 503."""
 
