@@ -67,6 +67,11 @@ class Postgres:
         """The user that it runs as, if not the one of the tests."""
         return self._server.system_user  # type: ignore[no-any-return]
 
+    @property
+    def programs(self) -> Path:
+        """The folder of its programs."""
+        return Path(self._server.bin_path)
+
     def url(self, name: str) -> str:
         """Return the URL of a database."""
         return f"postgresql+psycopg://postgres:{PASSWORD}@/{name}?host={self._folder}"
