@@ -36,6 +36,9 @@ WRITE_PATIENCE_MS = 5_000
 WORK_SECONDS = 0.2
 """Seconds reserved for work after getting the lock."""
 
+KEPT_CONNECTIONS, MOST_CONNECTIONS = 5, 17
+"""Connections of the pool: those that stay open, and one for each thread of a worker that uses it."""
+
 LOCKED = "the journal is locked by another process: try again"
 NO_ANSWER = "the journal does not answer: try again in a second"
 
@@ -84,7 +87,8 @@ class Journal:
         else:
             make = partial(postgresql.make, parsed, LOCK_PATIENCE_MS)
             self._writers = postgresql.make_for_messages(parsed, poolclass=sa.NullPool)
-        self._engine = make(pool_timeout=1, max_overflow=15)
+        overflow = MOST_CONNECTIONS - KEPT_CONNECTIONS
+        self._engine = make(pool_timeout=1, pool_size=KEPT_CONNECTIONS, max_overflow=overflow)
 
     def close(self) -> None:
         """Close all connections."""

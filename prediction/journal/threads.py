@@ -42,7 +42,7 @@ class Threads:
     """
 
     def __init__(self, count: int) -> None:
-        self._count = count
+        self.count = count
         self._started = 0
         self._waiting: SimpleQueue[Callable[[], None]] = SimpleQueue()
 
@@ -89,7 +89,7 @@ class Threads:
                 promise.set_result(answer)
 
         self._waiting.put(work)
-        if self._started < self._count:
+        if self._started < self.count:
             self._started += 1
             Thread(target=self._work, daemon=True).start()
         return promise
