@@ -10,6 +10,7 @@ import bentoml
 from models_store import catalog
 from models_store.errors import Error, none_trained
 from prediction import errors, settings
+from prediction.artifacts import exchange
 from prediction.http import edge
 from prediction.http.posts import Posts
 from prediction.http.resources import Resources
@@ -20,7 +21,7 @@ from prediction.monitoring.gauges import Gauges
 from prediction.pages.dashboard import Dashboard
 from prediction.projects import packages
 from prediction.retraining.steps import Plan
-from prediction.serving import readiness, runtime
+from prediction.serving import preparing, readiness, runtime
 
 try:
     SETTINGS = settings.load()
@@ -32,7 +33,8 @@ if BROKEN and edge.command() == "build":  # a server of this Bento would never b
     raise edge.start_error("; ".join(each.reason for each in BROKEN.values()))
 
 FAULTS = {name: each.public for name, each in BROKEN.items()}
-RUNTIME = runtime.Runtime(SPECS, SETTINGS.home, JOURNAL, SETTINGS.journal_required)
+EXCHANGE = exchange.of(SETTINGS)
+RUNTIME = runtime.Runtime(SPECS, SETTINGS.home, JOURNAL, SETTINGS.journal_required, exchange=EXCHANGE)
 RESOURCES = Resources(SPECS, SETTINGS.home, JOURNAL, FAULTS)
 DASHBOARD = Dashboard(SPECS, SETTINGS.home, JOURNAL, SETTINGS.admin_token is not None, FAULTS)
 GAUGES = Gauges(SPECS, SETTINGS.home, JOURNAL, len(BROKEN))
@@ -40,7 +42,14 @@ POSTS = [
     Posts(
         spec=spec,
         runtime=RUNTIME,
-        plan=Plan(spec, SETTINGS.home, JOURNAL, SETTINGS.min_outcomes, SETTINGS.keep_versions),
+        plan=Plan(
+            spec,
+            SETTINGS.home,
+            JOURNAL,
+            SETTINGS.min_outcomes,
+            SETTINGS.keep_versions,
+            exchange=EXCHANGE,
+        ),
         max_rows=SETTINGS.max_batch_rows,
     )
     for spec in SPECS.values()
@@ -72,25 +81,33 @@ class TrainedModel(bentoml.models.BentoModel):
     def stored(self) -> bentoml.Model | None:
         """Return the champion where a Bento is built; else what the Bento holds, or the newest version."""
         if edge.command() == "build":
-            JOURNAL.migrate()
-            champion = ledger.champions(JOURNAL).get(self.tag.name)
+            champion = self._champion()
             if champion is not None:
+                EXCHANGE.obtain(champion.model, champion.to_version, champion.digest)
                 return bentoml.models.get(f"{self.tag.name}:{champion.to_version}")
         return super().stored
 
     def to_info(self, alias: str | None = None) -> Any:
         """Return what a Bento notes of the model."""
-        self._demand()
-        return super().to_info(alias)
-
-    def resolve(self, *args: Any, **kwargs: Any) -> bentoml.Model:
-        """Return the stored model."""
-        self._demand()
-        return super().resolve(*args, **kwargs)
-
-    def _demand(self) -> None:
         if self.stored is None:
             raise edge.start_error(str(none_trained(self.tag.name)))
+        return super().to_info(alias)
+
+    def resolve(self, *args: Any, **kwargs: Any) -> bentoml.Model | None:
+        """Return the stored model; None if the workers will fetch the champion."""
+        stored = self.stored
+        if stored is not None:
+            return super().resolve(*args, **kwargs)
+        if EXCHANGE.is_shared and self._champion() is not None:
+            return None
+        raise edge.start_error(str(none_trained(self.tag.name)))
+
+    def _champion(self) -> ledger.Entry | None:
+        try:
+            JOURNAL.migrate()
+            return ledger.champions(JOURNAL).get(self.tag.name)
+        except Error as error:
+            raise edge.start_error(errors.in_full(error)) from error
 
 
 class CatalogImage(edge.Image):
@@ -129,7 +146,9 @@ class Base:
         stored = [model.stored for model in MODELS.values()]
         try:
             baked = [Path(model.path) for model in stored if model is not None]
-            runtime.prepare(SPECS, SETTINGS.home, JOURNAL, baked, SETTINGS.promote_baked)
+            preparing.prepare(
+                SPECS, SETTINGS.home, JOURNAL, baked, SETTINGS.promote_baked, exchange=EXCHANGE
+            )
         except Error as error:
             raise edge.start_error(errors.in_full(error)) from error
         JOURNAL.close()

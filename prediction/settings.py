@@ -19,6 +19,11 @@ MIN_TOKEN = 8
 PREFIX = re.compile(r"(?=.{1,200}$)(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+")
 """A path prefix: parts of letters, digits, `.`, `_`, `~` and `-`, and no slash at its end."""
 
+ARTIFACTS = re.compile(
+    r"(s3|gs|az)://[a-z0-9][a-z0-9._-]{1,62}(/[A-Za-z0-9_=-][A-Za-z0-9._=-]*)*/?|file:///[^?#@]*[^?#@/]/?"
+)
+"""A bucket and a prefix, or a folder; nothing that could hold a password or a signature."""
+
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 
 
@@ -45,6 +50,10 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(
         default=None,
         description="SQLAlchemy URL of the journal; by default SQLite in journal.db of BENTOML_HOME.",
+    )
+    artifacts_url: str | None = Field(
+        default=None,
+        description="The store of versions that hosts share: s3://bucket/prefix, gs://, az:// or file:///.",
     )
     durable_predictions: bool = Field(
         default=False,
@@ -121,6 +130,16 @@ class Settings(BaseSettings):
         if not catalog.expanduser().is_dir():
             raise ValueError(f"{catalog} is no folder: name a folder with a file for each model")
         return catalog.expanduser().absolute()
+
+    @field_validator("artifacts_url")
+    @classmethod
+    def _check_artifacts(cls, url: str | None) -> str | None:
+        if url is None or ARTIFACTS.fullmatch(url.strip()):
+            return url and url.strip().rstrip("/")
+        raise ValueError(
+            "give s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or file:///folder, without"
+            " user, password and query: credentials have variables of their own (docs/scale.md)"
+        )
 
     @field_validator("admin_token", mode="before")
     @classmethod

@@ -25,7 +25,7 @@ from tests.timing import eventually
 
 TOKEN = "a-token-of-the-tests"
 WORKERS = 2
-PAGE = (DOCS / "postgresql.md").read_text()
+PAGE = (DOCS / "scale.md").read_text()
 CLIENTS = 40
 CONNECTIONS = (
     "SELECT count(*) FROM pg_stat_activity"

@@ -8,6 +8,7 @@ import sys
 from models_store.errors import Error
 from prediction import errors
 from prediction.commands import (
+    artifacts,
     champions,
     journal,
     monitor,
@@ -36,6 +37,7 @@ DECLARATIONS = (
     monitor.declare,
     retrain.declare,
     champions.declare,
+    artifacts.declare,
     transfers.declare,
     journal.declare,
 )

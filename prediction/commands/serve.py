@@ -12,11 +12,12 @@ from pathlib import Path
 from urllib.parse import urlunsplit
 
 from models_store import catalog, store
-from models_store.errors import none_trained
+from models_store.errors import NothingTrained, none_trained
 from models_store.spec import Spec
 from prediction import home, settings
 from prediction.commands import subcommands
 from prediction.http import edge
+from prediction.journal import ledger
 from prediction.journal.database import Journal
 from prediction.settings import Settings
 
@@ -71,11 +72,19 @@ def check(configured: Settings, specs: dict[str, Spec], host: str, port: int) ->
     """
     home.lock(configured.home).close()
     untrained = [name for name in specs if not store.versions(configured.home, name)]
-    if untrained:
-        raise none_trained(None if len(untrained) == len(specs) else untrained[0])
+    if untrained and configured.artifacts_url is None:
+        raise _none_trained(untrained, specs)
     with closing(Journal(configured.journal_url)) as journal:
         journal.migrate()
+        known = ledger.champions(journal) if untrained else {}
+    untrained = [name for name in untrained if name not in known]  # the server fetches those
+    if untrained:
+        raise _none_trained(untrained, specs)
     edge.demand_port(host, port)
+
+
+def _none_trained(untrained: list[str], specs: dict[str, Spec]) -> NothingTrained:
+    return none_trained(None if len(untrained) == len(specs) else untrained[0])
 
 
 def addresses(host: str, port: int, spec: Spec | None) -> list[str]:

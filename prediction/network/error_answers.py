@@ -26,6 +26,8 @@ STATUSES: dict[type[Error], tuple[int, str]] = {
     store_errors.DamagedVersion: (409, "conflict"),
     errors.NotReady: (503, "not_ready"),
     errors.JournalUnavailable: (503, "journal"),
+    errors.ArtifactsUnavailable: (503, "artifacts"),
+    errors.NoRoom: (503, "no_room"),
 }
 """The status of each error, and its reason in `prediction_refused_requests_total`."""
 

@@ -18,6 +18,7 @@ from models_store import catalog
 from models_store.errors import Error
 from models_store.spec import Spec
 from prediction import errors, home, settings
+from prediction.artifacts import exchange
 from prediction.journal import runs
 from prediction.journal.database import Journal
 from prediction.journal.runs import Ending, Retraining
@@ -82,7 +83,12 @@ def main(arguments: list[str]) -> int:
             spec = _select(journal, run)
             take_process(journal, run)
             plan = steps.Plan(
-                spec, configured.home, journal, configured.min_outcomes, configured.keep_versions
+                spec,
+                configured.home,
+                journal,
+                configured.min_outcomes,
+                configured.keep_versions,
+                exchange=exchange.of(configured),
             )
             steps.execute(plan, run, server_lock=configured.home / home.LOCK_FILE)
     except (Error, OSError) as error:
