@@ -58,7 +58,7 @@ def printed(row: str) -> tuple[int, int]:
 def test_each_thread_has_its_connection() -> None:
     """The page says how many connections a worker opens: one a thread, and that of the predictions."""
     pools = (threads.READING_THREADS, threads.FEEDBACK_THREADS, threads.ADMIN_THREADS)
-    scrape, periodic, deletions = 1, 3, 1
+    scrape, periodic, deletions = 1, 4, 1
 
     assert MOST_CONNECTIONS == sum(pool.count for pool in pools) + scrape + periodic + deletions
     assert (KEPT_CONNECTIONS + 1, MOST_CONNECTIONS + 1) == printed("a worker")

@@ -36,7 +36,7 @@ WRITE_PATIENCE_MS = 5_000
 WORK_SECONDS = 0.2
 """Seconds reserved for work after getting the lock."""
 
-KEPT_CONNECTIONS, MOST_CONNECTIONS = 5, 17
+KEPT_CONNECTIONS, MOST_CONNECTIONS = 5, 18
 """Connections of the pool: those that stay open, and one for each thread of a worker that uses it."""
 
 LOCKED = "the journal is locked by another process: try again"
