@@ -20,7 +20,7 @@ PREFIX = re.compile(r"(?=.{1,200}$)(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+")
 """A path prefix: parts of letters, digits, `.`, `_`, `~` and `-`, and no slash at its end."""
 
 ARTIFACTS = re.compile(
-    r"(s3|gs|az)://[a-z0-9][a-z0-9._-]{1,62}(/[A-Za-z0-9._=-]+)*/?|file:///[^?#@]*[^?#@/]/?"
+    r"(s3|gs|az)://[a-z0-9][a-z0-9._-]{1,62}(/[A-Za-z0-9_=-][A-Za-z0-9._=-]*)*/?|file:///[^?#@]*[^?#@/]/?"
 )
 """A bucket and a prefix, or a folder; nothing that could hold a password or a signature."""
 
