@@ -16,9 +16,9 @@ from models_store.errors import NothingTrained, none_trained
 from models_store.spec import Spec
 from prediction import home, settings
 from prediction.commands import subcommands
-from prediction.http import edge
 from prediction.journal import ledger
 from prediction.journal.database import Journal
+from prediction.network import ports
 from prediction.settings import Settings
 from prediction.telemetry import logs
 
@@ -82,7 +82,7 @@ def check(configured: Settings, specs: dict[str, Spec], host: str, port: int) ->
     untrained = [name for name in untrained if name not in known]  # the server fetches those
     if untrained:
         raise _none_trained(untrained, specs)
-    edge.demand_port(host, port)
+    ports.demand(host, port)
 
 
 def _none_trained(untrained: list[str], specs: dict[str, Spec]) -> NothingTrained:

@@ -37,7 +37,7 @@ from prediction.errors import AlreadyServing, InvalidSettings, JournalFault, Not
 from prediction.http import calls
 from prediction.http.calls import Answerable, Call
 from prediction.http.entrance import SYSTEM_PATHS, Entrance
-from prediction.network import doors, error_answers, proxies
+from prediction.network import doors, error_answers, ports, proxies
 from prediction.network.connections import Connections, Limits
 from prediction.network.doors import PAGE_HEADERS, Hosts
 from prediction.network.ending import PatientServer
@@ -212,7 +212,7 @@ class Loop(Service[Any]):
                 self._lock = home.lock(self.parts.home)
                 options = click.get_current_context().params
                 host = options.get("host") or BentoMLContainer.http.host.get()
-                demand_port(host, options.get("port") or BentoMLContainer.http.port.get())
+                ports.demand(host, options.get("port") or BentoMLContainer.http.port.get())
             except (AlreadyServing, InvalidSettings, PortTaken) as error:
                 raise start_error(str(error)) from None
             home.share(self._lock)
@@ -306,23 +306,6 @@ def bound_address() -> str | None:
     with socket.socket(fileno=os.dup(fd)) as listening:
         name = listening.getsockname()
     return str(name[0]) if isinstance(name, tuple) else None
-
-
-def demand_port(host: str, port: int) -> None:
-    """Refuse a port that is in use with one sentence: BentoML would print a traceback.
-
-    Raises
-    ------
-    PortTaken
-        Naming the port and the option that chooses another one.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        socket.create_server((host, port), family=family).close()
-    except OSError as error:
-        reason = (error.strerror or "").partition(" (")[0]
-        message = f"can't listen on port {port} of {host}: {reason}: choose another one with --port"
-        raise PortTaken(message) from None
 
 
 class AppFactory(ServiceAppFactory):

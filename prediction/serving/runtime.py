@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from models_store import store
 from models_store.errors import Error, UnknownModel
 from models_store.spec import Features, Spec
 from prediction import errors, metrics
