@@ -10,6 +10,7 @@ from prediction import errors
 from prediction.commands import stopping, subcommands
 from prediction.commands.authoring import check, init
 from prediction.processes import openmp
+from prediction.telemetry import logs
 
 VERSION = "0.1.0"
 """That of pyproject.toml, which a Bento does not hold."""
@@ -29,14 +30,16 @@ def main(arguments: list[str] | None = None) -> int:
     openmp.wait_asleep()  # before a command loads what fits trees
     given = sys.argv[1:] if arguments is None else arguments
     options = parser(given[0] if given else None).parse_args(given)
+    if logs.wants_json():
+        logs.write_json()
     try:
         with stopping.stoppable():
             return int(options.act(options))
     except (Error, OSError) as error:
-        print(f"loop {options.command}: {errors.in_full(error)}", file=sys.stderr)
+        logs.fail(f"loop {options.command}: {errors.in_full(error)}")
         return 1
     except stopping.Stopped as stopped:
-        print(f"loop {options.command}: {stopped}", file=sys.stderr)
+        logs.fail(f"loop {options.command}: {stopped}")
         return stopped.exit_code
 
 
@@ -59,6 +62,7 @@ def parser(asked: str | None = None) -> argparse.ArgumentParser:
 def _declare_all(commands: subcommands.Commands) -> None:
     """Declare the commands in the order of a model's life, which is the order of the help."""
     from prediction.commands import (
+        artifacts,
         champions,
         journal,
         monitor,
@@ -73,6 +77,6 @@ def _declare_all(commands: subcommands.Commands) -> None:
 
     for module in (
         *(init, new, check, train, imports, serve, status, score, monitor, retrain),
-        *(champions, transfers, journal),
+        *(champions, artifacts, transfers, journal),
     ):
         module.declare(commands)
