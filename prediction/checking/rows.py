@@ -74,7 +74,7 @@ def _faults(spec: Spec, row: dict[str, Any], label: Any) -> tuple[list[str], str
 
 
 def sample(spec: Spec, seen: Seen) -> tuple[Columns, list[str]]:
-    """Choose good rows: as many of each stratum, the first ones."""
+    """Choose good rows, as they would be read: as many of each stratum, the first ones."""
     strata = spec.target.strata([seen.labels[row] for row in seen.good]) if seen.good else []
     share = max(2, SAMPLE_ROWS // max(1, len(set(strata))))
     counts: dict[Any, int] = {}
@@ -83,8 +83,10 @@ def sample(spec: Spec, seen: Seen) -> tuple[Columns, list[str]]:
         counts[stratum] = counts.get(stratum, 0) + 1
         if counts[stratum] <= share:
             chosen.append(row)
-    return _part(seen.columns, chosen), [seen.labels[row] for row in chosen]
+    return _read(spec, seen.columns, chosen), [seen.labels[row] for row in chosen]
 
 
-def _part(columns: Columns, rows: Sequence[int]) -> Columns:
-    return {name: [values[row] for row in rows] for name, values in columns.items()}
+def _read(spec: Spec, columns: Columns, rows: Sequence[int]) -> Columns:
+    """Return rows as a training validates them: a moment, for example, becomes a text."""
+    chosen = [{name: values[row] for name, values in columns.items()} for row in rows]
+    return spec.columns([spec.rows.object(each) for each in chosen])

@@ -28,12 +28,15 @@ def make(folder: Path) -> list[Path]:
         When one of its files is there already.
     """
     paths = [folder / name for name in NAMES.values()]
-    for taken in (*paths, folder / CATALOG):
-        if taken.exists():
-            raise FolderTaken(f"{taken} is there already, and stays: name another folder")
-    if folder.exists() and not folder.is_dir():
-        raise FolderTaken(f"{folder} is a file: name a folder")
-    (folder / CATALOG).mkdir(parents=True)
+    try:
+        if folder.is_file():
+            raise FolderTaken(f"{folder} is a file: name a folder")
+        for taken in (*paths, folder / CATALOG):
+            if taken.exists():
+                raise FolderTaken(f"{taken} is there already, and stays: name another folder")
+        (folder / CATALOG).mkdir(parents=True)
+    except OSError as error:
+        raise FolderTaken(f"{folder} can't be made: {error.strerror}: name another folder") from error
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.resolve().name).strip("-._") or "project"
     for source, path in zip(NAMES, paths, strict=True):
         text = resources.files(__package__).joinpath("template", source).read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from models_store.catalog import Broken, file, iris
+from models_store.catalog import Broken, file, iris, planes
 from prediction.checking import checks
 from prediction.checking.checks import Check, Finding
 from prediction.checking.places import Places
@@ -32,6 +32,20 @@ def test_a_good_spec_has_no_fault() -> None:
     assert [] == found.faults
     assert "4 features, 150 of 150 rows checked" == found.notes[0]
     assert "served by onnx (float64 matrix: agrees on 350 rows)" in found.notes[1]
+
+
+def test_moments_may_be_times_of_pandas() -> None:
+    """As a table of Parquet has them: a training turns them into texts."""
+
+    def load() -> Any:
+        X, y = planes.load()
+        return X.assign(departs_at=pd.to_datetime(X.departs_at, utc=True))[:200], y[:200]
+
+    found = Check("planes", file("planes"))
+    checks._check_rows(replace(planes.SPEC, load=load), found)
+
+    assert [] == found.faults
+    assert "served by onnx" in found.notes[-1]
 
 
 def test_what_does_not_compile_is_a_note() -> None:

@@ -39,3 +39,14 @@ def test_a_folder_that_exists_is_taken_if_nothing_is_overwritten(tmp_path: Path)
         folders.make(tmp_path)
     with pytest.raises(FolderTaken, match=r"notes.txt is a file: name a folder"):
         folders.make(tmp_path / "notes.txt")
+
+
+def test_a_folder_that_can_not_be_made_is_named(tmp_path: Path) -> None:
+    """With the reason, whatever it is."""
+    (tmp_path / "file").touch()
+    for folder, reason in (
+        (tmp_path / "file" / "shop", "Not a directory"),
+        (tmp_path / ("a" * 300), "too long"),
+    ):
+        with pytest.raises(FolderTaken, match=rf"can't be made: .*{reason}: name another folder"):
+            folders.make(folder)

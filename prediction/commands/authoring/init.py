@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from prediction.commands import subcommands
@@ -24,5 +25,6 @@ def init(options: argparse.Namespace) -> int:
     print(
         f"made {options.folder}/: {', '.join(path.name for path in made)}, and an empty {folders.CATALOG}/"
     )
-    print(f"next: cd {options.folder} && loop new MODEL FILE --target COLUMN")
+    go = "" if options.folder == Path() else f"cd {shlex.quote(str(options.folder))} && "
+    print(f"next: {go}loop new MODEL FILE --target COLUMN")
     return 0

@@ -21,3 +21,15 @@ def test_it_makes_a_folder_and_says_what_comes_next(
     assert capsys.readouterr().err.startswith(
         f"loop init: {shop / 'service.py'} is there already, and stays"
     )
+
+
+def test_the_next_command_can_be_pasted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name with a blank is quoted, and nobody goes to the folder where they are."""
+    monkeypatch.chdir(tmp_path)
+
+    assert 0 == cli.main(["init", "my shop"])
+    assert "next: cd 'my shop' && loop new " in capsys.readouterr().out
+    assert 0 == cli.main(["init", "."])
+    assert "next: loop new " in capsys.readouterr().out
