@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,9 +49,16 @@ def telling(
             yield server
 
 
-def of_request(server: Server, name: str) -> list[dict[str, Any]]:
-    """Return the log lines of the request with this id."""
-    return [line for line in lines(server.read_log()) if line.get("prediction.request_id") == name]
+def of_request(server: Server, name: str, count: int = 1) -> list[dict[str, Any]]:
+    """Return the log lines of the request with this id; they are written after its answer is sent."""
+    deadline = time.monotonic() + 30
+    while True:
+        written, newline, _ = server.read_log().rpartition("\n")
+        found = [line for line in lines(written + newline) if line.get("prediction.request_id") == name]
+        if count <= len(found) or time.monotonic() > deadline:
+            assert count == len(found), found
+            return found
+        time.sleep(0.02)
 
 
 def sampled() -> tuple[str, str]:
@@ -88,8 +96,8 @@ def test_an_error_has_its_reason_and_its_trace(telling: Server) -> None:
     """The error's line has the reason; a malformed header names no trace, and changes nothing."""
     assert 400 == ask(telling, "bad-1", body={}, traceparent=GOOD.decode()).status_code
     assert 404 == ask(telling, "bad-2", path="/nowhere/predict", traceparent="nonsense").status_code
-    error, request = of_request(telling, "bad-1")
-    other, _ = of_request(telling, "bad-2")
+    error, request = of_request(telling, "bad-1", 2)
+    other, _ = of_request(telling, "bad-2", 2)
 
     assert ("invalid", 400, TRACE) == (
         error["error.type"],
@@ -136,6 +144,20 @@ def test_a_batch_is_traced_by_its_first_ids(telling: Server, collector: Collecto
 
     assert [each["prediction_id"] for each in answers] == request.attributes["prediction.ids"]
     assert 2 == request.attributes["prediction.rows"]
+
+
+def test_tensors_are_traced_by_their_route(telling: Server, collector: Collector) -> None:
+    """The answer's parameters have the ids that the spans have."""
+    parent, trace_id = sampled()
+    inputs = [
+        {"name": name, "datatype": "FP64", "shape": [1, 1], "data": [value]} for name, value in IRIS.items()
+    ]
+    answer = ask(telling, "traced-4", "/v2/models/iris/infer", {"inputs": inputs}, traceparent=parent)
+    assert 200 == answer.status_code
+    request = collector.of(trace_id, 3)["POST /v2/models/iris/infer"]
+
+    assert request.attributes["prediction.id"] in answer.text
+    assert "iris" == request.attributes["prediction.model"]
 
 
 def test_refused_requests_and_pages_have_one_span(telling: Server, collector: Collector) -> None:

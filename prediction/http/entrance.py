@@ -115,6 +115,7 @@ class Entrance:
                 self.hosts.check(scope)
             if call is None:
                 call = self.find(scope)
+                scope["route"] = call.path if call is not None else ""
             if call is None:
                 await self._forward(scope, receive, send)
             elif scope["method"] != "POST":
@@ -168,7 +169,9 @@ class Entrance:
             self._large -= 1
 
     def route(self, scope: Scope) -> str:
-        """Return the route of a request; an empty text for an unknown path."""
+        """Return the route of an answered request; an empty text for an unknown path."""
+        if scope.get("route"):
+            return str(scope["route"])
         path = str(scope["path"])
         if path in self.calls or path in SYSTEM_PATHS or path in self.static:
             return path
