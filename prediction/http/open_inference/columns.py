@@ -34,7 +34,9 @@ class ColumnValidator:
             With a detail for each wrong place, at most as many as a batch has.
         """
         absent = [name for name in self._columns if name not in given]
-        found: Columns = {name: [None] * rows if name in absent else [] for name in self._columns}
+        found: dict[str, list[Any]] = {
+            name: [None] * rows if name in absent else [] for name in self._columns
+        }
         is_whole = all(self._spec.inputs[name].optional for name in absent)
         for start in range(0, rows, PART_ROWS):
             if not is_whole or not self._add(given, start, found):
@@ -42,7 +44,7 @@ class ColumnValidator:
             await asyncio.sleep(0)
         return found
 
-    def _add(self, given: Mapping[str, list[Any]], start: int, found: Columns) -> bool:
+    def _add(self, given: Mapping[str, list[Any]], start: int, found: dict[str, list[Any]]) -> bool:
         """Add the valid values of a part; return False if one is not valid."""
         try:
             for name, values in given.items():
