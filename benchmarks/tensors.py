@@ -29,7 +29,7 @@ from prediction.http.open_inference import requests
 from prediction.http.open_inference.inferring import Inference, Model
 from prediction.journal import recorder
 from prediction.journal.database import Journal
-from prediction.serving import runtime
+from prediction.serving import preparing
 from prediction.serving.runtime import Runtime
 from prediction.serving.tables import ColumnTable
 from tests import tensors
@@ -93,7 +93,7 @@ async def profile(home: Path, model: str, asked: Mapping[str, rows.Rows]) -> dic
     """Return the ms of each step of a binary request, when it was fastest: a busy machine only adds."""
     specs, timed = catalog.load(), Timed()
     journal = Journal(f"sqlite:///{home / 'journal.db'}")
-    runtime.prepare(specs, home, journal, [])
+    preparing.prepare(specs, home, journal, [])
     served = Runtime(specs, home, journal)
     served.follow()
     known, writer = Model(specs[model], served, BATCH_ROWS), recorder.make(journal)

@@ -22,7 +22,7 @@ import uvicorn.config
 from _bentoml_impl.server.app import ServiceAppFactory
 from _bentoml_sdk import images
 from _bentoml_sdk.service import Service
-from bentoml._internal import configuration, server
+from bentoml._internal import configuration, log, server
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.service.openapi.specification import Info, OpenAPISpecification, PathItem
 from pydantic import SecretStr
@@ -37,7 +37,7 @@ from prediction.errors import AlreadyServing, InvalidSettings, JournalFault, Not
 from prediction.http import calls
 from prediction.http.calls import Answerable, Call
 from prediction.http.entrance import SYSTEM_PATHS, Entrance
-from prediction.network import doors, error_answers, proxies
+from prediction.network import doors, error_answers, ports, proxies
 from prediction.network.connections import Connections, Limits
 from prediction.network.doors import PAGE_HEADERS, Hosts
 from prediction.network.ending import PatientServer
@@ -45,6 +45,9 @@ from prediction.network.origins import Origins
 from prediction.network.protocol import Connection
 from prediction.network.proxies import Proxies
 from prediction.processes import parent, watcher
+from prediction.telemetry import logs
+from prediction.telemetry.request_log import RequestLog
+from prediction.telemetry.tracing import Traced, Tracing
 
 STATIC_FILES = Path(server.__file__).parent / "static_content"
 IMAGE_FOLDER = Path(__file__).parent / "image"
@@ -97,6 +100,8 @@ class Parts:
     root_path: str = ""
     trusted_proxies: tuple[proxies.Network, ...] = ()
     cors_origins: tuple[str, ...] = ()
+    log_requests: bool = False
+    tracing: Tracing | None = None
 
     def own(self) -> frozenset[str]:
         """Return the first parts of all paths of the service."""
@@ -108,6 +113,20 @@ class Parts:
 def start_error(message: str) -> bentoml.exceptions.BentoMLException:
     """Make an error that BentoML's command line prints as one sentence before it exits."""
     return bentoml.exceptions.BentoMLException(message)
+
+
+def write_json_logs() -> None:
+    """Let BentoML log JSON too, whenever it sets up its loggers, and write its command's errors so."""
+    log.CLI_LOGGING_CONFIG["formatters"]["simple"] = {"()": logs.JsonFormatter}
+    log.SERVER_LOGGING_CONFIG["formatters"]["traced"] = {"()": logs.JsonFormatter}
+    for name in ("uvicorn.error", "circus"):
+        log.SERVER_LOGGING_CONFIG["loggers"][name]["propagate"] = False  # the root would write lines twice
+    click.ClickException.show = _log_failure  # type: ignore[method-assign, assignment]
+    logs.write_json()
+
+
+def _log_failure(error: click.ClickException, _file: object = None) -> None:
+    logs.fail(click.unstyle(error.format_message()))
 
 
 def command() -> str:
@@ -193,7 +212,7 @@ class Loop(Service[Any]):
                 self._lock = home.lock(self.parts.home)
                 options = click.get_current_context().params
                 host = options.get("host") or BentoMLContainer.http.host.get()
-                demand_port(host, options.get("port") or BentoMLContainer.http.port.get())
+                ports.demand(host, options.get("port") or BentoMLContainer.http.port.get())
             except (AlreadyServing, InvalidSettings, PortTaken) as error:
                 raise start_error(str(error)) from None
             home.share(self._lock)
@@ -216,12 +235,17 @@ class Loop(Service[Any]):
         connections = Connections(Limits(keep_alive_seconds=self.parts.keep_alive_seconds))
         uvicorn.config.HTTP_PROTOCOLS["auto"] = partial(Connection, connections)  # type: ignore[assignment]
         uvicorn.Server = partial(PatientServer, connections, self.parts.grace_seconds)  # type: ignore[misc, assignment]
-        app: ASGIApp = self.entrance(is_main)
         parts = self.parts
-        if parts.root_path or parts.trusted_proxies:
-            app = Proxies(app, parts.root_path, parts.trusted_proxies, parts.own())
+        entrance = self.entrance(is_main)
+        app: ASGIApp = entrance
+        if parts.tracing is not None:
+            app = Traced(app, entrance.route, parts.tracing)
         if parts.cors_origins:
             app = Origins(app, frozenset(parts.cors_origins))
+        if parts.log_requests:
+            app = RequestLog(app)
+        if parts.root_path or parts.trusted_proxies:
+            app = Proxies(app, parts.root_path, parts.trusted_proxies, parts.own())
         return app
 
     def entrance(self, is_main: bool = True) -> Entrance:
@@ -282,23 +306,6 @@ def bound_address() -> str | None:
     with socket.socket(fileno=os.dup(fd)) as listening:
         name = listening.getsockname()
     return str(name[0]) if isinstance(name, tuple) else None
-
-
-def demand_port(host: str, port: int) -> None:
-    """Refuse a port that is in use with one sentence: BentoML would print a traceback.
-
-    Raises
-    ------
-    PortTaken
-        Naming the port and the option that chooses another one.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        socket.create_server((host, port), family=family).close()
-    except OSError as error:
-        reason = (error.strerror or "").partition(" (")[0]
-        message = f"can't listen on port {port} of {host}: {reason}: choose another one with --port"
-        raise PortTaken(message) from None
 
 
 class AppFactory(ServiceAppFactory):

@@ -167,6 +167,14 @@ class Entrance:
         finally:
             self._large -= 1
 
+    def route(self, scope: Scope) -> str:
+        """Return the route of a request; an empty text for an unknown path."""
+        path = str(scope["path"])
+        if path in self.calls or path in SYSTEM_PATHS or path in self.static:
+            return path
+        found = (route for route in self.resources if route.matches(scope)[0] is not Match.NONE)
+        return str(getattr(next(found, None), "path", ""))
+
     def _model(self, scope: Scope) -> str:
         """Return the model in a path; an empty text for an unknown one, which would add a series."""
         if (name := _first_part(scope)) in self._faults:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import FailFast, TypeAdapter, ValidationError
 
-from models_store.spec import Columns, Spec
+from models_store.spec import Spec
 
 PART_ROWS = 500
 """Rows that are validated at once; then other requests have their turn."""
@@ -25,7 +25,7 @@ class ColumnValidator:
             kind: Any = Annotated[list[value], FailFast()]
             self._columns[name] = TypeAdapter(kind)
 
-    async def validate(self, given: Mapping[str, list[Any]], rows: int) -> Columns:
+    async def validate(self, given: Mapping[str, list[Any]], rows: int) -> dict[str, list[Any]]:
         """Return the valid values of all features; those without a column are missing.
 
         Raises

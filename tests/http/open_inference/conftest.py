@@ -11,7 +11,7 @@ import pytest
 from models_store.spec import Spec
 from prediction.http.open_inference.inferring import Model
 from prediction.journal.database import Journal
-from prediction.serving import runtime
+from prediction.serving import preparing
 from prediction.serving.runtime import Runtime
 
 MAX_ROWS = 1_200
@@ -34,7 +34,7 @@ def journal(home: Path) -> Journal:
 @pytest.fixture(scope="package")
 def served(specs: dict[str, Spec], home: Path, journal: Journal) -> Iterator[Runtime]:
     """A worker's runtime."""
-    runtime.prepare(specs, home, journal, [])
+    preparing.prepare(specs, home, journal, [])
     made = Runtime(specs, home, journal)
     made.start()
     yield made
