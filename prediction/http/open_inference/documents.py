@@ -57,13 +57,14 @@ async def read(raw: bytes, max_values: int) -> Document:
         return Document(_unique(raw))
     parts: list[bytes] = []
     cut: list[list[Any]] = []
-    end = 0
-    while found := _DATA.search(raw, end, end + WHOLE_BYTES):
+    end = left = 0
+    while left <= WHOLE_BYTES and (found := _DATA.search(raw, end, end + WHOLE_BYTES)):
         parts += [raw[end : found.end()], b'{"\\u0000cut":%d}' % len(cut)]
+        left += len(parts[-2]) + len(parts[-1])
         values, end = await _values(raw, found.end(), max_values)
         cut.append(values)
-    left = sum(map(len, parts)) + len(raw) - end
-    if left > WHOLE_BYTES:
+        await asyncio.sleep(0)
+    if left + len(raw) - end > WHOLE_BYTES:
         raise NotADocument(f"has more than {WHOLE_BYTES} bytes besides flat arrays of data: shorten it")
     return Document(_unique(b"".join([*parts, raw[end:]])), cut)
 
