@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models_store import blocks, failures, pipelines, vectorizers
-from models_store.graphs import converter, tables, thresholds
+from models_store import blocks, failures, pipelines
+from models_store.graphs import causes, converter, tables, thresholds, vectorizers
 from models_store.layout import Layout
 from models_store.spec import Columns, Spec
 from models_store.targets.kinds import Target, TargetProof
@@ -247,7 +247,8 @@ class _Proof:
         """Run a graph on all rows; it is kept only if it agrees."""
         session = Session(onnx, self.spec)
         parts = [session.run(block, session.outputs) for block in self.rows.blocks()]
-        raw = [np.concatenate(of_output) for of_output in zip(*parts, strict=True)]
+        whole = [each for each in zip(*parts, strict=True) if len(each[0]) == len(parts[0][0])]
+        raw = [np.concatenate(of_output) for of_output in whole]  # the labels of some graphs lie in one row
         agreement, decision, words = self.answers.compare(raw)
         is_kept = agreement is not None and agreement.holds
         return Compiled(onnx if is_kept else None, agreement, f"{name}: {words}", decision)
@@ -278,7 +279,7 @@ def _attempts(pipeline: Any, inputs: _Inputs, proof: _Proof) -> Iterator[Compile
             if found is not None:
                 yield _at_thresholds(proof.compare(name, found.SerializeToString()), beside)
     except Exception as error:
-        yield Compiled(None, None, f"{inputs}: {failures.first_cause(error)}", proof.own)
+        yield Compiled(None, None, f"{inputs}: {causes.words(error)}", proof.own)
 
 
 def _beside_thresholds(pipeline: Any, graph: ModelProto, proof: _Proof) -> _Proof | None:

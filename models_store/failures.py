@@ -37,10 +37,6 @@ KNOWN = (
 """Exceptions that many meet, and what to do about each."""
 
 
-UNKNOWN = re.compile(r"Unable to find a shape calculator for type '<class '(?:[\w.]*\.)?(\w+)'>'")
-"""What the converter says of an estimator that it does not know."""
-
-
 def words(error: BaseException) -> str:
     """Return the type and the message of an exception as one line; of an error of ours, the message."""
     if isinstance(error, Error):
@@ -55,12 +51,10 @@ def words(error: BaseException) -> str:
 
 
 def first_cause(error: BaseException) -> str:
-    """Return the exception that began it as one plain line: `UNKNOWN`, or its type and its first line."""
+    """Return the exception that began it as one plain line: its type and its first line."""
     began = root(error)
     lines = str(began).strip().splitlines() or [""]
-    words = f"{type(began).__name__}: {lines[0][:200]}".removesuffix(": ")
-    found = UNKNOWN.search(words)
-    return f"no converter knows {found.group(1)}" if found else words
+    return f"{type(began).__name__}: {lines[0][:200]}".removesuffix(": ")
 
 
 def root(error: BaseException) -> BaseException:

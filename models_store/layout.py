@@ -5,7 +5,7 @@ A version stores its layout in its profile, so a spec that changes later does no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,8 +18,8 @@ from models_store.features.feature import Feature
 if TYPE_CHECKING:
     import pandas as pd
 
-Columns = dict[str, list[Any]]
-"""Rows by feature: a list of values for each feature; a missing value is `None`."""
+Columns = Mapping[str, Sequence[Any]]
+"""Rows by feature: the values of each feature; a missing one is `None`."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Layout:
             for each in self._spread
             for name, values in zip(each.columns, each.spread(columns[each.name]), strict=True)
         }
-        return columns | made  # type: ignore[return-value]  # it may hold arrays too
+        return {**columns, **made}
 
     @cached_property
     def _names(self) -> pd.Index:

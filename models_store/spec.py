@@ -14,6 +14,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, create_model
 
 from models_store import faults
+from models_store.blocks import Floats
+from models_store.dialects import Dialect as Dialect
 from models_store.errors import InvalidInput, InvalidSpec
 from models_store.faults import Fault
 from models_store.features import feature
@@ -76,6 +78,8 @@ class Spec:
         A column of the frame of `load`, a feature or not. Rows with the same value are held out together.
     time
         A column of that frame with numbers, dates or ISO texts: the latest quarter is held out.
+    dialect
+        How files to score are written, if not in UTF-8 with commas, plain numbers and ISO dates.
 
     Raises
     ------
@@ -92,6 +96,7 @@ class Spec:
     gate: Any = None
     group: str | None = None
     time: str | None = None
+    dialect: Dialect | None = None
 
     def __new__(cls, *_: Any, **given: Any) -> Self:
         """Refuse `classes=`, which the first release had, with its remedy; Python's own error has none."""
@@ -110,6 +115,7 @@ class Spec:
             *self._faults_of_gate(),
             *faults.of_split(self.group, self.time),
             *self._faults_of_features(),
+            *self._faults_of_dialect(),
         ]
         if found:
             raise InvalidSpec(f"{self.name}: {faults.sentence(found)}", [each.detail for each in found])
@@ -126,6 +132,13 @@ class Spec:
             kind.rules: kind.rules for kind in target_kinds.KINDS
         }  # the target is no target: nobody knows the kind
         return faults.of_gate(self.gate, known.get(type(self.gate), GateRules)) if self.gate else []
+
+    def _faults_of_dialect(self) -> list[Fault]:
+        if self.dialect is None:
+            return []
+        if not isinstance(self.dialect, Dialect):
+            return [Fault(("dialect",), "declare it by Dialect(...), imported from models_store.spec")]
+        return self.dialect.faults(getattr(self.features, "model_fields", {}))
 
     def _faults_of_features(self) -> list[Fault]:
         if not (isinstance(self.features, type) and issubclass(self.features, Features)):
@@ -187,9 +200,9 @@ class Spec:
         """Turn validated rows into columns."""
         return {name: [getattr(row, name) for row in rows] for name in self.inputs}
 
-    def columns_of(self, frame: pd.DataFrame) -> Columns:
+    def columns_of(self, frame: pd.DataFrame) -> dict[str, Sequence[Any]]:
         """Turn a frame into columns. Every kind of missing value becomes `None`."""
-        return {name: _values(frame[name]) for name in self.inputs}
+        return {name: _values(each, frame[name]) for name, each in self.inputs.items()}
 
     def is_plain(self, frame: pd.DataFrame) -> bool:
         """Whether whole columns show that each row is valid, and is as it would be read."""
@@ -220,7 +233,7 @@ class Spec:
         seen
             Rows of the dataset, for features that do not list their values.
         """
-        columns: Columns = {}
+        columns: dict[str, list[Any]] = {}
         for name, each in self.inputs.items():
             values = each.draw(rows, rng, seen[name] if seen else [each.example])
             if each.optional:
@@ -266,11 +279,11 @@ def _remedy(labels: object) -> str:
     return f"declare what it predicts by target=classes({shown}), imported from models_store.spec"
 
 
-def _values(column: pd.Series) -> list[Any]:
+def _values(feature: Feature, column: pd.Series) -> Sequence[Any]:
+    if column.dtype == np.float64 and feature.span is not None:
+        return Floats(np.array(column, np.float64))
     values: list[Any] = column.tolist()
     missing = column.isna().to_numpy()
-    if column.dtype == np.float64 and not missing.any():
-        return values
     return [
         None if gone else value.item() if isinstance(value, np.generic) else value
         for value, gone in zip(values, missing, strict=True)

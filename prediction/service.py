@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from models_store.errors import Error, none_trained
 from prediction import errors, settings
 from prediction.artifacts import exchange
 from prediction.http import edge
+from prediction.http.open_inference import description
+from prediction.http.open_inference.inferring import Model
+from prediction.http.open_inference.routes import Routes
 from prediction.http.posts import Posts
 from prediction.http.resources import Resources
 from prediction.journal import ledger, retention, rollups, runs
@@ -22,7 +26,11 @@ from prediction.pages.dashboard import Dashboard
 from prediction.projects import packages
 from prediction.retraining.steps import Plan
 from prediction.serving import preparing, readiness, runtime
+from prediction.telemetry import logs
+from prediction.telemetry.tracing import Tracing
 
+if logs.wants_json():
+    edge.write_json_logs()
 try:
     SETTINGS = settings.load()
     SPECS, BROKEN = catalog.load(), catalog.broken()
@@ -37,6 +45,7 @@ EXCHANGE = exchange.of(SETTINGS)
 RUNTIME = runtime.Runtime(SPECS, SETTINGS.home, JOURNAL, SETTINGS.journal_required, exchange=EXCHANGE)
 RESOURCES = Resources(SPECS, SETTINGS.home, JOURNAL, FAULTS)
 DASHBOARD = Dashboard(SPECS, SETTINGS.home, JOURNAL, SETTINGS.admin_token is not None, FAULTS)
+TRACING = Tracing(SETTINGS.trust_traceparent) if SETTINGS.otlp_endpoint is not None else None
 GAUGES = Gauges(SPECS, SETTINGS.home, JOURNAL, len(BROKEN))
 POSTS = [
     Posts(
@@ -118,7 +127,7 @@ class CatalogImage(edge.Image):
         source = bento_fs / "src"
         if packages.copy_to(source):
             try:
-                self.python_packages(*packages.pins(self.python_requirements))
+                self.python_packages(*packages.pins(self.python_requirements, source))
             except Error as error:
                 raise edge.start_error(str(error)) from None
         catalog.copy_to(source / "models_store" / "catalog")
@@ -158,11 +167,14 @@ class Base:
         """Load the champions."""
         readiness.log_new(BROKEN)
         RUNTIME.start(TASKS)
+        if TRACING is not None:
+            TRACING.start()
 
     @bentoml.on_shutdown
     def stop(self) -> None:
-        """Close the journal."""
-        RUNTIME.stop()
+        """Close the journal, and send the last spans."""
+        with TRACING.ending() if TRACING is not None else nullcontext():
+            RUNTIME.stop()
 
     def __metrics__(self, counted: str) -> str:
         return counted + GAUGES.text()
@@ -173,17 +185,40 @@ class Base:
 
 
 HOLD = readiness.hold(BROKEN)
-GETS, SCHEMAS = RESOURCES.operations()
 
-prediction = edge.make_service(
+
+def demand_ready() -> None:
+    """Raise `NotReady` unless this worker can answer every model."""
+    RUNTIME.demand_journal()
+    if HOLD or not RUNTIME.ready:
+        raise errors.NotReady(HOLD or edge.WAITING)
+
+
+def bento_version() -> str:
+    """Return the version of the Bento."""
+    return prediction.version
+
+
+OPEN_INFERENCE = Routes(
+    models={spec.name: Model(spec, RUNTIME, SETTINGS.max_batch_rows) for spec in SPECS.values()},
+    faults=FAULTS,
+    version=bento_version,
+    demand_ready=demand_ready,
+)
+GETS, SCHEMAS = RESOURCES.operations()
+DESCRIBED, OF_TENSORS = description.operations(list(SPECS.values()), list(FAULTS))
+
+prediction: edge.Loop = edge.make_service(
     Base,
     MODELS,
     edge.Parts(
         calls=[call for posts in POSTS for call in posts.calls()],
-        resources=[*RESOURCES.routes(), *DASHBOARD.routes()],
+        find=OPEN_INFERENCE.find,
+        resources=[*RESOURCES.routes(), *DASHBOARD.routes(), *OPEN_INFERENCE.routes()],
         protected=RESOURCES.protected(),
         gets=GETS,
-        schemas=SCHEMAS,
+        described=DESCRIBED,
+        schemas=SCHEMAS | OF_TENSORS,
         faults=FAULTS,
         hold=HOLD,
         home=SETTINGS.home,
@@ -196,6 +231,8 @@ prediction = edge.make_service(
         root_path=SETTINGS.root_path or "",
         trusted_proxies=SETTINGS.trusted_proxies or (),
         cors_origins=SETTINGS.cors_origins or (),
+        log_requests=SETTINGS.log_requests,
+        tracing=TRACING,
     ),
     name="prediction",
     image=IMAGE,

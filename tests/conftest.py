@@ -57,6 +57,16 @@ def server(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield running
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with the long files, so that no process works alone at the end.
+
+    The tests of the whole service take longest. Those of `models_store` need no trained home: they run
+    while one process trains it.
+    """
+    folders = {"models_store": 0, "tests": 1}
+    items.sort(key=lambda item: folders.get(item.path.parent.name, 2))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]

@@ -91,6 +91,7 @@ def test_it_is_small_and_has_no_tools(container: Container, home: Path) -> None:
 
     assert "bentoml" == found.strip()
     assert containers.size_mb(home, IMAGE) - containers.size_mb(home, BASE) <= 650
+    container.execute("python", "-c", "import ctypes; ctypes.CDLL('libgomp.so.1')")  # for LightGBM
 
 
 def test_it_is_ready_as_soon_as_outside(

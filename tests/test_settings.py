@@ -124,6 +124,11 @@ def test_another_journal_is_used_and_its_password_is_not_shown(monkeypatch: pyte
         *(("PREDICTION_CORS_ORIGINS", value) for value in ("*", "null", "app.example.com", "https://a.b/")),
         ("PREDICTION_CORS_ORIGINS", "https://App.example.com"),
         ("PREDICTION_CORS_ORIGINS", "https://a.b, ,https://c.d"),
+        ("PREDICTION_LOG_FORMAT", "JSON"),
+        *(
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", value)
+            for value in ("collector:4318", "http://", "grpc://a:4317")
+        ),
     ],
 )
 def test_an_unusable_value_is_told_by_its_variable(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from models_store.graphs import nodes, trees
+from models_store.graphs.causes import NoConverter
 from models_store.graphs.trees import Ensemble, Tree
 from models_store.targets.numbered import Numbered
 
@@ -64,9 +65,9 @@ def of_lightgbm(estimator: Any) -> Ensemble:
     known = dict(line.partition("=")[::2] for line in head.splitlines())
     objective, *parameters = known["objective"].split()
     if objective not in LIGHTGBM or "average_output" in known or "sqrt" in parameters:
-        raise NotImplementedError(f"LightGBM with the objective {known['objective']}")
+        raise NoConverter(f"LightGBM with the objective {known['objective']}")
     if any(word.startswith("sigmoid:") and float(word[8:]) != 1 for word in parameters):
-        raise NotImplementedError("LightGBM with a sigmoid of its own")
+        raise NoConverter("LightGBM with a sigmoid of its own")
     sums = int(known["num_tree_per_iteration"])
     found = [_tree_of_lightgbm(block, number % sums) for number, block in enumerate(blocks)]
     return Ensemble(trees.joined(found), np.float64, np.zeros(sums), LIGHTGBM[objective])
@@ -75,7 +76,7 @@ def of_lightgbm(estimator: Any) -> Ensemble:
 def _tree_of_lightgbm(block: str, target: int) -> Tree:
     known = dict(line.partition("=")[::2] for line in block.splitlines() if "=" in line)
     if known["num_cat"] != "0" or known.get("is_linear", "0") != "0":
-        raise NotImplementedError("LightGBM with categories or with linear trees")
+        raise NoConverter("LightGBM with categories or with linear trees")
     weight = np.array(known["leaf_value"].split(), np.float64)
     if known["num_leaves"] == "1":
         none = np.zeros(1, np.int64)
@@ -86,7 +87,7 @@ def _tree_of_lightgbm(block: str, target: int) -> Tree:
     }
     kinds = read["decision_type"].astype(np.int64)
     if ((kinds >> 2) == ONLY_ZERO).any():
-        raise NotImplementedError("LightGBM that takes zeros for missing values")
+        raise NoConverter("LightGBM that takes zeros for missing values")
     # A missing value at a node that has seen none is compared as 0.
     as_zero = (kinds >> 2) == AS_ZERO
     missing = np.where(as_zero, read["threshold"] >= 0, (kinds & DEFAULT_LEFT) > 0)
@@ -118,7 +119,7 @@ def of_xgboost(estimator: Any) -> Ensemble:
     learner = json.loads(booster.save_raw("json"))["learner"]
     objective, grown = learner["objective"]["name"], learner["gradient_booster"]
     if objective not in XGBOOST or grown["name"] != "gbtree":
-        raise NotImplementedError(f"XGBoost with the booster {grown['name']} and the objective {objective}")
+        raise NoConverter(f"XGBoost with the booster {grown['name']} and the objective {objective}")
     model, link = grown["model"], XGBOOST[objective]
     found = [
         _tree_of_xgboost(tree, target)
@@ -136,7 +137,7 @@ def of_xgboost(estimator: Any) -> Ensemble:
 
 def _tree_of_xgboost(tree: dict[str, Any], target: int) -> Tree:
     if any(tree["split_type"]):
-        raise NotImplementedError("XGBoost with categories")
+        raise NoConverter("XGBoost with categories")
     left, values = np.array(tree["left_children"]), np.array(tree["split_conditions"], np.float32)
     return Tree(
         np.array(tree["split_indices"]),

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from models_store.graphs.causes import NoConverter
 from models_store.graphs.writer import Nodes
 
 MISSING = ""
@@ -70,11 +71,11 @@ def _imputer(scope: Any, operator: Any, container: Any) -> None:
 
     imputer, nodes = operator.raw_operator, Nodes(scope, container)
     if not _is_missing(imputer.missing_values):
-        raise NotImplementedError(f"SimpleImputer(missing_values={imputer.missing_values!r})")
+        raise NoConverter(f"SimpleImputer(missing_values={imputer.missing_values!r})")
     given, kept, indicated = _joined(nodes, operator), _kept(imputer), _indicated(imputer)
     if _is_text(operator):
         if indicated:
-            raise NotImplementedError("SimpleImputer(add_indicator=True) of texts")
+            raise NoConverter("SimpleImputer(add_indicator=True) of texts")
         like: Any = object
         is_missing = nodes.add("Equal", [given, nodes.constant([MISSING], object)])
     else:
@@ -147,7 +148,7 @@ def _places(encoder: Any) -> tuple[list[Any], Any]:
         group = np.arange(len(known)) if group is None else group
         is_grouped = grouped and encoder.infrequent_categories_[at] is not None
         if is_grouped and dropped[at] is not None:
-            raise NotImplementedError("OneHotEncoder that drops a category and groups infrequent ones")
+            raise NoConverter("OneHotEncoder that drops a category and groups infrequent ones")
         block = np.eye(group.max() + 1, dtype=np.float32)[group]
         if dropped[at] is not None:
             block = np.delete(block, dropped[at], axis=1)

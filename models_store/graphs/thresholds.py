@@ -6,7 +6,7 @@ hardly anywhere else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,7 +58,7 @@ def before(model: ModelProto, ensembles: list[NodeProto]) -> ModelProto:
 def beside(
     ensemble: NodeProto,
     read: Read,
-    rows: Mapping[str, list[Any]],
+    rows: Mapping[str, Sequence[Any]],
     features: Mapping[str, Feature],
     rng: np.random.Generator,
 ) -> Columns | None:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from models_store.graphs.causes import NoConverter
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -138,7 +140,7 @@ def forest(estimator: Any) -> Ensemble:
     found = getattr(estimator, "estimators_", [estimator])
     known = [each.tree_ for each in found]
     if estimator.n_outputs_ != 1:
-        raise NotImplementedError("several outputs of a forest")
+        raise NoConverter("several outputs of a forest")
     classes = getattr(estimator, "classes_", None)
     if classes is not None and len(classes) != 2:
         return _of_many_classes(known)
@@ -171,7 +173,7 @@ def _of_sklearn(tree: Any, weight: NDArray[Any], target: int = 0, *, has_missing
 def gradient_boosting(estimator: Any) -> Ensemble:
     """Read scikit-learn's gradient boosting. Its trees read float32, and no missing values."""
     if estimator.init not in (None, "zero"):
-        raise NotImplementedError("gradient boosting that begins with an estimator of its own")
+        raise NoConverter("gradient boosting that begins with an estimator of its own")
     stages, rate = estimator.estimators_, estimator.learning_rate
     trees = [
         _of_sklearn(each.tree_, each.tree_.value[:, 0, 0] * rate, target, has_missing=False)
@@ -183,7 +185,7 @@ def gradient_boosting(estimator: Any) -> Ensemble:
     if hasattr(estimator, "classes_"):
         link = LOGISTIC if len(base) == 1 else SOFTMAX
         if estimator.loss == "exponential":
-            raise NotImplementedError("gradient boosting with the exponential loss")
+            raise NoConverter("gradient boosting with the exponential loss")
     return Ensemble(joined(trees), np.float32, base.astype(np.float64), link)
 
 
@@ -191,7 +193,7 @@ def histogram_boosting(estimator: Any) -> Ensemble:
     """Read scikit-learn's histogram gradient boosting. It compares float64."""
     stages = estimator._predictors
     if any(tree.nodes["is_categorical"].any() for stage in stages for tree in stage):
-        raise NotImplementedError("categories of histogram gradient boosting")
+        raise NoConverter("categories of histogram gradient boosting")
     trees = [
         Tree(
             nodes["feature_idx"],

@@ -22,7 +22,7 @@ TOLERANCE = 1e-6
 """The largest difference of any probability between ONNX Runtime and scikit-learn."""
 
 MAX_TIES = 0.001
-"""The largest share of rows that lie on a boundary of the rule and fall on its other side."""
+"""With a larger share of ties, a pipeline without a graph is asked for its `predict`; a graph never is."""
 
 ARGMAX, THRESHOLD, LABEL, PREDICT = RULES = ("argmax", "threshold", "label", "predict")
 
@@ -129,10 +129,13 @@ class Agreement:
 
     @property
     def holds(self) -> bool:
-        """Whether probabilities differ by at most `TOLERANCE`, and classes nearly only on no row."""
-        return (
-            self.other_class == 0 and self.ties <= MAX_TIES * self.rows and self.max_difference <= TOLERANCE
-        )
+        """Whether probabilities differ by at most `TOLERANCE`, and classes only where it is a tie."""
+        return self.other_class == 0 and self.max_difference <= TOLERANCE
+
+    @property
+    def holds_nearly_everywhere(self) -> bool:
+        """Whether it holds, and nearly no row is a tie with another class."""
+        return self.holds and self.ties <= MAX_TIES * self.rows
 
     @property
     def words(self) -> str:
@@ -168,7 +171,7 @@ class ClassProof:
     def own(self) -> Decision:
         """Return the rule that the pipeline itself follows, on its own probabilities."""
         raw = [self._expected, self._said]
-        rules = (rule for rule in self._rules if self._compare(rule, raw).holds)
+        rules = (rule for rule in self._rules if self._compare(rule, raw).holds_nearly_everywhere)
         return next(rules, Decision(PREDICT))
 
     def compare(self, raw: Sequence[NDArray[Any]]) -> tuple[Agreement | None, Decision, str]:
@@ -177,14 +180,15 @@ class ClassProof:
         Returns
         -------
         tuple
-            The agreement, the first rule that holds (or the first of all), and words.
+            The agreement, the rule that holds with the fewest ties (or the first of all), and words.
         """
         raw = [np.asarray(raw[0], np.float64), *raw[1:]]
         if raw[0].shape != self._expected.shape:
             return None, self._rules[0], f"probabilities of shape {raw[0].shape}"
         rules = [*self._rules, *([Decision(LABEL)] if len(raw) > 1 else [])]
         compared = [(self._compare(rule, raw), rule) for rule in rules]
-        agreement, rule = next((pair for pair in compared if pair[0].holds), compared[0])
+        holding = [pair for pair in compared if pair[0].holds]
+        agreement, rule = min(holding, key=lambda pair: pair[0].ties) if holding else compared[0]
         return agreement, rule, agreement.words
 
     def _compare(self, rule: Decision, raw: Sequence[NDArray[Any]]) -> Agreement:

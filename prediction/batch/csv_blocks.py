@@ -9,11 +9,12 @@ import codecs
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
+from models_store.dialects import UTF_8
 from prediction.batch.chunks import BrokenRow
 
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES, READ_BYTES = 4 << 20, 1 << 20
 MAX_BROKEN_ROWS = 1_000_000
 """Broken rows in a stretch; with more of them the header does not belong to the file."""
 
@@ -38,8 +39,52 @@ class Block:
             columns, end - start, {at - start: self.broken[at] for at in places if at in self.broken}
         )
 
+    def without_blanks(self) -> Block:
+        """Return the block without rows of empty cells only, as spreadsheets write below a table."""
+        import pyarrow
+        from pyarrow import compute
 
-def read(file: BinaryIO, header: list[str]) -> Iterator[Block]:
+        is_row = pyarrow.array([at in self.broken for at in range(self.rows)], pyarrow.bool_())
+        for column in self.columns:
+            if compute.all(is_row).as_py():
+                return self
+            has_text = compute.not_equal(compute.utf8_trim_whitespace(column), "")
+            is_row = compute.or_(is_row, compute.fill_null(has_text, False))
+        places = compute.indices_nonzero(is_row)
+        broken = {at: self.broken[old] for at, old in enumerate(places.to_pylist()) if old in self.broken}
+        return Block([column.take(places) for column in self.columns], len(places), broken)
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a CSV is written.
+
+    Parameters
+    ----------
+    header
+        The names of its columns, as its first line has them.
+    is_short
+        Whether that line lacks the name of the first column, as R writes it: `header` begins with an
+        empty one.
+    """
+
+    header: list[str]
+    separator: str = ","
+    encoding: str = UTF_8
+    is_short: bool = False
+
+    @property
+    def is_utf_8(self) -> bool:
+        """Whether the bytes of the file can be read as they are."""
+        return self.encoding == UTF_8 and not self.is_short
+
+    @property
+    def row(self) -> str:
+        """A row that does not have as many cells as the header, all of them empty."""
+        return self.separator * (2 if len(self.header) == 2 else 1)
+
+
+def read(file: BinaryIO, form: Form) -> Iterator[Block]:
     """Yield the rows of a CSV.
 
     A broken row is a row of missing values, so that each row keeps its number.
@@ -47,13 +92,13 @@ def read(file: BinaryIO, header: list[str]) -> Iterator[Block]:
     Raises
     ------
     ValueError
-        When the rest of the file can't be split into rows, or is not UTF-8.
+        When the rest of the file can't be split into rows, or is not of its encoding.
     """
     import pyarrow
 
-    rows = _Rows(header)
+    rows = _Rows(form)
     try:
-        for batch in _open(file, header, rows):
+        for batch in _open(file, form, rows):
             yield rows.complete(batch.columns, batch.num_rows)
     except pyarrow.ArrowInvalid as error:
         raise ValueError(rows.explain(str(error))) from error
@@ -62,18 +107,20 @@ def read(file: BinaryIO, header: list[str]) -> Iterator[Block]:
         yield rows.rest()
 
 
-def _open(file: BinaryIO, header: list[str], rows: _Rows) -> Any:
+def _open(file: BinaryIO, form: Form, rows: _Rows) -> Any:
     import pyarrow
     from pyarrow import csv as arrow_csv
 
     return arrow_csv.open_csv(
-        _Utf8Reader(file, rows.last_row.bytes),
+        _Utf8Reader(file if form.is_utf_8 else _Recoded(file, form), b"\n" + form.row.encode()),
         # One thread, because rows have no numbers otherwise; it reads blocks as fast.
         arrow_csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
-        arrow_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=rows.skip),
+        arrow_csv.ParseOptions(
+            delimiter=form.separator, newlines_in_values=True, invalid_row_handler=rows.skip
+        ),
         arrow_csv.ConvertOptions(
             check_utf8=False,  # the reader has checked it
-            column_types=dict.fromkeys(header, pyarrow.string()),
+            column_types=dict.fromkeys(form.header, pyarrow.string()),
             null_values=[""],
             strings_can_be_null=True,
         ),
@@ -90,9 +137,8 @@ class _LastRow:
     as Arrow.
     """
 
-    def __init__(self, header: list[str]) -> None:
-        self._text = ",," if len(header) == 2 else ","
-        self.bytes = b"\n" + self._text.encode()
+    def __init__(self, form: Form) -> None:
+        self._text = form.row
 
     def is_last_of(self, broken: Sequence[BrokenRow]) -> bool:
         """Tell whether Arrow has refused it."""
@@ -102,11 +148,11 @@ class _LastRow:
 class _Rows:
     """Numbers of rows: Arrow refuses broken rows one by one, and yields the others block by block."""
 
-    def __init__(self, header: list[str]) -> None:
-        self.last_row = _LastRow(header)
+    def __init__(self, form: Form) -> None:
+        self.last_row = _LastRow(form)
         self.broken: deque[BrokenRow] = deque()
         """Rows that Arrow has refused, and that no block has held yet."""
-        self._columns = len(header)
+        self._columns = len(form.header)
         self._done = 0
 
     @property
@@ -160,6 +206,49 @@ class _Rows:
         return reason
 
 
+class _Bytes(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+class _Recoded:
+    """A file of another encoding as UTF-8; its first line gets the name that it lacks.
+
+    Raises `ValueError` for bytes that are not of this encoding, and names the line.
+    """
+
+    def __init__(self, file: BinaryIO, form: Form) -> None:
+        self._file = file
+        self._encoding = form.encoding
+        self._decoder = codecs.getincrementaldecoder(form.encoding)()
+        self._lines = 1
+        self._missing = f'""{form.separator}' if form.is_short else ""
+        self._ready = bytearray()
+        self._is_read = False
+
+    def read(self, size: int, /) -> bytes:
+        """Read so many bytes, fewer only at the end of the file: Arrow has room for no more."""
+        while len(self._ready) < size and not self._is_read:
+            self._ready += self._more().encode()
+        data = bytes(self._ready[:size])
+        del self._ready[:size]
+        return data
+
+    def _more(self) -> str:
+        data = self._file.read(READ_BYTES)
+        self._is_read = not data
+        try:
+            text = self._decoder.decode(data, final=self._is_read)
+        except UnicodeDecodeError as error:
+            line = self._lines + error.object[: error.start].count(b"\n")
+            words = "save the file as UTF-8"
+            raise ValueError(f"line {line} is not {self._encoding}: {words}") from error
+        self._lines += text.count("\n")
+        if self._missing:
+            text = text.removeprefix("\ufeff").lstrip("\r\n")
+            text, self._missing = (self._missing + text, "") if text else ("", self._missing)
+        return text
+
+
 class _Utf8Reader:
     """A file for Arrow to read, with some bytes added at its end.
 
@@ -168,7 +257,7 @@ class _Utf8Reader:
 
     closed = False
 
-    def __init__(self, file: BinaryIO, end: bytes) -> None:
+    def __init__(self, file: _Bytes, end: bytes) -> None:
         self._file = file
         self._end = end
         self._lines = 1

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from models_store.dialects import Dialect
 from models_store.errors import InvalidInput
-from prediction.batch import csv_blocks
+from prediction.batch import csv_blocks, encodings
+from prediction.batch.cells import FLAGS, NUMBER
 from prediction.batch.chunks import Chunk
-from prediction.batch.csv_blocks import Block
+from prediction.batch.csv_blocks import Block, Form
 
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-FLAGS = {"true": True, "false": False}
 SPACED_QUOTES = '^ +"([^"]*)" *$'
 """A cell in quotation marks with spaces around them, as people write CSV."""
 
@@ -25,25 +26,41 @@ SPACED_QUOTES = '^ +"([^"]*)" *$'
 class CsvFile:
     """A CSV with a header; empty cells are missing values.
 
+    With a dialect, rows of empty cells only are no rows, and a column without a name is called by its
+    place: `column_1`.
+
     Parameters
     ----------
     columns
         Which columns are read as float, int, bool or str, without the spaces around a cell. All others are
         texts as they stand in the file.
+    dialect
+        How the file is written; without one it is UTF-8 with commas.
 
     Raises
     ------
     InvalidInput
-        When the file has no header, or its cells are not separated by commas.
+        When the file has no header, or its cells are separated by something else.
     """
 
-    def __init__(self, path: Path, columns: Mapping[str, type] | None) -> None:
+    def __init__(
+        self, path: Path, columns: Mapping[str, type] | None, dialect: Dialect | None = None
+    ) -> None:
         self.fraction = 0.0
         self._path = path
-        with path.open(newline="", encoding="utf-8-sig") as text:
-            self._header = read_header(path, text)
+        self._drops_blanks = dialect is not None
+        encoding = encodings.of_file(path, dialect.encoding) if dialect else "utf-8-sig"
+        separator = _separator(path, encoding, dialect, columns or {}) if dialect else ","
+        with path.open(newline="", encoding=encoding) as text:
+            header = read_header(path, text, separator)
             self._has_rows = any(line.strip("\r\n") for line in text)
-        self.names = [name.strip() for name in self._header]
+        is_short = dialect is not None and _is_short(path, encoding, separator)
+        header = ["", *header] if is_short else header
+        self._form = Form(header, separator, encoding.removesuffix("-sig"), is_short)
+        self.names = [name.strip() for name in header]
+        if dialect is not None:
+            self.names = [name or f"column_{place}" for place, name in enumerate(self.names, start=1)]
+        self.has_commas, self.is_short = separator == ",", is_short
         self._columns = dict.fromkeys(self.names, str) if columns is None else columns
 
     def chunks(self, rows: int) -> Iterator[Chunk]:
@@ -55,10 +72,11 @@ class CsvFile:
             return
         size = self._path.stat().st_size
         with self._path.open("rb") as file:
-            for block in csv_blocks.read(file, self._header):
+            for block in csv_blocks.read(file, self._form):
                 self.fraction = file.tell() / size
-                for start in range(0, block.rows, rows):
-                    yield self._chunk(block.part(start, rows))
+                found = block.without_blanks() if self._drops_blanks else block
+                for start in range(0, found.rows, rows):
+                    yield self._chunk(found.part(start, rows))
 
     def _chunk(self, block: Block) -> Chunk:
         columns = {
@@ -68,20 +86,41 @@ class CsvFile:
         return Chunk(columns, block.rows, block.broken)
 
 
-def read_header(path: Path, lines: Iterator[str]) -> list[str]:
+def read_header(path: Path, lines: Iterator[str], separator: str = ",") -> list[str]:
     """Read the first line of a CSV that is not blank: the names of its columns, as they are written.
 
     Raises
     ------
     InvalidInput
-        When there is none, or its cells are not separated by commas.
+        When there is none, or its cells are not separated so.
     """
-    names = next(filter(None, csv.reader(lines)), None)
+    names = next(filter(None, csv.reader(lines, delimiter=separator)), None)
     if names is None:
         raise InvalidInput(f"{path} is empty: its first line must name the columns")
-    if len(names) == 1 and (other := re.search("[;\t|]", names[0])):
-        raise InvalidInput(f"{path}: cells are separated by {other[0]!r}: write it with commas")
+    if len(names) == 1 and (other := re.search("[,;\t|]", names[0])):
+        ways = {",": "commas"}.get(separator, f"{separator!r}")
+        raise InvalidInput(f"{path}: cells are separated by {other[0]!r}: write it with {ways}")
     return names
+
+
+def _separator(path: Path, encoding: str, dialect: Dialect, columns: Collection[str]) -> str:
+    """Choose the dialect's separator, or a comma if the header then has more of the columns."""
+
+    def known(separator: str) -> tuple[int, int]:
+        with path.open(newline="", encoding=encoding) as text:
+            header = next(filter(None, csv.reader(text, delimiter=separator)), [])
+        return len({name.strip() for name in header}.intersection(columns)), len(header)
+
+    return max(dict.fromkeys((dialect.separator, ",")), key=known)  # the first of equals
+
+
+def _is_short(path: Path, encoding: str, separator: str) -> bool:
+    """Tell whether the header has one name less than the first row has cells."""
+    with path.open(newline="", encoding=encoding) as text, suppress(csv.Error):
+        rows = filter(None, csv.reader(text, delimiter=separator))
+        header, first = next(rows, []), next(rows, [])
+        return len(header) == len(first) - 1
+    return False
 
 
 def _cells(texts: Any, kind: type | None) -> Any:

@@ -86,10 +86,16 @@ def demand(spec: Spec, names: Sequence[str], where: str) -> None:
         raise InvalidInput(f"{where}: two columns are named '{twice[0]}': rename one of them")
     absent = [name for name, item in spec.inputs.items() if name not in names and not item.optional]
     if absent or not set(names) & set(spec.inputs):
-        wanted, found = ", ".join(absent or spec.inputs), ", ".join(map(str, names[:MAX_NAMES]))
+        wanted = ", ".join(_called(spec, name) for name in absent or spec.inputs)
+        found = ", ".join(map(str, names[:MAX_NAMES]))
         raise InvalidInput(
             f"{where}: a column is missing: {spec.name} needs {wanted}, and there is {found or 'none'}"
         )
+
+
+def _called(spec: Spec, name: str) -> str:
+    header = spec.inputs[name].header
+    return name if header in ("", name) else f"{name} (or {header!r})"
 
 
 def column_types(spec: Spec) -> dict[str, type]:
@@ -192,7 +198,8 @@ def _reason(spec: Spec, row: Row, place: Detail) -> str:
     if not isinstance(value, str):
         return str(place["msg"])
     shown = value[:SHOWN].encode("utf-8", "backslashreplace").decode()  # may hold half a character
-    return f'{place["msg"]}, and is the text "{shown}"'
+    way = spec.dialect.words(feature.name) if spec.dialect is not None and feature is not None else ""
+    return f'{place["msg"]}{f", {way}" if way else ""}, and is the text "{shown}"'
 
 
 # ----------------------------------------------------------------------------------- whole columns

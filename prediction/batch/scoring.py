@@ -20,7 +20,7 @@ import numpy as np
 from models_store import catalog
 from models_store.errors import InvalidInput
 from models_store.spec import Spec
-from prediction.batch import frames, scorers, sinks
+from prediction.batch import dialects, frames, scorers, sinks
 from prediction.batch.chunks import Chunk
 from prediction.batch.frames import BadValue, Rows
 from prediction.batch.scorers import Answers, Scorer
@@ -160,6 +160,13 @@ class _Job:
         """The names of these columns."""
         return list(self.added(self._nothing()))
 
+    def given(self, names: Iterable[str], *others: str) -> dict[str, str]:
+        """Return other names for columns of a raw table that have a name that is added."""
+        if self.spec.dialect is None:
+            return {}
+        taken = {*self.names, *others}.difference(self.spec.inputs)
+        return {name: f"{name}_given" for name in names if name in taken}
+
     def refuse_clash(self, where: str, names: Iterable[str], *others: str) -> None:
         """Check that no column has a name that is added."""
         clash = sorted(set(names) & {*self.names, *others})
@@ -198,13 +205,17 @@ def _score_file(job: _Job, path: Path, target: Path, watch: Watch | None) -> Sum
     _refuse_overwriting(path, target, refused_path)
     summary, started = Summary(spec.name), time.perf_counter()
     types = frames.column_types(spec)
-    source = Source(path, job.scorer.chunk_rows, types, spec.headers)
+    read_as = types if spec.dialect is None else dict.fromkeys(types, str)
+    source = Source(path, job.scorer.chunk_rows, read_as, spec.headers, spec.dialect)
     frames.demand(spec, source.names, str(path))
-    job.refuse_clash(str(path), source.names)
+    given = job.given(source.names)
+    job.refuse_clash(str(path), [given.get(name, name) for name in source.names])
     called = {name: header for name, header in source.called.items() if header not in job.names}
+    cells = dialects.cells_of(spec, source.has_commas)
+    chunks = dialects.ReadChunks(source, cells, given)
     summary.absent = [name for name in spec.inputs if name not in source.names]
     with writer as scored, Writer(refused_path, REFUSED_COLUMNS) as refused:
-        for chunk, rows, answers in job.run(source):
+        for chunk, rows, answers in job.run(chunks):
             found = _batch(chunk, rows, job.added(answers), types)
             scored.write(sinks.renamed(found, called))
             if rows.bad_values:
@@ -226,13 +237,18 @@ def _score_frame(job: _Job, frame: pd.DataFrame) -> pd.DataFrame:
     if not isinstance(frame, pd.DataFrame):
         raise InvalidInput(f"rows must be a pandas frame or the name of a file, not {type(frame).__name__}")
     taken = {header: name for header, name in job.spec.headers.items() if header in job.names}
-    given = frame.rename(columns=taken)  # else as the frame came
+    given = frame
     frame = frame.rename(columns=job.spec.headers)
+    others = job.given(frame.columns, "refused")
+    given = given.rename(columns={**taken, **others})  # else as the frame came
+    frame = frame.rename(columns=others)
     names = list(frame.columns)
     frames.demand(job.spec, names, "the frame")
     job.refuse_clash("the frame", names, "refused")
     parts, first_row = [], 1
-    for chunk, rows, answers in job.run(_FrameChunks(frame, job.spec, job.scorer.chunk_rows)):
+    cells = dialects.cells_of(job.spec)
+    chunks = dialects.ReadChunks(_FrameChunks(frame, job.spec, job.scorer.chunk_rows), cells, {})
+    for chunk, rows, answers in job.run(chunks):
         parts.append(_part(rows, job.added(answers), first_row))
         first_row += chunk.rows
     found = pd.concat(parts, ignore_index=True)

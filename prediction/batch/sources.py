@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from models_store.dialects import Dialect
 from prediction.batch import files
 from prediction.batch.chunks import Chunk
 from prediction.batch.csv_files import CsvFile
@@ -29,6 +30,8 @@ class Source:
         columns are texts as they stand in the file. By default all columns are read as str.
     headers
         Other names that columns have in files, and the names that they get.
+    dialect
+        How the file is written, if it is a CSV.
 
     Raises
     ------
@@ -42,6 +45,7 @@ class Source:
         chunk_rows: int,
         columns: Mapping[str, type] | None = None,
         headers: Mapping[str, str] | None = None,
+        dialect: Dialect | None = None,
     ) -> None:
         files.demand(path)
         self._path = path
@@ -51,7 +55,7 @@ class Source:
             named = {header: name for header, name in self._headers.items() if name in columns}
             columns = {**columns, **{header: columns[name] for header, name in named.items()}}
         with files.reading(path):
-            self._file = _open(path, columns)
+            self._file = _open(path, columns, dialect)
         self.names = [self._headers.get(name, name) for name in self._file.names]
         self.fraction = 0.0
 
@@ -61,6 +65,16 @@ class Source:
                 self.fraction = self._file.fraction
                 yield chunk.renamed(self._headers)
         self.fraction = 1.0
+
+    @property
+    def has_commas(self) -> bool:
+        """Whether commas separate the cells of the file."""
+        return isinstance(self._file, CsvFile) and self._file.has_commas
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the header has no name for the first column."""
+        return isinstance(self._file, CsvFile) and self._file.is_short
 
     @property
     def called(self) -> dict[str, str]:
@@ -75,10 +89,10 @@ class _Format(Protocol):
     def chunks(self, rows: int) -> Iterator[Chunk]: ...
 
 
-def _open(path: Path, columns: Mapping[str, type] | None) -> _Format:
+def _open(path: Path, columns: Mapping[str, type] | None, dialect: Dialect | None) -> _Format:
     kind = files.kind(path)
     if kind == ".csv":
-        return CsvFile(path, columns)
+        return CsvFile(path, columns, dialect)
     return JsonLines(path, columns or {}) if kind == ".jsonl" else _ParquetFile(path)
 
 

@@ -7,41 +7,15 @@ import sys
 
 from models_store.errors import Error
 from prediction import errors
-from prediction.commands import (
-    artifacts,
-    champions,
-    journal,
-    monitor,
-    retrain,
-    score,
-    serve,
-    status,
-    stopping,
-    train,
-    transfers,
-)
-from prediction.commands.authoring import check, imports, init, new
+from prediction.commands import stopping, subcommands
+from prediction.commands.authoring import check, init
+from prediction.telemetry import logs
 
 VERSION = "0.1.0"
 """That of pyproject.toml, which a Bento does not hold."""
 
-DECLARATIONS = (
-    init.declare,
-    new.declare,
-    check.declare,
-    train.declare,
-    imports.declare,
-    serve.declare,
-    status.declare,
-    score.declare,
-    monitor.declare,
-    retrain.declare,
-    champions.declare,
-    artifacts.declare,
-    transfers.declare,
-    journal.declare,
-)
-"""In the order of a model's life, which is the order of the help."""
+QUICK = {"init": init.declare, "check": check.declare}
+"""The commands that need no journal and no server, and import neither."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -52,20 +26,23 @@ def main(arguments: list[str] | None = None) -> int:
     arguments
         By default those of this process.
     """
-    options = parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = parser(given[0] if given else None).parse_args(given)
+    if logs.wants_json():
+        logs.write_json()
     try:
         with stopping.stoppable():
             return int(options.act(options))
     except (Error, OSError) as error:
-        print(f"loop {options.command}: {errors.in_full(error)}", file=sys.stderr)
+        logs.fail(f"loop {options.command}: {errors.in_full(error)}")
         return 1
     except stopping.Stopped as stopped:
-        print(f"loop {options.command}: {stopped}", file=sys.stderr)
+        logs.fail(f"loop {options.command}: {stopped}")
         return stopped.exit_code
 
 
-def parser() -> argparse.ArgumentParser:
-    """Make the parser of all commands."""
+def parser(asked: str | None = None) -> argparse.ArgumentParser:
+    """Make the parser of all commands; if the first argument is a quick command, of that only."""
     whole = argparse.ArgumentParser(
         prog="loop",
         description="Train, serve, watch and retrain scikit-learn models.",
@@ -73,6 +50,31 @@ def parser() -> argparse.ArgumentParser:
     )
     whole.add_argument("--version", action="version", version=f"loop {VERSION}")
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for declare in DECLARATIONS:
-        declare(commands)
+    if asked in QUICK:
+        QUICK[asked](commands)
+    else:
+        _declare_all(commands)
     return whole
+
+
+def _declare_all(commands: subcommands.Commands) -> None:
+    """Declare the commands in the order of a model's life, which is the order of the help."""
+    from prediction.commands import (
+        artifacts,
+        champions,
+        journal,
+        monitor,
+        retrain,
+        score,
+        serve,
+        status,
+        train,
+        transfers,
+    )
+    from prediction.commands.authoring import imports, new
+
+    for module in (
+        *(init, new, check, train, imports, serve, status, score, monitor, retrain),
+        *(champions, artifacts, transfers, journal),
+    ):
+        module.declare(commands)

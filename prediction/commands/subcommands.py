@@ -5,21 +5,21 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_json
 
-from models_store import catalog, store
+from models_store import catalog
 from models_store.errors import none_trained
 from prediction import home, settings
 from prediction.errors import AlreadyServing, InvalidSettings, JournalFault
-from prediction.http import bodies
-from prediction.journal import ledger
-from prediction.journal.database import Journal
 from prediction.settings import Settings
 
+if TYPE_CHECKING:  # imported where they are used: not every command needs a journal
+    from prediction.journal.database import Journal
+
 Run = Callable[[argparse.Namespace], int]
-Act = Callable[[argparse.Namespace, Settings, Journal], int]
+Act = Callable[[argparse.Namespace, Settings, "Journal"], int]
 Commands = Any  # argparse does not name the type of its subparsers
 
 
@@ -60,6 +60,8 @@ def add_reason(command: argparse.ArgumentParser) -> None:
 
 def _reason(text: str) -> str:
     """Read a reason as the admin calls take it."""
+    from prediction.http import bodies
+
     try:
         return bodies.Rollback(reason=text).reason
     except ValueError:
@@ -80,6 +82,8 @@ def on_journal(act: Act) -> Run:
     """Make a command that works on the migrated journal of a home in which something was trained."""
 
     def run(options: argparse.Namespace) -> int:
+        from prediction.journal.database import Journal
+
         configured = settings.load()
         home.make(configured.home)
         with closing(Journal(configured.journal_url)) as journal:
@@ -96,6 +100,8 @@ def on_shared(act: Act) -> Run:
     """Make a command that works on the migrated journal and the store of artefacts, also in a new home."""
 
     def run(options: argparse.Namespace) -> int:
+        from prediction.journal.database import Journal
+
         configured = settings.load()
         if configured.artifacts_url is None:
             raise InvalidSettings("there is no store of artefacts: set PREDICTION_ARTIFACTS_URL")
@@ -124,6 +130,8 @@ def on_versions(act: Act) -> Run:
 
 def _is_new(configured: Settings, journal: Journal) -> bool:
     """Return whether a home has no versions and no journal; no empty journal is made for it."""
+    from models_store import store
+
     if any(store.versions(configured.home, name) for name in catalog.names()):
         return False
     return journal.is_sqlite and journal.file.parent.is_dir() and not journal.file.exists()
@@ -140,6 +148,9 @@ def _demand_file(configured: Settings, journal: Journal) -> None:
 
 
 def _demand_versions(configured: Settings, journal: Journal, model: str | None) -> None:
+    from models_store import store
+    from prediction.journal import ledger
+
     champions = ledger.champions(journal)  # on a shared journal, another host may have trained
     if model is not None:
         catalog.demand(model, champions)

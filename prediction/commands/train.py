@@ -143,6 +143,7 @@ def describe(name: str, item: Trained) -> dict[str, Any]:
         "model": version.model if version else name,
         "version": version.version if version else None,
         "champion": item.promoted,
+        "restart": list(item.unaware),
         "rows": {"training": len(dataset.training), "holdout": len(dataset.holdout)},
         "origin": None,
         "verdict": item.verdict.as_dict() if item.verdict else None,
@@ -179,10 +180,20 @@ def show(console: Console, facts: dict[str, Any], item: Trained) -> None:
         if not item.promoted:
             console.print(_advise(name.removesuffix("-rejected"), item), soft_wrap=True)
     if item.promoted:
-        console.print(f"{name}: {facts['version']} is the champion\n")
+        console.print(
+            f"{name}: {facts['version']} is the champion{_advise_restart(item)}\n", soft_wrap=True
+        )
     elif item.kept_for is not None:
         words = f"{item.kept_for} stays the champion: other hosts serve it, and it is not in this store"
         console.print(f"{name}: {words}\n", soft_wrap=True)
+
+
+def _advise_restart(item: Trained) -> str:
+    """Say that a server must be restarted: it reads the catalog only when it starts."""
+    if not item.unaware:
+        return ""
+    hosts = ", ".join(item.unaware)
+    return f"\nThe server that runs on {hosts} does not know this model yet: restart it to serve the model"
 
 
 def _advise(name: str, item: Trained) -> str:

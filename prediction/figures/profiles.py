@@ -29,7 +29,7 @@ def profile(spec: Spec, columns: Columns, labels: Sequence[str]) -> dict[str, An
     }
 
 
-def _distribution(spec: Spec, name: str, values: list[Any]) -> dict[str, Any]:
+def _distribution(spec: Spec, name: str, values: Sequence[Any]) -> dict[str, Any]:
     feature = spec.inputs[name]
     present = [value for value in values if value is not None]
     return {"missing": len(values) - len(present), **kinds.of(feature).profile(feature, present)}

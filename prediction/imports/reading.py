@@ -52,6 +52,7 @@ def read(task: Examination, model: str | None, limits: ProcessLimits) -> dict[st
         When it can't be read, does not match the spec, or exceeds the limits.
     """
     order = asdict(task) | {"folder": str(task.folder), "model": model, "limits": asdict(limits)}
+    order["columns"] = {name: list(values) for name, values in task.columns.items()}
     (task.folder / ORDER).write_text(json.dumps(order), encoding="utf-8")
     kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
     kept |= {catalog.VARIABLE: str(catalog.FOLDER), "PYTHONDONTWRITEBYTECODE": "1"}

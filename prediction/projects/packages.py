@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from prediction.errors import MissingPackage
 
@@ -16,6 +16,12 @@ OWN = "prediction-loop"
 """The name under which this project is installed."""
 
 HASH = "--hash"
+WHEELS = "wheels"
+"""The folder of a project for packages that no index has."""
+
+OTHER_LISTS = ("-r", "--requirement", "-c", "--constraint")
+PATHS = (".", "/", "file:", "-e", "--editable")
+LINKS = ("git+", "http:", "https:")
 ROOT = Path(__file__).parents[2]
 CODE = ("prediction", "models_store")
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
@@ -35,23 +41,25 @@ def copy_to(source: Path) -> bool:
     return bool(absent)
 
 
-def pins(requirements: str) -> list[str]:
+def pins(requirements: str, source: Path) -> list[str]:
     """Return lines that pin all that the code and a project need, in the versions that are installed here.
 
     Parameters
     ----------
     requirements
         Those of the project. If they have hashes, they are a lock of everything, and nothing is added.
+    source
+        The source of the Bento: wheels that are named must be in it.
 
     Raises
     ------
     MissingPackage
-        When one of them is not installed, or in another version.
+        When one of them is not installed, or in another version, or can't get into the Bento.
     """
     if HASH in requirements:
         return []
     wanted = [Requirement(each) for each in metadata.requires(OWN) or []]
-    own = list(_lines(requirements))
+    own = list(_lines(requirements, source))
     for each in own:
         _demand(each)
     found: dict[str, str] = {}
@@ -59,15 +67,41 @@ def pins(requirements: str) -> list[str]:
     return [f"{name}=={version}" for name, version in sorted(found.items())]
 
 
-def _lines(text: str) -> Iterator[Requirement]:
+def _lines(text: str, source: Path) -> Iterator[Requirement]:
     for line in text.splitlines():
         plain = line.partition(" #")[0].strip()
-        if not plain or plain.startswith(("#", "-", ".", "/")):  # options, and paths: they pin themselves
-            continue
-        try:
-            yield Requirement(plain)
-        except InvalidRequirement as error:
-            raise MissingPackage(f"requirements.txt: {plain!r} is no requirement: {error}") from error
+        if plain.startswith(OTHER_LISTS):
+            raise MissingPackage(
+                f"requirements.txt: {plain!r} is not in the Bento: copy the lines of that file"
+            )
+        if plain.startswith(PATHS):
+            yield _of_wheel(plain, source)
+        elif plain and not plain.startswith(("#", "-", *LINKS)):  # options; and links, which pin themselves
+            yield _parsed(plain)
+
+
+def _parsed(line: str) -> Requirement:
+    try:
+        return Requirement(line)
+    except InvalidRequirement as error:
+        reason = str(error).splitlines()[0]
+        raise MissingPackage(f"requirements.txt: {line!r} is no requirement: {reason}") from error
+
+
+def _of_wheel(line: str, source: Path) -> Requirement:
+    """Return what a wheel is. It must be in the Bento: an image has no other file of this machine."""
+    place = Path(line)
+    if place.parts[:-1] != (WHEELS,):
+        remedy = f"run `pip wheel --no-deps --wheel-dir {WHEELS} FOLDER`, and write ./{WHEELS}/NAME.whl"
+        raise MissingPackage(f"requirements.txt: {line!r} can't get into the Bento: {remedy}")
+    try:
+        name, version, *_ = parse_wheel_filename(place.name)
+    except InvalidWheelFilename as error:
+        raise MissingPackage(f"requirements.txt: {line!r} is no wheel: {error}") from error
+    if not (source / place).is_file():
+        remedy = f"put it there, and /{WHEELS}/*.whl into `include` of bentofile.yaml"
+        raise MissingPackage(f"requirements.txt: {line} is not in the Bento: {remedy}")
+    return Requirement(f"{name}=={version}")
 
 
 def _demand(each: Requirement) -> None:

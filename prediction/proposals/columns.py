@@ -17,8 +17,9 @@ from models_store.features.integer import Integer
 from models_store.features.moment import Moment
 from models_store.features.number import Number
 from models_store.features.text import Text
+from prediction.batch.cells import Cells
 from prediction.proposals import names, ranges
-from prediction.proposals.kinds import Read
+from prediction.proposals.kinds import TEXT, Read
 
 MAX_LISTED = 20
 """Categories that are listed; with more of them the category is open."""
@@ -57,8 +58,8 @@ class Column:
         The range, or the values, in words.
     notes
         What was decided, where there was a choice.
-    plain
-        Whether a file with such cells can be scored as it is.
+    cells
+        How its texts are written in the table.
     """
 
     header: str
@@ -68,7 +69,7 @@ class Column:
     seen: str
     reason: str = ""
     notes: list[str] = field(default_factory=list)
-    plain: bool = True
+    cells: Cells = TEXT
 
     def without(self, reason: str) -> Column:
         """Return the column as one that is left out."""
@@ -93,7 +94,7 @@ def describe(header: str, name: str, found: Read, zone: str, kept: bool = False)
         1 - len(present) / len(found.values),
         _seen(found.kind, present),
         notes=list(found.notes),
-        plain=found.plain,
+        cells=found.cells,
     )
     if found.kind == "other":
         return column.without(found.notes[0])

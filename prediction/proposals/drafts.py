@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from models_store.dialects import Dialect
 from models_store.features.category import Category
 from models_store.features.feature import Feature
 from models_store.features.moment import PARTS, Moment
@@ -54,6 +55,8 @@ class Draft:
         A comment above a feature, by the feature's name.
     header
         A comment at the top of the schema.
+    dialect
+        How files of rows are written, if not plainly.
     """
 
     name: str
@@ -67,6 +70,7 @@ class Draft:
     constants: Mapping[str, Constant] = field(default_factory=dict)
     remarks: Mapping[str, str] = field(default_factory=dict)
     header: str = ""
+    dialect: Dialect | None = None
 
     @property
     def schema(self) -> str:
@@ -111,7 +115,10 @@ def _imports(draft: Draft) -> str:
     lines += ["from pathlib import Path"] if "Path(" in draft.load + draft.pipeline else []
     is_listed = any(isinstance(each, Category) and not each.open for each in draft.features)
     lines.append(f"from typing import TYPE_CHECKING{', Literal' if is_listed else ''}")
-    taken = sorted({"Features", "Spec", draft.target.kind, *used}, key=lambda name: (name.islower(), name))
+    more = {"Dialect"} if draft.dialect is not None else set()
+    taken = sorted(
+        {"Features", "Spec", draft.target.kind, *used, *more}, key=lambda name: (name.islower(), name)
+    )
     line = f"from models_store.spec import {', '.join(taken)}"
     if len(line) > code.WIDTH:
         line = "\n".join(
@@ -193,7 +200,26 @@ def _spec(draft: Draft) -> str:
     target = code.call(f"target={draft.target.kind}", _arguments(draft.target), indent=1, ending=",")
     lines = [f"{code.INDENT}{line}," for line in before] + [target]
     lines += [f"{code.INDENT}{name}={name}," for name in ("load", "pipeline")]
+    lines += [_dialect(draft.dialect)] if draft.dialect is not None else []
     return "\n".join(["SPEC = Spec(", *lines, ")"])
+
+
+def _dialect(dialect: Dialect) -> str:
+    """Return the argument of the spec that says how its files are written."""
+    given = [
+        f"{name}={code.literal(getattr(dialect, name))}"
+        for name in ("encoding", "separator")
+        if getattr(dialect, name) != getattr(Dialect, name)
+    ]
+    for name in ("numbers", "times", "missing"):
+        ways = getattr(dialect, name)
+        items = [f"{code.literal(key)}: {code.literal(way)}" for key, way in ways.items()]
+        given += [code.enclosed(f"{name}={{", items, "}", indent=2).lstrip()] if items else []
+    one = f"{code.INDENT}dialect=Dialect({', '.join(given)}),"
+    if len(one) <= code.WIDTH and "\n" not in one:
+        return one
+    lines = [f"{code.INDENT * 2}{each}," for each in given]
+    return "\n".join([f"{code.INDENT}dialect=Dialect(", *lines, f"{code.INDENT}),"])
 
 
 def _arguments(target: Target) -> list[str]:

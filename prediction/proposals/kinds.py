@@ -5,26 +5,28 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
+from models_store.dialects import DECIMAL_COMMAS, NUMBERS, PLAIN
+from prediction.batch.cells import FLAGS, Cells, moment, number, trim
+
 Kind = Literal["number", "integer", "flag", "text", "moment", "other"]
+TEXT, PLAIN_NUMBERS = Cells("text"), Cells("number")
+MANY = ["many"]
 
-ALWAYS_MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "<na>"})
-"""Texts, in small letters, that are missing values in a column of any kind."""
+WAYS = {
+    "1,234.5": "commas between thousands",
+    "1234,5": "a decimal comma",
+    "1.234,5": "a decimal comma",
+    "$1,234.5%": "signs such as $ or %",
+    "$1.234,5%": "a decimal comma and signs such as € or %",
+}
+"""What is not plain in a way to write numbers, in words."""
 
-MISSING_NUMBERS = frozenset(
-    {"?", "-", "--", ".", "none", "nil", "inf", "-inf", "+inf", "infinity", "-infinity"}
-)
-"""More of them in a column of numbers or times."""
-
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-COMMA = re.compile(r"[+-]?\d{1,3}(\.\d{3})+(,\d+)?|[+-]?\d*,\d+|[+-]?\d+", re.ASCII)
-THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?|[+-]?\d+(\.\d*)?", re.ASCII)
-MARKED = re.compile(r"[$€£]\s*|\s*[%€]")
 POINT = re.compile(r"[.eE]|,\d{1,2}$")
 CODE = re.compile(r"0\d+", re.ASCII)
 """A number that begins with 0 is a code, such as a postcode."""
@@ -61,8 +63,6 @@ FORMATS = (
 )
 """Ways to write a time. Of two that fit all values, the first one is taken, and this is said."""
 
-ISO = re.compile(r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:?\d\d)?)?", re.ASCII)
-
 
 @dataclass(frozen=True)
 class Read:
@@ -74,14 +74,19 @@ class Read:
         Of the kind; None is a missing value. Moments are dates or times, which may be naive.
     notes
         What was decided, where there was a choice.
-    plain
-        Whether a file with such values can be scored as it is.
+    cells
+        How its texts are written.
     """
 
     kind: Kind
     values: list[Any]
     notes: list[str] = field(default_factory=list)
-    plain: bool = True
+    cells: Cells = TEXT
+
+    @property
+    def plain(self) -> bool:
+        """Whether its values are written as requests write them."""
+        return not self.cells.way
 
 
 def read(values: Sequence[Any], comma: bool = False, listed: bool = False) -> Read:
@@ -124,126 +129,118 @@ def _of_numbers(values: Sequence[Any]) -> Read:
     return _whole(found, not any(isinstance(each, float) for each in found), notes)
 
 
-def _whole(values: list[Any], written_whole: bool, notes: list[str], plain: bool = True) -> Read:
+def _whole(values: list[Any], written_whole: bool, notes: list[str], cells: Cells = TEXT) -> Read:
     """Choose between integers and numbers: whole floats with gaps are integers, as pandas writes them."""
     present = [value for value in values if value is not None]
     has_gaps = len(present) < len(values)
     is_whole = all(float(value).is_integer() and abs(value) <= EXACT for value in present)
     if present and is_whole and (written_whole or has_gaps):
-        return Read("integer", [None if value is None else int(value) for value in values], notes, plain)
-    return Read("number", [None if value is None else float(value) for value in values], notes, plain)
+        return Read("integer", [None if value is None else int(value) for value in values], notes, cells)
+    return Read("number", [None if value is None else float(value) for value in values], notes, cells)
 
 
 # ------------------------------------------------------------------------------------------- texts
 
 
 def _of_texts(values: list[str | None], comma: bool, listed: bool) -> Read:
-    trimmed = [None if value is None else value.replace("\0", " ").strip() for value in values]
-    counts = Counter(
-        value for value in trimmed if value is not None and value.lower() not in ALWAYS_MISSING
-    )
-    rest = {value for value in counts if value.lower() not in MISSING_NUMBERS}
+    counts = Counter(value for value in values if value is not None)
+    told = {cell: trim(cell) for cell in counts}
+    present = {text for text in set(told.values()) if not TEXT.is_missing(text)}
+    rest = {text for text in present if not PLAIN_NUMBERS.is_missing(text)}
     if not listed and rest:
-        lower = {value.lower() for value in rest}
-        if lower == {"true", "false"}:
-            known = {value: value.lower() == "true" for value in rest}
-            return Read("flag", [known.get(value or "") for value in trimmed])
-        for attempt in (_numbers, _moments):
-            found = attempt(trimmed, rest, counts, comma)
-            if found is not None:
-                return found
-    return Read("text", [value if value in counts else None for value in trimmed])
-
-
-Parse = Callable[[str], float]
-
-
-def _numbers(values: list[str | None], rest: set[str], counts: Counter[str], comma: bool) -> Read | None:
-    if any(CODE.fullmatch(value) for value in rest):
-        return None
-    ways = _ways(comma)
-    for way in ways:
-        bare = {value: MARKED.sub("", value) if way.marked else value for value in rest}
-        if all(way.pattern.fullmatch(value) for value in bare.values()):
-            return _parsed(values, bare, [], way)
-    for way in ways:  # a few words among many numbers
-        wrong = [value for value in rest if not way.pattern.fullmatch(value)]
-        is_rare = sum(counts[value] for value in wrong) <= MAX_SHARE * sum(counts.values())
-        if len(wrong) <= MAX_OTHERS and is_rare and len(rest) - len(wrong) >= MIN_NUMBERS:
-            return _parsed(values, {value: value for value in rest.difference(wrong)}, wrong, way)
-    return None
+        column = _Texts(values, counts, told, rest)
+        if all(text.lower() in FLAGS for text in rest) and len({text.lower() for text in rest}) > 1:
+            return Read("flag", column.read(Cells("flag")))
+        found = _numbers(column, comma) or _moments(column)
+        if found is not None:
+            return found
+    return Read(
+        "text", [None if cell is None or told[cell] not in present else told[cell] for cell in values]
+    )
 
 
 @dataclass(frozen=True)
-class _Way:
-    """A way to write numbers; `words` say what is not plain in it."""
+class _Texts:
+    """A column of texts.
 
-    pattern: re.Pattern[str]
-    parse: Callable[[str], float]
-    words: str = ""
-    marked: bool = False
+    Parameters
+    ----------
+    counts
+        How often there is each cell.
+    told
+        Each cell without blanks around it.
+    rest
+        Those of them that are missing values in no column.
+    """
+
+    values: list[str | None]
+    counts: Counter[str]
+    told: Mapping[str, str]
+    rest: set[str]
+
+    def read(self, cells: Cells) -> list[Any]:
+        """Return the values, by the rule that files to score are read by."""
+        known = {cell: cells.value(cell) for cell in self.counts}
+        return [None if cell is None else known[cell] for cell in self.values]
+
+    def share(self, texts: Collection[str]) -> float:
+        """Return the share of texts among the cells that are no missing value."""
+        counts = Counter(dict.fromkeys(self.rest, 0))
+        for cell, rows in self.counts.items():
+            if self.told[cell] in self.rest:
+                counts[self.told[cell]] += rows
+        return sum(counts[text] for text in texts) / counts.total()
 
 
-def _ways(comma: bool) -> list[_Way]:
-    def of_comma(text: str) -> float:
-        return float(text.replace(".", "").replace(",", "."))
+def _numbers(column: _Texts, comma: bool) -> Read | None:
+    if any(CODE.fullmatch(text) for text in column.rest):
+        return None
+    ways = [way for way in NUMBERS if comma or way not in DECIMAL_COMMAS]
+    few: tuple[str, list[str]] | None = None
+    for way in ways:
+        wrong = _unread(column.rest, number, way)
+        if not wrong:
+            return _parsed(column, way, [])
+        if wrong is not MANY and few is None:
+            few = way, wrong
+    if few is None or len(column.rest) - len(few[1]) < MIN_NUMBERS or column.share(few[1]) > MAX_SHARE:
+        return None
+    return _parsed(column, *few)  # a few words among many numbers
 
-    def of_thousands(text: str) -> float:
-        return float(text.replace(",", ""))
 
-    ways = [_Way(NUMBER, float)]
-    ways += [_Way(COMMA, of_comma, "a decimal comma")] if comma else []
-    ways.append(_Way(THOUSANDS, of_thousands, "commas between thousands"))
-    return [*ways, _Way(THOUSANDS, of_thousands, "signs such as $ or %", marked=True)]
+def _unread(texts: Collection[str], read: Callable[[str, str], Any], way: str) -> list[str]:
+    """Return the texts that can't be read; `MANY` as soon as they are too many."""
+    wrong: list[str] = []
+    for text in texts:
+        if read(text, way) is None:
+            wrong.append(text)
+            if len(wrong) > MAX_OTHERS:
+                return MANY
+    return sorted(wrong)
 
 
-def _parsed(values: list[str | None], bare: dict[str, str], wrong: list[str], way: _Way) -> Read | None:
-    known = {value: way.parse(text) for value, text in bare.items()}
-    if any(
-        abs(number) > EXACT and "." not in text
-        for text, number in zip(bare.values(), known.values(), strict=True)
-    ):
+def _parsed(column: _Texts, way: str, wrong: list[str]) -> Read | None:
+    numbers = {text: number(text, way) for text in column.rest.difference(wrong)}
+    if any(abs(found or 0) > EXACT and text.lstrip("+-").isdigit() for text, found in numbers.items()):
         return None  # an identifier: no float holds it
-    notes = [f"its numbers are written with {way.words}"] if way.words else []
-    notes += [f"{', '.join(map(repr, sorted(wrong)))} is read as missing"] if wrong else []
-    found = [None if value is None else known.get(value) for value in values]
-    signs = {value for value in values if value and value not in known}
-    written_whole = all(number.is_integer() for number in known.values()) and not any(
-        POINT.search(text) for text in bare.values()
+    notes = [f"its numbers are written with {WAYS[way]}"] if way != PLAIN else []
+    notes += [f"{', '.join(map(repr, wrong))} is read as missing"] if wrong else []
+    written_whole = all(found is not None and found.is_integer() for found in numbers.values()) and not any(
+        POINT.search(text) for text in numbers
     )
-    return _whole(found, written_whole, notes, plain=not way.words and not signs)
+    cells = Cells("number", "" if way == PLAIN else way, frozenset(wrong))
+    return _whole(column.read(cells), written_whole, notes, cells)
 
 
-def _moments(values: list[str | None], rest: set[str], counts: Counter[str], comma: bool) -> Read | None:
-    del counts, comma
-    plain = all(ISO.fullmatch(value) for value in rest)
-    if plain:
-        known = {value: _iso(value) for value in rest}
-        if None not in known.values():
-            return Read("moment", [known.get(value or "") for value in values])
-    found = [(words, parsed) for way, words in FORMATS if (parsed := _parse_all(rest, way)) is not None]
+def _moments(column: _Texts) -> Read | None:
+    if not _unread(column.rest, moment, ""):
+        return Read("moment", column.read(Cells("moment")), cells=Cells("moment"))
+    found = [(words, way) for way, words in FORMATS if not _unread(column.rest, moment, way)]
     if not found:
         return None
-    words, parsed = found[0]
+    words, way = found[0]
     notes = [f"its times are written as {words}"]
     if len(found) > 1:
         notes.append(f"they could be {found[1][0]} too")
-    return Read("moment", [parsed.get(value or "") for value in values], notes, plain=False)
-
-
-def _iso(value: str) -> date | None:
-    try:
-        return datetime.fromisoformat(value.upper()) if len(value) > 10 else date.fromisoformat(value)
-    except ValueError:
-        return None
-
-
-def _parse_all(values: set[str], way: str) -> dict[str, date] | None:
-    found: dict[str, date] = {}
-    for value in values:
-        try:
-            moment = datetime.strptime(value, way)  # noqa: DTZ007 -- the zone comes later
-        except ValueError:
-            return None
-        found[value] = moment if "%H" in way else moment.date()
-    return found
+    cells = Cells("moment", way)
+    return Read("moment", column.read(cells), notes, cells)

@@ -23,7 +23,17 @@ SUFFIXES = {
 }
 """Last words of a name that are units, and how the unit is written if otherwise."""
 
-USED = {"Features", "Literal", "Path", "Spec", "TYPE_CHECKING", "classes", "quantity", "annotations"}
+USED = {
+    "Dialect",
+    "Features",
+    "Literal",
+    "Path",
+    "Spec",
+    "TYPE_CHECKING",
+    "classes",
+    "quantity",
+    "annotations",
+}
 USED |= {"number", "integer", "flag", "category", "text", "moment", "datetime", "pd", "Pipeline"}
 USED |= {"float", "int", "bool", "str", "list", "load", "pipeline", "SPEC", "BaseEstimator"}
 """Names that the file of a spec uses itself: a field of that name would hide them."""

@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from models_store import faults
+from models_store.dialects import Dialect
 from models_store.errors import InvalidInput
 from models_store.features.category import Category
 from models_store.features.feature import Feature
@@ -103,7 +104,7 @@ def propose(wish: TableWish, tell: Tell = lambda _: None) -> Proposal:
     table = tables.read(wish.path)
     _demand_columns(wish, table)
     fields = dict(zip(table.columns, names.fields(list(table.columns)), strict=True))
-    comma = table.separator in (";", "\t")
+    comma = table.dialect.separator in (";", "\t")
     read = {
         name: kinds.read(values, comma, name in table.categories) for name, values in table.columns.items()
     }
@@ -129,7 +130,7 @@ def propose(wish: TableWish, tell: Tell = lambda _: None) -> Proposal:
         if name != wish.target
     ]
     found = _parted(_without(wish, found, goal))
-    return _finished(_Findings(wish, found, goal, notes, fields[wish.target]), tell)
+    return _finished(_Findings(wish, found, goal, notes, fields[wish.target], table.dialect), tell)
 
 
 def _demand(wish: TableWish) -> None:
@@ -189,13 +190,26 @@ def _renamed(moment: Moment, taken: set[str]) -> Moment:
 
 @dataclass(frozen=True)
 class _Findings:
-    """What was found in a table. `target` is the name of its column beside the spec."""
+    """What was found in a table, written as `file` says. `target` is the column's name beside the spec."""
 
     wish: TableWish
     columns: list[Column]
     goal: Goal
     notes: list[str]
     target: str
+    file: Dialect
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the table is written, for files to score."""
+        cells = {feature.name: column.cells for column, feature in self.used}
+        ways = {name: each.way for name, each in cells.items() if each.way}
+        return replace(
+            self.file,
+            numbers={name: way for name, way in ways.items() if cells[name].kind == "number"},
+            times={name: way for name, way in ways.items() if cells[name].kind == "moment"},
+            missing={name: tuple(sorted(each.missing)) for name, each in cells.items() if each.missing},
+        )
 
     @property
     def used(self) -> list[tuple[Column, Feature]]:
@@ -281,6 +295,7 @@ def _draft(found: _Findings, parts: Groups) -> Draft:
         load="\n".join(load),
         pipeline="",
         constants=parts.constants,
+        dialect=found.dialect,
         remarks={feature.name: _remark(each, feature) for each, feature in found.used},
         header=_header(found),
     )
@@ -321,8 +336,11 @@ def _notes(found: _Findings, chosen: Chosen) -> list[str]:
     paragraphs += [code.paragraph(_sentence(found.notes))] if found.notes else []
     gone = [f"{each.header}: {each.reason}" for each in found.columns if each.feature is None]
     paragraphs += ["Left out:\n\n" + code.bullets(gone)] if gone else []
-    odd = [column.header for column, _ in found.used if not column.plain]
+    odd = [column.header for column, _ in found.used if column.cells.way or column.cells.missing]
     if odd:
-        words = "Requests and files to score need plain numbers, ISO dates and empty cells in place of what"
+        words = (
+            "`loop score` takes files that are written as the table is. Requests need plain numbers, ISO"
+        )
+        words += " dates and null in place of what"
         paragraphs.append(code.paragraph(f"{words} the table writes in: {', '.join(odd)}."))
     return [*paragraphs, code.paragraph(chosen.words), chosen.table]

@@ -5,31 +5,24 @@ The values come as they stand there; `columns` says what they are.
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from models_store.dialects import Dialect
 from models_store.errors import InvalidInput
 from models_store.validation import listing
-from prediction.batch import files, json_lines
+from prediction.batch import encodings, files, json_lines
+from prediction.batch.sources import Source
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-SNIFFED_ROWS = 200
-MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig", "UTF-8"),
-    (codecs.BOM_UTF32_LE, "utf-32", "UTF-32"),
-    (codecs.BOM_UTF32_BE, "utf-32", "UTF-32"),
-    (codecs.BOM_UTF16_LE, "utf-16", "UTF-16"),
-    (codecs.BOM_UTF16_BE, "utf-16", "UTF-16"),
-)
-"""What the first bytes of a file say of its encoding. UTF-32 begins like UTF-16."""
-
-MAX_BYTES, HEAD_BYTES = 2 << 30, 10_000
+NAMES = {"utf-16": "UTF-16", "utf-32": "UTF-32"}
+SNIFFED_ROWS, CHUNK_ROWS = 200, 100_000
+MAX_BYTES = 2 << 30
 
 
 @dataclass(frozen=True)
@@ -43,8 +36,8 @@ class Table:
         missing value.
     notes
         How the file was read, where there was a choice.
-    separator
-        Of the cells of a CSV.
+    dialect
+        How a CSV is written; by default as the cells of other files.
     categories
         Columns that the file itself calls categories.
     """
@@ -53,7 +46,7 @@ class Table:
     columns: dict[str, list[Any]]
     rows: int
     notes: list[str] = field(default_factory=list)
-    separator: str = ""
+    dialect: Dialect = field(default_factory=Dialect)
     categories: frozenset[str] = frozenset()
 
 
@@ -80,75 +73,51 @@ def read(path: Path) -> Table:
 
 
 def _csv(path: Path) -> Table:
-    text, notes = _decoded(path)
-    if not text.strip():
-        raise InvalidInput(f"{path} is empty: its first line must name the columns")
-    separator = _separator(text)
-    if separator != ",":
-        notes.append(f"cells are separated by {SEPARATORS[separator]}")
-    rows = _rows(text, separator)
-    header = [name.strip() for name in next(rows)]
-    body = list(rows)
-    if body and len(header) == len(body[0]) - 1:  # R writes no name above the names of rows
-        header.insert(0, "")
+    encoding = encodings.guess(path)
+    if encoding is None:
+        raise InvalidInput(f"{path} is no text: save it as CSV in UTF-8")
+    separator = _separator(path, encoding)
+    found = Dialect(encoding=encoding.removesuffix("-sig"), separator=separator)
+    source = Source(path, CHUNK_ROWS, dialect=found)
+    _demand_names(path, source.names)
+    columns: dict[str, list[Any]] = {name: [] for name in source.names}
+    rows = 0
+    for chunk in source:
+        for broken in chunk.broken.values():
+            words = "put quotation marks around cells that hold a separator"
+            raise InvalidInput(f"{path}: row {broken.number} {broken.reason}: {words}")
+        for name, values in chunk.columns.items():
+            columns[name] += values.to_pylist()
+        rows += chunk.rows
+    notes = _notes(path, encoding, separator)
+    if source.is_short:
         notes.append("the header has no name for the first column, which names the rows")
-    _demand_names(path, header)
-    _demand_cells(path, header, body)
-    names = _headers(header)
-    columns: list[list[Any]] = [list(column) for column in zip(*body, strict=True)] or [[] for _ in names]
-    return Table(path, dict(zip(names, columns, strict=True)), len(body), notes, separator)
+    return Table(path, columns, rows, notes, found)
 
 
-def _decoded(path: Path) -> tuple[str, list[str]]:
-    """Return the text of a file, and a note if it is not UTF-8."""
-    data = path.read_bytes()
-    for mark, encoding, name in MARKS:
-        if data.startswith(mark):
-            notes = [] if name == "UTF-8" else [f"the file is {name}"]
-            return data.decode(encoding), notes
-    if b"\0" in data[:HEAD_BYTES]:
-        return _of_two_bytes(path, data)
-    try:
-        return data.decode("utf-8"), []
-    except UnicodeDecodeError:
-        return _of_one_byte(data)
+def _notes(path: Path, encoding: str, separator: str) -> list[str]:
+    """Say how a CSV is written, where it is not in UTF-8 with commas."""
+    notes = [f"the file is {NAMES[encoding[:6]]}"] if encoding[:6] in NAMES else []
+    if encoding in (encodings.WINDOWS, encodings.LATIN):
+        name = "Windows-1252 (Latin-1)" if encoding == encodings.WINDOWS else "Latin-1"
+        with path.open(encoding=encoding) as text:
+            line = next(line for line in text if not line.isascii()).strip()
+        notes = [f"the file is not UTF-8; read as {name}: look whether this is right: {line[:60]}"]
+    return notes + ([f"cells are separated by {SEPARATORS[separator]}"] if separator != "," else [])
 
 
-def _of_two_bytes(path: Path, data: bytes) -> tuple[str, list[str]]:
-    for encoding in ("utf-16-le", "utf-16-be"):
-        text = data.decode(encoding, errors="replace")
-        if "\0" not in text and "\ufffd" not in text and any(each in text for each in SEPARATORS):
-            return text, ["the file is UTF-16"]
-    raise InvalidInput(f"{path} is no text: save it as CSV in UTF-8")
-
-
-def _of_one_byte(data: bytes) -> tuple[str, list[str]]:
-    try:
-        text, name = data.decode("cp1252"), "Windows-1252 (Latin-1)"
-    except UnicodeDecodeError:
-        text, name = data.decode("latin-1"), "Latin-1"
-    line = next(line for line in text.splitlines() if not line.isascii()).strip()
-    return text, [f"the file is not UTF-8; read as {name}: look whether this is right: {line[:60]}"]
-
-
-def _separator(text: str) -> str:
+def _separator(path: Path, encoding: str) -> str:
     """Choose the separator by which most rows have as many cells as the header, and more than one."""
-    lines = io.StringIO(text, newline="")
-    head = "".join(line for line, _ in zip(lines, range(SNIFFED_ROWS), strict=False))
+    with path.open(encoding=encoding, newline="") as lines:
+        head = "".join(islice(lines, SNIFFED_ROWS))
+    if not head.strip("\ufeff \t\r\n"):
+        raise InvalidInput(f"{path} is empty: its first line must name the columns")
     best = {}
     for separator in SEPARATORS:
         cells = [len(row) for row in csv.reader(io.StringIO(head, newline=""), delimiter=separator) if row]
         alike = sum(count in (cells[0], cells[0] + 1) for count in cells) / len(cells) if cells else 0
         best[separator] = (cells[0] > 1, alike, cells[0]) if cells else (False, 0.0, 0)
     return max(best, key=best.__getitem__)
-
-
-def _rows(text: str, separator: str) -> Iterator[list[str]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=False)
-    csv.field_size_limit(1 << 24)
-    for row in reader:
-        if row and any(cell.strip() for cell in row):
-            yield row
 
 
 def _demand_names(path: Path, header: list[str]) -> None:
@@ -158,18 +127,6 @@ def _demand_names(path: Path, header: list[str]) -> None:
     twice = sorted(name for name, times in Counter(named).items() if times > 1)
     if twice:
         raise InvalidInput(f"{path}: two columns are named {listing(twice)}: rename one of them")
-
-
-def _demand_cells(path: Path, header: list[str], body: list[list[str]]) -> None:
-    for number, row in enumerate(body, start=1):
-        if len(row) != len(header):
-            has = f"row {number} has {len(row)} cells where the header has {len(header)}"
-            raise InvalidInput(f"{path}: {has}: put quotation marks around cells that hold a separator")
-
-
-def _headers(header: list[str]) -> list[str]:
-    """Give columns without a name one by their place."""
-    return [name or f"column_{place}" for place, name in enumerate(header, start=1)]
 
 
 # ------------------------------------------------------------------------------------------- others

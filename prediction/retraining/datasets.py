@@ -14,7 +14,7 @@ from models_store import blocks, failures
 from models_store.errors import InvalidInput, InvalidSpec
 from models_store.spec import Columns, Spec
 from models_store.validation import listing
-from prediction.retraining import splits
+from prediction.retraining import fingerprints, splits
 from prediction.retraining.splits import HOLDOUT_SHARE, Point, Ranked, Split
 
 if TYPE_CHECKING:
@@ -76,8 +76,7 @@ class Dataset:
 
     def part(self, rows: Sequence[int]) -> tuple[Columns, list[str]]:
         """Return the columns and labels of some rows."""
-        columns = {name: [values[row] for row in rows] for name, values in self.columns.items()}
-        return columns, [self.labels[row] for row in rows]
+        return blocks.taken(self.columns, rows), [self.labels[row] for row in rows]
 
     def count(self) -> dict[str, int]:
         """Count the rows of each part."""
@@ -119,13 +118,14 @@ def load(
     """
     columns, labels, frame = _own_rows(spec)
     own = len(labels)
-    hashes = splits.row_hashes(columns)
-    split = _split_own(spec, frame, hashes, labels)
-    holdout = _held_by(split, frame, hashes)
+    hashes = fingerprints.of(columns)
+    split, holdout = _split_own(spec, frame, hashes, labels)
     held = set(holdout)
     training = [row for row in range(own) if row not in held]
     proven = _proven(judged, frame, columns, hashes, labels)
-    hashes += _add(examples, columns, labels)
+    added = {name: [example.features.get(name) for example in examples] for name in columns}
+    columns, labels = blocks.joined(columns, added), [*labels, *(example.label for example in examples)]
+    hashes += fingerprints.of(added)
     split = _cut_examples(split, examples)
     rows = _Examples(spec, examples, hashes[own:], own)
     feedback_holdout, learnt = _split_examples(rows, split, hashes, labels, holdout)
@@ -134,7 +134,6 @@ def load(
         learnt, split = [], replace(split, feedback_cut_us=None)
     weight = min(1.0, FEEDBACK_SHARE * len(training) / len(learnt)) if learnt else 0.0
     fitted, weights = training + learnt, [1.0] * len(training) + [weight] * len(learnt)
-    every = range(len(labels) if learn else own)
     return Dataset(
         columns=columns,
         labels=labels,
@@ -147,7 +146,7 @@ def load(
         known=frozenset(held.difference(proven)) | rows.trained_on(judged, feedback_holdout),
         split=split,
         keys=_keys(split, frame, hashes) + rows.keys(split),
-        digest=splits.digest(splits.lines(hashes, labels, every)),
+        digest=splits.digest(splits.lines(hashes, labels, range(len(labels) if learn else own))),
         training_digest=splits.digest(splits.lines(hashes, labels, fitted, weights)),
         holdout_digest=splits.digest(sorted(splits.lines(hashes, labels, holdout))),
     )
@@ -156,7 +155,7 @@ def load(
 def _own_rows(spec: Spec) -> tuple[Columns, list[str], pd.DataFrame]:
     """Load a spec's columns, labels and frame, and validate each row as the service validates requests."""
     X, y = loaded(spec)
-    columns = spec.columns_of(X)
+    columns: Columns = spec.columns_of(X)
     try:
         if not spec.is_plain(X):
             columns = _validated(spec, columns)
@@ -167,7 +166,7 @@ def _own_rows(spec: Spec) -> tuple[Columns, list[str], pd.DataFrame]:
 
 def _validated(spec: Spec, columns: Columns) -> Columns:
     """Return valid columns; equal ones stay as loaded, because earlier releases hashed them so."""
-    found: Columns = {name: [] for name in columns}
+    found: dict[str, list[Any]] = {}
     for start, part in blocks.of(columns):
         rows = []
         for number, values in enumerate(zip(*part.values(), strict=True), start=start):
@@ -177,26 +176,24 @@ def _validated(spec: Spec, columns: Columns) -> Columns:
                 place, words = error.detail[0]["loc"][0], error.detail[0]["msg"]
                 raise InvalidSpec(f"row {number} of load(): {place} {words}") from error
         for name, valid in spec.columns(rows).items():
-            found[name] += valid
-    return {name: columns[name] if columns[name] == values else values for name, values in found.items()}
+            if name not in found and valid != part[name]:
+                found[name] = [*columns[name][:start]]
+            if name in found:
+                found[name] += valid
+    return {**columns, **found}
 
 
-def _add(examples: Sequence[Example], columns: Columns, labels: list[str]) -> list[str]:
-    """Append examples to columns and labels; return the hashes of their features."""
-    added = {name: [example.features.get(name) for example in examples] for name in columns}
-    for name, values in added.items():
-        columns[name].extend(values)
-    labels.extend(example.label for example in examples)
-    return splits.row_hashes(added)
-
-
-def _split_own(spec: Spec, frame: pd.DataFrame, hashes: list[str], labels: list[str]) -> Split:
+def _split_own(
+    spec: Spec, frame: pd.DataFrame, hashes: list[str], labels: list[str]
+) -> tuple[Split, list[int]]:
+    """Split the rows of the dataset; return also the numbers of those that are held out."""
     rule, column = splits.rule_of(spec)
     try:
         points = splits.points(rule, frame[column] if column else None, hashes)
     except InvalidSpec as error:
         raise InvalidSpec(f"{spec.name}: {error}, and Spec({rule}=) names it") from error
-    return splits.make(rule, column, points, [str(each) for each in spec.target.strata(labels)])
+    split = splits.make(rule, column, points, [str(each) for each in spec.target.strata(labels)])
+    return split, _held(split, points)
 
 
 def _cut_examples(split: Split, examples: Sequence[Example]) -> Split:
@@ -208,7 +205,10 @@ def _cut_examples(split: Split, examples: Sequence[Example]) -> Split:
 
 def _held_by(split: Split, frame: pd.DataFrame, hashes: list[str]) -> list[int]:
     """Return the numbers of the dataset's rows that a split holds out."""
-    points = splits.points(split.rule, frame[split.column] if split.column else None, hashes)
+    return _held(split, splits.points(split.rule, frame[split.column] if split.column else None, hashes))
+
+
+def _held(split: Split, points: Sequence[Point]) -> list[int]:
     return [row for row, point in enumerate(points) if split.holds(point)]
 
 
@@ -231,7 +231,7 @@ def _proven(
     if judged is None:
         return range(len(labels))
     if isinstance(judged, Ranked):
-        proven = judged.proves(splits.plain_hashes(columns), labels)
+        proven = judged.proves(fingerprints.plain(columns), labels)
         return {row for row, is_proven in enumerate(proven) if is_proven}
     if judged.column and judged.column not in frame.columns:
         return set()

@@ -18,7 +18,7 @@ from prediction.figures import gate
 from prediction.figures.gate import Verdict
 from prediction.figures.targets import kinds
 from prediction.journal.ledger import Entry
-from prediction.retraining import splits, training
+from prediction.retraining import fingerprints, splits, training
 from prediction.retraining.datasets import Dataset
 from prediction.retraining.splits import Ranked, Split
 from prediction.serving import predictor
@@ -45,7 +45,7 @@ class Rival:
         if note is not None:
             return splits.read_note(note)
         golden = self.version.read_json(store.GOLDEN)
-        return Ranked(frozenset(splits.plain_hashes(golden["columns"])))
+        return Ranked(frozenset(fingerprints.plain(golden["columns"])))
 
     def differs(self, name: str, value: str | None) -> bool | None:
         """Return whether a digest of its metadata is another one; None if one of the two is unknown."""

@@ -23,10 +23,16 @@ from prediction.journal import runs
 from prediction.journal.database import Journal
 from prediction.journal.runs import Ending, Retraining
 from prediction.retraining import steps, training
+from prediction.telemetry import logs
 
 PROJECT = Path(__file__).parents[2]
-NOT_INHERITED = ("PREDICTION_ADMIN_TOKEN", "PROMETHEUS_MULTIPROC_DIR")
-"""A run does not need the token, and its metrics must not be counted as the server's."""
+NOT_INHERITED = (
+    "PREDICTION_ADMIN_TOKEN",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+    "PROMETHEUS_MULTIPROC_DIR",
+)
+"""A run does not need the secrets, and its metrics must not be counted as the server's."""
 
 NICENESS = 10
 AUTOGROUP = Path("/proc/self/autogroup")
@@ -75,6 +81,8 @@ def take_process(journal: Journal, run: Retraining, leave: Callable[[str], None]
 def main(arguments: list[str]) -> int:
     """Execute the run that a server asked for, and return the exit code."""
     model, run_id = arguments
+    if logs.wants_json():
+        logs.write_json()
     try:
         configured = settings.load()
         catalog.demand(model)
@@ -92,7 +100,7 @@ def main(arguments: list[str]) -> int:
             )
             steps.execute(plan, run, server_lock=configured.home / home.LOCK_FILE)
     except (Error, OSError) as error:
-        print(f"retraining of {model}: {errors.in_full(error)}", file=sys.stderr)
+        logs.fail(f"retraining of {model}: {errors.in_full(error)}")
         return 1
     return 0
 

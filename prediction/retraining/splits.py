@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from models_store.errors import InvalidSpec
-from models_store.spec import Columns, Spec
+from models_store.spec import Spec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,24 +114,6 @@ def rule_of(spec: Spec) -> tuple[Rule, str]:
     if spec.group is not None:
         return "group", spec.group
     return ("time", spec.time) if spec.time is not None else ("hash", "")
-
-
-def row_hashes(columns: Columns) -> list[str]:
-    """Return the SHA-256 of the features of each row. A number is the same whatever type it came as."""
-    return plain_hashes({name: _as_floats(values) for name, values in columns.items()})
-
-
-def _as_floats(values: list[Any]) -> list[Any]:
-    """Return values with integers and booleans as floats; those that have none as they are."""
-    if set(map(type, values)) <= {float, str, type(None)}:
-        return values
-    return [float(value) if isinstance(value, int) else value for value in values]
-
-
-def plain_hashes(columns: Columns) -> list[str]:
-    """Return the SHA-256 of each row as it is written in JSON."""
-    rows, digest, written = zip(*columns.values(), strict=True), hashlib.sha256, json.JSONEncoder().encode
-    return [digest(written(row).encode()).hexdigest() for row in rows]
 
 
 def points(rule: Rule, values: pd.Series | None, hashes: Sequence[str]) -> list[Point]:

@@ -235,7 +235,8 @@ def _golden(candidate: Candidate) -> dict[str, Any]:
         answers = compiled.Session(graph.onnx, spec).scorer(graph.decision, beside)(columns)
     else:
         answers = candidate.answers(columns)
-    return {"columns": columns, **spec.target.golden(answers, graph.decision)}
+    shown = {name: list(values) for name, values in columns.items()}
+    return {"columns": shown, **spec.target.golden(answers, graph.decision)}
 
 
 def _labels(candidate: Candidate) -> dict[str, str]:

@@ -90,6 +90,8 @@ class Trained:
         None if the gate was not asked.
     kept_for
         A champion that other hosts serve and that is not here, if the version was not promoted for that.
+    unaware
+        Hosts whose running server does not know the model that was promoted.
     """
 
     dataset: Dataset
@@ -98,6 +100,7 @@ class Trained:
     verdict: Verdict | None
     promoted: bool
     kept_for: str | None = None
+    unaware: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,8 +124,12 @@ class Training:
 
     def execute(self, report: OnStep = ignore) -> Trained:
         """Train, save, and promote as far as wish and gate allow."""
-        if self.rival is not None:
-            return self._compare(self.rival, report)
+        made = self._make(report) if self.rival is None else self._compare(self.rival, report)
+        if not made.promoted:
+            return made
+        return replace(made, unaware=tuple(workers.unaware(self.journal, self.spec.name)))
+
+    def _make(self, report: OnStep) -> Trained:
         report("load the data")
         candidate = self.source.make(datasets.load(self.spec), report)
         version = training.save(candidate, self.home, report)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from models_store import store
 from models_store.errors import Error, UnknownModel
 from models_store.spec import Features, Spec
 from prediction import errors, metrics
@@ -30,6 +31,7 @@ from prediction.serving import adaptation, predictor
 from prediction.serving.fetching import Fetcher
 from prediction.serving.lanes import LANES, Lane
 from prediction.serving.predictor import Predictor
+from prediction.telemetry import spans
 from prediction.times import now_us
 
 FOLLOW_SECONDS = 1.0
@@ -145,6 +147,12 @@ class Runtime:
         if fault is not None and self._journal_required:
             raise JournalFault(fault.message)
 
+    def version(self, name: str) -> store.Version:
+        """Return the version of a model that answers; `NotReady` if there is none."""
+        if name not in self._serving:
+            raise self._not_ready(name)
+        return self._serving[name].predictor.version
+
     async def predict(self, name: str, rows: Sequence[Features]) -> list[Prediction]:
         """Answer validated rows of one model, all with the same version, and record the answers.
 
@@ -158,15 +166,20 @@ class Runtime:
         serving = self._serving.get(name)
         if serving is None:
             raise self._not_ready(name)
-        predictions = await serving.lane.predict(rows)
+        trace = spans.current()
+        trace.by(name, serving.predictor.version.version)
+        with trace.stage("scoring"):
+            predictions = await serving.lane.predict(rows)
         try:
-            await self._recorder.record(predictions)
+            with trace.stage("commit"):
+                await self._recorder.record(predictions)
         except JournalUnavailable:
             if self._journal_required:
                 raise
             metrics.UNRECORDED.labels(name).inc(len(predictions))
             predictions = [item._replace(prediction_id=None) for item in predictions]
         serving.predictor.count(predictions)
+        trace.answered(predictions)
         return predictions
 
     def follow(self) -> None:

@@ -145,7 +145,7 @@ def trained(spec: Spec) -> tuple[dict[str, Any], Columns, list[str]]:
     return profiles.profile(spec, columns, labels), columns, labels
 
 
-def resampled(columns: Columns, labels: list[str], n: int, rng: Any) -> tuple[Columns, list[str]]:
+def resampled(columns: Columns, labels: list[str], n: int, rng: Any) -> tuple[dict[str, Any], list[str]]:
     """Draw rows of a dataset again."""
     rows = rng.integers(0, len(labels), n)
     return {name: [values[row] for row in rows] for name, values in columns.items()}, [
@@ -197,7 +197,7 @@ def test_a_shift_by_one_standard_deviation_is_detected(spec: Spec) -> None:
             seen = 0
             for _ in range(200):
                 rows = rng.choice(present, drift.MIN_ROWS)
-                live: Columns = {key: [values[row] for row in rows] for key, values in columns.items()}
+                live = {key: [values[row] for row in rows] for key, values in columns.items()}
                 live[name] = [value + shift for value in live[name]]
                 said = [labels[row] for row in rows]
                 states = {item.name: item.state for item in profiles.compare(spec, profile, live, said)}

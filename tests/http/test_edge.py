@@ -147,6 +147,27 @@ def test_a_worker_knows_its_bound_address() -> None:
         assert "127.0.0.1" == listening.getsockname()[0], "the socket must stay open"
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_an_image_is_described_without_uv_and_takes_wheels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """BentoML would install uv here by pip, and would leave the wheels of a project behind."""
+    monkeypatch.setattr(bentoml._internal.configuration, "get_uv_command", partial(pytest.fail, "asked"))
+    wheels = tmp_path / "src" / edge.WHEELS
+    wheels.mkdir(parents=True)
+    (wheels / "own-1-py3-none-any.whl").touch()
+    image = edge.Image(base_image="python:3.11-slim", distro="none", lock_python_packages=False)
+    image.python_packages("./wheels/own-1-py3-none-any.whl")
+
+    image.freeze(tmp_path, [])
+
+    dockerfile = (tmp_path / "env" / "docker" / "Dockerfile").read_text()
+    copied = dockerfile.index("./src/wheels ./src/wheels")
+    assert (
+        copied < dockerfile.index("uv --directory $INSTALL_ROOT pip install") < dockerfile.rindex("FROM ")
+    )
+
+
 def test_bentoml_is_the_version_that_we_know() -> None:
     """The names below were read in one version, which is the one that is pinned."""
     pinned = re.findall(r'"bentoml==([^"]+)"', (PROJECT / "pyproject.toml").read_text())

@@ -223,7 +223,7 @@ def test_a_missing_value_is_answered_alike(name: str) -> None:
 def test_a_row_without_any_optional_value_is_answered_alike() -> None:
     """A penguin with a known island only has the same probabilities in both."""
     built = of_catalog("penguins")
-    columns: Columns = {name: [None] * 3 for name in PENGUINS.inputs}
+    columns: dict[str, Any] = {name: [None] * 3 for name in PENGUINS.inputs}
     columns["island"] = list(kinds.categories(PENGUINS.inputs["island"]))
 
     np.testing.assert_allclose(

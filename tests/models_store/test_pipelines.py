@@ -65,7 +65,7 @@ def test_rows_of_weight_zero_teach_nothing(pipeline: Any) -> None:
 def test_an_estimator_without_weights_is_fitted_on_a_draw() -> None:
     """A row of weight w is drawn with probability w, and a row of weight 1 always."""
     columns, labels = dataset()
-    many = {name: values * 20 for name, values in columns.items()}
+    many = {name: [*values] * 20 for name, values in columns.items()}
     weights = [1.0] * 150 + [0.1] * (150 * 19)
 
     fitted = pipelines.fit(spec_with(neighbours), 0, many, labels * 20, weights)
@@ -226,7 +226,7 @@ def test_probabilities_are_those_of_scikit_learn() -> None:
     fitted = pipelines.fit(SPEC, 0, columns, labels, [1.0] * 150)
     X, _ = SPEC.load()
 
-    found = pipelines.answers(fitted, SPEC, dict(reversed(columns.items()))).probabilities
+    found = pipelines.answers(fitted, SPEC, dict(reversed(list(columns.items())))).probabilities
 
     assert (150, 3) == found.shape
     np.testing.assert_array_equal(fitted.predict_proba(X), found)

@@ -29,7 +29,7 @@ def test_every_encoding_is_read(encoding: str, tmp_path: Path) -> None:
     table = tables.read(written(tmp_path, CSV.encode(encoding)))
 
     assert {"name": ["Anna", "Jörg"], "größe": ["1,5", "2,0"]} == table.columns
-    assert (2, ";") == (table.rows, table.separator)
+    assert (2, ";") == (table.rows, table.dialect.separator)
     assert "cells are separated by semicolons" in table.notes
     assert (len(table.notes) == 1) == encoding.startswith("utf-8")
 
@@ -61,7 +61,7 @@ def test_the_names_of_rows_of_r_are_a_column(tmp_path: Path) -> None:
         (b"a,b\n", "has no rows: a model learns from rows"),
         (b"a\n1\n", "has one column, 'a': a table has features and a target"),
         (b"a,b,a\n1,2,3\n", "two columns are named a: rename one of them"),
-        (b"a,b\n1,2\n3\n", "row 2 has 1 cells where the header has 2: put quotation marks"),
+        (b"a,b\n1,2\n3\n", "row 2 has 1 cell where the header has 2: put quotation marks"),
         (b"PK\x03\x04\x00\x00\xff\xfe\x00\x00", "is no text: save it as CSV in UTF-8"),
         (b"a,b\0\n1,2\n", "is no text: save it as CSV in UTF-8"),
     ],

@@ -13,7 +13,7 @@ from models_store import store
 from models_store.spec import Spec
 from prediction.journal import ledger
 from prediction.journal.database import Journal
-from prediction.retraining import datasets, judging, splits, training
+from prediction.retraining import datasets, fingerprints, judging, training
 from prediction.retraining.judging import Rival
 from prediction.retraining.splits import Ranked, Split
 
@@ -125,5 +125,5 @@ def test_a_version_without_a_note_is_of_the_rule_before(rival: Rival) -> None:
     """Its golden requests are what it certainly held out."""
     golden = rival.version.read_json(store.GOLDEN)["columns"]
 
-    assert Ranked(frozenset(splits.plain_hashes(golden))) == noted(rival, split=None).split
+    assert Ranked(frozenset(fingerprints.plain(golden))) == noted(rival, split=None).split
     assert Split("hash", "", 0.25) == rival.split

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from models_store import catalog
 from models_store.errors import InvalidSpec
 from models_store.spec import Spec
-from prediction.retraining import datasets, splits
+from prediction.retraining import datasets, fingerprints, splits
 from prediction.retraining.splits import HOLDOUT_SHARE, Point, Ranked, Rule, Split
 from tests.leaves import leaves, spec_of
 
@@ -238,7 +238,7 @@ def test_an_earlier_release_is_judged_by_rows_that_it_surely_held_out(
     data.draw(st.randoms(use_true_random=False)).shuffle(rows)
     spec = spec_of(rows)
     columns, labels = spec.columns_of(spec.load()[0]), [label for *_, label in rows]
-    hashes = splits.plain_hashes(columns)
+    hashes = fingerprints.plain(columns)
     held = ranked_holdout(hashes[:count], labels[:count])
     golden = frozenset(hashes[row] for row in data.draw(st.permutations(held))[:8])
 
@@ -254,7 +254,7 @@ def test_the_rows_that_are_proven_are_most_of_the_holdout(name: str) -> None:
     """Versions of earlier releases can be judged, and not only by their golden requests."""
     spec = catalog.load()[name]
     plain = datasets.load(spec)
-    hashes = splits.plain_hashes(plain.columns)
+    hashes = fingerprints.plain(plain.columns)
     golden = []
     for label in spec.target.texts:
         held = [row for row in ranked_holdout(hashes, plain.labels) if plain.labels[row] == label]

@@ -18,7 +18,7 @@ from prometheus_client import REGISTRY
 
 from models_store import store
 from models_store.errors import DamagedVersion, InvalidInput
-from models_store.spec import Features, Spec, category, classes, number
+from models_store.spec import Columns, Features, Spec, category, classes, number
 from models_store.store import Version
 from models_store.targets.decisions import TOLERANCE
 from prediction.journal.predictions import Prediction
@@ -71,7 +71,7 @@ def rows(spec: Spec) -> list[Features]:
     return rows_of(spec, datasets.load(spec).columns)
 
 
-def rows_of(spec: Spec, columns: dict[str, list[Any]]) -> list[Features]:
+def rows_of(spec: Spec, columns: Columns) -> list[Features]:
     """Turn columns into validated rows."""
     names = list(columns)
     return [

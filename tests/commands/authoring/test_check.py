@@ -39,6 +39,18 @@ def test_all_faults_of_all_specs_are_listed(tmp_path: Path) -> None:
     assert not (tmp_path / "home").exists()
 
 
+def test_it_imports_neither_server_nor_journal(tmp_path: Path) -> None:
+    """They would take longer than the check of a model, and all models together have five seconds."""
+    (tmp_path / "iris.py").write_text(IRIS)
+    code = (
+        "import sys; from prediction.commands import cli; code = cli.main(['check']);"
+        "print(code, sorted({'bentoml', 'sqlalchemy', 'starlette'} & set(sys.modules)))"
+    )
+    done = run("python", "-c", code, home=tmp_path / "home", catalog=tmp_path)
+
+    assert done.stdout.endswith("\n0 []\n"), done.stdout + done.stderr
+
+
 def test_a_good_spec_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     """The exit code is 0."""
     assert 0 == cli.main(["check", "iris", "--json"])
