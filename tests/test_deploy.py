@@ -382,8 +382,9 @@ def test_probes_ask_routes_of_the_service(overlay: str) -> None:
     alive = container(overlay)["livenessProbe"]["httpGet"]
     (port,) = container(overlay)["ports"]
 
-    assert {"/readyz"} == {probe["path"] for probe in probes.values()}
-    assert "/livez" == alive["path"]
+    ready, live = ("/readyz", "/livez") if overlay != "kserve" else ("/v2/health/ready", "/v2/health/live")
+    assert {ready} == {probe["path"] for probe in probes.values()}
+    assert live == alive["path"]
     for probe in (*probes.values(), alive):
         assert probe["port"] in (port["name"], port["containerPort"])
     assert "/readyz" in " ".join(compose()["services"]["prediction"]["healthcheck"]["test"])
