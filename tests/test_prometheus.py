@@ -70,7 +70,8 @@ def test_alerts_fire_when_they_should_and_only_then() -> None:
     done = promtool("test", "rules", "rules_test.yml")
 
     assert 0 == done.returncode, done.stdout + done.stderr
-    assert 0 == promtool("check", "config", "prometheus.yml").returncode
+    for name in ("prometheus.yml", "replicas.yml"):
+        assert 0 == promtool("check", "config", name).returncode
 
 
 @needs_promtool

@@ -220,7 +220,7 @@ def test_every_command_has_help_with_an_example(capsys: pytest.CaptureFixture[st
     """Each argument is described, and each example can be parsed."""
     (commands,) = (dict[str, Any](item.choices) for item in cli.parser()._actions if item.choices)
 
-    others = {"train", "restore", "init", "new", "check", "import"}
+    others = {"train", "restore", "init", "new", "check", "import", "artifacts"}
     assert {*UNTRAINED, *WITHOUT_JOURNAL, *others} == set(commands)
     for name, declared in commands.items():
         assert [] == [item.dest for item in declared._actions if not item.help], name

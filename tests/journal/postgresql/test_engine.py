@@ -5,20 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 
 import pytest
 import sqlalchemy as sa
 
-from prediction.errors import JournalBusy, UnknownPrediction
+from prediction.errors import JournalBusy, JournalUnavailable, UnknownPrediction
 from prediction.journal import feedback, ledger, predictions, retention, rollups, runs, workers
 from prediction.journal.database import Journal
 from prediction.journal.feedback import Label
 from prediction.journal.ledger import NewChampion
+from prediction.journal.predictions import Inserter
 from prediction.times import HOUR_US, now_us
 from tests import databases, poolers
 from tests.databases import locked, prediction, query, record
 from tests.poolers import POOL_SIZE
+from tests.timing import eventually
 
 LIMITS = "SELECT current_setting('lock_timeout'), current_setting('statement_timeout')"
 CALLS = 20
@@ -159,3 +161,21 @@ def test_a_lock_is_an_error_behind_pgbouncer_too(pooled: Journal, direct_url: st
             assert time.monotonic() - started > 0.7
 
     assert ["recorded"] == feedback.give(pooled, "locked", [Label(prediction_id, "setosa")])
+
+
+def test_work_goes_on_after_a_restart_behind_pgbouncer(pooled: Journal) -> None:
+    """PgBouncer connects again, and so do we, without a restart of either."""
+    rows = [prediction(7, model="restarted")]
+    inserter = Inserter(pooled)
+
+    def goes_on() -> bool:
+        with suppress(JournalUnavailable):
+            inserter.insert(rows, again=True)
+            return "restarted" == predictions.find(pooled, str(rows[0].prediction_id)).model
+        inserter.close()
+        return False
+
+    with closing(inserter):
+        assert goes_on()
+        databases.start_postgres().restart()
+        eventually(goes_on, 30)
