@@ -151,7 +151,7 @@ class Clients:
 
     url: str
     count: int = 3
-    pause_seconds: float = 0.02
+    pause_seconds: float = 0.1
     asked: list[Asked] = field(default_factory=list)
     labelled: int = 0
 

@@ -12,10 +12,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from models_store import store
 from models_store.spec import Columns, Spec
 from prediction.retraining import datasets
 from tests import kinds
 from tests.documents import copy_project
+from tests.hosts import iris_home
 from tests.servers import PROJECT, Server, run
 from tests.timing import eventually
 
@@ -71,6 +73,31 @@ def test_it_holds_the_code_with_templates_and_migrations(built: Built) -> None:
     assert {"src/service.py", "src/train.py", "src/requirements.txt"} <= set(built.files)
     assert any(name.startswith("src/prediction/journal/migrations/versions/") for name in wanted)
     assert set() == wanted - set(built.files)
+
+
+def test_a_host_without_versions_builds_the_champions_of_the_others(
+    trained_home: Path, built: Built, tmp_path: Path
+) -> None:
+    """It fetches them from the store of artefacts, to which the other host has published them."""
+    shared = {
+        "database_url": f"sqlite:///{tmp_path / 'journal.db'}",
+        "artifacts_url": f"file://{tmp_path}/shared",
+    }
+    home = iris_home(trained_home, tmp_path / "first")
+    catalog = tmp_path / "catalog"
+    catalog.mkdir()
+    shutil.copy(PROJECT / "models_store" / "catalog" / "iris.py", catalog)
+    promoted = run(
+        "loop", "promote", "iris", "latest", "--reason", "x", home=home, catalog=catalog, **shared
+    )
+    assert 0 == promoted.returncode, promoted.stderr
+
+    project = built.built_in / "project"
+    done = run("bentoml", "build", home=tmp_path / "empty", cwd=project, catalog=catalog, **shared)
+
+    assert 0 == done.returncode, done.stderr
+    (bento,) = (tmp_path / "empty" / "bentos" / "prediction").glob("*/models/iris/*/model.onnx")
+    assert bento.parent.name == store.newest(home, "iris").version
 
 
 def test_it_holds_data_that_lie_beside_a_spec(built: Built) -> None:

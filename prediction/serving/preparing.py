@@ -96,12 +96,12 @@ def _exchange_champions(journal: Journal, exchange: Exchange, models: Sequence[s
     if not exchange.is_shared:
         return
     for model in models:
-        for number, entry in enumerate(ledger.restorable(journal, model)[:2]):
+        for entry in ledger.restorable(journal, model)[:2]:  # labels may come for the one before
             here = exchange.local(model, entry.to_version, entry.digest)
             try:
                 if here is not None:
                     exchange.publish(here)
-                elif number == 0:
+                else:
                     exchange.obtain(model, entry.to_version, entry.digest)
             except ArtifactsUnavailable as error:
                 _log.warning("%s:%s is neither fetched nor shared: %s", model, entry.to_version, error)
