@@ -1,10 +1,11 @@
-"""Stores of artefacts for the tests: folders, and one real S3 server that runs while a module's tests do.
+"""Stores of artefacts for the tests: folders, and one real S3 server that runs while the tests do.
 
 A module takes the server by `s3 = buckets.s3`. Between it and its clients there may be a line that fails.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import random
 import shutil
@@ -16,6 +17,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +35,11 @@ START_SECONDS = 60
 
 
 class S3:
-    """SeaweedFS, with one bucket; a context manager."""
+    """SeaweedFS, with one bucket; it runs once made, and ends with this process."""
 
     def __init__(self) -> None:
         self._folder = tempfile.mkdtemp(prefix="s3-")
+        atexit.register(self._close)
         self.port = 0
         self._log = Path(self._folder) / "log"
         self._process = self._start()
@@ -94,8 +97,7 @@ class S3:
         finally:
             self._process.send_signal(signal.SIGCONT)
 
-    def close(self) -> None:
-        """End it, and forget what it holds."""
+    def _close(self) -> None:
         self._process.kill()
         self._process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -111,15 +113,20 @@ def free_pair() -> int:
             return port
 
 
+@cache
+def start_s3() -> S3:
+    """Start it the first time, and return the same one from then on."""
+    return S3()
+
+
 @pytest.fixture(scope="module")
 def s3() -> Iterator[S3]:
     """A running S3 server; the environment of the tests leads to it."""
-    server = S3()
+    server = start_s3()
     with pytest.MonkeyPatch.context() as patch:
         for name, value in server.environment().items():
             patch.setenv(name, value)
         yield server
-    server.close()
 
 
 class Wire:

@@ -79,7 +79,7 @@ def test_a_host_without_versions_builds_the_champions_of_the_others(
     trained_home: Path, built: Built, tmp_path: Path
 ) -> None:
     """It fetches them from the store of artefacts, to which the other host has published them."""
-    shared = {
+    shared: dict[str, Any] = {
         "database_url": f"sqlite:///{tmp_path / 'journal.db'}",
         "artifacts_url": f"file://{tmp_path}/shared",
     }
@@ -96,8 +96,10 @@ def test_a_host_without_versions_builds_the_champions_of_the_others(
     done = run("bentoml", "build", home=tmp_path / "empty", cwd=project, catalog=catalog, **shared)
 
     assert 0 == done.returncode, done.stderr
-    (bento,) = (tmp_path / "empty" / "bentos" / "prediction").glob("*/models/iris/*/model.onnx")
-    assert bento.parent.name == store.newest(home, "iris").version
+    (bento,) = (tmp_path / "empty" / "bentos" / "prediction").glob("*/bento.yaml")
+    champion = store.newest(home, "iris")
+    assert champion.tag in bento.read_text()
+    store.verify(store.get(tmp_path / "empty", "iris", champion.version), champion.digest)
 
 
 def test_it_holds_data_that_lie_beside_a_spec(built: Built) -> None:
