@@ -26,7 +26,7 @@ from tests.timing import eventually
 TOKEN = "a-token-of-the-tests"
 WORKERS = 2
 PAGE = (DOCS / "scale.md").read_text()
-CLIENTS = 40
+CLIENTS = 20
 CONNECTIONS = (
     "SELECT count(*) FROM pg_stat_activity"
     " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
