@@ -21,6 +21,11 @@ CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 """The user and the password in a URL: an answer or a log must not show them."""
 
 KNOWN = (
+    (
+        r"^ModuleNotFoundError: No module named '(lightgbm|xgboost)'",
+        "run `pip install 'prediction-loop[boosting]'` in the environment of this command and of the"
+        " server",
+    ),
     (r"^ModuleNotFoundError", "install the package in the environment of this command and of the server"),
     (
         r"Invalid classes inferred",  # XGBoost
@@ -55,6 +60,11 @@ def first_cause(error: BaseException) -> str:
     began = root(error)
     lines = str(began).strip().splitlines() or [""]
     return f"{type(began).__name__}: {lines[0][:200]}".removesuffix(": ")
+
+
+def advice(told: str, remedy: str) -> str:
+    """Return what to do about an exception, told in words: `remedy`, unless it is one of `KNOWN`."""
+    return next((better for pattern, better in KNOWN if re.search(pattern, told)), remedy)
 
 
 def root(error: BaseException) -> BaseException:
@@ -100,5 +110,4 @@ def blamed(model: str, step: str, function: Any, remedy: str) -> Iterator[None]:
         file, told = file_of(function), words(error)
         number = line(error, file)
         place = f" in {Path(file).name}, line {number}" if number else ""
-        advice = next((better for pattern, better in KNOWN if re.search(pattern, told)), remedy)
-        raise InvalidSpec(f"{model}: {step} failed{place}: {told}: {advice}") from error
+        raise InvalidSpec(f"{model}: {step} failed{place}: {told}: {advice(told, remedy)}") from error

@@ -23,7 +23,7 @@ from prediction.journal.database import Journal
 from prediction.journal.refusals import Reporter
 from prediction.monitoring.gauges import Gauges
 from prediction.pages.dashboard import Dashboard
-from prediction.projects import packages
+from prediction.projects import extras, packages
 from prediction.retraining.steps import Plan
 from prediction.serving import preparing, readiness, runtime
 from prediction.telemetry import logs
@@ -125,12 +125,15 @@ class CatalogImage(edge.Image):
     def freeze(self, bento_fs: Path, *args: Any, **kwargs: Any) -> Any:
         """Copy the specs into the Bento, and the code where it has none; note what its image is made of."""
         source = bento_fs / "src"
-        if packages.copy_to(source):
-            try:
+        is_copied = packages.copy_to(source)
+        catalog.copy_to(source / packages.SPECS)
+        try:
+            if is_copied:
                 self.python_packages(*packages.pins(self.python_requirements, source))
-            except Error as error:
-                raise edge.start_error(str(error)) from None
-        catalog.copy_to(source / "models_store" / "catalog")
+            else:
+                extras.lacking(self.python_requirements, source / packages.SPECS)
+        except Error as error:
+            raise edge.start_error(str(error)) from None
         return super().freeze(bento_fs, *args, **kwargs)
 
 

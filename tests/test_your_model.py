@@ -176,14 +176,17 @@ def own_package(project: Path) -> Path:
             "shopkit-1.2.dist-info/METADATA", "Name: shopkit\nVersion: 1.2\nRequires-Dist: psutil\n"
         )
     with (project / "requirements.txt").open("a") as file:
-        file.write(f"lightgbm>=4\n./wheels/{wheel.name}\n")
+        file.write(f"./wheels/{wheel.name}\n")
+    (project / "catalog" / "_boosted.py").write_text("def make():\n    import lightgbm\n")
     return wheel
 
 
 def test_the_bento_has_the_installed_code_and_serves_the_models(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From an empty folder: nothing of the project is beside it. It has the packages of the project too."""
+    """From an empty folder: nothing of the project is beside it. It has the packages of the project too,
+    and LightGBM, because a file of the catalog imports it.
+    """
     wheel = own_package(session.project)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (PROJECT, wheel))))  # it is installed here
     done = run("bentoml", "build", "--output", "tag", home=session.home, cwd=session.project)

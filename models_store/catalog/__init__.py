@@ -26,6 +26,8 @@ OWN = Path(__file__).parent
 TRAVELLING = (".py", ".csv", ".parquet")
 """Files beside a spec that a Bento takes along."""
 
+REMEDY = "correct the file, or remove it"
+
 PROJECT_FILES = ("service.py", "bentofile.yaml")
 """A folder with these is a project; its catalog may be empty."""
 
@@ -89,7 +91,13 @@ class Broken:
     @property
     def reason(self) -> str:
         """The place, the fault and the remedy, for commands and the log."""
-        return f"{shorten(self.file)}{self._place}: {self.fault}: correct the file, or remove it"
+        return f"{shorten(self.file)}{self._place}: {self.fault}: {failures.advice(self.fault, REMEDY)}"
+
+    @property
+    def told(self) -> str:
+        """The fault, and what to do if that is known: for whoever has the file before them."""
+        known = failures.advice(self.fault, "")
+        return f"{self.fault}: {known}" if known else self.fault
 
     @property
     def public(self) -> str:

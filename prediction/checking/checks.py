@@ -54,7 +54,7 @@ def check(name: str) -> Check:
 def _of_broken(broken: catalog.Broken, parsed: Places | None) -> list[Finding]:
     """List the faults of a file that has no spec, with the line of each."""
     if parsed is None:
-        return [Finding(broken.line, broken.fault)]
+        return [Finding(broken.line, broken.told)]
     if broken.detail:
         return [
             Finding(parsed.line(each["loc"]), f"{'.'.join(map(str, each['loc']))}: {each['msg']}")
@@ -63,7 +63,7 @@ def _of_broken(broken: catalog.Broken, parsed: Places | None) -> list[Finding]:
     wrong = [Finding(line, words) for line, words in parsed.wrong_calls()]
     known = {each.line for each in wrong}
     return sorted(
-        [*wrong, *([] if broken.line in known else [Finding(broken.line, broken.fault)])],
+        [*wrong, *([] if broken.line in known else [Finding(broken.line, broken.told)])],
         key=lambda each: each.line or 0,
     )
 

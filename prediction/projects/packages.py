@@ -11,11 +11,11 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from prediction.errors import MissingPackage
+from prediction.projects import extras
 
 OWN = "prediction-loop"
 """The name under which this project is installed."""
 
-HASH = "--hash"
 WHEELS = "wheels"
 """The folder of a project for packages that no index has."""
 
@@ -24,6 +24,7 @@ PATHS = (".", "/", "file:", "-e", "--editable")
 LINKS = ("git+", "http:", "https:")
 ROOT = Path(__file__).parents[2]
 CODE = ("prediction", "models_store")
+SPECS = Path("models_store", "catalog")
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
@@ -49,17 +50,19 @@ def pins(requirements: str, source: Path) -> list[str]:
     requirements
         Those of the project. If they have hashes, they are a lock of everything, and nothing is added.
     source
-        The source of the Bento: wheels that are named must be in it.
+        The source of the Bento: wheels that are named must be in it. What its specs import of the extra
+        `boosting` is pinned too.
 
     Raises
     ------
     MissingPackage
         When one of them is not installed, or in another version, or can't get into the Bento.
     """
-    if HASH in requirements:
+    imported = extras.lacking(requirements, source / SPECS)
+    if extras.HASH in requirements:
         return []
     wanted = [Requirement(each) for each in metadata.requires(OWN) or []]
-    own = list(_lines(requirements, source))
+    own = [*_lines(requirements, source), *map(Requirement, imported)]
     for each in own:
         _demand(each)
     found: dict[str, str] = {}

@@ -436,7 +436,7 @@ def test_a_folder_without_a_spec_is_named(tmp_path: Path) -> None:
         ),
         (
             LILIES.replace("    load=load,\n", ""),
-            ": Spec() takes name, title, features, target, load, pipeline, gate, group, time: correct",
+            ": Spec() takes name, title, features, target, load, pipeline, gate, group, time, dialect",
         ),
         (LILIES.replace('"lilies"', '"lily"'), ": its SPEC has the name 'lily': give it the file's name"),
         (
@@ -457,7 +457,8 @@ def test_a_fault_in_a_file_is_told_with_its_place(content: str, words: str, outs
     assert "" == error
     assert told.startswith("tulips specs/lilies.py")
     assert words in told
-    assert told.endswith(": correct the file, or remove it")
+    missing = "install the package in the environment of this command and of the server"
+    assert told.endswith(": " + (missing if "no_such_package" in content else catalog.REMEDY))
     assert "\n" not in told
     assert "secret" not in told
 

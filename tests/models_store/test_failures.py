@@ -113,7 +113,11 @@ def test_errors_of_ours_and_interrupts_pass() -> None:
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (ModuleNotFoundError("No module named 'xgboost'"), "install the package"),
+        (
+            ModuleNotFoundError("No module named 'xgboost'"),
+            r"run `pip install 'prediction-loop\[boosting\]'`",
+        ),
+        (ModuleNotFoundError("No module named 'catboost'"), "install the package in"),
         (ValueError("Invalid classes inferred from unique values of `y`"), "only whole numbers from 0 on"),
         (ValueError("could not convert string to float: 'Biscoe'"), "an encoder of categories"),
         (ValueError("Input X contains NaN."), "put an imputer before it"),
