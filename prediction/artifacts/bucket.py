@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from models_store import staging
-from models_store.artifacts import MAX_BYTES
+from models_store.artifacts.archives import MAX_BYTES
 from models_store.errors import DamagedVersion
 from prediction.errors import ArtifactsUnavailable
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from models_store import artifacts, store
+from models_store import store
+from models_store.artifacts import archives
 from models_store.errors import DamagedVersion, UnknownVersion
 from models_store.store import Version
 from prediction.artifacts.bucket import Bucket, StoredObject
@@ -119,7 +120,7 @@ class Exchange:
         with self._locked(version.model) as folder:
             archive = folder / f"{version.model}.out"
             try:
-                artifacts.pack(version, archive)
+                archives.pack(version, archive)
                 size = archive.stat().st_size
                 if known is None and bucket.put(key, archive):
                     return True
@@ -173,7 +174,7 @@ class Exchange:
                     raise UnknownVersion(
                         f"{model}:{version} is neither in this model store nor in the store of artefacts"
                     )
-                return artifacts.unpack(self.home, archive, model, version, digest)
+                return archives.unpack(self.home, archive, model, version, digest)
             finally:
                 archive.unlink(missing_ok=True)
 

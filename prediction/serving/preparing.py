@@ -9,7 +9,8 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from models_store import artifacts, store
+from models_store import store
+from models_store.artifacts import adopting
 from models_store.errors import DamagedVersion, UnknownVersion
 from models_store.spec import Spec
 from prediction.artifacts.exchange import Exchange
@@ -74,7 +75,7 @@ def prepare(
 def _adopt(home: Path, baked: Sequence[Path]) -> None:
     try:
         for folder in baked:
-            artifacts.adopt(home, folder)
+            adopting.adopt(home, folder)
     except OSError as error:
         raise InvalidSettings(f"BENTOML_HOME: {home} can't be written to: {error}") from error
 

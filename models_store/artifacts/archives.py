@@ -1,7 +1,6 @@
-"""Versions that come from elsewhere: copied from the store of a Bento, or unpacked from an archive.
+"""A version as an archive: a plain tar that depends on nothing but the version's files.
 
-An archive is a plain tar that depends on nothing but the version's files. Whoever has written one, it is
-checked against a digest that the caller trusts, before it comes into the store.
+Whoever has written one: it is checked against a digest that the caller trusts before it is used.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,28 +28,6 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,98}")
 """Of a file in an archive: no folder, and no name that a shell or a system treats in its own way."""
 
 COPY_BYTES = 1 << 20
-
-
-def adopt(home: Path, source: Path) -> None:
-    """Copy a version from another store (the one inside a Bento), unless this store has it already.
-
-    Parameters
-    ----------
-    source
-        The version's folder, `<store>/<name>/<version>`.
-
-    Raises
-    ------
-    UnknownVersion
-        When the folder is not a version.
-    """
-    if (home / "models" / source.parent.name / source.name).exists():
-        return
-    if not (source / store.MODEL_YAML).is_file():
-        raise UnknownVersion(f"{source} is not a version: it has no {store.MODEL_YAML}")
-    with store.stage(home) as staged:
-        shutil.copytree(source, staged, dirs_exist_ok=True)
-        store.settle(home, staged, source.parent.name, source.name)
 
 
 def pack(version: Version, target: Path) -> None:

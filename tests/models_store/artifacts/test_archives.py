@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from models_store import artifacts, store
-from models_store.errors import DamagedVersion, UnknownVersion
+from models_store import store
+from models_store.artifacts import archives
+from models_store.errors import DamagedVersion
 from models_store.store import Version
 from tests.models_store.test_store import latest, remains
 
@@ -33,13 +34,13 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Version:
 @pytest.fixture
 def archive(saved: Version, tmp_path: Path) -> Path:
     """The archive of that version."""
-    artifacts.pack(saved, tmp_path / "iris.tar")
+    archives.pack(saved, tmp_path / "iris.tar")
     return tmp_path / "iris.tar"
 
 
 def unpack(archive: Path, saved: Version, digest: str | None = None) -> Version:
     """Unpack an archive of the version into a home of its own."""
-    return artifacts.unpack(archive.parent / "home", archive, "iris", saved.version, digest or saved.digest)
+    return archives.unpack(archive.parent / "home", archive, "iris", saved.version, digest or saved.digest)
 
 
 def rewrite(archive: Path, changes: Callable[[dict[str, bytes]], None]) -> None:
@@ -84,7 +85,7 @@ def test_an_archive_is_the_same_on_every_host(archive: Path, saved: Version, tmp
     for path in other.path.iterdir():
         os.utime(path, (1, 1))
         path.chmod(0o600)
-    artifacts.pack(other, tmp_path / "other.tar")
+    archives.pack(other, tmp_path / "other.tar")
 
     assert archive.read_bytes() == (tmp_path / "other.tar").read_bytes()
 
@@ -149,7 +150,7 @@ def test_a_version_of_an_earlier_release_is_unpacked(saved: Version, tmp_path: P
     (old / store.MANIFEST).write_bytes(manifest)
     text = (old / store.MODEL_YAML).read_text().replace(saved.digest, digest)
     (old / store.MODEL_YAML).write_text(text)
-    artifacts.pack(store.get(tmp_path, "iris", saved.version), tmp_path / "old.tar")
+    archives.pack(store.get(tmp_path, "iris", saved.version), tmp_path / "old.tar")
 
     assert digest == unpack(tmp_path / "old.tar", saved, digest).digest
     rewrite(tmp_path / "old.tar", lambda files: files.update({store.MODEL_YAML: b"name: other"}))
@@ -189,7 +190,7 @@ def test_a_file_given_twice_is_refused(archive: Path, saved: Version) -> None:
 
 def test_a_text_is_small(archive: Path, saved: Version) -> None:
     """The manifest is read as a whole."""
-    rewrite(archive, lambda files: files.update({store.MANIFEST: bytes(artifacts.MAX_TEXT_BYTES + 1)}))
+    rewrite(archive, lambda files: files.update({store.MANIFEST: bytes(archives.MAX_TEXT_BYTES + 1)}))
 
     assert_refused(archive, saved, "too large at manifest.json")
 
@@ -201,12 +202,4 @@ def test_an_incomplete_version_is_not_packed(saved: Version, tmp_path: Path) -> 
     (incomplete.path / store.PROFILE).unlink()
 
     with pytest.raises(DamagedVersion, match=r"profile.json is missing"):
-        artifacts.pack(incomplete, tmp_path / "iris.tar")
-
-
-def test_what_is_no_version_is_not_adopted(tmp_path: Path) -> None:
-    """A folder without `model.yaml` is one of something else."""
-    (tmp_path / "iris" / "abc").mkdir(parents=True)
-
-    with pytest.raises(UnknownVersion):
-        artifacts.adopt(tmp_path / "home", tmp_path / "iris" / "abc")
+        archives.pack(incomplete, tmp_path / "iris.tar")
