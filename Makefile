@@ -78,6 +78,7 @@ bench: $(VENV)/testing ## measure against the peers, and write benchmarks/result
 	@$(BIN)/python -m benchmarks
 	@$(BIN)/python -m benchmarks.estimators
 	@$(BIN)/python -m benchmarks.compiling
+	@$(BIN)/python -m benchmarks.tensors
 	@$(BIN)/python -m benchmarks.scoring
 	@$(BIN)/python -m benchmarks.loop
 	@$(BIN)/python -m benchmarks.monitoring

@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
         "turns": [],
     }
     places = _install(chosen, results)
-    trained = _train()
+    trained = train()
     asked = rows.load(trained)
     full = _fill_journal(trained, asked) if any(peer.full_journal for peer in chosen) else trained
     for number in range(1, options.rounds + 1):
@@ -82,7 +82,7 @@ def _install(chosen: list[Peer], results: dict[str, Any]) -> dict[str, Path]:
     return places
 
 
-def _train() -> Path:
+def train() -> Path:
     """Train every model into a home that is copied for each turn."""
     home = CACHE / "trained"
     shutil.rmtree(home, ignore_errors=True)

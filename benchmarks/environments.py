@@ -16,8 +16,14 @@ class CannotInstall(Exception):
     """An environment that uv could not make; the message is its last line."""
 
 
-def make(folder: Path, requirements: Sequence[str]) -> None:
-    """Make an environment of the running Python, unless it is there already."""
+def make(folder: Path, requirements: Sequence[str], is_compiled: bool = True) -> None:
+    """Make an environment of the running Python, unless it is there already.
+
+    Parameters
+    ----------
+    is_compiled
+        Whether every module is compiled now. It takes some seconds, in which no other start has to do it.
+    """
     wanted = "\n".join([sys.version, *requirements])
     mark = folder / MARK
     if mark.exists() and mark.read_text() == wanted:
@@ -25,7 +31,8 @@ def make(folder: Path, requirements: Sequence[str]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     _uv("venv", "--quiet", "--python", sys.executable, str(folder))
     python = str(folder / "bin" / "python")
-    _uv("pip", "install", "--quiet", "--compile-bytecode", "--python", python, *requirements)
+    compiled = ["--compile-bytecode"] if is_compiled else []
+    _uv("pip", "install", "--quiet", *compiled, "--python", python, *requirements)
     mark.write_text(wanted)
 
 

@@ -13,7 +13,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import cycle
 from typing import Any
@@ -35,7 +35,7 @@ class Order:
     Parameters
     ----------
     requests
-        Whole requests, sent in turns.
+        Whole requests, sent in turns; each character is a byte.
     seconds
         The time that is measured, after `warm_up_seconds` of the same.
     """
@@ -81,6 +81,13 @@ def request(port: int, path: str, body: object) -> str:
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(content)}\r\n\r\n{content}"
     )
+
+
+def binary_request(port: int, path: str, body: bytes, headers: Mapping[str, str]) -> str:
+    """Write a whole POST of bytes."""
+    more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{more}Content-Length: {len(body)}\r\n\r\n"
+    return head + body.decode("latin-1")
 
 
 def run(order: Order) -> Figures:
@@ -186,7 +193,7 @@ class Connection(asyncio.Protocol):
 async def send(order: Order) -> Figures:
     """Open the connections and keep each of them busy until the time is over."""
     loop = asyncio.get_running_loop()
-    requests = cycle([whole.encode() for whole in order.requests])
+    requests = cycle([whole.encode("latin-1") for whole in order.requests])
     begin = time.perf_counter() + order.warm_up_seconds
     tally = Tally(begin, begin + order.seconds)
     connections: list[Connection] = []

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models_store import blocks, failures, pipelines, vectorizers
-from models_store.graphs import causes, converter, tables, thresholds
+from models_store import blocks, failures, pipelines
+from models_store.graphs import causes, converter, tables, thresholds, vectorizers
 from models_store.layout import Layout
 from models_store.spec import Columns, Spec
 from models_store.targets.kinds import Target, TargetProof

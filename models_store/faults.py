@@ -27,6 +27,7 @@ RESERVED_NAMES = frozenset(
         "models",
         "readyz",
         "static_content",
+        "v2",
     }
 )
 

@@ -1,4 +1,4 @@
-"""Versions in the BentoML model store: save, list, read, verify, adopt, delete.
+"""Versions in the BentoML model store: save, list, read, verify, delete.
 
 A version is written into a folder of `$BENTOML_HOME/staging/`, synced, and renamed into
 `$BENTOML_HOME/models/`, so no reader sees an incomplete one. This module never trains or promotes, and
@@ -38,6 +38,8 @@ PROFILE = "profile.json"
 GOLDEN = "golden.json"
 MANIFEST = "manifest.json"
 MODEL_YAML = "model.yaml"
+UNKNOWN_DIGEST = "0" * 64
+"""Stands for the version's digest in the text of `model.yaml` that the manifest vouches for."""
 
 
 @dataclass(frozen=True)
@@ -105,23 +107,39 @@ def publish(
         Shown by `bentoml models get`. `metadata` holds plain values; nulls are left out.
     """
     tag = bentoml.Tag(name, staged.name)
-    manifest = json.dumps({"files": _hash_files(staged)}, indent=1, sort_keys=True).encode()
+    described = _model_yaml(tag, labels, {**_without_nulls(metadata), "digest": UNKNOWN_DIGEST})
+    hashes = {"files": _hash_files(staged), "model_yaml": hashlib.sha256(described).hexdigest()}
+    manifest = json.dumps(hashes, indent=1, sort_keys=True).encode()
     (staged / MANIFEST).write_bytes(manifest)
     digest = hashlib.sha256(manifest).hexdigest()
-    _write_model_yaml(staged, tag, labels, {**_without_nulls(metadata), "digest": digest})
-    staging.sync_tree(staged)
-    with staging.locked(home):
-        _move_into_store(home, staged, name, staged.name)
+    (staged / MODEL_YAML).write_bytes(described.replace(UNKNOWN_DIGEST.encode(), digest.encode()))
+    settle(home, staged, name, staged.name)
     return get(home, name, staged.name)
 
 
-def _move_into_store(home: Path, staged: Path, name: str, version: str) -> None:
-    """Rename a synced folder into the model store. The caller holds the lock."""
-    target = home / "models" / name / version
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staged.rename(target)
-    staging.sync(target.parent)
-    _point_latest(home, name)
+def settle(home: Path, staged: Path, name: str, version: str, *, replace: bool = False) -> None:
+    """Move a complete version into the store, synced to disk.
+
+    Parameters
+    ----------
+    staged
+        A folder lent by `stage`.
+    replace
+        Whether a version of that name in the store is damaged, and gives way. Otherwise it stays.
+    """
+    target, grave = home / "models" / name / version, home / "staging" / f"{name}-{version}"
+    staging.sync_tree(staged)
+    with staging.locked(home):
+        if replace and target.exists():
+            shutil.rmtree(grave, ignore_errors=True)
+            target.rename(grave)
+        if not target.exists():  # unless another process was faster
+            target.parent.mkdir(parents=True, exist_ok=True)
+            staged.rename(target)
+            staging.sync(target.parent)
+            _point_latest(home, name)
+    if replace:
+        shutil.rmtree(grave, ignore_errors=True)
 
 
 def recover(home: Path, names: Sequence[str]) -> None:
@@ -157,13 +175,16 @@ def get(home: Path, name: str, version: str) -> Version:
     """
     folder = home / "models" / name / version
     # The name may come from a client: it must name a folder here, and not be a path to another place.
+    absent = UnknownVersion(f"{name}:{version:.63} is not in the model store")
+    if not re.fullmatch(r"\w[\w.-]{0,62}", version):
+        raise absent
     try:
-        is_here = bool(re.fullmatch(r"\w[\w.-]{0,62}", version)) and (folder / MODEL_YAML).is_file()
+        state = (folder / MODEL_YAML).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise absent from None
     except OSError as error:
         raise UnknownVersion(f"{name}:{version} can't be read: {error.strerror}") from error
-    if not is_here:
-        raise UnknownVersion(f"{name}:{version:.63} is not in the model store")
-    return _read(folder)
+    return _read(folder, state.st_ino, state.st_mtime_ns)
 
 
 def newest(home: Path, name: str) -> Version:
@@ -255,51 +276,29 @@ def _bury(home: Path, name: str, version: str) -> Path:
     return grave
 
 
-def adopt(home: Path, source: Path) -> None:
-    """Copy a version from another store (the one inside a Bento), unless this store has it already.
+@lru_cache(maxsize=1024)
+def _read(folder: Path, _inode: int, _changed_ns: int) -> Version:
+    # Cached, because a version never changes; a damaged one may be replaced.
+    return examine(folder, folder.parent.name, folder.name)
 
-    Parameters
-    ----------
-    source
-        The version's folder, `<store>/<name>/<version>`.
+
+def examine(folder: Path, name: str, version: str) -> Version:
+    """Read the version in a folder, which need not be in the store.
 
     Raises
     ------
     UnknownVersion
-        When the folder is not a version.
+        When it is no version, or another one.
     """
-    target = home / "models" / source.parent.name / source.name
-    if target.exists():
-        return
-    if not (source / MODEL_YAML).is_file():
-        raise UnknownVersion(f"{source} is not a version: it has no {MODEL_YAML}")
-    with stage(home) as staged:
-        shutil.copytree(source, staged, dirs_exist_ok=True)
-        staging.sync_tree(staged)
-        with staging.locked(home):
-            if not target.exists():  # unless another process was faster
-                _move_into_store(home, staged, source.parent.name, source.name)
-
-
-@lru_cache(maxsize=1024)
-def _read(folder: Path) -> Version:
-    # Cached, because a version never changes.
     try:
         model = bentoml.Model.from_path(folder)
         metadata = dict(model.info.metadata)
         digest = str(metadata.pop("digest"))
-        if (model.tag.name, model.tag.version) != (folder.parent.name, folder.name):
+        if (model.tag.name, model.tag.version) != (name, version):
             raise ValueError(f"it is a copy of {model.tag}")
     except Exception as error:  # a damaged model.yaml raises many kinds of errors
-        raise UnknownVersion(f"{folder.parent.name}:{folder.name} is not in the model store") from error
-    return Version(
-        model=model.tag.name,
-        version=str(model.tag.version),
-        path=folder,
-        created_at=model.creation_time,
-        metadata=metadata,
-        digest=digest,
-    )
+        raise UnknownVersion(f"{name}:{version} is not in the model store") from error
+    return Version(name, version, folder, model.creation_time, metadata, digest)
 
 
 def _without_nulls(content: Any) -> Any:
@@ -309,9 +308,7 @@ def _without_nulls(content: Any) -> Any:
     return [_without_nulls(value) for value in content] if isinstance(content, list) else content
 
 
-def _write_model_yaml(
-    folder: Path, tag: bentoml.Tag, labels: dict[str, str], metadata: dict[str, Any]
-) -> None:
+def _model_yaml(tag: bentoml.Tag, labels: dict[str, str], metadata: dict[str, Any]) -> bytes:
     import sklearn
 
     model = bentoml.Model.create(
@@ -324,7 +321,7 @@ def _write_model_yaml(
         context=ModelContext("sklearn", {"scikit-learn": sklearn.__version__}),
     )
     model.flush()
-    shutil.copyfile(model.path_of(MODEL_YAML), folder / MODEL_YAML)
+    return Path(model.path_of(MODEL_YAML)).read_bytes()
 
 
 def _point_latest(home: Path, name: str) -> None:

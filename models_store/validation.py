@@ -147,6 +147,20 @@ class Validator(Generic[Row]):
         except ValidationError as error:
             raise self._refusal(_Wrong(self._details(error), error.error_count())) from None
 
+    def check(self, rows: Iterable[tuple[int, Any]]) -> Iterator[None]:
+        """Validate rows given as Python objects, each with its number; yield after each of them.
+
+        A server does other work between the rows.
+        """
+        wrong = _Wrong()
+        for number, row in rows:
+            if wrong.is_full:
+                break
+            self._check(row, number, wrong)
+            yield
+        if wrong.found:
+            raise self._refusal(wrong)
+
     # ------------------------------------------------------------------------------ keys given twice
 
     def _quotes(self, rows: list[Row]) -> int:

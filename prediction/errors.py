@@ -74,6 +74,18 @@ class JournalTooNew(Error):
     """The journal was written by a newer release."""
 
 
+class ArtifactsUnavailable(Error):
+    """The store of artefacts can't be read or written now."""
+
+
+class NoRoom(Error):
+    """The disk of the home is full, or can't be written to."""
+
+
+class Fetching(Error):
+    """A version is on its way from the store of artefacts."""
+
+
 class ServerFailed(Error):
     """The server does not answer, or not as expected."""
 

@@ -63,4 +63,9 @@ SWAPS = Counter("prediction_swaps", "Changes of the version that this worker ser
 LOAD_FAILURES = Counter(
     "prediction_version_load_failures", "Promoted versions that could not be loaded", ["model"]
 )
+ARTIFACT_FETCHES = Counter(
+    "prediction_artifact_fetches",
+    "Tries to fetch a champion from the store of artefacts, by result",
+    ["model", "result"],
+)
 TASK_FAILURES = Counter("prediction_background_failures", "Failures of a worker's periodic work", ["task"])

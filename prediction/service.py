@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,11 @@ import bentoml
 from models_store import catalog
 from models_store.errors import Error, none_trained
 from prediction import errors, settings
+from prediction.artifacts import exchange
 from prediction.http import edge
+from prediction.http.open_inference import description
+from prediction.http.open_inference.inferring import Model
+from prediction.http.open_inference.routes import Routes
 from prediction.http.posts import Posts
 from prediction.http.resources import Resources
 from prediction.journal import ledger, retention, rollups, runs
@@ -20,8 +25,12 @@ from prediction.monitoring.gauges import Gauges
 from prediction.pages.dashboard import Dashboard
 from prediction.projects import extras, packages
 from prediction.retraining.steps import Plan
-from prediction.serving import readiness, runtime
+from prediction.serving import preparing, readiness, runtime
+from prediction.telemetry import logs
+from prediction.telemetry.tracing import Tracing
 
+if logs.wants_json():
+    edge.write_json_logs()
 try:
     SETTINGS = settings.load()
     SPECS, BROKEN = catalog.load(), catalog.broken()
@@ -32,15 +41,24 @@ if BROKEN and edge.command() == "build":  # a server of this Bento would never b
     raise edge.start_error("; ".join(each.reason for each in BROKEN.values()))
 
 FAULTS = {name: each.public for name, each in BROKEN.items()}
-RUNTIME = runtime.Runtime(SPECS, SETTINGS.home, JOURNAL, SETTINGS.journal_required)
+EXCHANGE = exchange.of(SETTINGS)
+RUNTIME = runtime.Runtime(SPECS, SETTINGS.home, JOURNAL, SETTINGS.journal_required, exchange=EXCHANGE)
 RESOURCES = Resources(SPECS, SETTINGS.home, JOURNAL, FAULTS)
 DASHBOARD = Dashboard(SPECS, SETTINGS.home, JOURNAL, SETTINGS.admin_token is not None, FAULTS)
+TRACING = Tracing(SETTINGS.trust_traceparent) if SETTINGS.otlp_endpoint is not None else None
 GAUGES = Gauges(SPECS, SETTINGS.home, JOURNAL, len(BROKEN))
 POSTS = [
     Posts(
         spec=spec,
         runtime=RUNTIME,
-        plan=Plan(spec, SETTINGS.home, JOURNAL, SETTINGS.min_outcomes, SETTINGS.keep_versions),
+        plan=Plan(
+            spec,
+            SETTINGS.home,
+            JOURNAL,
+            SETTINGS.min_outcomes,
+            SETTINGS.keep_versions,
+            exchange=EXCHANGE,
+        ),
         max_rows=SETTINGS.max_batch_rows,
     )
     for spec in SPECS.values()
@@ -72,25 +90,33 @@ class TrainedModel(bentoml.models.BentoModel):
     def stored(self) -> bentoml.Model | None:
         """Return the champion where a Bento is built; else what the Bento holds, or the newest version."""
         if edge.command() == "build":
-            JOURNAL.migrate()
-            champion = ledger.champions(JOURNAL).get(self.tag.name)
+            champion = self._champion()
             if champion is not None:
+                EXCHANGE.obtain(champion.model, champion.to_version, champion.digest)
                 return bentoml.models.get(f"{self.tag.name}:{champion.to_version}")
         return super().stored
 
     def to_info(self, alias: str | None = None) -> Any:
         """Return what a Bento notes of the model."""
-        self._demand()
-        return super().to_info(alias)
-
-    def resolve(self, *args: Any, **kwargs: Any) -> bentoml.Model:
-        """Return the stored model."""
-        self._demand()
-        return super().resolve(*args, **kwargs)
-
-    def _demand(self) -> None:
         if self.stored is None:
             raise edge.start_error(str(none_trained(self.tag.name)))
+        return super().to_info(alias)
+
+    def resolve(self, *args: Any, **kwargs: Any) -> bentoml.Model | None:
+        """Return the stored model; None if the workers will fetch the champion."""
+        stored = self.stored
+        if stored is not None:
+            return super().resolve(*args, **kwargs)
+        if EXCHANGE.is_shared and self._champion() is not None:
+            return None
+        raise edge.start_error(str(none_trained(self.tag.name)))
+
+    def _champion(self) -> ledger.Entry | None:
+        try:
+            JOURNAL.migrate()
+            return ledger.champions(JOURNAL).get(self.tag.name)
+        except Error as error:
+            raise edge.start_error(errors.in_full(error)) from error
 
 
 class CatalogImage(edge.Image):
@@ -132,7 +158,9 @@ class Base:
         stored = [model.stored for model in MODELS.values()]
         try:
             baked = [Path(model.path) for model in stored if model is not None]
-            runtime.prepare(SPECS, SETTINGS.home, JOURNAL, baked, SETTINGS.promote_baked)
+            preparing.prepare(
+                SPECS, SETTINGS.home, JOURNAL, baked, SETTINGS.promote_baked, exchange=EXCHANGE
+            )
         except Error as error:
             raise edge.start_error(errors.in_full(error)) from error
         JOURNAL.close()
@@ -142,11 +170,14 @@ class Base:
         """Load the champions."""
         readiness.log_new(BROKEN)
         RUNTIME.start(TASKS)
+        if TRACING is not None:
+            TRACING.start()
 
     @bentoml.on_shutdown
     def stop(self) -> None:
-        """Close the journal."""
-        RUNTIME.stop()
+        """Close the journal, and send the last spans."""
+        with TRACING.ending() if TRACING is not None else nullcontext():
+            RUNTIME.stop()
 
     def __metrics__(self, counted: str) -> str:
         return counted + GAUGES.text()
@@ -157,17 +188,40 @@ class Base:
 
 
 HOLD = readiness.hold(BROKEN)
-GETS, SCHEMAS = RESOURCES.operations()
 
-prediction = edge.make_service(
+
+def demand_ready() -> None:
+    """Raise `NotReady` unless this worker can answer every model."""
+    RUNTIME.demand_journal()
+    if HOLD or not RUNTIME.ready:
+        raise errors.NotReady(HOLD or edge.WAITING)
+
+
+def bento_version() -> str:
+    """Return the version of the Bento."""
+    return prediction.version
+
+
+OPEN_INFERENCE = Routes(
+    models={spec.name: Model(spec, RUNTIME, SETTINGS.max_batch_rows) for spec in SPECS.values()},
+    faults=FAULTS,
+    version=bento_version,
+    demand_ready=demand_ready,
+)
+GETS, SCHEMAS = RESOURCES.operations()
+DESCRIBED, OF_TENSORS = description.operations(list(SPECS.values()), list(FAULTS))
+
+prediction: edge.Loop = edge.make_service(
     Base,
     MODELS,
     edge.Parts(
         calls=[call for posts in POSTS for call in posts.calls()],
-        resources=[*RESOURCES.routes(), *DASHBOARD.routes()],
+        find=OPEN_INFERENCE.find,
+        resources=[*RESOURCES.routes(), *DASHBOARD.routes(), *OPEN_INFERENCE.routes()],
         protected=RESOURCES.protected(),
         gets=GETS,
-        schemas=SCHEMAS,
+        described=DESCRIBED,
+        schemas=SCHEMAS | OF_TENSORS,
         faults=FAULTS,
         hold=HOLD,
         home=SETTINGS.home,
@@ -180,6 +234,8 @@ prediction = edge.make_service(
         root_path=SETTINGS.root_path or "",
         trusted_proxies=SETTINGS.trusted_proxies or (),
         cors_origins=SETTINGS.cors_origins or (),
+        log_requests=SETTINGS.log_requests,
+        tracing=TRACING,
     ),
     name="prediction",
     image=IMAGE,

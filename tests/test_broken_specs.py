@@ -223,6 +223,25 @@ def test_a_broken_catalog_makes_no_bento(half: Server, specs_folder: Path) -> No
     assert "Traceback" not in done.stderr
 
 
+def test_a_model_added_beside_a_server_is_served_after_a_restart(
+    half: Server, specs_folder: Path, specs: dict[str, Spec], tmp_path: Path
+) -> None:
+    """Training says that the server must be restarted; until then the server has no such path."""
+    iris = (specs_folder / "iris.py").read_text()
+    (specs_folder / "lilies.py").write_text(iris.replace('"iris"', '"lilies"'))
+    done = loop("train", "lilies", home=half.home, catalog=specs_folder)
+
+    assert (0, "") == (done.returncode, done.stderr)
+    told = " is the champion\nThe server that runs on .+ does not know this model yet: restart it "
+    assert re.search(f"lilies: .+{told}", done.stdout)
+    assert 404 == half.post("/lilies/predict", specs["iris"].example).status_code
+    home = Path(shutil.copytree(half.home, tmp_path / "home", symlinks=True))  # the server keeps its own
+    with Server(home, catalog=specs_folder, probe="/livez", workers=1) as restarted:
+        answer = restarted.post("/lilies/predict", specs["iris"].example)
+        assert (200, "lilies") == (answer.status_code, answer.json()["model"])
+    (specs_folder / "lilies.py").unlink()
+
+
 def test_a_catalog_of_broken_files_is_served(trained_home: Path, tmp_path: Path) -> None:
     """The server starts, is alive and not ready, and each route says why."""
     home = Path(shutil.copytree(trained_home, tmp_path / "home", symlinks=True))

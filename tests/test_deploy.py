@@ -18,22 +18,35 @@ import yaml
 
 from prediction import settings
 from prediction.settings import Settings
+from tests import manifests
+from tests.manifests import DEPLOY, Manifest
 from tests.servers import PROJECT
 
-DEPLOY = PROJECT / "deploy"
-MANIFESTS = sorted((DEPLOY / "kubernetes").glob("*.yaml"))
 SETTINGS = (PROJECT / "docs" / "settings.md").read_text()
+VERSION = "1.33"
+"""Of Kubernetes."""
+
+KINDS = ("one", "many")
+KUBECTL = shutil.which("kubectl")
+RENDERED = {name: manifests.rendered(name) for name in manifests.OVERLAYS}
+ALL = [(name, item) for name in KINDS for item in RENDERED[name]]
+(KSERVE,) = manifests.read(DEPLOY / "kserve.yaml")
+PREDICTOR = KSERVE["spec"]["predictor"]
+CLOUD = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_ENDPOINT_URL"}
+"""Variables of the store of artefacts, which are none of our settings."""
 
 
-def manifests() -> list[dict[str, Any]]:
-    """Return every document of every manifest."""
-    return [item for path in MANIFESTS for item in yaml.safe_load_all(path.read_text())]
-
-
-def manifest(kind: str) -> dict[str, Any]:
+def manifest(overlay: str, kind: str) -> Manifest:
     """Return the one document of a kind."""
-    (found,) = [item for item in manifests() if item["kind"] == kind]
+    (found,) = [item for item in RENDERED[overlay] if item["kind"] == kind]
     return found
+
+
+def pod(overlay: str) -> Manifest:
+    """Return what a pod is made of; `kserve` is that of the predictor."""
+    if overlay == "kserve":
+        return dict(PREDICTOR)
+    return dict(manifest(overlay, "Deployment")["spec"]["template"]["spec"])
 
 
 def compose() -> dict[str, Any]:
@@ -52,10 +65,18 @@ def interpolated(text: str, variables: dict[str, str]) -> str:
     return re.sub(r"\$\{(\w+)(:[-?])([^}]*)\}", value, text)
 
 
-def container() -> dict[str, Any]:
-    """Return the container of the deployment."""
-    (found,) = manifest("Deployment")["spec"]["template"]["spec"]["containers"]
+def container(overlay: str) -> Manifest:
+    """Return the container of a pod."""
+    (found,) = pod(overlay)["containers"]
     return dict(found)
+
+
+def variables(overlay: str) -> dict[str, Manifest]:
+    """Return the variables of the container, by name."""
+    return {item["name"]: item for item in container(overlay)["env"]}
+
+
+every_pod = pytest.mark.parametrize("overlay", [*KINDS, "kserve"])
 
 
 def test_the_compose_file_fits_the_schema() -> None:
@@ -68,71 +89,178 @@ def test_the_compose_file_fits_the_schema() -> None:
         jsonschema.validate({"services": {"prediction": {"imagge": "x"}}}, schema)
 
 
-@pytest.mark.parametrize("item", manifests(), ids=lambda item: item["kind"])
-def test_manifests_fit_the_schemas_of_kubernetes(item: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("overlay", "item"), ALL, ids=[f"{name} {item['kind']}" for name, item in ALL])
+def test_manifests_fit_the_schemas_of_kubernetes(overlay: str, item: Manifest) -> None:
     """Strictly: a field that does not exist is an error."""
-    kubernetes_validate.validate(item, "1.33", strict=True)
+    kubernetes_validate.validate(item, VERSION, strict=True)
     with pytest.raises(kubernetes_validate.ValidationError):
-        kubernetes_validate.validate({**item, "specc": {}}, "1.33", strict=True)
+        kubernetes_validate.validate({**item, "specc": {}}, VERSION, strict=True)
 
 
-def test_the_manifests_name_each_other() -> None:
-    """Service and budget select the pods, and the claim is the one that is mounted."""
-    labels = manifest("Deployment")["spec"]["template"]["metadata"]["labels"]
-    pod = manifest("Deployment")["spec"]["template"]["spec"]
-
-    assert labels == manifest("Service")["spec"]["selector"]
-    assert labels == manifest("PodDisruptionBudget")["spec"]["selector"]["matchLabels"]
-    assert labels == manifest("Deployment")["spec"]["selector"]["matchLabels"]
-    claims = [volume["persistentVolumeClaim"]["claimName"] for volume in pod["volumes"][:1]]
-    assert [manifest("PersistentVolumeClaim")["metadata"]["name"]] == claims
-    mounted = {mount["name"] for mount in container()["volumeMounts"]}
-    assert {volume["name"] for volume in pod["volumes"]} == mounted
+@pytest.mark.parametrize("overlay", manifests.OVERLAYS)
+def test_kubectl_renders_the_same(overlay: str) -> None:
+    """Where it is installed; the manifests of the other tests are rendered by a few rules of our own."""
+    if KUBECTL is not None:
+        command = [KUBECTL, "kustomize", str(DEPLOY / "kubernetes" / overlay)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        theirs = {item["kind"]: _by_name(item) for item in yaml.safe_load_all(done.stdout)}
+        assert theirs == {item["kind"]: _by_name(item) for item in RENDERED[overlay]}
+    assert RENDERED[overlay]
 
 
-def test_containers_may_do_little() -> None:
-    """No root, no write but into the volume and /tmp, no capability, in both."""
-    pod = manifest("Deployment")["spec"]["template"]["spec"]
+def _by_name(value: Any) -> Any:
+    """Return a value whose lists of named things are sorted: patches may change their order."""
+    if isinstance(value, dict):
+        return {key: _by_name(item) for key, item in value.items()}
+    if (
+        isinstance(value, list)
+        and value
+        and all(isinstance(item, dict) and "name" in item for item in value)
+    ):
+        return sorted((_by_name(item) for item in value), key=lambda item: str(item["name"]))
+    return value
+
+
+def test_kserves_predictor_is_a_pod() -> None:
+    """Strictly, but for the fields that KServe adds; its container has the name that KServe looks for."""
+    fields = {key: value for key, value in PREDICTOR.items() if key != "minReplicas"}
+    item = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "prediction"}, "spec": fields}
+
+    kubernetes_validate.validate(item, VERSION, strict=True)
+    assert ("serving.kserve.io/v1beta1", "InferenceService") == (KSERVE["apiVersion"], KSERVE["kind"])
+    assert "Standard" == KSERVE["metadata"]["annotations"]["serving.kserve.io/deploymentMode"]
+    assert "kserve-container" == container("kserve")["name"]
+    (port,) = container("kserve")["ports"]
+    assert ("http1", container("kserve")["args"][-1]) == (port["name"], str(port["containerPort"]))
+    assert PREDICTOR["minReplicas"] >= 2
+
+
+def test_kserves_pod_is_that_of_the_replicas() -> None:
+    """Same variables, rights and volumes."""
+    own, theirs = container("many"), container("kserve")
+
+    assert variables("many") == variables("kserve")
+    for field in ("image", "imagePullPolicy", "lifecycle", "resources", "securityContext", "volumeMounts"):
+        assert own[field] == theirs[field]
+    for field in ("volumes", "terminationGracePeriodSeconds", "enableServiceLinks"):
+        assert pod("many")[field] == PREDICTOR[field]
+
+
+@pytest.mark.parametrize("overlay", KINDS)
+def test_the_manifests_name_each_other(overlay: str) -> None:
+    """Service, budget and policy select the pods, and each volume is mounted."""
+    labels = manifest(overlay, "Deployment")["spec"]["template"]["metadata"]["labels"]
+
+    assert labels == manifest(overlay, "Service")["spec"]["selector"]
+    assert labels == manifest(overlay, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"]
+    assert labels == manifest(overlay, "Deployment")["spec"]["selector"]["matchLabels"]
+    mounted = {mount["name"] for mount in container(overlay)["volumeMounts"]}
+    assert {volume["name"] for volume in pod(overlay)["volumes"]} == mounted
+
+
+def test_one_replica_has_a_volume() -> None:
+    """A second server on it would not start: the first one ends before."""
+    volumes = {volume["name"]: volume for volume in pod("one")["volumes"]}
+    deployment = manifest("one", "Deployment")["spec"]
+
+    assert {"name": "data", "persistentVolumeClaim": {"claimName": "prediction"}} == volumes["data"]
+    assert "prediction" == manifest("one", "PersistentVolumeClaim")["metadata"]["name"]
+    assert (1, {"type": "Recreate"}) == (deployment["replicas"], deployment["strategy"])
+
+
+def test_many_replicas_keep_nothing() -> None:
+    """Journal and store of artefacts are elsewhere, and no fewer replicas serve during an upgrade."""
+    deployment, spread = manifest("many", "Deployment")["spec"], pod("many")["topologySpreadConstraints"]
+    volumes = {volume["name"]: volume for volume in pod("many")["volumes"]}
+
+    assert {"emptyDir"} == volumes["data"].keys() - {"name"}
+    assert deployment["replicas"] > 1
+    assert 0 == deployment["strategy"]["rollingUpdate"]["maxUnavailable"]
+    assert 1 == manifest("many", "PodDisruptionBudget")["spec"]["maxUnavailable"]
+    for name in ("PREDICTION_DATABASE_URL", "PREDICTION_ARTIFACTS_URL"):
+        assert variables("many")[name]["valueFrom"]["secretKeyRef"]["optional"] is False
+    assert deployment["selector"]["matchLabels"] == spread[0]["labelSelector"]["matchLabels"]
+
+
+def test_the_policy_lets_in_what_the_service_sends() -> None:
+    """On the port by its name; out go names, the journal, also behind PgBouncer, and the artefacts."""
+    policy = manifest("many", "NetworkPolicy")["spec"]
+    labels = manifest("many", "Deployment")["spec"]["selector"]["matchLabels"]
+    ports = {port["port"] for rule in policy["egress"] for port in rule["ports"]}
+
+    assert labels == policy["podSelector"]["matchLabels"]
+    assert container("many")["ports"][0]["name"] == policy["ingress"][0]["ports"][0]["port"]
+    assert {53, 5432, 6432, 443} == ports
+
+
+def test_prometheus_has_the_same_rules_everywhere() -> None:
+    """`deploy/prometheus/rules.yml` is the source; the monitor gives the job that they name."""
+    (rules,) = manifests.read(DEPLOY / "prometheus" / "rules.yml")
+    found, monitor = manifest("prometheus", "PrometheusRule"), manifest("prometheus", "ServiceMonitor")
+    service = manifest("many", "Service")
+    (endpoint,) = monitor["spec"]["endpoints"]
+
+    assert rules == found["spec"]
+    assert {"monitoring.coreos.com/v1"} == {found["apiVersion"], monitor["apiVersion"]}
+    assert service["metadata"]["labels"] == monitor["spec"]["selector"]["matchLabels"]
+    assert service["spec"]["ports"][0]["name"] == endpoint["port"]
+    assert {"port", "path", "interval"} == endpoint.keys()
+    assert f'job="{service["metadata"]["name"]}"' in rules["groups"][0]["rules"][0]["expr"]
+
+
+@every_pod
+def test_containers_may_do_little(overlay: str) -> None:
+    """No root, no write but into the volume and /tmp, no capability, in all of them."""
+    rights = pod(overlay)["securityContext"]
     service = compose()["services"]["prediction"]
 
-    assert (True, 1034) == (pod["securityContext"]["runAsNonRoot"], pod["securityContext"]["runAsUser"])
-    assert container()["securityContext"]["readOnlyRootFilesystem"] is service["read_only"] is True
-    assert ["ALL"] == container()["securityContext"]["capabilities"]["drop"] == service["cap_drop"]
+    assert (True, 1034) == (rights["runAsNonRoot"], rights["runAsUser"])
+    assert container(overlay)["securityContext"]["readOnlyRootFilesystem"] is service["read_only"] is True
+    assert ["ALL"] == container(overlay)["securityContext"]["capabilities"]["drop"] == service["cap_drop"]
     assert ["/tmp"] == service["tmpfs"]
     assert ["versions:/data"] == service["volumes"]
 
 
-def test_secrets_are_referred_to_and_not_there() -> None:
-    """The token and the URL with its password come from a Secret, or from the shell's variables."""
+@every_pod
+def test_secrets_are_referred_to_and_not_there(overlay: str) -> None:
+    """Tokens, keys and the URL with its password come from a Secret."""
     secrets = {"PREDICTION_ADMIN_TOKEN", "PREDICTION_DATABASE_URL"}
-    variables = {item["name"]: item for item in container()["env"]}
-    references = [variables[name]["valueFrom"]["secretKeyRef"] for name in sorted(secrets)]
-    text = (DEPLOY / "compose.yaml").read_text()
+    if overlay != "one":
+        secrets |= CLOUD
+    found = variables(overlay)
 
-    assert secrets <= variables.keys()
-    assert not [name for name in secrets if "value" in variables[name]]
-    assert [("admin-token", True), ("database-url", True)] == [
-        (reference["key"], reference["optional"]) for reference in references
-    ]
-    for line in re.findall(r"^ *\w*(?:PASSWORD|TOKEN|DATABASE_URL): (.*)$", text, re.MULTILINE):
+    assert secrets <= found.keys()
+    for name in secrets:
+        assert "value" not in found[name]
+        reference = found[name]["valueFrom"]["secretKeyRef"]
+        key = name.removeprefix("PREDICTION_").lower().replace("_", "-")
+        assert ("prediction", key) == (reference["name"], reference["key"])
+
+
+def test_compose_has_no_secrets() -> None:
+    """They come from the shell's variables, or from `.env`."""
+    text = (DEPLOY / "compose.yaml").read_text()
+    for line in re.findall(r"^ *\w*(?:PASSWORD|TOKEN|DATABASE_URL|SECRET\w*): (.*)$", text, re.MULTILINE):
         assert "${" in line, line
 
 
-def test_kubernetes_adds_no_variables_to_the_settings() -> None:
+@every_pod
+def test_kubernetes_adds_no_variables_to_the_settings(overlay: str) -> None:
     """For the Service's name it would set PREDICTION_PORT and more, unless it is told not to."""
-    assert "PREDICTION" == manifest("Service")["metadata"]["name"].upper()
-    assert manifest("Deployment")["spec"]["template"]["spec"]["enableServiceLinks"] is False
+    assert "PREDICTION" == manifest("one", "Service")["metadata"]["name"].upper()
+    assert pod(overlay)["enableServiceLinks"] is False
 
 
-def test_an_image_that_a_node_has_is_used() -> None:
+@every_pod
+def test_an_image_that_a_node_has_is_used(overlay: str) -> None:
     """Nobody can pull from localhost, and what is named latest is pulled unless told otherwise."""
-    assert container()["image"] == compose()["services"]["prediction"]["image"]
-    assert "IfNotPresent" == container()["imagePullPolicy"]
+    assert container(overlay)["image"] == compose()["services"]["prediction"]["image"]
+    assert "IfNotPresent" == container(overlay)["imagePullPolicy"]
 
 
 def test_every_variable_is_a_setting() -> None:
     """What is set is documented."""
-    names = {item["name"] for item in container()["env"]}
+    names = {name for overlay in (*KINDS, "kserve") for name in variables(overlay)} - CLOUD
     names |= compose()["services"]["prediction"]["environment"].keys()
 
     assert {name for name in names if f"| `{name}` |" in SETTINGS} == names
@@ -178,21 +306,26 @@ def test_the_database_is_ready_once_it_stays() -> None:
     assert "--host" in compose()["services"]["journal"]["healthcheck"]["test"]
 
 
-def test_a_stop_takes_as_long_as_the_server_needs() -> None:
+@every_pod
+def test_a_stop_takes_as_long_as_the_server_needs(overlay: str) -> None:
     """Both wait for the grace period and some seconds, and Kubernetes for its hook before that."""
     needed = Settings.model_fields["grace_seconds"].default + 10
-    (command, pause) = container()["lifecycle"]["preStop"]["exec"]["command"]
-    pod = manifest("Deployment")["spec"]["template"]["spec"]
+    (command, pause) = container(overlay)["lifecycle"]["preStop"]["exec"]["command"]
 
     assert "sleep" == command
-    assert needed + int(pause) <= pod["terminationGracePeriodSeconds"]
+    assert needed + int(pause) <= pod(overlay)["terminationGracePeriodSeconds"]
     assert needed <= int(compose()["services"]["prediction"]["stop_grace_period"].removesuffix("s"))
 
 
-def test_probes_ask_routes_of_the_service() -> None:
+@every_pod
+def test_probes_ask_routes_of_the_service(overlay: str) -> None:
     """Ready before traffic comes, alive or started again."""
-    probes = {name: container()[name]["httpGet"]["path"] for name in ("startupProbe", "readinessProbe")}
+    probes = {name: container(overlay)[name]["httpGet"] for name in ("startupProbe", "readinessProbe")}
+    alive = container(overlay)["livenessProbe"]["httpGet"]
+    (port,) = container(overlay)["ports"]
 
-    assert {"/readyz"} == set(probes.values())
-    assert "/livez" == container()["livenessProbe"]["httpGet"]["path"]
+    assert {"/readyz"} == {probe["path"] for probe in probes.values()}
+    assert "/livez" == alive["path"]
+    for probe in (*probes.values(), alive):
+        assert probe["port"] in (port["name"], port["containerPort"])
     assert "/readyz" in " ".join(compose()["services"]["prediction"]["healthcheck"]["test"])

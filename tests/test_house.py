@@ -295,6 +295,8 @@ TWINS = {
     "prediction.retraining.targets.kinds": "test_targets",
     "prediction.pages.targets.kinds": "test_targets",
     "prediction.pages.tables": "pages/test_reports",
+    "prediction.http.open_inference.outputs": "http/open_inference/targets/test_kinds",
+    "prediction.http.open_inference.description": "test_description",
     "prediction.retraining.targets.classes": "retraining/test_out_of_fold",
     "models_store.targets.said": "serving/test_predictor",
     "models_store.staging": "models_store/test_store",
@@ -304,9 +306,9 @@ TWINS = {
 """Modules that are tested with the one that they are part of."""
 
 TWINS |= {
-    name: f"{name.split('.')[1]}/features/test_kinds"
+    name: f"{name.removeprefix('prediction.').rpartition('.')[0].replace('.', '/')}/test_kinds"
     for name in MODULES
-    if re.match(r"prediction\.[a-z]+\.features\.", name)
+    if re.match(r"prediction\..+\.features\.|prediction\.http\.open_inference\.targets\.", name)
 }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests import odd_bodies
+from tests import odd_bodies, tensors
 from tests.servers import PROJECT, Server, run, train
 from tests.timing import eventually
 from tests.zoo import choices, cities, counts, flags, flights, notes, times
@@ -190,3 +190,31 @@ def test_no_body_breaks_a_kind(server: Server, name: str) -> None:
 
     assert {200, 400} == set(found), found
     assert bodies == found.total()
+
+
+@pytest.mark.parametrize("name", list(ZOO))
+def test_tensors_say_the_same_as_rows(server: Server, name: str) -> None:
+    """In JSON and in binary, whatever the kind, and whatever is missing; odd tensors get a short 400."""
+    rows = plain(name, ZOO[name].load()[0][:60])
+    expected = server.post(f"/{name}/predict_batch", rows).json()
+    inputs = tensors.tensors(ZOO[name], rows)
+    raw, head = tensors.binary(inputs, parameters={"binary_data_output": True})
+    in_binary = server.client.post(f"/v2/models/{name}/infer", content=raw, headers=head)
+    in_json = server.client.post(f"/v2/models/{name}/infer", content=json.dumps({"inputs": inputs}))
+    assert 200 == in_binary.status_code == in_json.status_code, in_json.text
+    answers = [
+        tensors.unpack(in_json.content, {}),
+        tensors.unpack(in_binary.content, {tensors.LENGTH: in_binary.headers[tensors.LENGTH]}),
+    ]
+    for answer in answers:
+        label, probabilities = answer["outputs"]
+        first = answer["parameters"]["prediction_ids"].split(",")[0]
+        found = server.client.get(f"/{name}/predictions/{first}", headers=ADMIN).json()
+
+        assert [each["predicted_class"] for each in expected] == label["data"]
+        assert [p for each in expected for p in each["probabilities"].values()] == probabilities["data"]
+        assert rows[0] == found["features"]
+
+    count = 300 if name in COMPILED else 30
+    requests = [(f"/v2/models/{name}/infer", *each) for each in tensors.draw(ZOO[name], count)]
+    assert {200, 400} == set(odd_bodies.statuses(server.port, requests))

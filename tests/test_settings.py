@@ -124,6 +124,11 @@ def test_another_journal_is_used_and_its_password_is_not_shown(monkeypatch: pyte
         *(("PREDICTION_CORS_ORIGINS", value) for value in ("*", "null", "app.example.com", "https://a.b/")),
         ("PREDICTION_CORS_ORIGINS", "https://App.example.com"),
         ("PREDICTION_CORS_ORIGINS", "https://a.b, ,https://c.d"),
+        ("PREDICTION_LOG_FORMAT", "JSON"),
+        *(
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", value)
+            for value in ("collector:4318", "http://", "grpc://a:4317")
+        ),
     ],
 )
 def test_an_unusable_value_is_told_by_its_variable(
@@ -236,3 +241,38 @@ def test_a_command_ends_with_one_sentence_about_a_bad_setting(tmp_path: Path) ->
     assert "loop train: PREDICTION_WORKERS: " in done.stderr
     assert "Traceback" not in done.stderr
     assert 1 == len(done.stderr.strip().splitlines())
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["s3://models", "s3://models/ml/prod", "gs://models/x/", "az://container/x", "file:///srv/my models"],
+)
+def test_a_store_of_artefacts_is_a_bucket_or_a_folder(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """A slash at the end is no difference."""
+    monkeypatch.setenv("PREDICTION_ARTIFACTS_URL", url)
+
+    assert url.rstrip("/") == settings.load().artifacts_url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://key:hunter2@models",
+        "s3://models?secret=hunter2",
+        "https://account.blob.core.windows.net/models?sig=hunter2",
+        "az://models/#hunter2",
+        "s3://",
+        "file://hunter2",
+        "file:///",
+        "/srv/models",
+        "memory:///hunter2",
+        "s3://models/../hunter2",
+    ],
+)
+def test_a_store_of_artefacts_with_secrets_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """The message does not repeat the URL."""
+    monkeypatch.setenv("PREDICTION_ARTIFACTS_URL", url)
+
+    with pytest.raises(InvalidSettings, match=r"PREDICTION_ARTIFACTS_URL: give s3://bucket") as caught:
+        settings.load()
+    assert "hunter2" not in str(caught.value)

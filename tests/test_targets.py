@@ -32,6 +32,7 @@ FLOORS = (
     "prediction.pages",
     *("prediction.monitoring", "prediction.batch", "prediction.figures", "prediction.http"),
     "prediction.retraining",
+    "prediction.http.open_inference",
 )
 
 

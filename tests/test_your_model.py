@@ -1,6 +1,7 @@
 """docs/your-model.md, played: from an empty folder to a Bento, with four tables that others have made.
 
-No file is edited. The tables have gaps, dates, remarks, ids, an odd encoding, rare classes, a quantity.
+No file is edited. The tables have gaps, dates, remarks, ids, an odd encoding, decimal commas, rare classes,
+a quantity.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ import csv
 import json
 import os
 import re
+import shutil
 import sys
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pandas as pd
@@ -27,8 +28,25 @@ from tests.servers import PROJECT, Server, free_port, run
 PAGE = DOCS / "your-model.md"
 WEATHER = PROJECT / "tests" / "tables" / "seattle-weather.csv"
 TARGETS = {"penguins": "Species", "cancer": "diagnosis", "diabetes": "target", "weather": "weather"}
+RAW = {
+    "penguins": "colony/notes.csv",
+    "cancer": "cancer.csv",
+    "diabetes": "diabetes.jsonl",
+    "weather": "weather.csv",
+}
+"""The tables as others have them."""
+
+SCORED = """
+import json, sys
+from pathlib import Path
+from prediction import batch
+url, raw = sys.argv[1], json.loads(sys.argv[2])
+for name, file in raw.items():
+    batch.score(name, Path("..") / file, f"{name}-scored.csv", server=url)
+    batch.score(name, f"catalog/{name}.parquet", f"{name}-prepared.csv")
+"""
 ROWS = 40
-"""Of each table, scored and labelled."""
+"""Of each table, labelled."""
 
 pytestmark = pytest.mark.timeout(1_500)
 
@@ -49,22 +67,20 @@ class Session:
         return done.returncode, done.stdout + done.stderr
 
 
-def write_tables(folder: Path) -> list[str]:
-    """Write three more tables, and return the commands that make their models."""
+def write_tables(folder: Path) -> str:
+    """Write three more tables, and return the command that makes their models, in one process."""
     cancer = datasets.load_breast_cancer(as_frame=True)
     names = {0: "malignant", 1: "benign"}
     frame = cancer.frame.drop(columns="target").assign(diagnosis=cancer.target.map(names))
     frame.to_csv(folder / "cancer.csv", sep=";", decimal=",", encoding="utf-16", index=False)
-    frame.to_csv(folder / "cancer-plain.csv", index=False)
     diabetes = datasets.load_diabetes(as_frame=True, scaled=False).frame
     lines = [json.dumps(row) for row in diabetes.to_dict("records")]
     (folder / "diabetes.jsonl").write_text("\n".join(lines))
-    pd.read_csv(WEATHER, parse_dates=["date"]).to_parquet(folder / "weather.parquet")
-    return [
-        "loop new cancer ../cancer.csv --target diagnosis",
-        "loop new diabetes ../diabetes.jsonl --target target",
-        "loop new weather ../weather.parquet --target weather",
-    ]
+    weather = pd.read_csv(WEATHER, parse_dates=["date"]).assign(version="1.0")
+    weather.to_csv(folder / "weather.csv", sep="\t", decimal=",", date_format="%d.%m.%Y", index=False)
+    calls = [["new", name, f"../{RAW[name]}", "--target", TARGETS[name]] for name in list(TARGETS)[1:]]
+    code = "from prediction.commands import cli; import sys"
+    return f"python -c '{code}; sys.exit(max(map(cli.main, {json.dumps(calls)})))'"
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +90,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     first, new, train, call, _build = blocks(PAGE, "sh")
     port, home, project = free_port(), folder / "home", folder / "colony"
     before, serve = train.replace("loop train penguins", "loop train").splitlines()
-    script = "\n".join([first, new, *write_tables(folder), before])
+    script = "\n".join([first, new, write_tables(folder), before])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(PROJECT))  # the installed code is this one
         patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
@@ -112,32 +128,41 @@ def test_the_pages_request_is_answered(session: Session) -> None:
     assert re.search(r"│ scored +│ 344 ", session.used)
 
 
-@pytest.mark.parametrize("name", TARGETS)
-def test_the_loop_goes_round(name: str, session: Session) -> None:
-    """The raw table is scored by the server, labels come back, and a retraining has a verdict."""
-    raw = {"penguins": session.project / "notes.csv", "cancer": session.project / "../cancer-plain.csv"}
-    table = raw.get(name) or next(session.project.parent.glob(f"{name}.*"))
-    frame = _read(table).dropna(subset=[TARGETS[name]]).head(ROWS)
-    frame.to_csv(session.project / f"{name}-rows.csv", index=False)
+@pytest.fixture(scope="module")
+def scored(session: Session) -> Path:
+    """Let the server score the raw tables, and this code the prepared ones, in one process for all."""
     url = f"http://127.0.0.1:{session.port}"
+    command = ("python", "-c", SCORED, url, json.dumps(RAW))
+    done = run(*command, home=session.home, cwd=session.project)
+    assert 0 == done.returncode, done.stderr
+    return session.project
 
-    code, shown = session.loop("score", name, f"{name}-rows.csv", f"{name}-scored.csv", "--server", url)
-    assert 0 == code, shown
-    with (session.project / f"{name}-scored.csv").open(encoding="utf-8") as file:
-        scored = list(csv.DictReader(file))
-    assert ROWS == len(scored)
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_raw_table_has_the_answers_of_the_prepared_one(name: str, scored: Path) -> None:
+    """Whatever its encoding, separator, decimals and dates are; each number is the same."""
+    prepared = pd.read_csv(scored / f"{name}-prepared.csv")
+    raw = pd.read_csv(scored / f"{name}-scored.csv").dropna(subset=[TARGETS[name]])
+    answers = [each for each in prepared if each.startswith(("predicted_", "probability_"))]
+
+    assert ("version_given" in raw) == (name == "weather")  # the version that answers has this name
+    assert answers
+    pd.testing.assert_frame_equal(prepared[answers], raw[answers].reset_index(drop=True))
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_the_loop_goes_round(name: str, session: Session, scored: Path) -> None:
+    """Labels of the scored table come back, and a retraining has a verdict."""
+    with (scored / f"{name}-scored.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row[TARGETS[name]]][:ROWS]
     label = float if name == "diabetes" else str
-    given = [{"prediction_id": row["prediction_id"], "label": label(row[TARGETS[name]])} for row in scored]
+    given = [{"prediction_id": row["prediction_id"], "label": label(row[TARGETS[name]])} for row in rows]
+    url = f"http://127.0.0.1:{session.port}"
     answer = httpx.post(f"{url}/{name}/feedback_batch", json=given, timeout=60)
     assert 200 == answer.status_code, answer.text
-    code, shown = session.loop("retrain", name, "--force")
+    assert ["recorded"] * ROWS == [each["status"] for each in answer.json()]
+    _, shown = session.loop("retrain", name, "--force")
     assert re.search(r"^(promoted|rejected): ", shown, re.MULTILINE), shown
-
-
-def _read(path: Path) -> Any:
-    if path.suffix == ".csv":
-        return pd.read_csv(path)
-    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_json(path, lines=True)
 
 
 def own_package(project: Path) -> Path:
@@ -179,10 +204,7 @@ def test_the_bento_has_the_installed_code_and_serves_the_models(
     packages = ("scikit-learn==", "lightgbm==", "shopkit==", "psutil==", f"./wheels/{wheel.name}")
     assert [] == [each for each in packages if each not in lines]
     assert "index-url" not in pins
-    archive, elsewhere = session.project.parent / "colony.bento", session.project.parent / "elsewhere"
-    elsewhere.mkdir()
-    for command, home in ((["export", tag], session.home), (["import"], elsewhere)):
-        done = run("bentoml", *command, str(archive), home=home, cwd=elsewhere)
-        assert done.returncode == 0, done.stderr
+    elsewhere = session.project.parent / "elsewhere"  # a store of its own, with this Bento alone
+    shutil.copytree(bento, elsewhere / "bentos" / "prediction" / bento.name, symlinks=True)
     with Server(elsewhere, tag, cwd=elsewhere, workers=1) as server:
         assert TARGETS.keys() == {model["name"] for model in server.client.get("/models").json()["models"]}

@@ -106,10 +106,10 @@ def read_header(path: Path, lines: Iterator[str], separator: str = ",") -> list[
 def _separator(path: Path, encoding: str, dialect: Dialect, columns: Collection[str]) -> str:
     """Choose the dialect's separator, or a comma if the header then has more of the columns."""
 
-    def known(separator: str) -> int:
+    def known(separator: str) -> tuple[int, int]:
         with path.open(newline="", encoding=encoding) as text:
             header = next(filter(None, csv.reader(text, delimiter=separator)), [])
-        return len({name.strip() for name in header}.intersection(columns))
+        return len({name.strip() for name in header}.intersection(columns)), len(header)
 
     return max(dict.fromkeys((dialect.separator, ",")), key=known)  # the first of equals
 

@@ -71,7 +71,16 @@ class ReadChunks:
 
 
 def _column(raw: Any, cells: Cells) -> Any:
-    """Read an Arrow array, or a list of values of several types."""
+    """Read an Arrow array, or a list of values of several types; what can't be read stays as it is."""
+    import pyarrow
+
+    try:
+        return _values(raw, cells)
+    except pyarrow.lib.ArrowException:  # bytes that are no text, objects that Arrow does not know
+        return raw
+
+
+def _values(raw: Any, cells: Cells) -> Any:
     if isinstance(raw, list):
         return _held([_mixed(value, cells) for value in raw], cells.kind)
     if arrays.is_textual(raw):
@@ -83,12 +92,10 @@ def _column(raw: Any, cells: Cells) -> Any:
 
 def _mixed(value: Any, cells: Cells) -> Any:
     """Read a value of any type; in a column of texts, a number is a text."""
-    if value is None or value != value:
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     if cells.kind in TEXTS and isinstance(value, int | float):
         value = str(value)
-    if isinstance(value, float) and math.isinf(value):
-        return None
     return _value(value, cells) if isinstance(value, str) else value
 
 

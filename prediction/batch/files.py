@@ -80,7 +80,8 @@ def _one_sentence(beginning: str, errors: tuple[type[Exception], ...]) -> Iterat
     try:
         yield
     except UnicodeDecodeError as error:
-        raise InvalidInput(f"{beginning}: it is not UTF-8: save it as UTF-8") from error
+        name = "UTF-8" if error.encoding == "utf-8" else "of the encoding that its spec names"
+        raise InvalidInput(f"{beginning}: it is not {name}: save it as UTF-8") from error
     except errors as error:
         reason = getattr(error, "strerror", None) or str(error)  # the whole text names the file again
         raise InvalidInput(f"{beginning}: {' '.join(reason.split())[:MAX_REASON]}") from error

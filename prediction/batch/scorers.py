@@ -21,6 +21,7 @@ from models_store.errors import InvalidInput, none_trained
 from models_store.spec import Spec
 from models_store.validation import SPLIT_IT
 from prediction import home, settings
+from prediction.artifacts import exchange
 from prediction.batch.features import kinds as feature_kinds
 from prediction.batch.frames import Rows
 from prediction.batch.recording import FileRecorder
@@ -86,15 +87,16 @@ def load(spec: Spec, version: str | None, record: bool) -> Scorer:
     try:
         journal.migrate()
         champion = ledger.champions(journal).get(spec.name)
+        shared = exchange.of(configured)
         if version is None and champion is None:
             if not any(store.versions(configured.home, name) for name in catalog.load()):
                 raise none_trained()
             raise InvalidInput(f"{spec.name} has no champion: run `loop train {spec.name}`")
         if version is None and champion is not None:
-            found = store.get(configured.home, spec.name, champion.to_version)
+            found = shared.obtain(spec.name, champion.to_version, champion.digest)
             loaded = predictor.load(spec, found, champion.digest)
         else:
-            found = champions.find(configured.home, spec.name, str(version))
+            found = champions.obtain(journal, shared, spec.name, str(version))
             loaded = predictor.load(spec, found, found.digest)
         loaded.width = adaptation.width(journal, spec, loaded.version.version)
     except BaseException:

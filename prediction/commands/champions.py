@@ -7,6 +7,7 @@ import argparse
 from rich.console import Console
 from rich.markup import escape
 
+from prediction.artifacts import exchange
 from prediction.commands import subcommands
 from prediction.http.resources import describe_promotion
 from prediction.journal import ledger
@@ -47,7 +48,13 @@ def promote(options: argparse.Namespace, configured: Settings, journal: Journal)
     """Change the champion."""
     name = options.model
     entry = champions.promote(
-        journal, configured.home, name, options.version, by="command line", reason=options.reason
+        journal,
+        configured.home,
+        name,
+        options.version,
+        by="command line",
+        reason=options.reason,
+        exchange=exchange.of(configured),
     )
     print(f"{name}: {entry.to_version} is the champion; it was {entry.from_version}")
     return 0
@@ -56,7 +63,14 @@ def promote(options: argparse.Namespace, configured: Settings, journal: Journal)
 def rollback(options: argparse.Namespace, configured: Settings, journal: Journal) -> int:
     """Change the champion back."""
     name = options.model
-    entry = champions.roll_back(journal, configured.home, name, by="command line", reason=options.reason)
+    entry = champions.roll_back(
+        journal,
+        configured.home,
+        name,
+        by="command line",
+        reason=options.reason,
+        exchange=exchange.of(configured),
+    )
     print(f"{name}: {entry.to_version} is the champion again; it was {entry.from_version}")
     return 0
 

@@ -9,6 +9,7 @@ from models_store.errors import Error
 from prediction import errors
 from prediction.commands import stopping, subcommands
 from prediction.commands.authoring import check, init
+from prediction.telemetry import logs
 
 VERSION = "0.1.0"
 """That of pyproject.toml, which a Bento does not hold."""
@@ -27,14 +28,16 @@ def main(arguments: list[str] | None = None) -> int:
     """
     given = sys.argv[1:] if arguments is None else arguments
     options = parser(given[0] if given else None).parse_args(given)
+    if logs.wants_json():
+        logs.write_json()
     try:
         with stopping.stoppable():
             return int(options.act(options))
     except (Error, OSError) as error:
-        print(f"loop {options.command}: {errors.in_full(error)}", file=sys.stderr)
+        logs.fail(f"loop {options.command}: {errors.in_full(error)}")
         return 1
     except stopping.Stopped as stopped:
-        print(f"loop {options.command}: {stopped}", file=sys.stderr)
+        logs.fail(f"loop {options.command}: {stopped}")
         return stopped.exit_code
 
 
@@ -57,6 +60,7 @@ def parser(asked: str | None = None) -> argparse.ArgumentParser:
 def _declare_all(commands: subcommands.Commands) -> None:
     """Declare the commands in the order of a model's life, which is the order of the help."""
     from prediction.commands import (
+        artifacts,
         champions,
         journal,
         monitor,
@@ -71,6 +75,6 @@ def _declare_all(commands: subcommands.Commands) -> None:
 
     for module in (
         *(init, new, check, train, imports, serve, status, score, monitor, retrain),
-        *(champions, transfers, journal),
+        *(champions, artifacts, transfers, journal),
     ):
         module.declare(commands)

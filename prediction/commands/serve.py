@@ -12,13 +12,15 @@ from pathlib import Path
 from urllib.parse import urlunsplit
 
 from models_store import catalog, store
-from models_store.errors import none_trained
+from models_store.errors import NothingTrained, none_trained
 from models_store.spec import Spec
 from prediction import home, settings
 from prediction.commands import subcommands
-from prediction.http import edge
+from prediction.journal import ledger
 from prediction.journal.database import Journal
+from prediction.network import ports
 from prediction.settings import Settings
+from prediction.telemetry import logs
 
 HOST, PORT = "127.0.0.1", 3000
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- only to show an address that works
@@ -53,8 +55,9 @@ def serve(options: argparse.Namespace) -> int:
     configured = settings.load()
     specs = catalog.load()
     check(configured, specs, options.host, options.port)
-    for line in addresses(options.host, options.port, next(iter(specs.values()), None)):
-        print(line, flush=True)
+    if not logs.wants_json():  # BentoML logs the address too
+        for line in addresses(options.host, options.port, next(iter(specs.values()), None)):
+            print(line, flush=True)
     command = [sys.executable, "-m", "bentoml", "serve", *target(Path.cwd())]
     command += ["--host", options.host, "--port", str(options.port)]
     # Both may be relative, and BentoML goes to the project's folder.
@@ -71,11 +74,19 @@ def check(configured: Settings, specs: dict[str, Spec], host: str, port: int) ->
     """
     home.lock(configured.home).close()
     untrained = [name for name in specs if not store.versions(configured.home, name)]
-    if untrained:
-        raise none_trained(None if len(untrained) == len(specs) else untrained[0])
+    if untrained and configured.artifacts_url is None:
+        raise _none_trained(untrained, specs)
     with closing(Journal(configured.journal_url)) as journal:
         journal.migrate()
-    edge.demand_port(host, port)
+        known = ledger.champions(journal) if untrained else {}
+    untrained = [name for name in untrained if name not in known]  # the server fetches those
+    if untrained:
+        raise _none_trained(untrained, specs)
+    ports.demand(host, port)
+
+
+def _none_trained(untrained: list[str], specs: dict[str, Spec]) -> NothingTrained:
+    return none_trained(None if len(untrained) == len(specs) else untrained[0])
 
 
 def addresses(host: str, port: int, spec: Spec | None) -> list[str]:

@@ -12,7 +12,7 @@ from pydantic_core import to_json
 from models_store import catalog
 from models_store.errors import none_trained
 from prediction import home, settings
-from prediction.errors import AlreadyServing, JournalFault
+from prediction.errors import AlreadyServing, InvalidSettings, JournalFault
 from prediction.settings import Settings
 
 if TYPE_CHECKING:  # imported where they are used: not every command needs a journal
@@ -89,6 +89,24 @@ def on_journal(act: Act) -> Run:
         with closing(Journal(configured.journal_url)) as journal:
             if _is_new(configured, journal):
                 raise none_trained()
+            _demand_file(configured, journal)
+            journal.migrate()
+            return act(options, configured, journal)
+
+    return run
+
+
+def on_shared(act: Act) -> Run:
+    """Make a command that works on the migrated journal and the store of artefacts, also in a new home."""
+
+    def run(options: argparse.Namespace) -> int:
+        from prediction.journal.database import Journal
+
+        configured = settings.load()
+        if configured.artifacts_url is None:
+            raise InvalidSettings("there is no store of artefacts: set PREDICTION_ARTIFACTS_URL")
+        home.make(configured.home)
+        with closing(Journal(configured.journal_url)) as journal:
             _demand_file(configured, journal)
             journal.migrate()
             return act(options, configured, journal)

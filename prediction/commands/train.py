@@ -13,12 +13,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from models_store import catalog, store
-from models_store.errors import InvalidSpec
+from models_store.errors import DamagedVersion, InvalidSpec, UnknownVersion
 from models_store.targets.kinds import Target
 from prediction import home, settings
+from prediction.artifacts import exchange
+from prediction.artifacts.exchange import Exchange
 from prediction.commands import subcommands
-from prediction.errors import InvalidSettings, NotComparable
+from prediction.errors import ArtifactsUnavailable, InvalidSettings, NoRoom, NotComparable
 from prediction.figures.targets import kinds
+from prediction.journal import ledger
 from prediction.journal.database import Journal
 from prediction.retraining import trainings
 from prediction.retraining.trainings import Trained, Training, Wish
@@ -83,6 +86,7 @@ def _train_all(
     store.recover(configured.home, [spec.name for spec in specs])
     if options.missing:
         specs = [spec for spec in specs if not store.versions(configured.home, spec.name)]
+    shared = exchange.of(configured)
     wish = Wish(options.seed, options.promote, options.missing, configured.keep_versions)
     with closing(Journal(configured.journal_url)) as journal:
         if options.promote is not False and specs:  # before hours are lost because the journal fails
@@ -91,8 +95,12 @@ def _train_all(
         trained = []
         for spec in specs:
             try:
-                item = execute(console, trainings.prepare(spec, configured.home, journal, wish))
-            except (InvalidSpec, NotComparable) as error:
+                if options.missing and _fetch(spec.name, journal, shared):
+                    console.print(f"{spec.name}: the champion was fetched from the store of artefacts")
+                    continue
+                prepared = trainings.prepare(spec, configured.home, journal, wish, exchange=shared)
+                item = execute(console, prepared)
+            except (InvalidSpec, NotComparable, ArtifactsUnavailable, NoRoom) as error:
                 faults.append(str(error))
                 continue
             facts = describe(spec.name, item)
@@ -100,6 +108,23 @@ def _train_all(
             if not options.json:
                 show(console, facts, item)
     return trained
+
+
+def _fetch(model: str, journal: Journal, shared: Exchange) -> bool:
+    """Fetch the champion that other hosts have; return False if there is none, or none that can be fetched.
+
+    Raises
+    ------
+    ArtifactsUnavailable, NoRoom
+    """
+    entry = ledger.champion(journal, model) if shared.is_shared else None
+    if entry is None:
+        return False
+    try:
+        shared.obtain(model, entry.to_version, entry.digest)
+    except (UnknownVersion, DamagedVersion):
+        return False
+    return True
 
 
 def execute(console: Console, training: Training) -> Trained:
@@ -118,6 +143,7 @@ def describe(name: str, item: Trained) -> dict[str, Any]:
         "model": version.model if version else name,
         "version": version.version if version else None,
         "champion": item.promoted,
+        "restart": list(item.unaware),
         "rows": {"training": len(dataset.training), "holdout": len(dataset.holdout)},
         "origin": None,
         "verdict": item.verdict.as_dict() if item.verdict else None,
@@ -154,10 +180,20 @@ def show(console: Console, facts: dict[str, Any], item: Trained) -> None:
         if not item.promoted:
             console.print(_advise(name.removesuffix("-rejected"), item), soft_wrap=True)
     if item.promoted:
-        console.print(f"{name}: {facts['version']} is the champion\n")
+        console.print(
+            f"{name}: {facts['version']} is the champion{_advise_restart(item)}\n", soft_wrap=True
+        )
     elif item.kept_for is not None:
         words = f"{item.kept_for} stays the champion: other hosts serve it, and it is not in this store"
         console.print(f"{name}: {words}\n", soft_wrap=True)
+
+
+def _advise_restart(item: Trained) -> str:
+    """Say that a server must be restarted: it reads the catalog only when it starts."""
+    if not item.unaware:
+        return ""
+    hosts = ", ".join(item.unaware)
+    return f"\nThe server that runs on {hosts} does not know this model yet: restart it to serve the model"
 
 
 def _advise(name: str, item: Trained) -> str:

@@ -6,21 +6,22 @@ The entrance's answers, the APIs that BentoML's clients read and `docs.json` all
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from pydantic_core import to_json
 
 from models_store.validation import Validator
 from prediction.http.bodies import Problem
+from prediction.http.incoming_bodies import JSON, Media
 
 SCHEMAS = "#/components/schemas/"
 PROBLEMS = {
     400: "Invalid input: the wrong places are in detail, at most 100",
     401: "The admin token is missing or wrong",
-    403: "No admin token is configured",
+    403: "No admin token is configured, or a page of another origin sent a body without a type",
     404: "No such model, version, prediction or run",
     408: "The body did not arrive in time",
     409: "Conflict: there is another label already, the run has ended, or there is no previous champion",
@@ -35,6 +36,43 @@ PROBLEMS = {
 OF_EVERY_POST = (400, 408, 413, 415, 421, 429, 500, 503)
 
 BEARER = {"type": "http", "scheme": "bearer", "description": "PREDICTION_ADMIN_TOKEN"}
+
+
+class Answerable(Protocol):
+    """A POST as the entrance answers it; `Call` has the words for each part."""
+
+    media: ClassVar[Media]
+
+    @property
+    def model(self) -> str:
+        """The name of the model."""
+
+    @property
+    def name(self) -> str:
+        """The last part of the route."""
+
+    @property
+    def path(self) -> str:
+        """The route."""
+
+    @property
+    def admin(self) -> bool:
+        """Whether it needs the admin token."""
+
+    @property
+    def status(self) -> int:
+        """The status of a good answer."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers of a good answer, besides those of every answer."""
+
+    @property
+    def max_bytes(self) -> int | None:
+        """The size that the body may have; None for the server's limit."""
+
+    async def respond(self, raw: bytes) -> bytes:
+        """Answer the bytes of a body with the bytes of another."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +98,9 @@ class Call:
     refusals
         Error statuses besides those of every POST.
     """
+
+    media: ClassVar[Media] = JSON
+    headers: ClassVar[Mapping[str, str]] = {}
 
     model: str
     name: str
@@ -127,7 +168,7 @@ def operations(calls: Sequence[Call]) -> tuple[dict[str, dict[str, Any]], dict[s
     """
     found, schemas = {}, dict[str, Any]()
     for call in calls:
-        body = _schema(call.body, schemas)
+        body = schema(call.body, schemas)
         refusals = {*OF_EVERY_POST, *call.refusals, *((401, 403) if call.admin else ())}
         found[call.path] = {
             "tags": [call.model],
@@ -146,19 +187,23 @@ def operations(calls: Sequence[Call]) -> tuple[dict[str, dict[str, Any]], dict[s
 
 
 def responses(
-    answer: Any, refusals: Iterable[int], schemas: dict[str, Any], status: int = 200
+    answer: Any,
+    refusals: Iterable[int],
+    schemas: dict[str, Any],
+    status: int = 200,
+    problem: type[BaseModel] = Problem,
 ) -> dict[int, dict[str, Any]]:
     """Describe an answer and its possible errors; add their models to `schemas`."""
-    good = _content("The answer", _schema(answer, schemas))
-    problem = _schema(Problem, schemas)
-    return {status: good} | {each: _content(PROBLEMS[each], problem) for each in sorted(refusals)}
+    good = _content("The answer", schema(answer, schemas))
+    bad = schema(problem, schemas)
+    return {status: good} | {each: _content(PROBLEMS[each], bad) for each in sorted(refusals)}
 
 
-def _content(words: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"description": words, "content": {"application/json": {"schema": schema}}}
+def _content(words: str, described: dict[str, Any]) -> dict[str, Any]:
+    return {"description": words, "content": {"application/json": {"schema": described}}}
 
 
-def _schema(kind: Any, schemas: dict[str, Any]) -> dict[str, Any]:
+def schema(kind: Any, schemas: dict[str, Any]) -> dict[str, Any]:
     """Return a type's schema, which refers to models by name; add the models to `schemas`."""
     wrapped = TypeAdapter(list[kind]).json_schema(ref_template=f"{SCHEMAS}{{model}}")
     schemas |= wrapped.get("$defs", {})

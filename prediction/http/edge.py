@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ import uvicorn.config
 from _bentoml_impl.server.app import ServiceAppFactory
 from _bentoml_sdk import images
 from _bentoml_sdk.service import Service
-from bentoml._internal import configuration, server
+from bentoml._internal import configuration, log, server
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.service.openapi.specification import Info, OpenAPISpecification, PathItem
 from pydantic import SecretStr
@@ -30,14 +30,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 
 from prediction import home
 from prediction.errors import AlreadyServing, InvalidSettings, JournalFault, NotReady, PortTaken
 from prediction.http import calls
-from prediction.http.calls import Call
+from prediction.http.calls import Answerable, Call
 from prediction.http.entrance import SYSTEM_PATHS, Entrance
-from prediction.network import doors, error_answers, proxies
+from prediction.network import doors, error_answers, ports, proxies
 from prediction.network.connections import Connections, Limits
 from prediction.network.doors import PAGE_HEADERS, Hosts
 from prediction.network.ending import PatientServer
@@ -45,11 +45,15 @@ from prediction.network.origins import Origins
 from prediction.network.protocol import Connection
 from prediction.network.proxies import Proxies
 from prediction.processes import parent, watcher
+from prediction.telemetry import logs
+from prediction.telemetry.request_log import RequestLog
+from prediction.telemetry.tracing import Traced, Tracing
 
 STATIC_FILES = Path(server.__file__).parent / "static_content"
 IMAGE_FOLDER = Path(__file__).parent / "image"
 WHEELS = "wheels"
 DOCS_PAGE = Path(__file__).parent / "docs.html"
+WAITING = "this worker can't answer every model yet: GET /models shows what each worker serves"
 
 
 @dataclass(frozen=True)
@@ -60,8 +64,11 @@ class Parts:
     ----------
     calls
         The POST routes; each is declared to BentoML too.
+    find
+        Finds what answers a POST that is no call: those of the Open Inference Protocol.
     resources
-        The GET routes. `gets` has their OpenAPI operations by path, and `schemas` the schemas of these.
+        The GET routes. `gets` has their OpenAPI operations by path, `described` those of other routes by
+        path and method, and `schemas` the schemas of these.
     protected, admin_token
         The GET routes that need the admin token, if there is one. Admin calls always need it.
     hosts
@@ -83,6 +90,8 @@ class Parts:
     max_in_flight: int
     keep_alive_seconds: float
     grace_seconds: float
+    find: Callable[[Scope], Answerable | None] = lambda _: None
+    described: dict[str, dict[str, Any]] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
     hold: str = ""
     hosts: Sequence[str] = ()
@@ -91,6 +100,8 @@ class Parts:
     root_path: str = ""
     trusted_proxies: tuple[proxies.Network, ...] = ()
     cors_origins: tuple[str, ...] = ()
+    log_requests: bool = False
+    tracing: Tracing | None = None
 
     def own(self) -> frozenset[str]:
         """Return the first parts of all paths of the service."""
@@ -102,6 +113,20 @@ class Parts:
 def start_error(message: str) -> bentoml.exceptions.BentoMLException:
     """Make an error that BentoML's command line prints as one sentence before it exits."""
     return bentoml.exceptions.BentoMLException(message)
+
+
+def write_json_logs() -> None:
+    """Let BentoML log JSON too, whenever it sets up its loggers, and write its command's errors so."""
+    log.CLI_LOGGING_CONFIG["formatters"]["simple"] = {"()": logs.JsonFormatter}
+    log.SERVER_LOGGING_CONFIG["formatters"]["traced"] = {"()": logs.JsonFormatter}
+    for name in ("uvicorn.error", "circus"):
+        log.SERVER_LOGGING_CONFIG["loggers"][name]["propagate"] = False  # the root would write lines twice
+    click.ClickException.show = _log_failure  # type: ignore[method-assign, assignment]
+    logs.write_json()
+
+
+def _log_failure(error: click.ClickException, _file: object = None) -> None:
+    logs.fail(click.unstyle(error.format_message()))
 
 
 def command() -> str:
@@ -187,7 +212,7 @@ class Loop(Service[Any]):
                 self._lock = home.lock(self.parts.home)
                 options = click.get_current_context().params
                 host = options.get("host") or BentoMLContainer.http.host.get()
-                demand_port(host, options.get("port") or BentoMLContainer.http.port.get())
+                ports.demand(host, options.get("port") or BentoMLContainer.http.port.get())
             except (AlreadyServing, InvalidSettings, PortTaken) as error:
                 raise start_error(str(error)) from None
             home.share(self._lock)
@@ -210,12 +235,17 @@ class Loop(Service[Any]):
         connections = Connections(Limits(keep_alive_seconds=self.parts.keep_alive_seconds))
         uvicorn.config.HTTP_PROTOCOLS["auto"] = partial(Connection, connections)  # type: ignore[assignment]
         uvicorn.Server = partial(PatientServer, connections, self.parts.grace_seconds)  # type: ignore[misc, assignment]
-        app: ASGIApp = self.entrance(is_main)
         parts = self.parts
-        if parts.root_path or parts.trusted_proxies:
-            app = Proxies(app, parts.root_path, parts.trusted_proxies, parts.own())
+        entrance = self.entrance(is_main)
+        app: ASGIApp = entrance
+        if parts.tracing is not None:
+            app = Traced(app, entrance.route, parts.tracing)
         if parts.cors_origins:
             app = Origins(app, frozenset(parts.cors_origins))
+        if parts.log_requests:
+            app = RequestLog(app)
+        if parts.root_path or parts.trusted_proxies:
+            app = Proxies(app, parts.root_path, parts.trusted_proxies, parts.own())
         return app
 
     def entrance(self, is_main: bool = True) -> Entrance:
@@ -229,6 +259,7 @@ class Loop(Service[Any]):
             resources=self.parts.resources,
             max_body_bytes=self.parts.max_body_bytes,
             max_in_flight=self.parts.max_in_flight,
+            find=self.parts.find,
             faults=self.parts.faults,
             protected=self.parts.protected,
             admin_token=token.get_secret_value() if token else None,
@@ -238,18 +269,23 @@ class Loop(Service[Any]):
         )
 
     @property
+    def version(self) -> str:
+        """The version of the Bento."""
+        return str(self.bento.tag.version) if self.bento else "not built"
+
+    @property
     def openapi_spec(self) -> OpenAPISpecification:
         """BentoML's description with our own description of our routes."""
         spec = super().openapi_spec
-        version = self.bento.tag.version if self.bento else "not built"
         posts, schemas = calls.operations(self.parts.calls)
         schemas |= self.parts.schemas
         paths = {path: PathItem(post=operation) for path, operation in posts.items()}
         paths |= {path: PathItem(get=operation) for path, operation in self.parts.gets.items()}
+        paths |= {path: PathItem(**methods) for path, methods in self.parts.described.items()}
         paths |= {path: item for path, item in spec.paths.items() if path not in posts}
         return OpenAPISpecification(
             openapi="3.1.0",
-            info=Info(title=self.name, version=version, description=self._description()),
+            info=Info(title=self.name, version=self.version, description=self._description()),
             servers=spec.servers,
             paths=paths,
             components={"schemas": schemas, "securitySchemes": {"admin": calls.BEARER}},
@@ -272,23 +308,6 @@ def bound_address() -> str | None:
     return str(name[0]) if isinstance(name, tuple) else None
 
 
-def demand_port(host: str, port: int) -> None:
-    """Refuse a port that is in use with one sentence: BentoML would print a traceback.
-
-    Raises
-    ------
-    PortTaken
-        Naming the port and the option that chooses another one.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        socket.create_server((host, port), family=family).close()
-    except OSError as error:
-        reason = (error.strerror or "").partition(" (")[0]
-        message = f"can't listen on port {port} of {host}: {reason}: choose another one with --port"
-        raise PortTaken(message) from None
-
-
 class AppFactory(ServiceAppFactory):
     """BentoML's application without its API routes; the docs page loads nothing from outside."""
 
@@ -305,9 +324,8 @@ class AppFactory(ServiceAppFactory):
         try:
             return await super().readyz(_)
         except (HTTPException, JournalFault) as caught:
-            waiting = "this worker can't answer every model yet: GET /models shows what each worker serves"
             error = NotReady(
-                str(caught) if isinstance(caught, JournalFault) else self.service.parts.hold or waiting
+                str(caught) if isinstance(caught, JournalFault) else self.service.parts.hold or WAITING
             )
             status, _reason, body, headers = error_answers.explain(error)
             return Response(body, status, headers, media_type="application/json")

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
+from prometheus_client import Histogram
 from starlette.routing import BaseRoute, Match, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models_store.errors import broken_spec
 from models_store.faults import RESERVED_NAMES
 from prediction import metrics
-from prediction.http.calls import Call
+from prediction.http.calls import Answerable, Call
 from prediction.http.incoming_bodies import Body, Buffers, ClientLeft
 from prediction.network import compression, error_answers
 from prediction.network.doors import Hosts, Keeper
@@ -25,6 +28,9 @@ from prediction.network.error_answers import REFUSALS, Refusal, busy
 from prediction.network.proxies import Network
 
 SYSTEM_PATHS = frozenset({"/", "/docs.json", "/schema.json", "/livez", "/healthz", "/readyz", "/metrics"})
+
+PLAIN = "v2"
+"""Below this part of a path, errors have the shape of the Open Inference Protocol."""
 
 LARGE_BYTES = 65_536
 """A body with more bytes is a large batch."""
@@ -50,6 +56,8 @@ class Entrance:
         BentoML's application: it answers the system's paths.
     calls
         The POST routes, by path.
+    find
+        Finds what answers a POST whose path is none of `calls`: those of the Open Inference Protocol.
     resources
         The GET routes.
     protected
@@ -71,6 +79,7 @@ class Entrance:
     resources: Sequence[BaseRoute]
     max_body_bytes: int
     max_in_flight: int
+    find: Callable[[Scope], Answerable | None] = lambda _: None
     faults: Mapping[str, str] = field(default_factory=dict)
     protected: Sequence[BaseRoute] = ()
     admin_token: str | None = None
@@ -81,13 +90,13 @@ class Entrance:
 
     def __post_init__(self) -> None:
         self.buffers = Buffers(self.max_body_bytes)
-        self._turns = {path: asyncio.Semaphore(LARGE_AT_ONCE) for path in self.calls}
+        self._turns = defaultdict[str, asyncio.Semaphore](partial(asyncio.Semaphore, LARGE_AT_ONCE))
         self._large = 0
         self._keeper = Keeper(self.admin_token, self.trusted_proxies)
         self._router = Router(self.resources, redirect_slashes=False)
-        self._seconds = {
-            path: metrics.REQUEST_SECONDS.labels(call.model, call.name) for path, call in self.calls.items()
-        }
+        self._seconds = _Seconds()
+        for call in self.calls.values():
+            self._seconds[call.model, call.name]
         self._faults = {name: fault for name, fault in self.faults.items() if name not in RESERVED_NAMES}
         self._models = {call.model for call in self.calls.values()} | set(self._faults)
         for model in ("", *self._models):
@@ -99,11 +108,13 @@ class Entrance:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        call = self.calls.get(scope["path"])
+        call: Answerable | None = self.calls.get(scope["path"])
         body = Body(receive, self.buffers)
         try:
             if self.hosts is not None:
                 self.hosts.check(scope)
+            if call is None:
+                call = self.find(scope)
             if call is None:
                 await self._forward(scope, receive, send)
             elif scope["method"] != "POST":
@@ -113,7 +124,7 @@ class Entrance:
         except ClientLeft:
             return
         except Exception as error:
-            status, reason, answer, headers = error_answers.explain(error)
+            status, reason, answer, headers = error_answers.explain(error, _first_part(scope) == PLAIN)
             error_answers.log_error(scope, status, reason, error)
             error_answers.count(call.model if call else self._model(scope), reason, error)
             if not await body.discard(scope):
@@ -122,10 +133,10 @@ class Entrance:
         finally:
             body.release()
 
-    async def _answer(self, call: Call, scope: Scope, body: Body, send: Send) -> None:
+    async def _answer(self, call: Answerable, scope: Scope, body: Body, send: Send) -> None:
         if call.admin:
             await self._keeper.demand(scope)
-        raw = await body.read(scope, call.max_bytes)
+        raw = await body.read(scope, call.max_bytes, call.media)
         if self.in_flight >= self.max_in_flight:
             raise busy()
         started = time.perf_counter()
@@ -137,10 +148,10 @@ class Entrance:
                 answer = await call.respond(raw)
         finally:
             self.in_flight -= 1
-        self._seconds[call.path].observe(time.perf_counter() - started)
-        await _send(scope, send, call.status, answer)
+        self._seconds[call.model, call.name].observe(time.perf_counter() - started)
+        await _send(scope, send, call.status, answer, call.headers)
 
-    async def _respond_in_turn(self, call: Call, raw: bytes) -> bytes:
+    async def _respond_in_turn(self, call: Answerable, raw: bytes) -> bytes:
         """Answer a large batch in its turn: all at once would fill the memory and lock the journal."""
         if self._large >= max(1, self.max_in_flight // 2):  # the other half is for single rows
             raise busy(TOO_MANY_LARGE)
@@ -155,6 +166,14 @@ class Entrance:
             raise busy(TOO_MANY_LARGE) from None
         finally:
             self._large -= 1
+
+    def route(self, scope: Scope) -> str:
+        """Return the route of a request; an empty text for an unknown path."""
+        path = str(scope["path"])
+        if path in self.calls or path in SYSTEM_PATHS or path in self.static:
+            return path
+        found = (route for route in self.resources if route.matches(scope)[0] is not Match.NONE)
+        return str(getattr(next(found, None), "path", ""))
 
     def _model(self, scope: Scope) -> str:
         """Return the model in a path; an empty text for an unknown one, which would add a series."""
@@ -194,6 +213,14 @@ class Entrance:
         await app(scope, receive, compression.sender(scope, send))
 
 
+class _Seconds(dict[tuple[str, str], Histogram]):
+    """The times of requests by model and route."""
+
+    def __missing__(self, key: tuple[str, str]) -> Histogram:
+        found = self[key] = metrics.REQUEST_SECONDS.labels(*key)
+        return found
+
+
 def _first_part(scope: Scope) -> str:
     return str(scope["path"]).split("/", 2)[1] if scope["path"].startswith("/") else ""
 
@@ -203,12 +230,12 @@ def _wrong_method(scope: Scope, *allowed: str) -> Refusal:
     return Refusal("method", message, {"allow": ", ".join(allowed)})
 
 
-async def _send(
-    scope: Scope, send: Send, status: int, body: bytes, headers: dict[str, str] | None = None
-) -> None:
+async def _send(scope: Scope, send: Send, status: int, body: bytes, headers: Mapping[str, str]) -> None:
     if len(body) >= compression.LEAST_BYTES:
         send = compression.sender(scope, send)
-    raw = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    raw += [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
+    raw = [(b"content-length", b"%d" % len(body))]
+    raw += [(name.encode(), value.encode()) for name, value in headers.items()]
+    if "content-type" not in headers:
+        raw.append((b"content-type", b"application/json"))
     await send({"type": "http.response.start", "status": status, "headers": raw})
     await send({"type": "http.response.body", "body": body})

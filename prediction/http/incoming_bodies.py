@@ -23,6 +23,18 @@ DISCARD_SECONDS = 1.0
 """Timeout for the rest of a refused body: many clients read the answer only after they have sent all."""
 
 
+@dataclass(frozen=True)
+class Media:
+    """The content types that a body may have, and what to do if it has another one."""
+
+    types: frozenset[bytes]
+    remedy: str
+
+
+JSON = Media(frozenset({b"application/json"}), "send JSON, with the header Content-Type: application/json")
+"""A page of another site can send a body without a type, but not one of this type."""
+
+
 class ClientLeft(Exception):
     """The client closed the connection."""
 
@@ -54,7 +66,7 @@ class Buffers:
 
 
 class Body:
-    """The body of one request: JSON, of limited size, read once.
+    """The body of one request, of limited size, read once.
 
     The parts of a body that does not arrive at once are counted until the request is answered, so
     slow clients can't fill the memory of a worker.
@@ -70,7 +82,7 @@ class Body:
         self._last_part_at = 0.0
         self.held = 0
 
-    async def read(self, scope: Scope, row_bytes: int | None = None) -> bytes:
+    async def read(self, scope: Scope, row_bytes: int | None = None, media: Media = JSON) -> bytes:
         """Read the whole body.
 
         Parameters
@@ -81,14 +93,14 @@ class Body:
         Raises
         ------
         Refusal
-            When it is not sent as JSON, too large or too slow, or the worker buffers too much already.
+            When it is of another type, too large or too slow, or the worker buffers too much already.
         ClientLeft
             When the client closed the connection.
         """
         headers = dict(scope["headers"])
         kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
-        if kind != b"application/json":  # a page of another site can send a body without a type
-            raise Refusal("not_json", "send JSON, with the header Content-Type: application/json")
+        if kind not in media.types:
+            raise Refusal("not_json", media.remedy)
         encoding = headers.get(b"content-encoding", b"identity").lower()
         if encoding not in (b"identity", b"gzip"):
             raise Refusal("encoded", "send the body uncompressed, or with Content-Encoding: gzip")

@@ -166,6 +166,7 @@ class Posts:
                 body.version,
                 by="admin",
                 reason=body.reason,
+                exchange=self.plan.exchange,
             )
             return resources.describe_promotion(entry)
 
@@ -180,7 +181,12 @@ class Posts:
 
         def change(body: bodies.Rollback) -> dict[str, Any]:
             entry = champions.roll_back(
-                self.plan.journal, self.plan.home, self.spec.name, by="admin", reason=body.reason
+                self.plan.journal,
+                self.plan.home,
+                self.spec.name,
+                by="admin",
+                reason=body.reason,
+                exchange=self.plan.exchange,
             )
             return resources.describe_promotion(entry)
 

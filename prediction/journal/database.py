@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
@@ -21,7 +21,8 @@ from sqlalchemy.exc import ArgumentError, DataError, IntegrityError, SQLAlchemyE
 from prediction import home
 from prediction.errors import InvalidSettings, JournalBusy, JournalUnavailable
 from prediction.journal import migrations
-from prediction.journal.sqlite import engine
+from prediction.journal.postgresql import engine as postgresql
+from prediction.journal.sqlite import engine as sqlite
 from prediction.journal.sqlite.engine import FILES
 from prediction.journal.sqlite.guard import FileFault, Guard
 
@@ -32,11 +33,11 @@ LOCK_PATIENCE_MS = 800
 WRITE_PATIENCE_MS = 5_000
 """Lock timeout of all other writers: promotions, runs, periodic work."""
 
-STATEMENT_SECONDS = 10.0
-"""Statement timeout of PostgreSQL."""
-
 WORK_SECONDS = 0.2
 """Seconds reserved for work after getting the lock."""
+
+KEPT_CONNECTIONS, MOST_CONNECTIONS = 5, 18
+"""Connections of the pool: those that stay open, and one for each thread of a worker that uses it."""
 
 LOCKED = "the journal is locked by another process: try again"
 NO_ANSWER = "the journal does not answer: try again in a second"
@@ -79,12 +80,15 @@ class Journal:
         self._durable_predictions = durable_predictions
         self._writing = threading.Lock()
         self._guard: Guard | None = None
-        make: Callable[..., sa.Engine] = partial(_postgresql, parsed)
         if self.is_sqlite:
             self._guard = Guard(str(parsed.database).removeprefix("file:"))
-            make = partial(engine.make, parsed, self._guard, LOCK_PATIENCE_MS)
-        self._engine = make(pool_timeout=1, max_overflow=15)
-        self._writers = make(poolclass=sa.NullPool)
+            make = partial(sqlite.make, parsed, self._guard, LOCK_PATIENCE_MS)
+            self._writers = make(poolclass=sa.NullPool)
+        else:
+            make = partial(postgresql.make, parsed, LOCK_PATIENCE_MS)
+            self._writers = postgresql.make_for_messages(parsed, poolclass=sa.NullPool)
+        overflow = MOST_CONNECTIONS - KEPT_CONNECTIONS
+        self._engine = make(pool_timeout=1, pool_size=KEPT_CONNECTIONS, max_overflow=overflow)
 
     def close(self) -> None:
         """Close all connections."""
@@ -128,9 +132,7 @@ class Journal:
     def snapshot(self) -> Iterator[sa.Connection]:
         """Lend a connection that only reads, and whose queries all see the state of the first one."""
         with self.read() as connection:
-            if not self.is_sqlite:  # on SQLite every transaction is a snapshot
-                connection.execution_options(isolation_level="REPEATABLE READ")
-            yield connection
+            yield connection.execution_options(snapshot=True)  # on SQLite every transaction is one
 
     def add(self, connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
         """Insert rows; where the primary key is there already, add to the last column, a counter."""
@@ -262,7 +264,7 @@ class Journal:
 
 
 def _is_lock(error: Any) -> bool:
-    return getattr(error, "sqlstate", None) == "55P03" or engine.is_lock(error)  # lock_not_available
+    return getattr(error, "sqlstate", None) == "55P03" or sqlite.is_lock(error)  # lock_not_available
 
 
 def _parse(url: str) -> sa.URL:
@@ -276,17 +278,4 @@ def _parse(url: str) -> sa.URL:
     raise InvalidSettings(
         "PREDICTION_DATABASE_URL: give sqlite:////path/to/file.db or"
         " postgresql+psycopg://user:password@host/database"
-    )
-
-
-def _postgresql(url: sa.URL, **pool: Any) -> sa.Engine:
-    limits = f"-c lock_timeout={LOCK_PATIENCE_MS} -c statement_timeout={STATEMENT_SECONDS * 1000:.0f}"
-    # A host that has crashed sends nothing: without these, a connection would wait for ever.
-    alive = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
-    return sa.create_engine(
-        url,
-        hide_parameters=True,
-        pool_pre_ping=True,  # after a restart of the server we reconnect, and no request fails
-        connect_args={"connect_timeout": 2, "tcp_user_timeout": 2000, "options": limits, **alive},
-        **pool,
     )

@@ -155,6 +155,20 @@ def entries(journal: Journal, model: str, limit: int, before: int | None = None)
         return [Entry(*row) for row in rows]
 
 
+def entry_of(journal: Journal, model: str, version: str) -> Entry | None:
+    """Return the newest entry that made a version the champion; None if it was never promoted."""
+    query = sa.select(ledger).where(ledger.c.model == model, ledger.c.to_version == version)
+    with journal.read() as connection:
+        row = connection.execute(query.order_by(ledger.c.position.desc()).limit(1)).one_or_none()
+    return Entry(*row) if row else None
+
+
+def restorable(journal: Journal, model: str) -> list[Entry]:
+    """Return the champion, and the champions that rollbacks would restore, newest first."""
+    with journal.read() as connection:
+        return _stack(_history(connection, model))[::-1]
+
+
 def data_digest(journal: Journal, model: str, version: str) -> str | None:
     """Return the digest of the rows that a version was trained on, if it was ever promoted."""
     known = sa.select(ledger.c.data_digest).where(
@@ -208,6 +222,13 @@ def _history(connection: sa.Connection, model: str) -> list[Entry]:
 
 
 def _champion_before(model: str, history: list[Entry]) -> Entry:
+    stack = _stack(history)
+    if len(stack) < 2:
+        raise NothingToRollBack(f"{model} had no other champion before: promote a version instead")
+    return stack[-2]
+
+
+def _stack(history: list[Entry]) -> list[Entry]:
     """Replay the ledger as a stack: a promotion pushes a champion, a rollback pops one."""
     stack: list[Entry] = []
     for entry in history:
@@ -215,6 +236,4 @@ def _champion_before(model: str, history: list[Entry]) -> Entry:
             stack.pop()
         elif not stack or stack[-1].to_version != entry.to_version:
             stack.append(entry)
-    if len(stack) < 2:
-        raise NothingToRollBack(f"{model} had no other champion before: promote a version instead")
-    return stack[-2]
+    return stack

@@ -14,7 +14,7 @@ from pydantic_core import from_json
 
 from prediction import metrics
 from prediction.errors import JournalBusy, JournalFault, JournalUnavailable, UnknownPrediction
-from prediction.journal.database import Journal
+from prediction.journal.database import LOCK_PATIENCE_MS, Journal
 from prediction.journal.tables import predictions
 
 CHUNK_ROWS = 250
@@ -86,10 +86,13 @@ class Inserter:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._connection: Any = None
-        mark = "?" if journal.is_sqlite else "%s"
-        names, marks = ", ".join(Prediction._fields), ", ".join([mark] * len(Prediction._fields))
+        names, marks = ", ".join(Prediction._fields), ", ".join("?" * len(Prediction._fields))
         self._row = f"({marks})"
         self._insert = f"INSERT INTO predictions ({names}) VALUES {self._row}"  # noqa: S608 -- all ours
+        if not journal.is_sqlite:
+            from prediction.journal.postgresql.insertion import Insertion  # with SQLite nobody needs it
+
+            self._insertion = Insertion(predictions, Prediction._fields, "prediction_id", LOCK_PATIENCE_MS)
 
     def connect(self) -> None:
         """Open the connection, unless it is open."""
@@ -137,15 +140,16 @@ class Inserter:
             raise
 
     def _commit(self, rows: Sequence[Prediction], again: bool) -> None:
-        rest = " ON CONFLICT (prediction_id) DO NOTHING" if again else ""
         with self._journal.translated_raw():
             self._journal.demand_usable()
             cursor = self._connection.cursor()
             try:
                 if self._journal.is_sqlite:
                     cursor.execute("BEGIN IMMEDIATE")
-                self._execute(cursor, rows, rest)
-                self._connection.commit()
+                    self._execute(cursor, rows, " ON CONFLICT (prediction_id) DO NOTHING" if again else "")
+                    self._connection.commit()
+                else:
+                    cursor.execute(*self._insertion.write(rows, again))
             except BaseException:
                 with suppress(Exception):  # a lost connection can't roll back
                     self._connection.rollback()
@@ -159,9 +163,9 @@ class Inserter:
             raise
 
     def _execute(self, cursor: Any, rows: Sequence[Prediction], rest: str) -> None:
-        """Insert rows. SQLite takes many by one statement: that is faster than one statement a row."""
+        """Insert rows on SQLite, many by one statement: that is faster than one statement a row."""
         done = 0
-        while self._journal.is_sqlite and len(rows) - done >= JOINED_ROWS:
+        while len(rows) - done >= JOINED_ROWS:
             joined = chain.from_iterable(rows[done : done + JOINED_ROWS])
             cursor.execute(self._insert + f", {self._row}" * (JOINED_ROWS - 1) + rest, list(joined))
             done += JOINED_ROWS

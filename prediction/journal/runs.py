@@ -170,6 +170,22 @@ def beat(journal: Journal, run_id: str, step: str, progress: float) -> bool:
         return not connection.scalar(sa.select(runs.c.cancel).where(runs.c.run_id == run_id))
 
 
+def offer(journal: Journal, run_id: str, candidate: str) -> None:
+    """Name the candidate of an active run, so that other hosts can fetch it before it is promoted."""
+    mine = runs.update().where(runs.c.run_id == run_id, runs.c.status.in_(ACTIVE))
+    with journal.write() as connection:
+        connection.execute(mine.values(candidate=candidate))
+
+
+def candidates(journal: Journal) -> list[tuple[str, str]]:
+    """Return the models and versions that active runs are about to promote."""
+    query = sa.select(runs.c.model, runs.c.candidate).where(
+        runs.c.status.in_(ACTIVE), runs.c.candidate.is_not(None)
+    )
+    with journal.read() as connection:
+        return [(row.model, row.candidate) for row in connection.execute(query)]
+
+
 def finish(journal: Journal, run_id: str, ending: Ending) -> bool:
     """End a run; return False if it has ended already."""
     mine = runs.update().where(runs.c.run_id == run_id, runs.c.status.in_(ACTIVE))

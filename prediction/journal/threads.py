@@ -20,11 +20,12 @@ from typing import Any, TypeVar
 from prediction.errors import JournalUnavailable
 from prediction.journal import database
 from prediction.journal.database import NO_ANSWER
+from prediction.journal.postgresql.engine import STATEMENT_SECONDS
 
 FEEDBACK_SECONDS = 1.0
 LABEL_SECONDS = 0.001
 ADMIN_SECONDS = 5.2
-READING_SECONDS = database.STATEMENT_SECONDS
+READING_SECONDS = STATEMENT_SECONDS
 """Timeouts for journal access: of a request with one label, of each further label, of administrators'
 requests, and of requests that only read. After its timeout a request is answered 503."""
 
@@ -41,7 +42,7 @@ class Threads:
     """
 
     def __init__(self, count: int) -> None:
-        self._count = count
+        self.count = count
         self._started = 0
         self._waiting: SimpleQueue[Callable[[], None]] = SimpleQueue()
 
@@ -88,7 +89,7 @@ class Threads:
                 promise.set_result(answer)
 
         self._waiting.put(work)
-        if self._started < self._count:
+        if self._started < self.count:
             self._started += 1
             Thread(target=self._work, daemon=True).start()
         return promise

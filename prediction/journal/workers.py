@@ -62,6 +62,15 @@ def reported_since(journal: Journal, model: str, since_us: int) -> list[Report]:
         return [Report(*row) for row in rows]
 
 
+def unaware(journal: Journal, model: str) -> list[str]:
+    """Return the hosts with a living worker that does not know a model: it was added after their start."""
+    query = sa.select(workers.c.host, workers.c.worker, workers.c.model)
+    with journal.read() as connection:
+        found = list(connection.execute(query.where(workers.c.seen_us >= now_us() - SILENCE_US)))
+    aware = {(host, worker) for host, worker, known in found if known == model}
+    return sorted({host for host, worker, _ in found if (host, worker) not in aware})
+
+
 def disagreeing(reports: Sequence[Report], champion: str | None) -> list[Report]:
     """Return the reports of workers that do not serve the champion."""
     return [report for report in reports if report.version != champion]

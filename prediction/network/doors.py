@@ -1,4 +1,4 @@
-"""Who gets in: the host names by which clients may call this server, and the admin token.
+"""Who gets in: the host names by which clients may call this server, their pages, and the admin token.
 
 It also owns the headers of pages for people, which let in nothing from outside.
 """
@@ -85,6 +85,27 @@ class Hosts:
                 f"this server does not answer as {shown!r}: use {self.names[0]}, or add the name to"
                 " PREDICTION_HOSTS where the server starts",
             )
+
+
+def demand_own_page(scope: Scope) -> None:
+    """Refuse a body without a type that a page of another origin may have sent.
+
+    For a body with a type, browsers ask before they send it: see `network/origins.py`.
+
+    Raises
+    ------
+    Refusal
+    """
+    headers = dict(scope["headers"])
+    if headers.get(b"content-type", b"").split(b";")[0].strip():
+        return
+    site = headers.get(b"sec-fetch-site", b"none").strip().lower()
+    origin = headers.get(b"origin")
+    host = headers.get(b"host", b"").lower()
+    is_own = origin is None or origin.lower().partition(b"://")[2] == host
+    if site not in (b"none", b"same-origin") or not is_own:
+        message = "a page of another origin must send the header Content-Type: application/json"
+        raise Refusal("foreign", message)
 
 
 def default_names(bound: str | None) -> tuple[str, ...] | None:

@@ -11,6 +11,7 @@ from starlette.types import Scope
 from models_store import errors as store_errors
 from models_store.errors import Error
 from prediction import errors, metrics
+from prediction.telemetry import requests
 
 STATUSES: dict[type[Error], tuple[int, str]] = {
     store_errors.InvalidInput: (400, "invalid"),
@@ -26,12 +27,15 @@ STATUSES: dict[type[Error], tuple[int, str]] = {
     store_errors.DamagedVersion: (409, "conflict"),
     errors.NotReady: (503, "not_ready"),
     errors.JournalUnavailable: (503, "journal"),
+    errors.ArtifactsUnavailable: (503, "artifacts"),
+    errors.NoRoom: (503, "no_room"),
 }
 """The status of each error, and its reason in `prediction_refused_requests_total`."""
 
 REFUSALS = {
     "unauthorized": 401,
     "forbidden": 403,
+    "foreign": 403,
     "unknown_path": 404,
     "method": 405,
     "slow_body": 408,
@@ -67,8 +71,14 @@ def busy(reason: str = "the worker is busy") -> Refusal:
     return Refusal("busy", f"{reason}: try again in a second", {"retry-after": "1"})
 
 
-def explain(error: Exception) -> tuple[int, str, bytes, dict[str, str]]:
-    """Return the status, the reason, the body and the headers of an error's answer."""
+def explain(error: Exception, is_plain: bool = False) -> tuple[int, str, bytes, dict[str, str]]:
+    """Return the status, the reason, the body and the headers of an error's answer.
+
+    Parameters
+    ----------
+    is_plain
+        Whether the body has the message only, as the Open Inference Protocol wants it.
+    """
     headers: dict[str, str] = {}
     if isinstance(error, Refusal):
         status, reason, headers = REFUSALS[error.reason], error.reason, dict(error.headers)
@@ -78,7 +88,8 @@ def explain(error: Exception) -> tuple[int, str, bytes, dict[str, str]]:
     detail: list[Any] = error.detail if isinstance(error, Error) and status < 500 else []
     if status == 503 and reason != "broken_spec":  # that one lasts until somebody corrects a file
         headers["retry-after"] = "1"
-    return status, reason, _body(message[:MAX_MESSAGE], detail), headers
+    body = to_json({"error": message[:MAX_MESSAGE]}) if is_plain else _body(message[:MAX_MESSAGE], detail)
+    return status, reason, body, headers
 
 
 def _body(message: str, detail: list[Any]) -> bytes:
@@ -96,15 +107,18 @@ def status_of(error: Exception) -> tuple[int, str]:
 
 
 def log_error(scope: Scope, status: int, reason: str, error: Exception) -> None:
-    """Log one line with the request's id and without values; only a 500 gets a traceback."""
-    request = f", request {scope['request_id']}" if "request_id" in scope else ""
+    """Log one line with the request's ids and without values; only a 500 gets a traceback."""
+    ids = requests.ids_in_words(scope)
+    of_request = requests.attributes(scope) | {"http.response.status_code": status, "error.type": reason}
+    extra = {"attributes": of_request}
     if status == 500:
-        _log.error("%s %.200r failed%s", scope["method"], scope["path"], request, exc_info=error)
+        text = "%s %.200r failed%s"
+        _log.error(text, scope["method"], scope["path"], ids, exc_info=error, extra=extra)
     else:
         level = logging.INFO if status < 500 else logging.WARNING
         cause = f": {errors.cause(error)}" if status >= 500 and error.__cause__ else ""
         text = "%s %.200r %d %s%s%s"
-        _log.log(level, text, scope["method"], scope["path"], status, reason, cause, request)
+        _log.log(level, text, scope["method"], scope["path"], status, reason, cause, ids, extra=extra)
 
 
 def count(model: str, reason: str, error: Exception) -> None:

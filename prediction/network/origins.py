@@ -8,10 +8,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 PREFLIGHT = [
     (b"access-control-allow-methods", b"GET, HEAD, POST"),
-    (b"access-control-allow-headers", b"Authorization, Content-Type, If-None-Match, X-Request-Id"),
+    (
+        b"access-control-allow-headers",
+        b"Authorization, Content-Type, If-None-Match, Inference-Header-Content-Length, X-Request-Id",
+    ),
     (b"access-control-max-age", b"600"),
 ]
-EXPOSED = (b"access-control-expose-headers", b"Allow, ETag, Retry-After, X-Request-Id")
+EXPOSED = (
+    b"access-control-expose-headers",
+    b"Allow, ETag, Inference-Header-Content-Length, Retry-After, X-Request-Id",
+)
 VARY = (b"vary", b"Origin")
 
 

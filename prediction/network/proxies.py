@@ -17,8 +17,9 @@ Network = IPv4Network | IPv6Network
 class Proxies:
     """Gives the application paths without the prefix, and the address and scheme of the client.
 
-    The scope then has `prefix`, for the links that need it. Only a trusted proxy can change the prefix, the
-    client's address and the scheme, by `X-Forwarded-Prefix`, `X-Forwarded-For` and `X-Forwarded-Proto`.
+    The scope then has `prefix`, for the links that need it, and `is_proxied` for a trusted proxy. Only a
+    trusted proxy can change the prefix, the client's address and the scheme, by `X-Forwarded-Prefix`,
+    `X-Forwarded-For` and `X-Forwarded-Proto`.
 
     Parameters
     ----------
@@ -51,6 +52,7 @@ class Proxies:
         client = scope.get("client")
         if client is None or not is_trusted(client[0], self.trusted):
             return scope
+        scope["is_proxied"] = True
         headers: dict[bytes, list[str]] = {}
         for name, value in scope["headers"]:
             headers.setdefault(name, []).append(value.decode("latin-1"))

@@ -91,6 +91,8 @@ def choose(
     pipelines
         Each estimator and the function that makes its pipeline, the simplest first.
     """
+    from threadpoolctl import threadpool_limits
+
     rows = _frequent(spec, labels)
     kept = {name: [values[row] for row in rows] for name, values in columns.items()}
     X, y = spec.frame(kept), spec.target.as_y([labels[row] for row in rows])
@@ -98,7 +100,9 @@ def choose(
     trials = []
     for choice, make in pipelines:
         tell(f"try {choice.name} on {len(y):,} rows")
-        trials.append(_tried(choice, make, X, y, folds))
+        # Small fits gain nothing by threads, which spin on a busy machine while they wait for each other.
+        with threadpool_limits(1):
+            trials.append(_tried(choice, make, X, y, folds))
     made, order = dict(pipelines), _in_order(trials)
     for place, trial in enumerate(order):
         tell(f"compile {trial.choice.name}")

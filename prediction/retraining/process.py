@@ -18,14 +18,21 @@ from models_store import catalog
 from models_store.errors import Error
 from models_store.spec import Spec
 from prediction import errors, home, settings
+from prediction.artifacts import exchange
 from prediction.journal import runs
 from prediction.journal.database import Journal
 from prediction.journal.runs import Ending, Retraining
 from prediction.retraining import steps, training
+from prediction.telemetry import logs
 
 PROJECT = Path(__file__).parents[2]
-NOT_INHERITED = ("PREDICTION_ADMIN_TOKEN", "PROMETHEUS_MULTIPROC_DIR")
-"""A run does not need the token, and its metrics must not be counted as the server's."""
+NOT_INHERITED = (
+    "PREDICTION_ADMIN_TOKEN",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+    "PROMETHEUS_MULTIPROC_DIR",
+)
+"""A run does not need the secrets, and its metrics must not be counted as the server's."""
 
 NICENESS = 10
 AUTOGROUP = Path("/proc/self/autogroup")
@@ -74,6 +81,8 @@ def take_process(journal: Journal, run: Retraining, leave: Callable[[str], None]
 def main(arguments: list[str]) -> int:
     """Execute the run that a server asked for, and return the exit code."""
     model, run_id = arguments
+    if logs.wants_json():
+        logs.write_json()
     try:
         configured = settings.load()
         catalog.demand(model)
@@ -82,11 +91,16 @@ def main(arguments: list[str]) -> int:
             spec = _select(journal, run)
             take_process(journal, run)
             plan = steps.Plan(
-                spec, configured.home, journal, configured.min_outcomes, configured.keep_versions
+                spec,
+                configured.home,
+                journal,
+                configured.min_outcomes,
+                configured.keep_versions,
+                exchange=exchange.of(configured),
             )
             steps.execute(plan, run, server_lock=configured.home / home.LOCK_FILE)
     except (Error, OSError) as error:
-        print(f"retraining of {model}: {errors.in_full(error)}", file=sys.stderr)
+        logs.fail(f"retraining of {model}: {errors.in_full(error)}")
         return 1
     return 0
 

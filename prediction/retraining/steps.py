@@ -7,6 +7,7 @@ step leaves half-finished work in the store, the ledger or the journal.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 from models_store import store
 from models_store.errors import Error, none_trained
 from models_store.spec import Spec
+from prediction.artifacts.exchange import Exchange
 from prediction.errors import JournalUnavailable
 from prediction.figures import gate
 from prediction.journal import ledger, runs
@@ -33,8 +35,14 @@ STEPS = (
     "compile",
     "judge",
     "save",
+    "publish",
     "promote",
 )
+PUBLISH_SECONDS = 120.0
+"""How long a candidate is tried to be published: its training took longer."""
+
+PREFETCH_SECONDS = 2.0
+"""Time for other hosts to download a candidate before it is promoted; they look once a second."""
 
 _log = logging.getLogger("bentoml.prediction")
 
@@ -50,6 +58,8 @@ class Plan:
         at once, unless it is forced.
     keep_versions
         Number of versions that the store keeps afterwards.
+    exchange
+        By default the home is on its own.
     """
 
     spec: Spec
@@ -58,6 +68,12 @@ class Plan:
     min_outcomes: int
     keep_versions: int
     seed: int = 0
+    exchange: Exchange | None = None
+
+    @property
+    def versions(self) -> Exchange:
+        """The versions of the home, and those that it can fetch."""
+        return self.exchange or Exchange(self.home)
 
 
 def execute(
@@ -111,7 +127,7 @@ def _retrain(plan: Plan, run: Retraining, report: training.OnStep) -> None:
     champion = ledger.champion(journal, spec.name)
     if champion is None:
         raise none_trained(spec.name)
-    version = store.get(plan.home, spec.name, champion.to_version)
+    version = plan.versions.obtain(spec.name, champion.to_version, champion.digest)
     # A time and not a row number: the journal may be another one than that of the last retraining.
     labels = examples.read(spec, journal, int(version.metadata.get("feedback_us", 0)))
     if labels.new < plan.min_outcomes and not run.force:
@@ -141,9 +157,23 @@ def _retrain(plan: Plan, run: Retraining, report: training.OnStep) -> None:
         store.prune(plan.home, name, judging.REJECTED_KEPT, set)
         runs.finish(journal, run.run_id, ending._replace(status="rejected"))
         return
+    if plan.versions.is_shared:
+        report("publish")
+        _publish(plan, run, saved)
     report("promote")
     new = champions.as_champion(saved, "retrain", verdict.sentence)
     _promote(plan, run, champion, new, ending)
+
+
+def _publish(plan: Plan, run: Retraining, saved: store.Version) -> None:
+    """Put the candidate where other hosts find it, and let them download it."""
+    try:
+        plan.versions.publish(saved, PUBLISH_SECONDS)
+    except Error:
+        store.delete(plan.home, run.model, saved.version)
+        raise
+    runs.offer(plan.journal, run.run_id, saved.version)
+    time.sleep(PREFETCH_SECONDS)
 
 
 def _promote(plan: Plan, run: Retraining, before: Entry, new: ledger.NewChampion, ending: Ending) -> None:

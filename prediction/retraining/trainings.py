@@ -12,7 +12,8 @@ from pathlib import Path
 from models_store import store
 from models_store.errors import DamagedVersion, UnknownVersion
 from models_store.spec import Spec
-from prediction.errors import NotComparable
+from prediction.artifacts.exchange import Exchange
+from prediction.errors import ArtifactsUnavailable, NoRoom, NotComparable
 from prediction.figures.gate import Verdict
 from prediction.journal import ledger, workers
 from prediction.journal.database import Journal
@@ -23,6 +24,8 @@ from prediction.retraining.training import Candidate, OnStep, ignore
 from prediction.serving import champions, versions
 
 BY = "train"
+PUBLISH_SECONDS = 20.0
+"""How long a new version is tried to be published."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,8 @@ class Trained:
         None if the gate was not asked.
     kept_for
         A champion that other hosts serve and that is not here, if the version was not promoted for that.
+    unaware
+        Hosts whose running server does not know the model that was promoted.
     """
 
     dataset: Dataset
@@ -95,6 +100,7 @@ class Trained:
     verdict: Verdict | None
     promoted: bool
     kept_for: str | None = None
+    unaware: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,16 +120,22 @@ class Training:
     rival: Rival | None
     kept_for: str | None
     source: CandidateSource
+    exchange: Exchange
 
     def execute(self, report: OnStep = ignore) -> Trained:
         """Train, save, and promote as far as wish and gate allow."""
-        if self.rival is not None:
-            return self._compare(self.rival, report)
+        made = self._make(report) if self.rival is None else self._compare(self.rival, report)
+        if not made.promoted:
+            return made
+        return replace(made, unaware=tuple(workers.unaware(self.journal, self.spec.name)))
+
+    def _make(self, report: OnStep) -> Trained:
         report("load the data")
         candidate = self.source.make(datasets.load(self.spec), report)
         version = training.save(candidate, self.home, report)
         promoted = self.wish.promote is not False and self.kept_for is None
         if promoted:
+            self._publish(version)
             new = champions.as_champion(version, self.source.by, self.source.reason)
             ledger.promote(self.journal, new)
             self._prune()
@@ -145,6 +157,7 @@ class Training:
         if not verdict.promote:
             store.prune(self.home, name, judging.REJECTED_KEPT, set)
             return Trained(dataset, candidate, version, verdict, promoted=False)
+        self._publish(version)
         reason = f"{self.source.reason}, and {verdict.sentence}"
         new = champions.as_champion(version, self.source.by, reason)
         if ledger.promote_after(self.journal, new, rival.entry.position) is None:
@@ -154,12 +167,26 @@ class Training:
         self._prune()
         return Trained(dataset, candidate, version, verdict, promoted=True)
 
+    def _publish(self, version: store.Version) -> None:
+        """Put a version where other hosts find it; one that can't be published stays, for a later try."""
+        try:
+            self.exchange.publish(version, PUBLISH_SECONDS)
+        except (ArtifactsUnavailable, NoRoom) as error:
+            remedy = f"run `loop promote {version.model} {version.version} --reason ...` later"
+            raise type(error)(f"{error}. The version is saved, and not promoted: {remedy}") from error
+
     def _prune(self) -> None:
         versions.prune(self.journal, self.home, self.spec.name, self.wish.keep_versions)
 
 
 def prepare(
-    spec: Spec, home: Path, journal: Journal, wish: Wish, source: CandidateSource | None = None
+    spec: Spec,
+    home: Path,
+    journal: Journal,
+    wish: Wish,
+    source: CandidateSource | None = None,
+    *,
+    exchange: Exchange | None = None,
 ) -> Training:
     """Check what would end a training at once, before hours of computing.
 
@@ -173,16 +200,18 @@ def prepare(
     NotComparable
         When the gate shall decide, and can't compare with the champion.
     """
-    source = source or fitted(spec, wish.seed)
+    source, exchange = source or fitted(spec, wish.seed), exchange or Exchange(home)
     entry = ledger.champion(journal, spec.name) if wish.promote is None else None
     if entry is None:
-        return Training(spec, home, journal, wish, None, None, source)
+        return Training(spec, home, journal, wish, None, None, source, exchange)
     if wish.missing:  # the champion can't be here
         reports = workers.alive(journal, spec.name)
         is_served = any(report.version == entry.to_version for report in reports)
-        return Training(spec, home, journal, wish, None, entry.to_version if is_served else None, source)
+        kept_for = entry.to_version if is_served else None
+        return Training(spec, home, journal, wish, None, kept_for, source, exchange)
     try:
-        return Training(spec, home, journal, wish, judging.meet(spec, home, entry), None, source)
+        exchange.obtain(spec.name, entry.to_version, entry.digest)
+        return Training(spec, home, journal, wish, judging.meet(spec, home, entry), None, source, exchange)
     except (UnknownVersion, DamagedVersion) as error:
         remedy = f"run `loop train {spec.name} --promote`"
         words = str(error) if remedy in str(error) else f"{error}: restore it, or {remedy}"

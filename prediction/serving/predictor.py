@@ -22,6 +22,7 @@ from prediction import metrics
 from prediction.figures.features import kinds
 from prediction.figures.features.kinds import Check
 from prediction.journal.predictions import NO_WARNINGS, Prediction
+from prediction.serving.tables import ColumnTable
 from prediction.times import now_us
 
 Score = Callable[[Columns], Any]
@@ -56,18 +57,23 @@ class Predictor:
         """Answer rows in one vectorised call; the answers have the order of the rows."""
         if not rows:
             return []
-        columns = self.spec.columns(rows)
+        if isinstance(rows, ColumnTable):
+            return self._answer(rows.columns, rows.texts())
+        write = self._write
+        return self._answer(self.spec.columns(rows), [write(row).decode() for row in rows])
+
+    def _answer(self, columns: Columns, texts: Sequence[str]) -> list[Prediction]:
+        """Answer columns; `texts` are their rows as JSON, for the journal."""
         said = self.spec.target.said(self.score(columns), self.width)
-        warnings = [NO_WARNINGS] * len(rows)
+        warnings = [NO_WARNINGS] * len(texts)
         for row, found in self._warnings(columns, said).items():
             warnings[row] = to_json(found).decode()
-        write = self._write
         of_each_row = zip(
-            [str(uuid_utils.uuid7()) for _ in rows],
+            [str(uuid_utils.uuid7()) for _ in texts],
             repeat(now_us()),
             repeat(self.spec.name),
             repeat(self.version.version),
-            [write(row).decode() for row in rows],
+            texts,
             said.classes,
             said.probabilities,
             warnings,

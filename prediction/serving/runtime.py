@@ -1,6 +1,6 @@
 """One worker: the predictors that answer its requests, and its periodic work.
 
-It owns which version is served. It follows the ledger, and writes it only at a first start.
+It owns which version is served. It follows the ledger, and never writes it.
 """
 
 from __future__ import annotations
@@ -20,21 +20,25 @@ from models_store import store
 from models_store.errors import Error, UnknownModel
 from models_store.spec import Features, Spec
 from prediction import errors, metrics
-from prediction.errors import InvalidSettings, JournalFault, JournalUnavailable, NotReady
+from prediction.artifacts.exchange import Exchange
+from prediction.errors import Fetching, JournalFault, JournalUnavailable, NotReady
 from prediction.journal import ledger, recorder, threads, workers
 from prediction.journal.database import Journal
 from prediction.journal.ledger import Entry
 from prediction.journal.predictions import Prediction
 from prediction.journal.sqlite.guard import FileFault
-from prediction.serving import adaptation, champions, predictor
+from prediction.serving import adaptation, predictor
+from prediction.serving.fetching import Fetcher
 from prediction.serving.lanes import LANES, Lane
 from prediction.serving.predictor import Predictor
+from prediction.telemetry import spans
 from prediction.times import now_us
 
 FOLLOW_SECONDS = 1.0
 WATCH_SECONDS = 0.5
 REPORT_SECONDS = 5.0
 ADAPT_SECONDS = 5.0
+PREFETCH_SECONDS = 1.0
 
 _log = logging.getLogger("bentoml.prediction")
 
@@ -64,58 +68,6 @@ class Serving:
     since_us: int
 
 
-def prepare(
-    specs: dict[str, Spec],
-    home: Path,
-    journal: Journal,
-    baked: Sequence[Path],
-    promote_baked: bool = False,
-) -> None:
-    """Prepare home and journal, once, before the workers start.
-
-    Parameters
-    ----------
-    baked
-        Folders of versions. Those that are not in the home's store came with a Bento: they are copied.
-    promote_baked
-        Whether copied versions that are new to the ledger become champions.
-
-    Raises
-    ------
-    NothingTrained
-        When a model has no version.
-    """
-    baked = [folder for folder in baked if folder.resolve().parents[1] != (home / "models").resolve()]
-    _adopt(home, baked)
-    store.recover(home, list(specs))
-    journal.migrate()
-    for name in specs:
-        newest = store.newest(home, name)
-        new = champions.as_champion(newest, "server", "first start")
-        first = ledger.promote_first(journal, new)
-        if first:
-            _log.info("%s: champion is %s (first start)", name, newest.version)
-    if promote_baked:
-        for folder in baked:
-            _promote_new(journal, store.get(home, folder.parent.name, folder.name))
-
-
-def _adopt(home: Path, baked: Sequence[Path]) -> None:
-    try:
-        for folder in baked:
-            store.adopt(home, folder)
-    except OSError as error:
-        raise InvalidSettings(f"BENTOML_HOME: {home} can't be written to: {error}") from error
-
-
-def _promote_new(journal: Journal, version: store.Version) -> None:
-    """Promote a version unless it was champion before: a rollback from it must last."""
-    known = {entry.to_version for entry in ledger.entries(journal, version.model, limit=1_000_000)}
-    if version.version not in known:
-        ledger.promote(journal, champions.as_champion(version, "server", "came with the image"))
-        _log.info("%s: champion is %s (came with the image)", version.model, version.version)
-
-
 class Runtime:
     """Answers requests for every spec of the catalog in this process. The constructor does no I/O.
 
@@ -126,11 +78,17 @@ class Runtime:
     """
 
     def __init__(
-        self, specs: dict[str, Spec], home: Path, journal: Journal, journal_required: bool = True
+        self,
+        specs: dict[str, Spec],
+        home: Path,
+        journal: Journal,
+        journal_required: bool = True,
+        *,
+        exchange: Exchange | None = None,
     ) -> None:
         self.specs = specs
         self._journal_required = journal_required
-        self._home = home
+        self._fetcher = Fetcher(exchange or Exchange(home))
         self._journal = journal
         self._recorder = recorder.make(journal)
         self._serving: dict[str, Serving] = {}
@@ -159,7 +117,8 @@ class Runtime:
         ]
         watch = [Task("watch the journal", WATCH_SECONDS, self.watch_journal)]
         tasks = [*tasks, Task("adapt the intervals", ADAPT_SECONDS, self.adapt)]
-        for work in (own, watch, tasks):  # a long task must delay neither a promotion nor an alarm
+        ahead = [Task("prefetch", PREFETCH_SECONDS, self.prefetch)] * self._fetcher.exchange.is_shared
+        for work in (own, watch, tasks, ahead):  # a long task must delay neither a promotion nor an alarm
             thread = threading.Thread(target=self._work, args=(work,), daemon=True)
             thread.start()
             self._threads.append(thread)
@@ -188,6 +147,12 @@ class Runtime:
         if fault is not None and self._journal_required:
             raise JournalFault(fault.message)
 
+    def version(self, name: str) -> store.Version:
+        """Return the version of a model that answers; `NotReady` if there is none."""
+        if name not in self._serving:
+            raise self._not_ready(name)
+        return self._serving[name].predictor.version
+
     async def predict(self, name: str, rows: Sequence[Features]) -> list[Prediction]:
         """Answer validated rows of one model, all with the same version, and record the answers.
 
@@ -201,15 +166,20 @@ class Runtime:
         serving = self._serving.get(name)
         if serving is None:
             raise self._not_ready(name)
-        predictions = await serving.lane.predict(rows)
+        trace = spans.current()
+        trace.by(name, serving.predictor.version.version)
+        with trace.stage("scoring"):
+            predictions = await serving.lane.predict(rows)
         try:
-            await self._recorder.record(predictions)
+            with trace.stage("commit"):
+                await self._recorder.record(predictions)
         except JournalUnavailable:
             if self._journal_required:
                 raise
             metrics.UNRECORDED.labels(name).inc(len(predictions))
             predictions = [item._replace(prediction_id=None) for item in predictions]
         serving.predictor.count(predictions)
+        trace.answered(predictions)
         return predictions
 
     def follow(self) -> None:
@@ -234,6 +204,10 @@ class Runtime:
             loaded = serving.predictor
             loaded.width = adaptation.width(self._journal, self.specs[name], loaded.version.version)
 
+    def prefetch(self) -> None:
+        """Download what is about to be promoted, so that a swap does not wait for it."""
+        self._fetcher.prefetch(self._journal, list(self.specs))
+
     def watch_journal(self) -> None:
         """Look at the journal's file; log and count when it fails, and log when it is well again."""
         self._journal.watch()
@@ -257,7 +231,7 @@ class Runtime:
 
     def _swap(self, name: str, champion: Entry) -> bool:
         """Load a new champion, or, if nothing is served yet, the newest champion that can be loaded."""
-        loaded: Predictor | _Unloadable | None = self._load(name, champion)
+        loaded = self._load(name, champion)
         if isinstance(loaded, _Unloadable):
             if name in self._serving:
                 return False
@@ -272,14 +246,20 @@ class Runtime:
         _log.info("%s: serving %s", name, loaded.version.version)
         return True
 
-    def _load(self, name: str, entry: Entry) -> Predictor | _Unloadable:
+    def _load(self, name: str, entry: Entry) -> Predictor | _Unloadable | None:
+        """Load a version; None if it is being fetched."""
         tag = f"{name}:{entry.to_version}"
+        is_here = False
         try:
-            version = store.get(self._home, name, entry.to_version)
+            version = self._fetcher.obtain(entry)
+            is_here = True
             loaded = predictor.load(self.specs[name], version, entry.digest)
             loaded.width = adaptation.width(self._journal, self.specs[name], version.version)
+        except Fetching:
+            return None
         except Exception as error:  # other models must be served, whatever the error is
-            metrics.LOAD_FAILURES.labels(name).inc()
+            if is_here or not self._fetcher.exchange.is_shared:  # a fetch counts its failures
+                metrics.LOAD_FAILURES.labels(name).inc()
             reason = str(error) if isinstance(error, Error) else f"{type(error).__name__}: {error}"
             self._log_once(tag, f"{tag} is not served, {self._instead(name)}: {reason}", reason)
             return _Unloadable(reason)
@@ -305,7 +285,7 @@ class Runtime:
             if entry.to_version not in tried:
                 tried.add(entry.to_version)
                 loaded = self._load(name, entry)
-                if isinstance(loaded, Predictor):
+                if not isinstance(loaded, _Unloadable):
                     return loaded
         return None
 

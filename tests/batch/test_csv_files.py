@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from models_store.errors import InvalidInput
-from models_store.spec import Spec
+from models_store.spec import Dialect, Spec
 from prediction.batch.sources import Source
 from tests.scoring import IRIS, read, source
 
@@ -131,3 +134,79 @@ def test_one_column_needs_no_comma(tmp_path: Path) -> None:
     (chunk,) = Source(tmp_path / "rows.csv", 100)
 
     assert ["a", "b"] == [row["name"] for row in chunk.by_row()]
+
+
+GERMAN = Dialect(encoding="cp1252", separator=";")
+
+
+def rows_of(path: Path, dialect: Dialect | None, chunk_rows: int = 1_000) -> list[dict[str, Any]]:
+    """Return all rows of a file."""
+    return [row for chunk in Source(path, chunk_rows, dialect=dialect) for row in chunk.by_row()]
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_a_file_of_any_encoding_is_read_in_blocks(encoding: str, tmp_path: Path) -> None:
+    """More than one block of each reader, with characters that have several bytes on their borders."""
+    path = tmp_path / "rows.csv"
+    cities = ["Köln", "München", "€ 5", "Bonn"]
+    lines = [f"{row};{cities[row % 4]}" for row in range(120_000)]
+    path.write_bytes("\r\n".join(["nr;größe", *lines]).encode(encoding))
+
+    found = rows_of(path, GERMAN, 100_000)
+
+    assert lines == [f"{row['nr']};{row['größe']}" for row in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a;b\n1;2\n", [{"a": "1", "b": "2"}]),
+        ("a,b,c\n1,2;3,\n", [{"a": "1", "b": "2;3", "c": None}]),
+        (
+            "\n\na;b\n1;2;3\n4;5;6\n",
+            [{"column_1": "1", "a": "2", "b": "3"}, {"column_1": "4", "a": "5", "b": "6"}],
+        ),
+        (";a\n1;2\n", [{"column_1": "1", "a": "2"}]),
+        ("a;b\n1;2\n;\n ; \n\n3;\n;\n", [{"a": "1", "b": "2"}, {"a": "3", "b": None}]),
+        ("a;b\n;\n;\n", []),
+    ],
+)
+def test_a_file_in_a_dialect_is_read(text: str, expected: list[dict[str, Any]], tmp_path: Path) -> None:
+    """Its separator or commas, the names of rows of R, columns without a name, blank rows."""
+    path = tmp_path / "rows.csv"
+    path.write_text(text)
+
+    assert expected == rows_of(path, replace(GERMAN, separator=";"))
+
+
+def test_blank_rows_are_dropped_beside_broken_ones(tmp_path: Path) -> None:
+    """A broken row keeps its place among the others."""
+    path = tmp_path / "rows.csv"
+    path.write_text("a;b;c\n;;\n1;2;3\n4\n;;\n5;6;7\n")
+
+    (chunk,) = Source(path, 100, dialect=GERMAN)
+
+    assert ["1", None, "5"] == chunk.columns["a"].to_pylist()
+    assert {1: "has 1 cell where the header has 3"} == {
+        at: each.reason for at, each in chunk.broken.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "dialect", "words"),
+    [
+        (b"a|b\n1|2\n", GERMAN, "cells are separated by '|': write it with ';'"),
+        ("größe;b\n".encode("cp1252"), Dialect(separator=";"), "it is not UTF-8: save it as UTF-8"),
+        (b"a;b\n1;\x81\n", GERMAN, "it is not of the encoding that its spec names: save it as UTF-8"),
+        (b'a;b\n1;"2\n', GERMAN, "a quotation mark is left open in row 1"),
+    ],
+)
+def test_a_file_in_another_dialect_is_one_sentence(
+    content: bytes, dialect: Dialect, words: str, tmp_path: Path
+) -> None:
+    """With the place and the remedy."""
+    path = tmp_path / "rows.csv"
+    path.write_bytes(content)
+
+    with pytest.raises(InvalidInput, match=re.escape(words)):
+        rows_of(path, dialect)

@@ -347,3 +347,19 @@ def test_large_batches_leave_room_for_others(
     world.run = run
 
     assert [200] * 4 + [429] * 2 == asyncio.run(asyncio.wait_for(main(), 10))
+
+
+@pytest.mark.parametrize(
+    ("path", "route"),
+    [
+        ("/iris/echo", "/iris/echo"),
+        ("/things/secret", "/things/{name}"),
+        ("/iris/rows/7", "/{model}/rows/{name}"),
+        ("/readyz", "/readyz"),
+        ("/static_content/swagger-ui.css", "/static_content/swagger-ui.css"),
+        ("/nowhere", ""),
+    ],
+)
+def test_a_request_has_a_route(world: World, path: str, route: str) -> None:
+    """Routes are few, whatever clients ask for: they name spans."""
+    assert route == world.app.route({"type": "http", "method": "GET", "path": path})

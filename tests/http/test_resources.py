@@ -28,7 +28,7 @@ from prediction.journal.feedback import Label
 from prediction.journal.ledger import NewChampion
 from prediction.journal.predictions import Inserter, Prediction
 from prediction.journal.runs import Ending
-from prediction.serving import predictor, runtime
+from prediction.serving import predictor, preparing
 from prediction.times import now_us
 from tests.serving.test_predictor import copy_version
 
@@ -86,7 +86,7 @@ def world(specs: dict[str, Spec], home: Path) -> Iterator[World]:
     for path in home.glob("journal.db*"):
         path.unlink()
     journal = Journal(f"sqlite:///{home / 'journal.db'}")
-    runtime.prepare(specs, home, journal, [])
+    preparing.prepare(specs, home, journal, [])
     yield World(home, journal, specs)
     journal.close()
 

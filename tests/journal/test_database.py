@@ -215,7 +215,7 @@ def test_nothing_is_committed_after_the_deadline(journal: Journal) -> None:
 def test_recording_needs_no_connection_of_the_pool(journal: Journal) -> None:
     """With every connection lent, a reader fails within about a second, and predictions are recorded."""
     with ExitStack() as stack:
-        for _ in range(20):
+        for _ in range(database.MOST_CONNECTIONS):
             stack.enter_context(journal.read())
         started = time.monotonic()
         with pytest.raises(JournalUnavailable):

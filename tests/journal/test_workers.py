@@ -51,6 +51,20 @@ def test_old_reports_can_be_left_out(opened: Journal) -> None:
     assert [] == serving(opened, "iris", now + 1)
 
 
+def test_a_server_that_does_not_know_a_model_is_found(opened: Journal) -> None:
+    """By its living workers: each reports on all models that it knows, even if it can't serve them."""
+    assert [] == workers.unaware(opened, "iris")
+    workers.report(opened, "left", 1, {"iris": ("", 10), "penguins": ("z", 10)})
+    workers.report(opened, "right", 1, {"iris": ("a", 10)})
+    workers.report(opened, "right", 2, {"iris": ("a", 10), "penguins": ("z", 10)})
+
+    assert [] == workers.unaware(opened, "iris")
+    assert ["right"] == workers.unaware(opened, "penguins")
+    assert ["left", "right"] == workers.unaware(opened, "planes")
+    workers.report(opened, "right", 1, {})
+    assert [] == workers.unaware(opened, "penguins")
+
+
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> int:
     """The present time, which stands still."""

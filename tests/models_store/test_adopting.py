@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from models_store import store
+from models_store import artifacts, store
 from models_store.errors import UnknownVersion
 from models_store.store import Version
 from tests.models_store.test_store import latest, listed, publish, remains
@@ -25,7 +25,7 @@ def saved(tmp_path: Path) -> Version:
 def test_a_version_is_adopted_from_another_store(saved: Version, tmp_path: Path) -> None:
     """It has the same content, and is the latest."""
     home = tmp_path / "home"
-    store.adopt(home, saved.path)
+    artifacts.adopt(home, saved.path)
     (adopted,) = store.versions(home, "iris")
 
     assert (saved.version, saved.digest) == (adopted.version, adopted.digest)
@@ -38,9 +38,9 @@ def test_a_version_is_adopted_from_another_store(saved: Version, tmp_path: Path)
 def test_adopting_a_version_that_is_there_changes_nothing(saved: Version, tmp_path: Path) -> None:
     """It may come from its own store, or from another one."""
     before = {path: path.stat().st_mtime_ns for path in saved.path.iterdir()}
-    store.adopt(tmp_path, saved.path)
+    artifacts.adopt(tmp_path, saved.path)
     other = shutil.copytree(saved.path, tmp_path / "other" / "iris" / saved.version)
-    store.adopt(tmp_path, other)
+    artifacts.adopt(tmp_path, other)
 
     assert before == {path: path.stat().st_mtime_ns for path in saved.path.iterdir()}
     assert [saved] == store.versions(tmp_path, "iris")
@@ -51,7 +51,7 @@ def test_a_version_that_is_there_is_not_copied_again(saved: Version, tmp_path: P
     other = shutil.copytree(saved.path, tmp_path / "other" / "iris" / saved.version)
     (other / store.MODEL_YAML).unlink()
 
-    store.adopt(tmp_path, other)
+    artifacts.adopt(tmp_path, other)
 
     store.verify(store.get(tmp_path, "iris", saved.version), saved.digest)
 
@@ -61,7 +61,7 @@ def test_a_version_of_the_same_name_is_never_replaced(saved: Version, tmp_path: 
     other = shutil.copytree(saved.path, tmp_path / "other" / "iris" / saved.version)
     (other / store.PIPELINE).write_bytes(b"another one")
 
-    store.adopt(tmp_path, other)
+    artifacts.adopt(tmp_path, other)
 
     store.verify(store.get(tmp_path, "iris", saved.version), saved.digest)
     assert [] == remains(tmp_path)
@@ -71,7 +71,7 @@ def test_an_older_version_is_adopted_behind_the_newest(tmp_path: Path) -> None:
     """A version of a Bento does not become the latest if a newer one was trained here."""
     old = publish(tmp_path / "bento")
     new = publish(tmp_path / "home")
-    store.adopt(tmp_path / "home", old.path)
+    artifacts.adopt(tmp_path / "home", old.path)
 
     assert [new.version, old.version] == [
         item.version for item in store.versions(tmp_path / "home", "iris")
@@ -85,7 +85,7 @@ def test_a_folder_that_is_not_a_version_is_not_adopted(tmp_path: Path) -> None:
     source.mkdir(parents=True)
     (source / store.PIPELINE).write_bytes(b"x")
     with pytest.raises(UnknownVersion, match=r"half is not a version: it has no model\.yaml"):
-        store.adopt(tmp_path / "home", source)
+        artifacts.adopt(tmp_path / "home", source)
 
     assert set() == listed(tmp_path / "home")
 
@@ -95,7 +95,7 @@ def test_concurrent_servers_adopt_a_version_once(saved: Version, tmp_path: Path)
     for number in range(10):
         home = tmp_path / f"home{number}"
         with ThreadPoolExecutor(4) as pool:
-            for attempt in [pool.submit(store.adopt, home, saved.path) for _ in range(4)]:
+            for attempt in [pool.submit(artifacts.adopt, home, saved.path) for _ in range(4)]:
                 attempt.result()
 
         assert [saved.version] == [version.version for version in store.versions(home, "iris")]

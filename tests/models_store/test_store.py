@@ -31,7 +31,8 @@ from models_store.store import Version
 from prediction.journal.database import Journal
 from prediction.retraining import training
 from prediction.retraining.training import Candidate
-from prediction.serving.runtime import Runtime, prepare
+from prediction.serving.preparing import prepare
+from prediction.serving.runtime import Runtime
 
 SPEC = catalog.load()["iris"]
 HASHED = ["golden.json", "model.onnx", "profile.json", "saved_model.pkl"]
@@ -100,7 +101,12 @@ def test_a_published_version_is_in_the_store(tmp_path: Path) -> None:
     assert tmp_path / "models" / "iris" / version.version == version.path
     assert {"runtime": "onnx", "metrics": {"n": 1}} == version.metadata
     assert hashlib.sha256(manifest).hexdigest() == version.digest
-    assert {"files": {store.PIPELINE: hashlib.sha256(b"some bytes").hexdigest()}} == json.loads(manifest)
+    described = (version.path / store.MODEL_YAML).read_text()
+    vouched = described.replace(version.digest, store.UNKNOWN_DIGEST).encode()
+    assert {
+        "files": {store.PIPELINE: hashlib.sha256(b"some bytes").hexdigest()},
+        "model_yaml": hashlib.sha256(vouched).hexdigest(),
+    } == json.loads(manifest)
     assert timedelta(0) <= datetime.now(UTC) - version.created_at < timedelta(minutes=1)
     assert version.version == latest(tmp_path)
     assert [] == remains(tmp_path)

@@ -90,6 +90,7 @@ def test_nobody_is_believed_by_default(world: World) -> None:
         scope = scope_of(world, trusted, **FORWARDED)
 
         assert ("/ml", "http", ("127.0.0.1", 1)) == (scope["prefix"], scope["scheme"], scope["client"])
+        assert "is_proxied" not in scope
 
 
 def test_a_trusted_proxy_is_believed(world: World) -> None:
@@ -97,6 +98,7 @@ def test_a_trusted_proxy_is_believed(world: World) -> None:
     scope = scope_of(world, LOCAL, **FORWARDED)
 
     assert ("/other", "https", ("192.0.2.9", 0)) == (scope["prefix"], scope["scheme"], scope["client"])
+    assert scope["is_proxied"]
 
 
 def test_a_forwarded_prefix_is_removed_from_the_path(world: World, good: bytes) -> None:

@@ -17,7 +17,7 @@ from models_store.features.integer import Integer
 from models_store.features.moment import Moment
 from models_store.features.number import Number
 from models_store.features.text import Text
-from models_store.spec import Spec, classes, quantity
+from models_store.spec import Dialect, Spec, classes, quantity
 from prediction.proposals import drafts
 from prediction.proposals.drafts import Draft
 
@@ -138,3 +138,27 @@ def test_the_file_is_laid_out_as_a_formatter_does_it(tmp_path: Path) -> None:
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_dialect_of_its_files_is_in_the_file() -> None:
+    """On one line if it is short, and laid out else; a draft without one imports no Dialect."""
+    short = Dialect(separator="\t", times={"joined": "%d.%m.%Y"})
+    long = Dialect(
+        encoding="cp1252",
+        separator=";",
+        numbers=dict.fromkeys(("spent", "visits"), "1.234,5"),
+        missing={
+            "visits": ("n\\a", 'so "many"'),
+            "spent": ("unknown to all of us",),
+            "joined": ("-" * 30,),
+        },
+    )
+    for dialect in (short, long, Dialect()):
+        text = drafts.written(replace(DRAFT, dialect=dialect))
+
+        assert dialect == spec_of(text).dialect
+        assert max(map(len, text.splitlines())) <= 100
+    assert '    dialect=Dialect(separator="\\t", times={"joined": "%d.%m.%Y"}),\n' in drafts.written(
+        replace(DRAFT, dialect=short)
+    )
+    assert "Dialect" not in drafts.written(DRAFT)

@@ -19,10 +19,17 @@ def test_the_simplest_that_is_not_worse_is_chosen(specs: dict[str, Spec]) -> Non
     """The table has all of them; every step is told."""
     from sklearn.dummy import DummyClassifier
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_info
+
+    threads = set[int]()
+
+    def dummy(seed: int) -> Any:
+        threads.update(pool["num_threads"] for pool in threadpool_info())
+        return DummyClassifier(random_state=seed)
 
     dataset, told = datasets.load(specs["iris"]), list[str]()
     functions: list[Any] = [
-        (DUMMY, lambda seed: DummyClassifier(random_state=seed)),
+        (DUMMY, dummy),
         (LINEAR, lambda seed: LogisticRegression(max_iter=1000, random_state=seed)),
         (
             Estimator("again", "", ""),
@@ -37,6 +44,7 @@ def test_the_simplest_that_is_not_worse_is_chosen(specs: dict[str, Spec]) -> Non
     assert ["estimator", "dummy", "linear", "again"] == [
         line.split()[0] for line in chosen.table.splitlines() if not line.startswith("-")
     ]
+    assert {1} == threads  # more of them spin, and take ten times as long on a busy machine
     assert ["compile linear"] == [each for each in told if each.startswith("compile")]
 
 

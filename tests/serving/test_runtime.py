@@ -26,7 +26,7 @@ from prediction.journal import ledger, predictions, workers
 from prediction.journal.database import Journal
 from prediction.journal.ledger import NewChampion
 from prediction.journal.predictions import CHUNK_ROWS, Prediction
-from prediction.serving import runtime
+from prediction.serving import preparing
 from prediction.serving.runtime import Runtime, Task
 from tests.serving.test_predictor import MorePenguinFeatures, change_json, copy_version
 from tests.timing import eventually, turns
@@ -46,7 +46,7 @@ def journal(home: Path) -> Iterator[Journal]:
 @pytest.fixture
 def served(specs: dict[str, Spec], home: Path, journal: Journal) -> Iterator[Runtime]:
     """A runtime that has loaded nothing yet, on a home that is prepared."""
-    runtime.prepare(specs, home, journal, [])
+    preparing.prepare(specs, home, journal, [])
     served = Runtime(specs, home, journal)
     yield served
     served.stop()
@@ -100,7 +100,7 @@ def test_a_first_start_promotes_the_newest(specs: dict[str, Spec], home: Path, j
     """With an empty ledger the newest version of every model becomes its champion."""
     newest = another(home)
 
-    runtime.prepare(specs, home, journal, [])
+    preparing.prepare(specs, home, journal, [])
 
     champions = ledger.champions(journal)
     assert set(specs) == set(champions)
@@ -114,11 +114,11 @@ def test_a_first_start_promotes_the_newest(specs: dict[str, Spec], home: Path, j
 
 def test_a_later_start_leaves_the_champion(specs: dict[str, Spec], home: Path, journal: Journal) -> None:
     """A restart does not promote a version that was only saved."""
-    runtime.prepare(specs, home, journal, [])
+    preparing.prepare(specs, home, journal, [])
     before = ledger.champions(journal)
     another(home)
 
-    runtime.prepare(specs, home, journal, [])
+    preparing.prepare(specs, home, journal, [])
 
     assert before == ledger.champions(journal)
     assert 1 == len(ledger.entries(journal, "iris", limit=10))
@@ -128,7 +128,7 @@ def test_a_start_without_tables_makes_them(specs: dict[str, Spec], home: Path) -
     """Preparing migrates the journal."""
     fresh = Journal(f"sqlite:///{home / 'fresh.db'}")
 
-    runtime.prepare(specs, home, fresh, [])
+    preparing.prepare(specs, home, fresh, [])
 
     assert set(specs) == set(ledger.champions(fresh))
     fresh.close()
@@ -143,7 +143,7 @@ def test_versions_of_a_bento_are_adopted(
     baked = [store.newest(trained_home, name).path for name in specs]
     journal = Journal(f"sqlite:///{home / 'journal.db'}")
 
-    runtime.prepare(specs, home, journal, baked)
+    preparing.prepare(specs, home, journal, baked)
     served = Runtime(specs, home, journal)
     served.start()
 
@@ -157,11 +157,11 @@ def test_a_newer_version_of_a_bento_is_promoted_only_if_it_is_wanted(
     promote_baked: bool, specs: dict[str, Spec], home: Path, journal: Journal, tmp_path: Path
 ) -> None:
     """It is adopted either way; it takes over once only, so that going back from it lasts."""
-    runtime.prepare(specs, home, journal, [])
+    preparing.prepare(specs, home, journal, [])
     first = ledger.champions(journal)["iris"].to_version
     baked = copy_version(store.newest(home, "iris"), tmp_path / "bento", lambda _: None).path
 
-    runtime.prepare(specs, home, journal, [baked], promote_baked)
+    preparing.prepare(specs, home, journal, [baked], promote_baked)
 
     expected = baked.name if promote_baked else first
     assert expected == ledger.champions(journal)["iris"].to_version
@@ -169,7 +169,7 @@ def test_a_newer_version_of_a_bento_is_promoted_only_if_it_is_wanted(
     if promote_baked:
         assert "came with the image" == ledger.champions(journal)["iris"].reason
         ledger.roll_back(journal, ledger.champion_before(journal, "iris"), by="a test", reason="worse")
-        runtime.prepare(specs, home, journal, [baked], promote_baked)
+        preparing.prepare(specs, home, journal, [baked], promote_baked)
         assert first == ledger.champions(journal)["iris"].to_version
 
 
@@ -177,10 +177,10 @@ def test_a_version_of_the_home_itself_is_not_promoted_as_one_of_an_image(
     specs: dict[str, Spec], home: Path, journal: Journal
 ) -> None:
     """Outside a Bento what is "baked" is the newest of the home itself: it waits to be promoted."""
-    runtime.prepare(specs, home, journal, [])
+    preparing.prepare(specs, home, journal, [])
     first = ledger.champions(journal)["iris"].to_version
 
-    runtime.prepare(specs, home, journal, [another(home).path], promote_baked=True)
+    preparing.prepare(specs, home, journal, [another(home).path], promote_baked=True)
 
     assert first == ledger.champions(journal)["iris"].to_version
 
@@ -190,7 +190,7 @@ def test_a_second_adoption_changes_nothing(specs: dict[str, Spec], home: Path, j
     version = store.newest(home, "iris")
 
     for _ in range(2):
-        runtime.prepare(specs, home, journal, [version.path])
+        preparing.prepare(specs, home, journal, [version.path])
 
     assert [version.version] == [item.version for item in store.versions(home, "iris")]
 
@@ -203,7 +203,7 @@ def test_a_model_without_a_version_ends_the_start(
     shutil.rmtree(home / "models" / untrained)
 
     with pytest.raises(NothingTrained, match=rf"{untrained} .* `loop train {untrained}`"):
-        runtime.prepare(specs, home, journal, [])
+        preparing.prepare(specs, home, journal, [])
 
 
 # ------------------------------------------------------------------------------------- what is served
@@ -324,7 +324,7 @@ def test_a_ledger_may_have_models_that_are_not_in_the_catalog(
     specs: dict[str, Spec], home: Path, journal: Journal
 ) -> None:
     """A model that was removed from the catalog is not served; the others are."""
-    runtime.prepare(specs, home, journal, [])
+    preparing.prepare(specs, home, journal, [])
     served = Runtime({"iris": specs["iris"]}, home, journal)
     served.start()
 
@@ -512,7 +512,7 @@ def test_the_error_for_an_unknown_model_lists_the_known_ones(served: Runtime) ->
 
 def test_an_edited_spec_stops_no_other_model(specs: dict[str, Spec], home: Path, journal: Journal) -> None:
     """A model whose schema was changed after its training is not ready; other models are served."""
-    runtime.prepare(specs, home, journal, [])
+    preparing.prepare(specs, home, journal, [])
     changed = replace(specs["penguins"], features=MorePenguinFeatures)
     served = Runtime({**specs, "penguins": changed}, home, journal)
 
@@ -542,7 +542,7 @@ def test_a_worker_starts_without_the_journal_and_serves_once_it_is_back(
     specs: dict[str, Spec], home: Path, journal: Journal
 ) -> None:
     """A journal that does not answer leaves a worker unready, and nothing more."""
-    runtime.prepare(specs, home, journal, [])
+    preparing.prepare(specs, home, journal, [])
     journal.close()
     away = unusable(home)
     served = Runtime(specs, home, journal)
@@ -564,7 +564,7 @@ def test_an_answer_that_can_t_be_recorded_is_refused_or_has_no_id(
     specs: dict[str, Spec], home: Path, journal: Journal, required: bool
 ) -> None:
     """A required journal that fails is an error; one that is not gives answers without an id."""
-    runtime.prepare(specs, home, journal, [])
+    preparing.prepare(specs, home, journal, [])
     served = Runtime(specs, home, journal, journal_required=required)
     served.start()
     with closing(sqlite3.connect(home / "journal.db")) as connection:

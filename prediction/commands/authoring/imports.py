@@ -12,6 +12,7 @@ from rich.console import Console
 from models_store import catalog, store
 from models_store.errors import InvalidInput
 from prediction import home, settings
+from prediction.artifacts import exchange
 from prediction.commands import subcommands, train
 from prediction.commands.authoring import new
 from prediction.imports import drafting, files
@@ -75,7 +76,8 @@ def bring(options: argparse.Namespace) -> int:
             home.make(configured.home)
             journal.migrate()
         source = Importing(spec, file, Path(folder)).source()
-        prepared = trainings.prepare(spec, configured.home, journal, wish, source)
+        shared = exchange.of(configured)
+        prepared = trainings.prepare(spec, configured.home, journal, wish, source, exchange=shared)
         item = train.execute(console, prepared)
     facts = train.describe(spec.name, item)
     if options.json:

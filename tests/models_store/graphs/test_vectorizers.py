@@ -15,7 +15,8 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline, make_union
 
-from models_store import compiled, vectorizers
+from models_store import compiled
+from models_store.graphs import vectorizers
 from models_store.spec import Features, Spec, classes, text
 
 WORDS = [

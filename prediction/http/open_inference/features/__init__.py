@@ -1,0 +1,1 @@
+"""How tensors hold the values of features, one module a kind."""

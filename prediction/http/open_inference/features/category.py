@@ -1,0 +1,7 @@
+"""Categories in tensors: their texts; an empty one is missing."""
+
+from prediction.http.open_inference.features import arrays
+
+ACCEPTED = arrays.ACCEPTED
+datatype = arrays.datatype
+plain = arrays.plain

@@ -1,0 +1,7 @@
+"""Texts in tensors; an empty one is missing."""
+
+from prediction.http.open_inference.features import arrays
+
+ACCEPTED = arrays.ACCEPTED
+datatype = arrays.datatype
+plain = arrays.plain

@@ -1,0 +1,1 @@
+"""How tensors hold the answers, one module a kind of target."""
