@@ -76,9 +76,9 @@ mutants: $(VENV)/testing ## change chosen modules one small thing at a time, and
 
 bench: $(VENV)/testing ## measure against the peers, and write benchmarks/results/
 	@$(BIN)/python -m benchmarks
-	@$(BIN)/python -m benchmarks.tensors
 	@$(BIN)/python -m benchmarks.estimators
 	@$(BIN)/python -m benchmarks.compiling
+	@$(BIN)/python -m benchmarks.tensors
 	@$(BIN)/python -m benchmarks.scoring
 	@$(BIN)/python -m benchmarks.loop
 	@$(BIN)/python -m benchmarks.monitoring
