@@ -144,8 +144,8 @@ class Runtime:
         self._threads: list[threading.Thread] = []
         self._started_us = now_us()
 
-    def start(self, tasks: Sequence[Task] = ()) -> None:
-        """Load the champions. One thread follows the ledger, one watches the journal, one does these tasks.
+    def start(self, *groups: Sequence[Task]) -> None:
+        """Load the champions. A thread follows the ledger, one watches the journal, one does each group.
 
         While the journal does not answer, the worker is not ready.
         """
@@ -158,8 +158,8 @@ class Runtime:
             Task("report", REPORT_SECONDS, self.report),
         ]
         watch = [Task("watch the journal", WATCH_SECONDS, self.watch_journal)]
-        tasks = [*tasks, Task("adapt the intervals", ADAPT_SECONDS, self.adapt)]
-        for work in (own, watch, tasks):  # a long task must delay neither a promotion nor an alarm
+        adapt = [Task("adapt the intervals", ADAPT_SECONDS, self.adapt)]
+        for work in (own, watch, adapt, *groups):  # a long task must delay neither a promotion nor an alarm
             thread = threading.Thread(target=self._work, args=(work,), daemon=True)
             thread.start()
             self._threads.append(thread)
