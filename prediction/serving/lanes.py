@@ -1,7 +1,7 @@
 """Where the rows of requests are scored: on the event loop, or in a thread that joins requests.
 
-A compiled model answers one row in microseconds, a scikit-learn pipeline in milliseconds. Both take hardly
-more for some rows than for one, so requests that wait at the same time go into one call.
+A compiled model answers one row in microseconds, a scikit-learn pipeline takes milliseconds for one row and
+hardly more for a hundred. Requests that wait at the same time share what is not done for each row.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ JOINED_ROWS = 256
 """The most rows that one call of a pipeline gets: single rows wait for a part of a long batch only."""
 
 Rows = Sequence[Features]
-Predict = Callable[[Rows], list[Prediction]]
+Predict = Callable[..., list[Prediction]]
+"""Answers rows; that of `Direct` also takes how many rows each request has."""
 
 _log = logging.getLogger("bentoml.prediction")
 
@@ -37,9 +38,15 @@ class Lane(Protocol):
 
 
 class Waiting:
-    """Requests that wait to be scored, in the order of their arrival. A call answers several of them."""
+    """Requests that wait to be scored, in the order of their arrival. A call answers several of them.
 
-    def __init__(self, predict: Predict) -> None:
+    Parameters
+    ----------
+    predict
+        Answers the rows of several requests, one after another.
+    """
+
+    def __init__(self, predict: Callable[[list[Rows]], list[Prediction]]) -> None:
         self._predict = predict
         self._requests: deque[tuple[Rows, Future[list[Prediction]]]] = deque()
 
@@ -67,7 +74,7 @@ class Waiting:
     def score(self, parts: list[Rows]) -> list[list[Prediction] | Exception]:
         """Answer parts in one call. If it fails, ask for each alone: one row may not fail the others."""
         try:
-            answers = self._predict([row for rows in parts for row in rows] if len(parts) > 1 else parts[0])
+            answers = self._predict(parts)
         except Exception as error:  # it belongs to the request that caused it
             if len(parts) == 1:
                 return [error]
@@ -75,6 +82,10 @@ class Waiting:
             return [self.score([rows])[0] for rows in parts]
         ends = accumulate(map(len, parts))
         return [answers[end - len(rows) : end] for rows, end in zip(parts, ends, strict=True)]
+
+
+def _joined(parts: list[Rows]) -> Rows:
+    return [row for rows in parts for row in rows] if len(parts) > 1 else parts[0]
 
 
 def settle(
@@ -93,12 +104,13 @@ def settle(
 class Direct:
     """Scores few rows on the event loop, and many in a thread.
 
-    A call costs more than its rows do, so requests that arrive at the same turn of the loop share one.
+    Requests that arrive at the same turn of the loop are answered together, and each by a call of the graph
+    of its own: else the last bit of an answer would depend on the other requests.
     """
 
     def __init__(self, predict: Predict) -> None:
         self._predict = predict
-        self._waiting = Waiting(predict)
+        self._waiting = Waiting(lambda parts: predict(_joined(parts), [len(rows) for rows in parts]))
         self._scheduled = False
 
     async def predict(self, rows: Rows) -> list[Prediction]:
@@ -128,7 +140,7 @@ class Joining:
 
     def __init__(self, predict: Predict) -> None:
         self._thread = ThreadPoolExecutor(1, "scoring", initializer=use_one_core)
-        self._waiting = Waiting(predict)
+        self._waiting = Waiting(lambda parts: predict(_joined(parts)))
         self._work: Task[None] | None = None
 
     async def predict(self, rows: Rows) -> list[Prediction]:

@@ -24,7 +24,7 @@ from prediction.figures.features.kinds import Check
 from prediction.journal.predictions import NO_WARNINGS, Prediction
 from prediction.times import now_us
 
-Score = Callable[[Columns], Any]
+Score = Callable[..., Any]
 
 
 class Predictor:
@@ -34,7 +34,7 @@ class Predictor:
     ----------
     score
         Takes the columns of n rows, returns answers of the spec's kind of target. Their intervals are as
-        wide as the training calibrated them.
+        wide as the training calibrated them. That of a graph takes the sizes of several requests too.
     profile
         The profile of the version's training data, as `profiles.profile` returns it.
     """
@@ -52,12 +52,20 @@ class Predictor:
             for name in spec.target.counted
         }
 
-    def predict(self, rows: Sequence[Features]) -> list[Prediction]:
-        """Answer rows in one vectorised call; the answers have the order of the rows."""
+    def predict(self, rows: Sequence[Features], sizes: Sequence[int] = ()) -> list[Prediction]:
+        """Answer rows in one vectorised call; the answers have the order of the rows.
+
+        Parameters
+        ----------
+        sizes
+            How many rows each request has, if there are several. Only for a graph, which answers each
+            request by a call of its own; all else is done once.
+        """
         if not rows:
             return []
         columns = self.spec.columns(rows)
-        said = self.spec.target.said(self.score(columns), self.width)
+        answers = self.score(columns, sizes) if len(sizes) > 1 else self.score(columns)
+        said = self.spec.target.said(answers, self.width)
         warnings = [NO_WARNINGS] * len(rows)
         for row, found in self._warnings(columns, said).items():
             warnings[row] = to_json(found).decode()

@@ -19,12 +19,14 @@ class Scoring:
 
     def __init__(self) -> None:
         self.calls: list[int] = []
+        self.sizes: list[Any] = []
         self.threads: list[threading.Thread] = []
         self.may_answer = threading.Event()
         self.may_answer.set()
 
-    def __call__(self, rows: Any) -> Any:
+    def __call__(self, rows: Any, sizes: Any = None) -> Any:
         self.calls.append(len(rows))
+        self.sizes.append(sizes)
         self.threads.append(threading.current_thread())
         assert self.may_answer.wait(20)
         if "bad" in rows:
@@ -131,7 +133,10 @@ def test_a_compiled_version_scores_few_rows_on_the_loop(rows: int, inline: bool)
 
 
 def test_a_compiled_version_scores_requests_of_one_turn_in_one_call() -> None:
-    """Each gets the answers to its own rows; no call has more rows than the loop may score."""
+    """Each gets the answers to its own rows; no call has more rows than the loop may score.
+
+    The call is told which rows are of one request.
+    """
     scoring = Scoring()
     many = list(range(INLINE_ROWS - 3))
 
@@ -139,6 +144,7 @@ def test_a_compiled_version_scores_requests_of_one_turn_in_one_call() -> None:
 
     assert [[2], [4, 6], [row * 2 for row in many], [8], []] == answers
     assert [INLINE_ROWS, 1] == scoring.calls
+    assert [[1, 2, INLINE_ROWS - 3], [1, 0]] == scoring.sizes
 
 
 def test_a_row_that_fails_spoils_no_other_request_of_its_turn() -> None:
