@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,8 +89,10 @@ class Session:
         """The outputs of the graph that answers may be made of."""
         return self._target.outputs_of([node.name for node in self._session.get_outputs()])
 
-    def scorer(self, decision: Any, beside: Sequence[pipelines.Beside] = ()) -> Callable[[Columns], Any]:
+    def scorer(self, decision: Any, beside: Sequence[Callable[..., Any]] = ()) -> Callable[..., Any]:
         """Return the function that answers rows by a decision, as the spec's kind of target does.
+
+        It takes columns, and the sizes of `run`.
 
         Parameters
         ----------
@@ -97,23 +100,36 @@ class Session:
             The graphs that the decision names.
         """
         read, outputs = self._target.reader(decision), decision.outputs or self.outputs
-        if not beside:
-            return lambda columns: read(self.run(columns, outputs))
-        return lambda columns: read([*self.run(columns, outputs), *(ask(columns) for ask in beside)])
 
-    def first(self, columns: Columns) -> Any:
+        def score(columns: Columns, sizes: Sequence[int] = ()) -> Any:
+            return read([*self.run(columns, outputs, sizes), *(ask(columns, sizes) for ask in beside)])
+
+        return score
+
+    def first(self, columns: Columns, sizes: Sequence[int] = ()) -> Any:
         """Return the first output for n rows."""
-        return self.run(columns, self.outputs)[0]
+        return self.run(columns, self.outputs, sizes)[0]
 
-    def run(self, columns: Columns, outputs: Sequence[str]) -> list[NDArray[Any]]:
-        """Return outputs for n rows, each of shape (n, ...)."""
+    def run(
+        self, columns: Columns, outputs: Sequence[str], sizes: Sequence[int] = ()
+    ) -> list[NDArray[Any]]:
+        """Return outputs for n rows, each of shape (n, ...).
+
+        Parameters
+        ----------
+        sizes
+            How many rows each request has, if there are several: the graph computes each alone. Together,
+            the last bit of an answer would depend on the other requests.
+        """
         if self._layout.is_spread:
             columns = self._layout.spread(columns)
         feed = {name: self._tensor(name, dtype, columns) for name, dtype in self._inputs}
         rows = len(columns[self._names[0]])
-        if rows <= SLICE_ROWS:
+        sizes = sizes or [min(SLICE_ROWS, rows - start) for start in range(0, rows, SLICE_ROWS)]
+        if len(sizes) < 2:
             return self._run(outputs, feed)
-        slices = [slice(start, start + SLICE_ROWS) for start in range(0, rows, SLICE_ROWS)]
+        ends = zip(sizes, accumulate(sizes), strict=True)
+        slices = [slice(end - size, end) for size, end in ends if size]
         parts = [
             self._run(outputs, {name: tensor[some] for name, tensor in feed.items()}) for some in slices
         ]

@@ -77,10 +77,13 @@ def roll_up() -> None:
 
 TASKS = [
     runtime.Task("watch runs", 5.0, watch_runs),
-    runtime.Task("roll up", 5.0, roll_up),
     runtime.Task("report refusals", 5.0, Reporter(JOURNAL).report),
     runtime.Task("prune the journal", 5.0, retention.Pruner(JOURNAL, SETTINGS.journal_days).turn),
 ]
+
+
+COUNTING = [runtime.Task("roll up", 1.0, roll_up)]
+"""In a thread of its own: while requests come, it rests most of the time."""
 
 
 class TrainedModel(bentoml.models.BentoModel):
@@ -169,7 +172,7 @@ class Base:
     def start(self) -> None:
         """Load the champions."""
         readiness.log_new(BROKEN)
-        RUNTIME.start(TASKS)
+        RUNTIME.start(TASKS, COUNTING)
         if TRACING is not None:
             TRACING.start()
 

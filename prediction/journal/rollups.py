@@ -27,11 +27,18 @@ MINUTES_KEPT_US = DAY_US
 TURN_US = 8 * SECOND_US
 """Interval between two turns: one worker, whichever is first, counts the new predictions."""
 
-TURN_SECONDS = 1.0
-"""A turn ends after this time, because its thread has other work. The next turn continues."""
+TURN_SECONDS = 3.0
+"""A turn ends after this time, because a worker that stops waits for it. The next turn continues."""
 
-STEP_ROWS = 20_000
-"""Predictions of one transaction of a turn."""
+STEP_ROWS, STEP_COUNTS = 20_000, 500
+"""Predictions of one transaction of a turn, and about how many counts it writes at most."""
+
+PART_ROWS = 2_000
+"""Predictions of one query of a turn: 3 ms, for which a request may have to wait."""
+
+RESTS, MANY_ROWS, RESTS_OF_MANY = 30, 2_000_000, 3
+"""Where processors are busy, a turn rests so many times as long as it works. If more predictions than
+`MANY_ROWS` are not counted it rests less: each question reads all of them."""
 
 READER = ThreadPoolExecutor(1, "counting", initializer=threads.lower_priority)
 """Reads the predictions to be counted. Their counts are written by the caller: a thread of a low priority
@@ -165,10 +172,13 @@ def _take_turn(journal: Journal) -> int | None:
     is over.
     """
     now = now_us()
-    mine = rollup_state.update().where(~rollup_state.c.turn_us.between(now - TURN_US, now + MINUTE_US))
+    is_over = ~rollup_state.c.turn_us.between(now - TURN_US, now + MINUTE_US)
     too_old_us = now - MINUTES_KEPT_US - MINUTE_US
+    with journal.read() as connection:  # mostly it is not, and then nobody need wait for a lock
+        if connection.scalar(sa.select(is_over)) is False:
+            return None
     with journal.write() as connection:
-        if not connection.execute(mine.values(turn_us=now)).rowcount:
+        if not connection.execute(rollup_state.update().where(is_over).values(turn_us=now)).rowcount:
             return None
         journal.order(connection)
         for table in (rollup_minutes, sum_minutes):
@@ -223,9 +233,31 @@ def _read_step(journal: Journal, last_seq: int) -> tuple[int, int, list[Count]]:
     """Return the last counted number, the last one of the next step, and the counts between them."""
     with journal.read() as connection:
         known_seq = _known_seq(connection)
-        until_seq = min(last_seq, known_seq + STEP_ROWS)
-        wanted = predictions.c.seq.between(known_seq + 1, until_seq)
-        return known_seq, until_seq, _aggregate(connection, wanted)
+    end_seq = min(last_seq, known_seq + STEP_ROWS)
+    until_seq, found = min(known_seq, end_seq), list[Count]()
+    while until_seq < end_seq and len(found) < STEP_COUNTS:
+        began, used = time.monotonic(), time.thread_time()
+        first_seq, until_seq = until_seq + 1, min(until_seq + PART_ROWS, end_seq)
+        with journal.read() as connection:
+            found += _aggregate(connection, predictions.c.seq.between(first_seq, until_seq))
+        used = time.thread_time() - used
+        waited = time.monotonic() - began - used
+        time.sleep(rest_seconds(used, waited, last_seq - until_seq))
+    return known_seq, until_seq, found
+
+
+def rest_seconds(used: float, waited: float, left_rows: int) -> float:
+    """Return how long a turn rests after a query.
+
+    Parameters
+    ----------
+    used, waited
+        Seconds that the query used of a processor, and that it waited for one: where it had to wait,
+        requests have to wait for it too.
+    left_rows
+        How many predictions are not counted yet.
+    """
+    return (RESTS_OF_MANY if left_rows > MANY_ROWS else RESTS) * max(0.0, min(used, waited))
 
 
 def _known_seq(connection: sa.Connection) -> int:

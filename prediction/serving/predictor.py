@@ -25,7 +25,7 @@ from prediction.journal.predictions import NO_WARNINGS, Prediction
 from prediction.serving.tables import ColumnTable
 from prediction.times import now_us
 
-Score = Callable[[Columns], Any]
+Score = Callable[..., Any]
 
 
 class Predictor:
@@ -35,7 +35,7 @@ class Predictor:
     ----------
     score
         Takes the columns of n rows, returns answers of the spec's kind of target. Their intervals are as
-        wide as the training calibrated them.
+        wide as the training calibrated them. That of a graph takes the sizes of several requests too.
     profile
         The profile of the version's training data, as `profiles.profile` returns it.
     """
@@ -53,18 +53,28 @@ class Predictor:
             for name in spec.target.counted
         }
 
-    def predict(self, rows: Sequence[Features]) -> list[Prediction]:
-        """Answer rows in one vectorised call; the answers have the order of the rows."""
+    def predict(self, rows: Sequence[Features], sizes: Sequence[int] = ()) -> list[Prediction]:
+        """Answer rows in one vectorised call; the answers have the order of the rows.
+
+        Parameters
+        ----------
+        sizes
+            How many rows each request has, if there are several. Only for a graph, which answers each
+            request by a call of its own; all else is done once.
+        """
         if not rows:
             return []
         if isinstance(rows, ColumnTable):
             return self._answer(rows.columns, rows.texts())
         write = self._write
-        return self._answer(self.spec.columns(rows), [write(row).decode() for row in rows])
+        return self._answer(self.spec.columns(rows), [write(row).decode() for row in rows], sizes)
 
-    def _answer(self, columns: Columns, texts: Sequence[str]) -> list[Prediction]:
+    def _answer(
+        self, columns: Columns, texts: Sequence[str], sizes: Sequence[int] = ()
+    ) -> list[Prediction]:
         """Answer columns; `texts` are their rows as JSON, for the journal."""
-        said = self.spec.target.said(self.score(columns), self.width)
+        answers = self.score(columns, sizes) if len(sizes) > 1 else self.score(columns)
+        said = self.spec.target.said(answers, self.width)
         warnings = [NO_WARNINGS] * len(texts)
         for row, found in self._warnings(columns, said).items():
             warnings[row] = to_json(found).decode()

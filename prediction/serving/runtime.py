@@ -102,8 +102,8 @@ class Runtime:
         self._threads: list[threading.Thread] = []
         self._started_us = now_us()
 
-    def start(self, tasks: Sequence[Task] = ()) -> None:
-        """Load the champions. One thread follows the ledger, one watches the journal, one does these tasks.
+    def start(self, *groups: Sequence[Task]) -> None:
+        """Load the champions. A thread follows the ledger, one watches the journal, one does each group.
 
         While the journal does not answer, the worker is not ready.
         """
@@ -116,9 +116,10 @@ class Runtime:
             Task("report", REPORT_SECONDS, self.report),
         ]
         watch = [Task("watch the journal", WATCH_SECONDS, self.watch_journal)]
-        tasks = [*tasks, Task("adapt the intervals", ADAPT_SECONDS, self.adapt)]
+        adapt = [Task("adapt the intervals", ADAPT_SECONDS, self.adapt)]
         ahead = [Task("prefetch", PREFETCH_SECONDS, self.prefetch)] * self._fetcher.exchange.is_shared
-        for work in (own, watch, tasks, ahead):  # a long task must delay neither a promotion nor an alarm
+        # a long task must delay neither a promotion nor an alarm
+        for work in (own, watch, adapt, ahead, *groups):
             thread = threading.Thread(target=self._work, args=(work,), daemon=True)
             thread.start()
             self._threads.append(thread)

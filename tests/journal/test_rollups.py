@@ -102,6 +102,7 @@ def known_seq(journal_url: str) -> int:
 def test_counts_are_exact_at_any_time(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before and after each of many turns, with late labels and corrections."""
     monkeypatch.setattr(rollups, "STEP_ROWS", 70)
+    monkeypatch.setattr(rollups, "PART_ROWS", 30)
     rng, ids = random.Random(1), list[str]()
     for turn in range(6):
         ids += fill(journal, 1_000 * turn, 150, hours=(3, 90)[turn % 2], rng=rng)
@@ -399,6 +400,39 @@ def test_a_turn_counts_in_several_steps(
     rollups.roll_up(journal)
 
     assert 450 == known_seq(journal_url)
+
+
+def test_a_step_ends_when_it_has_many_counts(
+    journal: Journal, journal_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are written under the lock of the database, for which predictions wait."""
+    monkeypatch.setattr(rollups, "TURN_SECONDS", 0.0)
+    monkeypatch.setattr(rollups, "PART_ROWS", 40)
+    monkeypatch.setattr(rollups, "STEP_COUNTS", 50)  # each row is of another minute: about 40 a part
+    fill(journal, 0, 200, hours=90, rng=random.Random(4))
+    known = []
+    for _ in range(3):
+        rollups.roll_up(journal)
+        known.append(known_seq(journal_url))
+
+    assert [80, 160, 200] == known
+
+
+@pytest.mark.parametrize(
+    ("used", "waited", "left", "expected"),
+    [
+        pytest.param(0.002, 0.0, 1_000_000, 0.0, id="a processor was free"),
+        pytest.param(0.002, -0.0001, 10, 0.0, id="two clocks differ"),
+        pytest.param(0.002, 0.05, 1_000_000, 0.06, id="busy"),
+        pytest.param(0.002, 0.001, 1_000_000, 0.03, id="busy for a moment"),
+        pytest.param(0.002, 0.05, 5_000_000, 0.006, id="very many are left"),
+    ],
+)
+def test_counting_rests_where_requests_need_the_processor(
+    used: float, waited: float, left: int, expected: float
+) -> None:
+    """It takes a thirtieth of it then; what would make questions slow is counted faster."""
+    assert expected == pytest.approx(rollups.rest_seconds(used, waited, left))
 
 
 def test_a_long_turn_ends_and_the_next_one_continues(

@@ -19,12 +19,14 @@ class Scoring:
 
     def __init__(self) -> None:
         self.calls: list[int] = []
+        self.sizes: list[Any] = []
         self.threads: list[threading.Thread] = []
         self.may_answer = threading.Event()
         self.may_answer.set()
 
-    def __call__(self, rows: Any) -> Any:
+    def __call__(self, rows: Any, sizes: Any = None) -> Any:
         self.calls.append(len(rows))
+        self.sizes.append(sizes)
         self.threads.append(threading.current_thread())
         assert self.may_answer.wait(20)
         if "bad" in rows:
@@ -107,6 +109,16 @@ def test_a_pipeline_uses_one_core(call: Callable[[], int]) -> None:
     assert [1] == asyncio.run(lane.predict([0]))  # type: ignore[list-item]
 
 
+def at_once(scoring: Scoring, *requests: Any) -> list[Any]:
+    """Send requests to a compiled version at one turn of the loop; return each one's answer or error."""
+    lane = Direct(scoring)
+
+    async def run() -> list[Any]:
+        return await asyncio.gather(*map(lane.predict, requests), return_exceptions=True)
+
+    return asyncio.run(asyncio.wait_for(run(), 20))
+
+
 @pytest.mark.parametrize(("rows", "inline"), [(INLINE_ROWS, True), (INLINE_ROWS + 1, False)])
 def test_a_compiled_version_scores_few_rows_on_the_loop(rows: int, inline: bool) -> None:
     """Many rows go to a thread."""
@@ -118,3 +130,45 @@ def test_a_compiled_version_scores_few_rows_on_the_loop(rows: int, inline: bool)
 
     assert [2] * rows == asyncio.run(run())
     assert inline is (scoring.threads == [threading.main_thread()])
+
+
+def test_a_compiled_version_scores_requests_of_one_turn_in_one_call() -> None:
+    """Each gets the answers to its own rows; no call has more rows than the loop may score.
+
+    The call is told which rows are of one request.
+    """
+    scoring = Scoring()
+    many = list(range(INLINE_ROWS - 3))
+
+    answers = at_once(scoring, [1], [2, 3], many, [4], [])
+
+    assert [[2], [4, 6], [row * 2 for row in many], [8], []] == answers
+    assert [INLINE_ROWS, 1] == scoring.calls
+    assert [[1, 2, INLINE_ROWS - 3], [1, 0]] == scoring.sizes
+
+
+def test_a_row_that_fails_spoils_no_other_request_of_its_turn() -> None:
+    """Of a compiled version too; later requests are scored as ever."""
+    scoring = Scoring()
+
+    answers = at_once(scoring, [1], ["bad"], [2])
+
+    assert [[2], [4]] == [answers[0], answers[2]]
+    assert isinstance(answers[1], ValueError)
+    assert [3, 1, 1, 1] == scoring.calls
+
+
+def test_a_compiled_version_scores_no_row_of_a_client_that_has_gone() -> None:
+    """If nobody is left there is no call, and the next request is answered."""
+    scoring = Scoring()
+    lane = Direct(scoring)
+
+    async def run() -> Any:
+        gone = asyncio.create_task(lane.predict([1]))  # type: ignore[list-item]
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.sleep(0)
+        return await lane.predict([2])  # type: ignore[list-item]
+
+    assert [4] == asyncio.run(asyncio.wait_for(run(), 20))
+    assert [1] == scoring.calls

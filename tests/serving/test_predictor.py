@@ -165,6 +165,20 @@ def test_a_batch_is_answered_as_its_rows_are(loaded: Predictor, rows: list[Featu
     assert np.abs(figures(singles) - figures(batch)).max() < 1e-9
 
 
+def test_requests_that_are_answered_together_have_the_answers_of_each(
+    loaded: Predictor, rows: list[Features]
+) -> None:
+    """To the last bit: an answer does not depend on the other requests, one of no rows among them."""
+    requests = [rows[:1], rows[1:4], rows[4:5], [], *([row] for row in rows[5:40])]
+    together = loaded.predict([row for each in requests for row in each], [len(each) for each in requests])
+    alone = [answer for each in requests for answer in loaded.predict(each)]
+
+    def told(answers: list[Prediction]) -> list[Prediction]:
+        return [item._replace(prediction_id=None, at_us=0) for item in answers]
+
+    assert told(alone) == told(together)
+
+
 def test_no_rows_are_no_answers(loaded: Predictor) -> None:
     """An empty batch is answered with an empty list."""
     assert [] == loaded.predict([])
