@@ -26,7 +26,15 @@ KNOWN = (
         "run `pip install 'prediction-loop[boosting]'` in the environment of this command and of the"
         " server",
     ),
-    (r"^ModuleNotFoundError", "install the package in the environment of this command and of the server"),
+    (
+        r"^ModuleNotFoundError",
+        "install the package in the environment of this command and of the server, and add it to"
+        " requirements.txt",
+    ),
+    (
+        r"cannot open shared object file",
+        "install the system's package with that library: a Python package needs it",
+    ),
     (
         r"Invalid classes inferred",  # XGBoost
         "it takes only whole numbers from 0 on as labels: declare these as classes, or wrap it in a class"

@@ -188,6 +188,8 @@ class ServerScorer:
         self._call_rows = CALL_ROWS
         self._own = threading.local()
         self._clients: list[bentoml.SyncHTTPClient] = []
+        if not self._url.startswith(("http://", "https://")):
+            raise ServerFailed(f"{self._url} is no URL of a server: give one such as http://127.0.0.1:3000")
         try:
             self._demand_server()
         except (httpx.HTTPError, httpx.InvalidURL) as error:

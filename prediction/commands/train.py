@@ -198,7 +198,7 @@ def _advise_restart(item: Trained) -> str:
 
 def _advise(name: str, item: Trained) -> str:
     kept = f"the candidate is kept as {item.version.tag}; " if item.version else ""
-    return f"{name}: {kept}the champion stays; `loop train {name} --promote` promotes without the gate\n"
+    return f"{name}: {kept}the champion stays; the same command with --promote asks no gate\n"
 
 
 def _origin(origin: dict[str, Any] | None) -> list[tuple[str, str]]:

@@ -85,7 +85,7 @@ def _load(task: Examination) -> Any:
     except MemoryError:
         raise
     except Exception as error:
-        raise InvalidModel(f"it can't be unpickled: {type(error).__name__}: {error}") from error
+        raise InvalidModel(f"it can't be read as a pickle: {type(error).__name__}: {error}") from error
 
 
 def examine(task: Examination, spec: Spec | None) -> dict[str, Any]:

@@ -18,8 +18,8 @@ MAX_BYTES = 1 << 30
 BLOCK = 1 << 20
 
 DISTRUST = (
-    "is a pickle, and loading it runs the code in it: add --trust-pickle if you trust everybody who could"
-    " write it, or save the model again by skops.io.dump(model, 'model.skops')"
+    "is no file of skops. If it is a pickle, loading it runs the code in it: add --trust-pickle if you"
+    " trust everybody who could write it, or save the model again by skops.io.dump(model, 'model.skops')"
 )
 
 
@@ -106,6 +106,8 @@ def find(given: Path, trust_pickle: bool) -> ModelFile:
         pass
     if archives.is_skops(found.path):
         return found
+    if not found.path.stat().st_size:
+        raise InvalidModel(f"{found.path} is empty: save the model again")
     if not trust_pickle:
         raise InvalidModel(f"{found.path} {DISTRUST}")
     return ModelFile(found.path, found.name, PICKLE, found.columns, found.libraries)

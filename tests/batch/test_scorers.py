@@ -153,8 +153,10 @@ def test_another_version_answers_when_it_is_named(
 def test_a_wrong_url_of_a_server_is_an_error(server: Server, specs: dict[str, Spec]) -> None:
     """No server, another server, or no URL at all."""
     frame = specs["iris"].load()[0]
-    for url in (f"http://127.0.0.1:{free_port()}", f"{server.url}/models", "nowhere"):
-        with pytest.raises(ServerFailed, match="does not answer") as caught:
+    silent = "does not answer"
+    urls = {f"http://127.0.0.1:{free_port()}": silent, f"{server.url}/models": silent, "nowhere": "no URL"}
+    for url, words in urls.items():
+        with pytest.raises(ServerFailed, match=words) as caught:
             batch.score("iris", frame, server=url)
         assert "\n" not in str(caught.value)
 

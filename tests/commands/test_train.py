@@ -173,7 +173,7 @@ def test_the_same_training_again_is_rejected(home: Path) -> None:
     told = done.stdout.splitlines()
     assert (1, "") == (done.returncode, done.stderr)
     assert "iris: rejected: nothing new to learn: the training rows, the pipeline," in done.stdout
-    assert "iris: the champion stays; `loop train iris --promote` promotes without the gate" in told
+    assert "iris: the champion stays; the same command with --promote asks no gate" in told
     assert 1 == len(promotions(home, "iris"))
 
 

@@ -130,7 +130,7 @@ def test_a_trusted_pickle_is_loaded(tmp_path: Path, dataset: datasets.Dataset) -
     assert "GaussianProcessClassifier" == found.estimator
 
     (tmp_path / MODEL).write_bytes(b"no pickle")
-    with pytest.raises(InvalidModel, match="it can't be unpickled: "):
+    with pytest.raises(InvalidModel, match="it can't be read as a pickle: "):
         examining.describe(task(tmp_path, dataset, files.PICKLE))
 
 

@@ -46,7 +46,7 @@ def test_a_folder_can_not_call_a_pickle_skops(tmp_path: Path) -> None:
     folder = mlflow_folder(tmp_path / "churn")
     pickle_file(folder / "model.skops", Bomb(tmp_path / "exploded"))
 
-    with pytest.raises(InvalidModel, match="is a pickle"):
+    with pytest.raises(InvalidModel, match="is no file of skops"):
         files.find(folder, trust_pickle=False)
 
 
@@ -68,6 +68,9 @@ def test_what_is_no_file_gets_a_sentence(tmp_path: Path) -> None:
     for path in (tmp_path / "pipe", Path("/dev/zero")):
         with pytest.raises(InvalidModel, match="a model is a plain file"):
             files.find(path, trust_pickle=True)
+    (tmp_path / "empty.skops").touch()
+    with pytest.raises(InvalidModel, match="skops is empty"):
+        files.find(tmp_path / "empty.skops", trust_pickle=True)
     with pytest.raises(InvalidModel, match="can't be read: No such file"):
         files.find(tmp_path / "missing", trust_pickle=True)
     with pytest.raises(InvalidModel, match="MLmodel is missing"):

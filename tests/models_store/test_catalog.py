@@ -457,7 +457,10 @@ def test_a_fault_in_a_file_is_told_with_its_place(content: str, words: str, outs
     assert "" == error
     assert told.startswith("tulips specs/lilies.py")
     assert words in told
-    missing = "install the package in the environment of this command and of the server"
+    missing = (
+        "install the package in the environment of this command and of the server, and add it to"
+        " requirements.txt"
+    )
     assert told.endswith(": " + (missing if "no_such_package" in content else catalog.REMEDY))
     assert "\n" not in told
     assert "secret" not in told
