@@ -183,6 +183,8 @@ class _Unusable(Exception):
 
 
 def _import(name: str) -> Spec:
+    if file(name).is_symlink() and not file(name).exists():
+        raise _Unusable("it is a link to a file that is missing")
     try:
         spec = getattr(import_module(f"{__name__}.{name}"), "SPEC", None)
     except (KeyboardInterrupt, GeneratorExit):

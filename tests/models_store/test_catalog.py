@@ -466,6 +466,16 @@ def test_a_fault_in_a_file_is_told_with_its_place(content: str, words: str, outs
     assert "secret" not in told
 
 
+def test_a_link_to_nothing_is_called_so(outside: Path) -> None:
+    """Not a package that is missing."""
+    (outside / "roses.py").symlink_to("nowhere.py")
+    code = "from models_store import catalog; print(catalog.broken()['roses'].public)"
+
+    assert ("roses.py: it is a link to a file that is missing", "") == python(
+        code, outside.parent, catalog=outside
+    )
+
+
 def test_a_broken_file_is_run_once(outside: Path) -> None:
     """A file that fails after it has done something does not do it again in the same process."""
     (outside / "roses.py").write_text("print('here')\nraise ValueError")
