@@ -38,7 +38,7 @@ server {
     proxy_set_header Connection "";
     proxy_set_header Host $http_host;
     proxy_connect_timeout 2s;
-    proxy_next_upstream error timeout;
+    proxy_next_upstream %s;
     location / { proxy_pass http://prediction; }
 }
 """
@@ -106,7 +106,7 @@ def running(trained_home: Path, folder: Path, hosts: int, **settings: Any) -> It
     shutil.copy(PROJECT / "models_store" / "catalog" / "iris.py", folder / "catalog")
     ports = [free_port() for _ in range(hosts + 1)]
     with ExitStack() as stack:
-        url = stack.enter_context(_nginx(folder, ports))
+        url = stack.enter_context(front(folder, ports))
         named = {"workers": 1, "admin_token": TOKEN, "catalog": folder / "catalog", **settings}
         cluster = Cluster(folder, named, ports, url)
         iris_home(trained_home, folder / "host0")
@@ -120,10 +120,17 @@ def running(trained_home: Path, folder: Path, hosts: int, **settings: Any) -> It
 
 
 @contextmanager
-def _nginx(folder: Path, ports: list[int]) -> Iterator[str]:
+def front(folder: Path, ports: list[int], retried: str = "error timeout") -> Iterator[str]:
+    """Start nginx before hosts on these ports; yield its URL.
+
+    Parameters
+    ----------
+    retried
+        When it asks the next host: requests that the first one has got are not among these by default.
+    """
     port = free_port()
     servers = "\n    ".join(f"server 127.0.0.1:{each} max_fails=1 fail_timeout=2s;" for each in ports)
-    (folder / "prediction.conf").write_text(FRONT % (servers, port))
+    (folder / "prediction.conf").write_text(FRONT % (servers, port, retried))
     (folder / "nginx.conf").write_text(MAIN)
     with (folder / "nginx.log").open("wb") as log:
         command = [str(NGINX), "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
