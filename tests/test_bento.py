@@ -159,7 +159,8 @@ def test_it_describes_our_routes(built: Built, specs: dict[str, Spec]) -> None:
 def test_it_tells_nothing_of_the_machine_it_was_built_on(built: Built) -> None:
     """No file names a package index, a private host or a folder of the builder."""
     texts = {name: path.read_bytes().decode(errors="replace") for name, path in built.files.items()}
-    hosts = {urlsplit(url).hostname or "" for text in texts.values() for url in find_urls(text)}
+    urls = (urlsplit(url) for text in texts.values() for url in find_urls(text))
+    hosts = {url.hostname or "" for url in urls if url.netloc}
 
     for words in ("index-url", "find-links", "trusted-host", str(built.built_in), str(PROJECT)):
         assert not [name for name, text in texts.items() if words in text], words

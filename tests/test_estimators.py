@@ -32,6 +32,9 @@ NOT_COMPILED = {
 }
 """These are served by scikit-learn; each with the cause of the first attempt."""
 
+CAUSES = [key for key in NOT_COMPILED if not key[1].startswith("CatBoost")]
+"""CatBoost is not locked: its 100 MB are too much for two of these."""
+
 ROWS = 1_000
 
 
@@ -53,7 +56,7 @@ def test_it_compiles(key: tuple[str, str]) -> None:
     assert found.onnx is not None, found.reason
 
 
-@pytest.mark.parametrize("key", NOT_COMPILED, ids=": ".join)
+@pytest.mark.parametrize("key", CAUSES, ids=": ".join)
 @pytest.mark.filterwarnings("ignore")
 def test_the_cause_is_said_in_one_plain_line(key: tuple[str, str]) -> None:
     """What a reader of the table can act on: no type of an exception, no address of a tracker."""

@@ -15,11 +15,10 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 
 from models_store import store
 from models_store.spec import Spec
-from tests import containers, servers
+from tests import containers, manifests, servers
 from tests.containers import BASE, Container, started
 from tests.servers import Server
 from tests.timing import eventually
@@ -189,8 +188,7 @@ def test_it_drains_and_ends_with_0(container: Container) -> None:
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can make a folder of root")
 def test_it_runs_as_a_pod_does(home: Path, tmp_path: Path, specs: dict[str, Spec]) -> None:
     """A claim of root's that its group may write to, /tmp and nothing else, and no token."""
-    manifest = servers.PROJECT / "deploy" / "kubernetes" / "deployment.yaml"
-    pod, _ = yaml.safe_load_all(manifest.read_text())
+    (pod,) = (each for each in manifests.rendered("one") if each["kind"] == "Deployment")
     rights = pod["spec"]["template"]["spec"]["securityContext"]
     claim = tmp_path / "claim"
     claim.mkdir()

@@ -22,6 +22,7 @@ BOUNDED_LABELS = {
     "status",
     "task",
     "fault",
+    "result",
 }
 
 

@@ -108,7 +108,7 @@ def assert_monitored(cluster: Cluster, url: str) -> None:
     for server in cluster.servers.values():
         found = server.get("/iris/monitoring?window=24h").json()["versions"]
         assert rows == {each["version"]: each["predictions"] for each in found if each["predictions"]}
-        assert labels == sum(each["labels"] for each in found)
+        assert labels == sum(each["outcomes"] for each in found)
 
 
 def test_a_killed_host_takes_only_its_requests_along(cluster: Cluster, clients: Clients, url: str) -> None:

@@ -63,9 +63,9 @@ def test_a_file_that_fails_at_a_lock_leaves_nothing(
 ) -> None:
     """Rows that were committed before the lock are deleted before the error, and counted no longer."""
     monkeypatch.setattr(recording, "FILE_PATIENCE_SECONDS", 1.0)
-    databases.record(journal, numbered(1, start=99_999))
+    databases.record(journal, numbered(1, start=999_999))
     with ThreadPoolExecutor(1) as pool:
-        working = pool.submit(file_recorder.record, numbered(200_000))
+        working = pool.submit(file_recorder.record, numbered(400_000))
         while len(recorded(journal_url)) < 2:
             assert not working.done()
         databases.insist(lambda: rollups.roll_up(journal))
@@ -76,7 +76,7 @@ def test_a_file_that_fails_at_a_lock_leaves_nothing(
         with pytest.raises(JournalBusy):
             working.result(timeout=30)
 
-    assert [99_999] == recorded(journal_url)
+    assert [999_999] == recorded(journal_url)
     assert 1 == sum(item.rows for item in rollups.counts(journal, "iris", 0, now_us(), HOUR_US))
 
 

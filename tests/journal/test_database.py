@@ -298,11 +298,18 @@ def large(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         with databases.connected(url) as connection:
             connection.execute(sa.text(FILL.format(rows=ROWS, now=time.time_ns() // 1000)))
             connection.execute(sa.text(LABEL))
-        rollups.roll_up(journal)
+        while number(journal, "SELECT prediction_seq FROM rollup_state") < ROWS:
+            rollups.roll_up(journal)
         if analysed:
             with databases.connected(url) as connection:
                 connection.exec_driver_sql("ANALYZE")
         yield journal
+
+
+def number(journal: Journal, query: str) -> int:
+    """Return the one number that a query gives."""
+    with journal.read() as connection:
+        return int(connection.exec_driver_sql(query).scalar_one())
 
 
 def window(journal: Journal) -> None:

@@ -234,11 +234,13 @@ def test_a_model_that_does_not_compile_is_saved_to_be_served_by_scikit_learn(tmp
 
 
 def test_saving_twice_makes_two_versions_of_the_same_content(tmp_path: Path) -> None:
-    """A version is never overwritten; both have the same content."""
+    """A version is never overwritten; both have the same files, and describe their own names."""
     one, other = training.save(trained("iris"), tmp_path), training.save(trained("iris"), tmp_path)
 
     assert one.version != other.version
-    assert one.digest == other.digest
+    assert one.digest != other.digest
+    files, others = (json.loads((each.path / store.MANIFEST).read_text())["files"] for each in (one, other))
+    assert files == others
     assert [other, one] == store.versions(tmp_path, "iris")
 
 
