@@ -51,14 +51,7 @@ POSTS = [
     Posts(
         spec=spec,
         runtime=RUNTIME,
-        plan=Plan(
-            spec,
-            SETTINGS.home,
-            JOURNAL,
-            SETTINGS.min_outcomes,
-            SETTINGS.keep_versions,
-            exchange=EXCHANGE,
-        ),
+        plan=Plan.of(spec, SETTINGS, JOURNAL),
         max_rows=SETTINGS.max_batch_rows,
     )
     for spec in SPECS.values()

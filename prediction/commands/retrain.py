@@ -7,7 +7,6 @@ import sys
 
 from models_store import catalog
 from models_store.errors import InvalidInput, none_trained
-from prediction.artifacts import exchange
 from prediction.commands import progress, subcommands
 from prediction.http.resources import describe_run
 from prediction.journal import ledger, runs
@@ -36,14 +35,7 @@ def declare(commands: subcommands.Commands) -> None:
 def retrain(options: argparse.Namespace, configured: Settings, journal: Journal) -> int:
     """Retrain in the foreground."""
     (spec,) = catalog.select([options.model])
-    plan = steps.Plan(
-        spec,
-        configured.home,
-        journal,
-        configured.min_outcomes,
-        configured.keep_versions,
-        exchange=exchange.of(configured),
-    )
+    plan = steps.Plan.of(spec, configured, journal)
     if ledger.champion(journal, spec.name) is None:
         raise none_trained(spec.name)
     run, is_new = runs.request(journal, spec.name, options.force)

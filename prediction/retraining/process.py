@@ -18,7 +18,6 @@ from models_store import catalog
 from models_store.errors import Error
 from models_store.spec import Spec
 from prediction import errors, home, settings
-from prediction.artifacts import exchange
 from prediction.journal import runs
 from prediction.journal.database import Journal
 from prediction.journal.runs import Ending, Retraining
@@ -92,14 +91,7 @@ def main(arguments: list[str]) -> int:
             run = runs.get(journal, model, run_id)
             spec = _select(journal, run)
             take_process(journal, run)
-            plan = steps.Plan(
-                spec,
-                configured.home,
-                journal,
-                configured.min_outcomes,
-                configured.keep_versions,
-                exchange=exchange.of(configured),
-            )
+            plan = steps.Plan.of(spec, configured, journal)
             steps.execute(plan, run, server_lock=configured.home / home.LOCK_FILE)
     except (Error, OSError) as error:
         logs.fail(f"retraining of {model}: {errors.in_full(error)}")

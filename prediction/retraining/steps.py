@@ -15,6 +15,7 @@ from pathlib import Path
 from models_store import store
 from models_store.errors import Error, none_trained
 from models_store.spec import Spec
+from prediction.artifacts import exchange
 from prediction.artifacts.exchange import Exchange
 from prediction.errors import JournalUnavailable
 from prediction.figures import gate
@@ -25,6 +26,7 @@ from prediction.journal.runs import Ending, Retraining
 from prediction.retraining import datasets, examples, judging, refits, training
 from prediction.retraining.heart import Heart
 from prediction.serving import champions, versions
+from prediction.settings import Settings
 
 STEPS = (
     "read the labels",
@@ -69,6 +71,18 @@ class Plan:
     keep_versions: int
     seed: int = 0
     exchange: Exchange | None = None
+
+    @classmethod
+    def of(cls, spec: Spec, configured: Settings, journal: Journal) -> Plan:
+        """Make the plan that the settings ask for."""
+        return cls(
+            spec,
+            configured.home,
+            journal,
+            configured.min_outcomes,
+            configured.keep_versions,
+            exchange=exchange.of(configured),
+        )
 
     @property
     def versions(self) -> Exchange:

@@ -82,8 +82,7 @@ def _adopt(home: Path, baked: Sequence[Path]) -> None:
 
 def _promote_new(journal: Journal, exchange: Exchange, version: store.Version) -> None:
     """Promote a version unless it was champion before: a rollback from it must last."""
-    known = {entry.to_version for entry in ledger.entries(journal, version.model, limit=1_000_000)}
-    if version.version not in known:
+    if ledger.entry_of(journal, version.model, version.version) is None:
         exchange.publish(version, FIRST_SECONDS)
         ledger.promote(journal, champions.as_champion(version, "server", "came with the image"))
         _log.info("%s: champion is %s (came with the image)", version.model, version.version)
