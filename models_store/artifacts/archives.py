@@ -38,19 +38,41 @@ def pack(version: Version, target: Path) -> None:
     DamagedVersion
         When the version can't be packed: a file is missing, or has a name that no archive may have.
     """
-    names = sorted([*_read_manifest(version.path, version.tag)["files"], store.MANIFEST, store.MODEL_YAML])
     with tarfile.open(target, "w", format=tarfile.USTAR_FORMAT) as archive:
-        for name in names:
-            if not NAME.fullmatch(name):
-                raise DamagedVersion(f"{version.tag}: {name!r:.99} can't be in an archive")
-            path = version.path / name
+        for path in _paths(version):
             try:
                 with path.open("rb") as file:
-                    member = tarfile.TarInfo(name)
+                    member = tarfile.TarInfo(path.name)
                     member.size = path.stat().st_size
                     archive.addfile(member, file)
             except FileNotFoundError as error:
-                raise DamagedVersion(f"{version.tag}: {name} is missing") from error
+                raise DamagedVersion(f"{version.tag}: {path.name} is missing") from error
+
+
+def size_of(version: Version) -> int:
+    """Return how many bytes the archive of a version has, without writing it.
+
+    Raises
+    ------
+    DamagedVersion
+        As `pack`.
+    """
+    blocks = 2  # an archive ends with two empty blocks
+    for path in _paths(version):
+        try:
+            blocks += 1 + -(-path.stat().st_size // tarfile.BLOCKSIZE)
+        except FileNotFoundError as error:
+            raise DamagedVersion(f"{version.tag}: {path.name} is missing") from error
+    return -(-blocks * tarfile.BLOCKSIZE // tarfile.RECORDSIZE) * tarfile.RECORDSIZE
+
+
+def _paths(version: Version) -> list[Path]:
+    """Return the files of a version that its archive holds, in their order there."""
+    names = sorted([*_read_manifest(version.path, version.tag)["files"], store.MANIFEST, store.MODEL_YAML])
+    for name in names:
+        if not NAME.fullmatch(name):
+            raise DamagedVersion(f"{version.tag}: {name!r:.99} can't be in an archive")
+    return [version.path / name for name in names]
 
 
 def unpack(home: Path, archive: Path, model: str, version: str, digest: str) -> Version:

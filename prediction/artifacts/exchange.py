@@ -116,17 +116,18 @@ class Exchange:
 
     def _publish(self, bucket: Bucket, version: Version) -> bool:
         key = key_of(version.model, version.version, version.digest)
-        known = bucket.find(key)
-        with self._locked(version.model) as folder:
-            archive = folder / f"{version.model}.out"
-            try:
-                archives.pack(version, archive)
-                size = archive.stat().st_size
-                if known is None and bucket.put(key, archive):
-                    return True
-            finally:
-                archive.unlink(missing_ok=True)
-        there = known or bucket.find(key)
+        there = bucket.find(key)
+        if there is None:
+            with self._locked(version.model) as folder:
+                archive = folder / f"{version.model}.out"
+                try:
+                    archives.pack(version, archive)
+                    if bucket.put(key, archive):
+                        return True
+                finally:
+                    archive.unlink(missing_ok=True)
+            there = bucket.find(key)
+        size = archives.size_of(version)
         if there is not None and there.size != size:
             raise DamagedVersion(
                 f"{version.tag} can't be published: in the store of artefacts the object {key} is damaged:"

@@ -126,6 +126,8 @@ CANCELLED_AT = """
 import sys
 from pathlib import Path
 from models_store import catalog
+from prediction.artifacts.bucket import Bucket
+from prediction.artifacts.exchange import Exchange
 from prediction.journal import runs
 from prediction.retraining import steps
 from prediction.journal.database import Journal
@@ -210,14 +212,13 @@ def test_a_promotion_deletes_old_versions(home: Path, specs: dict[str, Spec]) ->
     assert {before, ended.candidate} == kept
 
 
-ALONE = [step for step in steps.STEPS if step != "publish"]
-"""The steps of a host that shares no versions."""
-
 KILLED_AT = """
 import os, signal, sys
 from pathlib import Path
 import onnxruntime, pandas, skl2onnx, sklearn.linear_model  # once for all
 from models_store import catalog
+from prediction.artifacts.bucket import Bucket
+from prediction.artifacts.exchange import Exchange
 from prediction.journal import runs
 from prediction.retraining import steps
 from prediction.journal.database import Journal
@@ -230,7 +231,8 @@ def retrain(home, wanted):
         if step.startswith(wanted):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    steps.execute(steps.Plan(spec, home, journal, 0, 10), run, watch=watch)
+    shared = Exchange(home, Bucket((home / "shared").as_uri()))
+    steps.execute(steps.Plan(spec, home, journal, 0, 10, exchange=shared), run, watch=watch)
 
 spec = catalog.load()["iris"]
 for step in sys.argv[2:]:
@@ -246,16 +248,16 @@ for step in sys.argv[2:]:
 def killed(trained_home: Path, specs: dict[str, Spec], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a home for each step; in each, a retraining process was killed as the step began."""
     homes = tmp_path_factory.mktemp("killed")
-    for step in ALONE:
+    for step in steps.STEPS:
         labels.give(
             Path(shutil.copytree(trained_home, homes / step, symlinks=True)), specs["iris"], 30
         ).close()
-    done = run("python", "-c", KILLED_AT, str(homes), *ALONE, home=homes)
-    assert [str(-signal.SIGKILL)] * len(ALONE) == done.stdout.split(), done.stderr
+    done = run("python", "-c", KILLED_AT, str(homes), *steps.STEPS, home=homes)
+    assert [str(-signal.SIGKILL)] * len(steps.STEPS) == done.stdout.split(), done.stderr
     return homes
 
 
-@pytest.mark.parametrize("step", ALONE)
+@pytest.mark.parametrize("step", steps.STEPS)
 def test_a_run_killed_at_any_step_harms_nothing(
     step: str, killed: Path, trained_home: Path, specs: dict[str, Spec]
 ) -> None:

@@ -195,6 +195,11 @@ def test_a_text_is_small(archive: Path, saved: Version) -> None:
     assert_refused(archive, saved, "too large at manifest.json")
 
 
+def test_the_size_of_an_archive_is_known_before_it_is_written(archive: Path, saved: Version) -> None:
+    """Exactly, so that a cut object in a bucket is noticed."""
+    assert archive.stat().st_size == archives.size_of(saved)
+
+
 def test_an_incomplete_version_is_not_packed(saved: Version, tmp_path: Path) -> None:
     """The message names the file."""
     shutil.copytree(saved.path, tmp_path / "models" / "iris" / saved.version)
