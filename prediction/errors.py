@@ -16,7 +16,7 @@ class FolderTaken(Error):
 
 
 class MissingPackage(Error):
-    """A package that a Bento needs is not installed here."""
+    """A package that a Bento or a command needs is not installed here."""
 
 
 class PortTaken(Error):
@@ -76,6 +76,14 @@ class JournalTooNew(Error):
 
 class ArtifactsUnavailable(Error):
     """The store of artefacts can't be read or written now."""
+
+
+class PlaceUnavailable(Error):
+    """A bucket of files to score can't be read or written now."""
+
+
+class ClusterFailed(Error):
+    """A Dask cluster does not answer, or can't score files."""
 
 
 class NoRoom(Error):

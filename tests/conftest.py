@@ -48,6 +48,16 @@ def home(trained_home: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(trained_home, tmp_path / "home", symlinks=True))
 
 
+@pytest.fixture(scope="module")
+def module_home(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy that the tests of a module share, and that this process works on meanwhile."""
+    home = tmp_path_factory.mktemp("shared") / "home"
+    shutil.copytree(trained_home, home, symlinks=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BENTOML_HOME", str(home))
+        yield home
+
+
 @pytest.fixture(scope="session")
 def server(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One running server with two workers, for tests that leave it as it was."""

@@ -1,15 +1,14 @@
 """The store of artefacts that hosts share: objects by key in a bucket or a folder. It knows no versions.
 
-No message of the library leaves this module: it may quote what a server answers to wrong credentials.
+`object_stores` opens the bucket, and says what is wrong with it.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -17,24 +16,12 @@ from urllib.parse import unquote, urlsplit
 from models_store import staging
 from models_store.artifacts.archives import MAX_BYTES
 from models_store.errors import DamagedVersion
+from prediction import object_stores
 from prediction.errors import ArtifactsUnavailable
 
-CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 3.5
 """How long a request may take, beside the time for its bytes. An admin call waits for about 5 s in all."""
 
-BYTES_A_SECOND = 1 << 20
-"""A slower store counts as one that does not answer."""
-
-RETRY: Any = {
-    "max_retries": 2,
-    "retry_timeout": timedelta(seconds=2),  # a request that ran into its timeout is not sent again
-    "backoff": {
-        "init_backoff": timedelta(milliseconds=100),
-        "max_backoff": timedelta(milliseconds=500),
-        "base": 2,
-    },
-}
 Answer = TypeVar("Answer")
 
 
@@ -136,29 +123,24 @@ class Bucket:
         from obstore.exceptions import AlreadyExistsError, BaseError
 
         try:
-            return call(self._open(ANSWER_SECONDS + size / BYTES_A_SECOND))
+            return call(self._open(ANSWER_SECONDS + size / object_stores.BYTES_A_SECOND))
         except AlreadyExistsError:
             raise
         except _Cut:
             reason = "an answer was cut"
         except (BaseError, ValueError) as error:
-            reason = _reason(error)
+            reason = object_stores.reason(error, "PREDICTION_ARTIFACTS_URL")
         raise ArtifactsUnavailable(f"the store of artefacts can't be used: {reason}")
 
     def _open(self, seconds: float) -> Any:
-        from obstore.store import LocalStore, from_url
+        from obstore.store import LocalStore
 
         if self._is_folder:
             try:
                 return LocalStore(self._folder, mkdir=True)
             except OSError as error:
                 raise ValueError(f"its folder can't be used: {error}") from None
-        options: Any = {
-            "allow_http": True,  # an endpoint that the operator names may be one of this machine
-            "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
-            "timeout": timedelta(seconds=seconds),
-        }
-        return from_url(self.url, client_options=options, retry_config=RETRY)
+        return object_stores.connect(self.url, seconds)
 
     @property
     def _folder(self) -> Path:
@@ -180,21 +162,3 @@ class _Cut(Exception):
 
 def _stored(item: Any) -> StoredObject:
     return StoredObject(item["path"], item["size"], item["last_modified"])
-
-
-def _reason(error: Exception) -> str:
-    """Say in words of ours what is wrong: the library's own may hold keys and addresses."""
-    from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
-
-    text = str(error).partition("Debug source")[0]
-    if type(error) is ValueError:
-        return text
-    status = re.search(r"status code: (\d{3})", text)
-    refused = status is not None and status[1] in ("401", "403")
-    if refused or isinstance(error, PermissionDeniedError | UnauthenticatedError):
-        return "it refuses the credentials in the environment, or there are none"
-    if status is not None:
-        return f"it answers with the status {status[1]}"
-    if "HTTP error" in text or "timed out" in text:
-        return "it does not answer"
-    return f"{type(error).__name__} in the library: check PREDICTION_ARTIFACTS_URL and the credentials"

@@ -1,4 +1,4 @@
-"""Files of rows: their kinds, and one sentence for all that is wrong with one.
+"""Files of rows: their kinds, stretches of them, and one sentence for all that is wrong with one.
 
 `sources` reads them and `sinks` writes them.
 """
@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
 
 from models_store.errors import InvalidInput
 
@@ -17,7 +20,82 @@ MAX_REASON = 180
 """Characters of another library's message that are shown."""
 
 
-def kind(path: Path) -> str:
+class Unwritable(InvalidInput):
+    """A file can't be written, on a full disk for example."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Some bytes of a file, read as a file of their own; it may be in another place than this machine.
+
+    Parameters
+    ----------
+    name
+        That of the file, in messages; its end says the kind.
+    source
+        Opens the bytes.
+    size
+        How many they are.
+    head
+        Bytes that are read before them: the header.
+    """
+
+    name: str
+    source: Callable[[], BinaryIO]
+    size: int
+    head: bytes = b""
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def suffix(self) -> str:
+        """The end of its name."""
+        return PurePosixPath(self.name).suffix
+
+    def open(self, mode: str = "r", encoding: str | None = None, newline: str | None = None) -> Any:
+        """Open it for reading, as `Path.open` does."""
+        file = self.source()
+        binary = io.BufferedReader(_Joined(self.head, file), 1 << 20) if self.head else file
+        return binary if "b" in mode else io.TextIOWrapper(binary, encoding, newline=newline)
+
+
+Readable = Path | Stretch
+
+
+def size_of(path: Readable) -> int:
+    """Return how many bytes are read."""
+    return len(path.head) + path.size if isinstance(path, Stretch) else path.stat().st_size
+
+
+class _Joined(io.RawIOBase):
+    """Bytes, and then a file."""
+
+    def __init__(self, head: bytes, file: BinaryIO) -> None:
+        self._head = head
+        self._file = file
+        self._done = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._head[: len(buffer)] or self._file.read(len(buffer))
+        self._head = self._head[len(data) :]
+        buffer[: len(data)] = data
+        self._done += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self._done
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+
+def kind(path: Readable) -> str:
     """Return the kind of a file by the end of its name.
 
     Raises
@@ -58,30 +136,34 @@ def refuse_folder(path: Path) -> None:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def reading(path: Readable) -> Iterator[None]:
     """Raise every error of reading a file as one `InvalidInput` that names the file."""
     from pyarrow.lib import ArrowException
 
-    with _one_sentence(f"{path} can't be read", (OSError, ValueError, csv.Error, ArrowException)):
+    with one_sentence(f"{path} can't be read", (OSError, ValueError, csv.Error, ArrowException)):
         yield
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Raise every error of writing a file as one `InvalidInput` that names the file."""
+    """Raise every error of writing a file as one `Unwritable` that names the file."""
     from pyarrow.lib import ArrowException
 
-    with _one_sentence(f"{path} can't be written", (OSError, ValueError, OverflowError, ArrowException)):
+    errors = (OSError, ValueError, OverflowError, ArrowException)
+    with one_sentence(f"{path} can't be written", errors, Unwritable):
         yield
 
 
 @contextmanager
-def _one_sentence(beginning: str, errors: tuple[type[Exception], ...]) -> Iterator[None]:
+def one_sentence(
+    beginning: str, errors: tuple[type[Exception], ...], kind: type[InvalidInput] = InvalidInput
+) -> Iterator[None]:
+    """Raise such errors as one of a kind of ours, with a beginning that names the place."""
     try:
         yield
     except UnicodeDecodeError as error:
         name = "UTF-8" if error.encoding == "utf-8" else "of the encoding that its spec names"
-        raise InvalidInput(f"{beginning}: it is not {name}: save it as UTF-8") from error
+        raise kind(f"{beginning}: it is not {name}: save it as UTF-8") from error
     except errors as error:
         reason = getattr(error, "strerror", None) or str(error)  # the whole text names the file again
-        raise InvalidInput(f"{beginning}: {' '.join(reason.split())[:MAX_REASON]}") from error
+        raise kind(f"{beginning}: {' '.join(reason.split())[:MAX_REASON]}") from error

@@ -63,14 +63,22 @@ class Rows:
         None.
     bad_values
         Why the other rows are refused.
+    first_row
+        The number of the chunk's first row.
     """
 
     kept: NDArray[np.bool_]
     columns: dict[str, NDArray[Any]]
     bad_values: list[BadValue]
+    first_row: int = 1
 
     def __len__(self) -> int:
         return int(self.kept.sum())
+
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers of the valid rows."""
+        return (np.flatnonzero(self.kept) + self.first_row).tolist()
 
 
 def demand(spec: Spec, names: Sequence[str], where: str) -> None:
@@ -152,7 +160,7 @@ def validate(spec: Spec, chunk: Chunk, first_row: int) -> Rows:
             kept[position] = True
             for name, column in columns.items():
                 column[position] = getattr(valid, name)  # in a column of numbers None becomes NaN
-    return Rows(kept, {name: column[kept] for name, column in columns.items()}, bad_values)
+    return Rows(kept, {name: column[kept] for name, column in columns.items()}, bad_values, first_row)
 
 
 # ------------------------------------------------------------------------------- one row by itself

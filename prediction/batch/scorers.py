@@ -1,49 +1,37 @@
-"""Scorers, which answer the rows of a batch: this process, or a server."""
+"""Scorers answer the rows of a batch in this process. `servers` has one that lets a server answer."""
 
 from __future__ import annotations
 
-import json
 import os
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, Protocol
 
-import bentoml
-import httpx
-from bentoml.exceptions import BentoMLException
+import numpy as np
 
 from models_store import catalog, store
 from models_store.errors import InvalidInput, none_trained
 from models_store.spec import Spec
-from models_store.validation import SPLIT_IT
+from models_store.store import Version
 from prediction import home, settings
 from prediction.artifacts import exchange
 from prediction.batch.features import kinds as feature_kinds
 from prediction.batch.frames import Rows
 from prediction.batch.recording import FileRecorder
 from prediction.batch.targets import kinds
-from prediction.errors import ServerFailed
+from prediction.errors import InvalidSettings
 from prediction.journal import ledger
 from prediction.journal.database import Journal
+from prediction.journal.predictions import Prediction
 from prediction.serving import adaptation, champions, predictor
 from prediction.serving.predictor import Predictor
+from prediction.serving.tables import ColumnTable
+from prediction.settings import Settings
 
 CHUNK_ROWS = 65_536
-CALL_ROWS = 1_000
-"""Rows of one call to a server, whose default limit is ten times that; calls shrink to a lower one."""
-
-CALLS = 4
-"""Calls to a server at the same time."""
-
-READY_SECONDS = 10.0
-"""Timeout of the first request, which asks whether the server is ready."""
-
-BUSY_SECONDS = 30.0
-"""How long calls are retried while the server, or the journal, is busy."""
+BLOCK_ROWS = 64
+"""More than the vectors and tiles of any processor."""
 
 
 @dataclass(frozen=True)
@@ -79,26 +67,36 @@ class Scorer(Protocol):
         """Close connections and files."""
 
 
+@dataclass(frozen=True)
+class Pinned:
+    """A version as a run answers with it from its first row to its last; plain values.
+
+    Parameters
+    ----------
+    digest
+        That of the ledger, or of this home's store for a version that was never a champion.
+    width
+        How wide its intervals are by the labels known when it was pinned.
+    """
+
+    version: str
+    digest: str
+    width: float
+
+
+def pin(spec: Spec, version: str | None) -> Pinned:
+    """Choose the champion, or another version, and fetch it if this home lacks it."""
+    configured = settings.load()
+    with closing(_migrated(configured)) as journal:
+        return _choose(spec, version, journal, configured)[1]
+
+
 def load(spec: Spec, version: str | None, record: bool) -> Scorer:
     """Load the champion, or another version, into this process."""
     configured = settings.load()
-    home.make(configured.home)
-    journal = Journal(configured.journal_url, configured.durable_predictions)
+    journal = _migrated(configured)
     try:
-        journal.migrate()
-        champion = ledger.champions(journal).get(spec.name)
-        shared = exchange.of(configured)
-        if version is None and champion is None:
-            if not any(store.versions(configured.home, name) for name in catalog.load()):
-                raise none_trained()
-            raise InvalidInput(f"{spec.name} has no champion: run `loop train {spec.name}`")
-        if version is None and champion is not None:
-            found = shared.obtain(spec.name, champion.to_version, champion.digest)
-            loaded = predictor.load(spec, found, champion.digest)
-        else:
-            found = champions.obtain(journal, shared, spec.name, str(version))
-            loaded = predictor.load(spec, found, found.digest)
-        loaded.width = adaptation.width(journal, spec, loaded.version.version)
+        loaded = _load(spec, *_choose(spec, version, journal, configured))
     except BaseException:
         journal.close()
         raise
@@ -108,151 +106,157 @@ def load(spec: Spec, version: str | None, record: bool) -> Scorer:
     return LocalScorer(loaded)
 
 
+def load_pinned(spec: Spec, pinned: Pinned) -> LocalScorer:
+    """Load a version by its digest into this process, for one thread; needs no journal."""
+    configured = settings.load()
+    home.make(configured.home)
+    found = exchange.of(configured).obtain(spec.name, pinned.version, pinned.digest)
+    return LocalScorer(_load(spec, found, pinned), threads=1)
+
+
+def recording(scorer: LocalScorer, database: str, ids: Callable[[Rows], list[str]]) -> Scorer:
+    """Let a scorer record its rows under ids that follow from them.
+
+    Parameters
+    ----------
+    database
+        The kind of database that the settings must name.
+
+    Raises
+    ------
+    InvalidSettings
+        When they name another one: on a machine without the setting, rows would go into a file of its own.
+    """
+    configured = settings.load()
+    journal = Journal(configured.journal_url, configured.durable_predictions)
+    if database != _kind(journal):
+        journal.close()
+        raise InvalidSettings(
+            f"a worker records rows on {_kind(journal)}, and this run on {database}: start the worker with"
+            " the PREDICTION_DATABASE_URL of the run"
+        )
+    return RecordingScorer(scorer.loaded, journal, ids)
+
+
+def database() -> str:
+    """Return the kind of database of the journal that the settings name."""
+    with closing(Journal(settings.load().journal_url)) as journal:
+        return _kind(journal)
+
+
+def _kind(journal: Journal) -> str:
+    return "sqlite" if journal.is_sqlite else "postgresql"
+
+
+def _migrated(configured: Settings) -> Journal:
+    home.make(configured.home)
+    journal = Journal(configured.journal_url, configured.durable_predictions)
+    try:
+        journal.migrate()
+    except BaseException:
+        journal.close()
+        raise
+    return journal
+
+
+def _choose(
+    spec: Spec, version: str | None, journal: Journal, configured: Settings
+) -> tuple[Version, Pinned]:
+    champion = ledger.champions(journal).get(spec.name)
+    shared = exchange.of(configured)
+    if version is None and champion is None:
+        if not any(store.versions(configured.home, name) for name in catalog.load()):
+            raise none_trained()
+        raise InvalidInput(f"{spec.name} has no champion: run `loop train {spec.name}`")
+    if version is None and champion is not None:
+        found = shared.obtain(spec.name, champion.to_version, champion.digest)
+        digest = champion.digest
+    else:
+        found = champions.obtain(journal, shared, spec.name, str(version))
+        digest = found.digest
+    return found, Pinned(found.version, digest, adaptation.width(journal, spec, found.version))
+
+
+def _load(spec: Spec, found: Version, pinned: Pinned) -> Predictor:
+    loaded = predictor.load(spec, found, pinned.digest)
+    loaded.width = pinned.width
+    return loaded
+
+
 class LocalScorer:
     """Answers in this process, on all cores: the runtime releases the GIL while it computes."""
 
     chunk_rows = CHUNK_ROWS
     records = False
 
-    def __init__(self, loaded: Predictor) -> None:
-        self.threads = len(os.sched_getaffinity(0))
-        self._predictor = loaded
+    def __init__(self, loaded: Predictor, threads: int | None = None) -> None:
+        self.threads = threads or len(os.sched_getaffinity(0))
+        self.loaded = loaded
 
     def answer(self, rows: Rows) -> Answers:
         """Answer rows."""
         import pyarrow
 
-        columns: Any = rows.columns
-        versions = pyarrow.repeat(self._predictor.version.version, len(rows))
-        return Answers(self._predictor.answers(columns), versions)
+        said = self.loaded.answers(_whole_blocks(rows))
+        first = type(said)._make(each[: len(rows)] for each in said)
+        return Answers(first, pyarrow.repeat(self.loaded.version.version, len(rows)))
 
     def close(self) -> None:
         """Nothing is open."""
 
 
+def _whole_blocks(rows: Rows) -> Any:
+    """Return columns in which the last row is repeated up to a multiple of `BLOCK_ROWS`.
+
+    So an answer does not depend on the chunk, to the last bit: runtimes compute the rows behind the last
+    whole vector with other instructions, which round in another way.
+    """
+    missing = -len(rows) % BLOCK_ROWS
+    if not missing:
+        return rows.columns
+    return {
+        name: np.concatenate([column, np.repeat(column[-1:], missing)])
+        for name, column in rows.columns.items()
+    }
+
+
 class RecordingScorer:
-    """Answers in this process, and records every row before it is written."""
+    """Answers in this process, and records every row before it is written.
+
+    Parameters
+    ----------
+    ids
+        Makes the ids of rows that may be recorded already; by default each row gets a new one.
+    """
 
     chunk_rows = CHUNK_ROWS
     threads = 1
     records = True
 
-    def __init__(self, loaded: Predictor, journal: Journal) -> None:
+    def __init__(
+        self, loaded: Predictor, journal: Journal, ids: Callable[[Rows], list[str]] | None = None
+    ) -> None:
         self._predictor = loaded
         self._journal = journal
-        self._recorder = FileRecorder(journal)
+        self._recorder = FileRecorder(journal, again=ids is not None)
+        self._ids = ids
 
     def answer(self, rows: Rows) -> Answers:
         """Answer rows, and return once they are committed."""
         spec = self._predictor.spec
-        valid = [spec.features.model_construct(**row) for row in _plain_rows(spec, rows)]
-        predictions = self._predictor.predict(valid)
+        table = ColumnTable(spec, _plain_columns(spec, rows), len(rows))
+        predictions = self._predictor.predict(table)
+        if self._ids is not None:
+            given = zip(self._ids(rows), predictions, strict=True)
+            predictions = [Prediction(each, *made[1:]) for each, made in given]
         self._recorder.record(predictions)
         said = kinds.of(spec.target).recorded(spec.target, predictions)
-        return _answers(said, [prediction._asdict() for prediction in predictions])
+        return gather(said, [prediction._asdict() for prediction in predictions])
 
     def close(self) -> None:
         """Close the journal."""
         self._recorder.close()
         self._journal.close()
-
-
-class _TooLong(Exception):
-    """The server takes fewer rows in a call."""
-
-
-def _is_too_long(error: BentoMLException) -> bool:
-    if error.error_code == HTTPStatus.BAD_REQUEST:
-        return SPLIT_IT in str(error)
-    return bool(error.error_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-
-
-def _sentence(error: BentoMLException) -> str:
-    """Return the sentence in the JSON that the server answers."""
-    try:
-        return str(json.loads(str(error))["error"])
-    except (ValueError, KeyError, TypeError):  # a proxy has answered
-        return " ".join(str(error).split())
-
-
-class ServerScorer:
-    """Lets a server answer, by parallel calls through BentoML's client."""
-
-    chunk_rows = CALL_ROWS
-    threads = CALLS
-    records = True
-
-    def __init__(self, spec: Spec, url: str) -> None:
-        self._spec = spec
-        self._url = url.rstrip("/")
-        self._call_rows = CALL_ROWS
-        self._own = threading.local()
-        self._clients: list[bentoml.SyncHTTPClient] = []
-        if not self._url.startswith(("http://", "https://")):
-            raise ServerFailed(f"{self._url} is no URL of a server: give one such as http://127.0.0.1:3000")
-        try:
-            self._demand_server()
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            reason = str(error).partition("\n")[0]  # httpx adds a line with a link
-            raise ServerFailed(f"{self._url} does not answer as this service: {reason}") from error
-        self._call()
-
-    def _demand_server(self) -> None:
-        """Check that the server is ready, or serves at least this model: another one may be broken."""
-        ready = httpx.get(f"{self._url}/readyz", timeout=READY_SECONDS)
-        if ready.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
-            found = httpx.get(f"{self._url}/models/{self._spec.name}", timeout=READY_SECONDS)
-            with suppress(ValueError, KeyError, TypeError):  # it is another service
-                if any(each["version"] for each in found.json()["workers"]):
-                    return
-        ready.raise_for_status()
-
-    def answer(self, rows: Rows) -> Answers:
-        """Answer rows."""
-        plain = _plain_rows(self._spec, rows)
-        found: list[dict[str, Any]] = []
-        while len(found) < len(plain):
-            part = plain[len(found) : len(found) + self._call_rows]
-            try:
-                found += self._ask(part)
-            except _TooLong:
-                self._call_rows = min(self._call_rows, len(part) // 2)  # for all threads
-        target = self._spec.target
-        return _answers(kinds.of(target).received(target, found), found)
-
-    def _ask(self, part: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        deadline = time.monotonic() + BUSY_SECONDS
-        while True:
-            try:
-                return self._call()(part)
-            except BentoMLException as error:
-                if len(part) > 1 and _is_too_long(error):
-                    raise _TooLong from error
-                is_busy = error.error_code in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
-                if not is_busy or time.monotonic() > deadline:
-                    raise ServerFailed(f"{self._url} does not answer rows: {_sentence(error)}") from error
-            except httpx.HTTPError as error:
-                raise ServerFailed(f"{self._url} does not answer: {error}") from error
-            time.sleep(0.5)
-
-    def _call(self) -> Callable[[list[dict[str, Any]]], list[dict[str, Any]]]:
-        """Return the method of this thread's client."""
-        if not hasattr(self._own, "client"):
-            try:
-                # No wait for `/readyz`: that of a server with another, broken model never comes.
-                self._own.client = bentoml.SyncHTTPClient(self._url, server_ready_timeout=0)
-            except (BentoMLException, httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-                raise ServerFailed(f"{self._url} does not answer as this service: {error}") from error
-            self._clients.append(self._own.client)
-        method = getattr(self._own.client, f"{self._spec.name}_predict_batch", None)
-        if method is None:
-            raise ServerFailed(f"{self._url} serves no model {self._spec.name}")
-        return method  # type: ignore[no-any-return]
-
-    def close(self) -> None:
-        """Close the connections."""
-        for client in self._clients:
-            client.close()
 
 
 def nothing(spec: Spec, records: bool) -> Answers:
@@ -263,13 +267,18 @@ def nothing(spec: Spec, records: bool) -> Answers:
     return Answers(kinds.of(spec.target).nothing(spec.target), versions, [] if records else None)
 
 
-def _plain_rows(spec: Spec, rows: Rows) -> list[dict[str, Any]]:
+def _plain_columns(spec: Spec, rows: Rows) -> dict[str, list[Any]]:
+    """Turn columns into plain values; None is a missing value."""
+    return {name: feature_kinds.of(each).plain(rows.columns[name]) for name, each in spec.inputs.items()}
+
+
+def plain_rows(spec: Spec, rows: Rows) -> list[dict[str, Any]]:
     """Turn columns into rows of plain values; None is a missing value."""
-    columns = [feature_kinds.of(feature).plain(rows.columns[name]) for name, feature in spec.inputs.items()]
-    return [dict(zip(spec.inputs, row, strict=True)) for row in zip(*columns, strict=True)]
+    columns = _plain_columns(spec, rows)
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def _answers(said: Any, found: Sequence[Mapping[str, Any]]) -> Answers:
+def gather(said: Any, found: Sequence[Mapping[str, Any]]) -> Answers:
     """Gather the answers of a server, or of `Predictor.predict`."""
     import pyarrow
 

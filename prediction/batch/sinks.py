@@ -78,6 +78,11 @@ class Writer:
                 self._file.write_batch(held)
         self.rows += batch.num_rows
 
+    def describe(self, key: str, text: str) -> None:
+        """Keep a text in the file, which is Parquet and has a batch."""
+        with files.writing(self.path):
+            self._file.add_key_value_metadata({key: text})
+
     def _held(self, batch: Any) -> Any:
         """Turn the columns that this kind of file can't hold into texts."""
         import pyarrow

@@ -1,19 +1,42 @@
 """Files of any size, read: CSV, JSON Lines and Parquet in chunks of Arrow arrays.
 
-`csv_files` and `json_lines` know their formats. `sinks` writes files.
+`formats` knows each of them. `sinks` writes files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from models_store.dialects import Dialect
 from prediction.batch import files
 from prediction.batch.chunks import Chunk
-from prediction.batch.csv_files import CsvFile
-from prediction.batch.json_lines import JsonLines
+from prediction.batch.files import Readable
+from prediction.batch.formats.csv_blocks import Form
+from prediction.batch.formats.csv_files import CsvFile
+from prediction.batch.formats.json_lines import JsonLines
+from prediction.batch.formats.parquet_files import ParquetRows
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of the whole file, where a source is a stretch of it.
+
+    Parameters
+    ----------
+    form
+        The form of a CSV.
+    kinds
+        The kinds of values of each column of JSON Lines.
+    groups
+        The row groups to read of a Parquet file.
+    """
+
+    form: Form | None = None
+    kinds: Mapping[str, Sequence[str]] | None = None
+    groups: slice | None = None
 
 
 class Source:
@@ -32,6 +55,8 @@ class Source:
         Other names that columns have in files, and the names that they get.
     dialect
         How the file is written, if it is a CSV.
+    known
+        What is known of the file, if this is a stretch of it.
 
     Raises
     ------
@@ -41,13 +66,16 @@ class Source:
 
     def __init__(
         self,
-        path: Path,
+        path: Readable,
         chunk_rows: int,
         columns: Mapping[str, type] | None = None,
         headers: Mapping[str, str] | None = None,
         dialect: Dialect | None = None,
+        *,
+        known: Known | None = None,
     ) -> None:
-        files.demand(path)
+        if isinstance(path, Path):
+            files.demand(path)
         self._path = path
         self._chunk_rows = chunk_rows
         self._headers = headers or {}
@@ -55,7 +83,7 @@ class Source:
             named = {header: name for header, name in self._headers.items() if name in columns}
             columns = {**columns, **{header: columns[name] for header, name in named.items()}}
         with files.reading(path):
-            self._file = _open(path, columns, dialect)
+            self._file = _open(path, columns, dialect, known or Known())
         self.names = [self._headers.get(name, name) for name in self._file.names]
         self.fraction = 0.0
 
@@ -89,39 +117,12 @@ class _Format(Protocol):
     def chunks(self, rows: int) -> Iterator[Chunk]: ...
 
 
-def _open(path: Path, columns: Mapping[str, type] | None, dialect: Dialect | None) -> _Format:
+def _open(
+    path: Readable, columns: Mapping[str, type] | None, dialect: Dialect | None, known: Known
+) -> _Format:
     kind = files.kind(path)
     if kind == ".csv":
-        return CsvFile(path, columns, dialect)
-    return JsonLines(path, columns or {}) if kind == ".jsonl" else _ParquetFile(path)
-
-
-class _ParquetFile:
-    def __init__(self, path: Path) -> None:
-        from pyarrow import parquet
-
-        self.fraction = 0.0
-        self.names = list(parquet.read_schema(path).names)
-        self._path = path
-
-    def chunks(self, rows: int) -> Iterator[Chunk]:
-        """Yield the rows, at most so many at a time, and at least one chunk."""
-        from pyarrow import parquet
-
-        with parquet.ParquetFile(self._path) as file:
-            done, total = 0, file.metadata.num_rows
-            if not total:
-                yield self._chunk(file.schema_arrow.empty_table().combine_chunks())
-            for batch in file.iter_batches(rows):
-                done += batch.num_rows
-                self.fraction = done / total
-                yield self._chunk(batch)
-
-    def _chunk(self, batch: Any) -> Chunk:
-        import pyarrow
-
-        whole = (
-            column.combine_chunks() if isinstance(column, pyarrow.ChunkedArray) else column
-            for column in batch.columns
-        )
-        return Chunk(dict(zip(self.names, whole, strict=True)), batch.num_rows)
+        return CsvFile(path, columns, dialect, known.form)
+    if kind == ".jsonl":
+        return JsonLines(path, columns or {}, known.kinds)
+    return ParquetRows(path, known.groups)

@@ -39,7 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
         logs.fail(f"loop {options.command}: {errors.in_full(error)}")
         return 1
     except stopping.Stopped as stopped:
-        logs.fail(f"loop {options.command}: {stopped}")
+        words = "; ".join([str(stopped), *getattr(stopped, "__notes__", ())])  # how to go on, if one can
+        logs.fail(f"loop {options.command}: {words}")
         return stopped.exit_code
 
 

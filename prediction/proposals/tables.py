@@ -16,7 +16,8 @@ from typing import Any
 from models_store.dialects import Dialect
 from models_store.errors import InvalidInput
 from models_store.validation import listing
-from prediction.batch import encodings, files, json_lines
+from prediction.batch import files
+from prediction.batch.formats import encodings, json_lines
 from prediction.batch.sources import Source
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from pyarrow.lib import ArrowInvalid
 
 from models_store.errors import InvalidInput
 from prediction.batch import files
-from prediction.batch.files import KINDS
+from prediction.batch.files import KINDS, Stretch
+from prediction.batch.sources import Known, Source
 
 
 @pytest.mark.parametrize(
@@ -64,3 +66,34 @@ def test_other_errors_pass() -> None:
     for use in (files.reading, files.writing):
         with pytest.raises(KeyError), use(Path("rows.csv")):
             raise KeyError("defect")
+
+
+@pytest.mark.parametrize("kind", [".csv", ".jsonl"])
+def test_a_stretch_is_read_as_a_file_of_its_own(kind: str, tmp_path: Path) -> None:
+    """With the head of the whole file before it, and in the types of the whole file."""
+    lines = {
+        ".csv": b"\xef\xbb\xbfid,n\n1,a\n2,b\n3,c\n",
+        ".jsonl": b'{"id": 1.5, "n": "a"}\n{"id": 2}\n{"id": 3}\n',
+    }[kind]
+    head = lines.partition(b"\n")[0] + b"\n" if kind == ".csv" else b""
+    rest = lines[lines.index(b"2" if kind == ".csv" else b'{"id": 2') :]
+    stretch = Stretch(f"far/rows{kind}", lambda: io.BytesIO(rest), len(rest), head)
+    (tmp_path / f"rows{kind}").write_bytes(lines)
+    whole = Source(tmp_path / f"rows{kind}", 10)
+    known = Known(kinds={"id": ["float", "int"], "n": ["str"]})
+
+    (found,), (expected,) = Source(stretch, 10, known=known), whole
+
+    assert expected.by_row()[1:] == found.by_row()
+    assert [each.type for each in expected.columns.values()] == [
+        each.type for each in found.columns.values()
+    ]
+    assert len(head) + len(rest) == files.size_of(stretch)
+
+
+def test_errors_name_the_file_of_a_stretch() -> None:
+    """Wherever it is."""
+    stretch = Stretch("s3://far/rows.jsonl", lambda: io.BytesIO(b"[]\n"), 3)
+
+    with pytest.raises(InvalidInput, match=r"^s3://far/rows\.jsonl can't be read: line 1 is not"):
+        Source(stretch, 10)

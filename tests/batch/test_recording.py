@@ -15,6 +15,7 @@ from prediction.errors import JournalBusy, JournalUnavailable
 from prediction.journal import recorder, rollups
 from prediction.journal.database import Journal
 from prediction.journal.predictions import CHUNK_ROWS
+from prediction.journal.recorder import RETRY_SECONDS
 from prediction.times import HOUR_US, now_us
 from tests import databases
 from tests.databases import prediction
@@ -63,13 +64,23 @@ def test_a_file_that_fails_at_a_lock_leaves_nothing(
 ) -> None:
     """Rows that were committed before the lock are deleted before the error, and counted no longer."""
     monkeypatch.setattr(recording, "FILE_PATIENCE_SECONDS", 1.0)
+    sleep, retries = time.sleep, threading.Event()
+
+    def note(seconds: float) -> None:
+        if seconds == RETRY_SECONDS:
+            retries.set()
+        sleep(seconds)
+
+    monkeypatch.setattr(time, "sleep", note)
     databases.record(journal, numbered(1, start=999_999))
     with ThreadPoolExecutor(1) as pool:
-        working = pool.submit(file_recorder.record, numbered(400_000))
+        working = pool.submit(file_recorder.record, numbered(100_000))
         while len(recorded(journal_url)) < 2:
             assert not working.done()
         databases.insist(lambda: rollups.roll_up(journal))
         with databases.locked(journal_url):
+            retries.clear()
+            assert retries.wait(20)  # it has met the lock, with the patience from above
             monkeypatch.setattr(recording, "FILE_PATIENCE_SECONDS", 20.0)
             eventually(lambda: "deletions" in [thread.name for thread in threading.enumerate()])
             assert not working.done()
@@ -115,5 +126,68 @@ def test_a_restart_does_not_interrupt_a_file(file_recorder: FileRecorder, journa
     file_recorder.record(numbered(1))
     databases.start_postgres().restart()
     file_recorder.record(numbered(1, start=1))
+
+    assert [0, 1] == recorded(journal_url)
+
+
+def test_rows_that_are_there_already_are_left_as_they_are(journal: Journal, journal_url: str) -> None:
+    """What a run records again, after it was cut, is recorded once; its rows stay after an error."""
+    first, second = FileRecorder(journal, again=True), FileRecorder(journal, again=True)
+    rows = numbered(2 * CHUNK_ROWS + 1)
+    first.record(rows[: CHUNK_ROWS + 7])
+    second.record([*(row._replace(at_us=-1) for row in rows[: CHUNK_ROWS + 7]), *rows[CHUNK_ROWS + 7 :]])
+    assert list(range(2 * CHUNK_ROWS + 1)) == recorded(journal_url)
+
+    refused = prediction(99_999)._replace(model=None)  # type: ignore[arg-type]
+    with pytest.raises(Exception, match=r"(?i)null"):
+        second.record([*numbered(CHUNK_ROWS, start=90_000), refused])
+    assert 3 * CHUNK_ROWS + 1 == len(recorded(journal_url))
+    first.close()
+    second.close()
+
+
+def test_after_each_block_there_is_a_rest(
+    file_recorder: FileRecorder, journal_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that has met the block finds the journal free at its next attempt."""
+    rests: list[float] = []
+    monkeypatch.setattr(time, "sleep", rests.append)
+    file_recorder.record(numbered(3 * CHUNK_ROWS))
+
+    assert 3 == len(rests)
+    assert min(rests) >= 2 * recorder.RETRY_SECONDS
+
+
+@pytest.mark.parametrize("journal_url", ["sqlite"], indirect=True)
+def test_of_all_that_record_files_one_has_the_turn(
+    journal: Journal, journal_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many workers leave a server as much time as one does: a rest is a part of the turn."""
+    looks, resting, over = [0], threading.Event(), threading.Event()
+    sleep = time.sleep
+
+    def wait(seconds: float) -> None:
+        name = threading.current_thread().name
+        if name == "first":
+            resting.set()
+            over.wait(20)
+        looks[0] += name == "second"
+        sleep(seconds)
+
+    monkeypatch.setattr(time, "sleep", wait)
+    recorders = [FileRecorder(journal), FileRecorder(journal)]
+    threads = [
+        threading.Thread(target=each.record, args=(numbered(1, start=number),), name=name)
+        for number, (name, each) in enumerate(zip(("first", "second"), recorders, strict=True))
+    ]
+    threads[0].start()
+    assert resting.wait(20)
+    threads[1].start()
+    eventually(lambda: looks[0] > 2)
+    assert [0] == recorded(journal_url)
+    over.set()
+    for thread, each in zip(threads, recorders, strict=True):
+        thread.join(20)
+        each.close()
 
     assert [0, 1] == recorded(journal_url)

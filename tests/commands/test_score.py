@@ -11,6 +11,7 @@ import pytest
 
 from models_store import store
 from models_store.spec import Spec
+from prediction.commands import cli
 from tests import command_line, databases
 from tests.command_line import command, read
 from tests.scoring import random_frame
@@ -104,3 +105,39 @@ def test_the_summary_as_json(home: Path, tmp_path: Path) -> None:
     )
     assert {store.newest(home, "penguins").version: 1} == found["versions"]
     assert 1 == found["classes"]["Gentoo"]
+
+
+def test_many_files_are_scored_into_a_folder(
+    home: Path,
+    tmp_path: Path,
+    specs: dict[str, Spec],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As a shell names them; a unit that fails is told with its place, and makes the exit code 1."""
+    monkeypatch.setenv("BENTOML_HOME", str(home))
+    for number in range(3):
+        random_frame(specs["iris"], 100).to_csv(tmp_path / f"{number}.csv", index=False)
+    (tmp_path / "2.csv").write_text("a,b\n1,2\n")
+    names = [str(tmp_path / f"{number}.csv") for number in range(3)]
+    command = ("score", "iris", *names, f"{tmp_path}/out/", "--processes", "1")
+
+    code = cli.main([*command])
+    told = capsys.readouterr().out
+    assert 1 == code
+    assert "200 in" in told
+    assert f"1 unit has no part:\n  {names[2]}: {names[2]}: a column is missing: iris needs" in told
+    assert "mend what is wrong, and give the same command again" in told
+
+    code = cli.main([*command, "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert (1, 200, 2, 0) == (code, found["rows"], found["units"], found["refused"])
+    assert [names[2]] == list(found["failed"])
+
+    code = cli.main(["score", "iris", *names[:2], f"{tmp_path}/out/"])
+    assert 1 == code
+    errors = capsys.readouterr().err
+    words = (
+        f"holds a run of other files: {names[2]} is not among them any more: name another folder to write"
+    )
+    assert f"loop score: {tmp_path}/out {words}\n" == errors

@@ -9,15 +9,16 @@ import csv
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from models_store.dialects import Dialect
 from models_store.errors import InvalidInput
-from prediction.batch import csv_blocks, encodings
+from prediction.batch import files
 from prediction.batch.cells import FLAGS, NUMBER
 from prediction.batch.chunks import Chunk
-from prediction.batch.csv_blocks import Block, Form
+from prediction.batch.files import Readable
+from prediction.batch.formats import csv_blocks, encodings
+from prediction.batch.formats.csv_blocks import Block, Form
 
 SPACED_QUOTES = '^ +"([^"]*)" *$'
 """A cell in quotation marks with spaces around them, as people write CSV."""
@@ -36,6 +37,9 @@ class CsvFile:
         texts as they stand in the file.
     dialect
         How the file is written; without one it is UTF-8 with commas.
+    form
+        Its header, separator and encoding, if they are known: those of the whole file, of which this is a
+        stretch. By default they are found.
 
     Raises
     ------
@@ -44,23 +48,23 @@ class CsvFile:
     """
 
     def __init__(
-        self, path: Path, columns: Mapping[str, type] | None, dialect: Dialect | None = None
+        self,
+        path: Readable,
+        columns: Mapping[str, type] | None,
+        dialect: Dialect | None = None,
+        form: Form | None = None,
     ) -> None:
         self.fraction = 0.0
         self._path = path
         self._drops_blanks = dialect is not None
-        encoding = encodings.of_file(path, dialect.encoding) if dialect else "utf-8-sig"
-        separator = _separator(path, encoding, dialect, columns or {}) if dialect else ","
-        with path.open(newline="", encoding=encoding) as text:
-            header = read_header(path, text, separator)
+        self.form = form or find_form(path, columns or {}, dialect)
+        with path.open(newline="", encoding=self.form.marked) as text:
+            read_header(path, text, self.form.separator)
             self._has_rows = any(line.strip("\r\n") for line in text)
-        is_short = dialect is not None and _is_short(path, encoding, separator)
-        header = ["", *header] if is_short else header
-        self._form = Form(header, separator, encoding.removesuffix("-sig"), is_short)
-        self.names = [name.strip() for name in header]
+        self.names = [name.strip() for name in self.form.header]
         if dialect is not None:
             self.names = [name or f"column_{place}" for place, name in enumerate(self.names, start=1)]
-        self.has_commas, self.is_short = separator == ",", is_short
+        self.has_commas, self.is_short = self.form.separator == ",", self.form.is_short
         self._columns = dict.fromkeys(self.names, str) if columns is None else columns
 
     def chunks(self, rows: int) -> Iterator[Chunk]:
@@ -70,9 +74,9 @@ class CsvFile:
         if not self._has_rows:
             yield self._chunk(Block([pyarrow.array([], pyarrow.string()) for _ in self.names], 0, {}))
             return
-        size = self._path.stat().st_size
+        size = files.size_of(self._path)
         with self._path.open("rb") as file:
-            for block in csv_blocks.read(file, self._form):
+            for block in csv_blocks.read(file, self.form):
                 self.fraction = file.tell() / size
                 found = block.without_blanks() if self._drops_blanks else block
                 for start in range(0, found.rows, rows):
@@ -86,7 +90,28 @@ class CsvFile:
         return Chunk(columns, block.rows, block.broken)
 
 
-def read_header(path: Path, lines: Iterator[str], separator: str = ",") -> list[str]:
+def find_form(path: Readable, columns: Collection[str], dialect: Dialect | None) -> Form:
+    """Find the header, the separator and the encoding of a file.
+
+    Parameters
+    ----------
+    columns
+        Names that the header should have.
+
+    Raises
+    ------
+    InvalidInput
+        When the file has no header, or its cells are separated by something else.
+    """
+    encoding = encodings.of_file(path, dialect.encoding) if dialect else "utf-8-sig"
+    separator = _separator(path, encoding, dialect, columns) if dialect else ","
+    with path.open(newline="", encoding=encoding) as text:
+        header = read_header(path, text, separator)
+    is_short = dialect is not None and _is_short(path, encoding, separator)
+    return Form(["", *header] if is_short else header, separator, encoding.removesuffix("-sig"), is_short)
+
+
+def read_header(path: Readable, lines: Iterator[str], separator: str = ",") -> list[str]:
     """Read the first line of a CSV that is not blank: the names of its columns, as they are written.
 
     Raises
@@ -103,7 +128,7 @@ def read_header(path: Path, lines: Iterator[str], separator: str = ",") -> list[
     return names
 
 
-def _separator(path: Path, encoding: str, dialect: Dialect, columns: Collection[str]) -> str:
+def _separator(path: Readable, encoding: str, dialect: Dialect, columns: Collection[str]) -> str:
     """Choose the dialect's separator, or a comma if the header then has more of the columns."""
 
     def known(separator: str) -> tuple[int, int]:
@@ -114,7 +139,7 @@ def _separator(path: Path, encoding: str, dialect: Dialect, columns: Collection[
     return max(dict.fromkeys((dialect.separator, ",")), key=known)  # the first of equals
 
 
-def _is_short(path: Path, encoding: str, separator: str) -> bool:
+def _is_short(path: Readable, encoding: str, separator: str) -> bool:
     """Tell whether the header has one name less than the first row has cells."""
     with path.open(newline="", encoding=encoding) as text, suppress(csv.Error):
         rows = filter(None, csv.reader(text, delimiter=separator))

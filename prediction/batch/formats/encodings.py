@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import codecs
-from pathlib import Path
 
 from models_store.dialects import SEPARATORS, UTF_8
+from prediction.batch.files import Readable
 
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -20,7 +20,7 @@ HEAD_BYTES, BLOCK_BYTES = 10_000, 1 << 20
 WINDOWS, LATIN, UTF_16 = "cp1252", "latin-1", ("utf-16-le", "utf-16-be")
 
 
-def of_file(path: Path, said: str) -> str:
+def of_file(path: Readable, said: str) -> str:
     """Return the encoding of a file: that of its mark, UTF-8 if it is, or else the one that is said."""
     head = _head(path)
     marked = _marked(head)
@@ -31,7 +31,7 @@ def of_file(path: Path, said: str) -> str:
     return "utf-8-sig" if decodes(path, UTF_8) else said
 
 
-def guess(path: Path) -> str | None:
+def guess(path: Readable) -> str | None:
     """Find the encoding of a file of which nothing is known; None if it is no text."""
     head = _head(path)
     if marked := _marked(head):
@@ -43,7 +43,7 @@ def guess(path: Path) -> str | None:
     return WINDOWS if decodes(path, WINDOWS) else LATIN
 
 
-def decodes(path: Path, encoding: str) -> bool:
+def decodes(path: Readable, encoding: str) -> bool:
     """Tell whether a whole file can be read in an encoding."""
     decoder = codecs.getincrementaldecoder(encoding)()
     with path.open("rb") as file:
@@ -56,7 +56,7 @@ def decodes(path: Path, encoding: str) -> bool:
     return True
 
 
-def _head(path: Path) -> bytes:
+def _head(path: Readable) -> bytes:
     with path.open("rb") as file:
         return file.read(HEAD_BYTES)
 
@@ -65,7 +65,7 @@ def _marked(head: bytes) -> str:
     return next((encoding for mark, encoding in MARKS if head.startswith(mark)), "")
 
 
-def _is_of_two_bytes(path: Path, encoding: str) -> bool:
+def _is_of_two_bytes(path: Readable, encoding: str) -> bool:
     """Tell whether a file without a mark is a table in UTF-16."""
     text = _head(path).decode(encoding, errors="replace")
     is_text = "\0" not in text and any(each in text for each in SEPARATORS)

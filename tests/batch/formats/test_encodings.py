@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from prediction.batch import encodings
+from prediction.batch.formats import encodings
 
 TEXT = "a,größe\n" + "x,1\n" * 300_000 + "é,2\n"
 

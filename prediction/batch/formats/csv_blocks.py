@@ -74,6 +74,11 @@ class Form:
     is_short: bool = False
 
     @property
+    def marked(self) -> str:
+        """The encoding, with a byte order mark read as one."""
+        return "utf-8-sig" if self.encoding == UTF_8 else self.encoding
+
+    @property
     def is_utf_8(self) -> bool:
         """Whether the bytes of the file can be read as they are."""
         return self.encoding == UTF_8 and not self.is_short

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from models_store.validation import clip
+from prediction.batch import files
 from prediction.batch.chunks import Chunk, Row
+from prediction.batch.files import Readable
 
 MAX_ROWS = 5_000
 """Rows of a chunk: as Python objects they need much memory."""
@@ -29,16 +30,30 @@ class JsonLines:
 
     A value that a row does not have is missing. A column of values of several types is a list.
 
+    Parameters
+    ----------
+    columns
+        The columns of a file without rows.
+    kinds
+        The kinds of the values of each column, if they are known: those of the whole file, of which this is
+        a stretch. By default the file is read for them.
+
     Raises
     ------
     ValueError
         When a line is not a JSON object, or a column's name can't be written.
     """
 
-    def __init__(self, path: Path, columns: Mapping[str, type]) -> None:
+    def __init__(
+        self,
+        path: Readable,
+        columns: Mapping[str, type],
+        kinds: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
         self.fraction = 0.0
         self._path = path
-        self._types = _column_types(path) or {name: _arrow_type(set()) for name in columns}
+        found = column_kinds(path) if kinds is None else kinds
+        self._types = {name: _arrow_type(set(found.get(name, ()))) for name in found or columns}
         self.names = list(self._types)
         half = next(filter(HALF_CHARACTER.search, self.names), None)
         if half is not None:
@@ -46,7 +61,7 @@ class JsonLines:
 
     def chunks(self, rows: int) -> Iterator[Chunk]:
         """Yield the rows, at most so many at a time, and at least one chunk."""
-        size = self._path.stat().st_size
+        size = files.size_of(self._path)
         with self._path.open("rb") as file:
             objects = read_objects(file)
             while part := list(islice(objects, min(rows, MAX_ROWS))):
@@ -105,14 +120,14 @@ def _object(pairs: list[tuple[str, Any]]) -> Row:
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_object)
 
 
-def _column_types(path: Path) -> dict[str, Any]:
-    """Read the whole file: any row may add a column, or a value of another type."""
+def column_kinds(path: Readable) -> dict[str, set[str]]:
+    """Read the whole file for the kinds of values of each column: any row may add a column, or a kind."""
     kinds: dict[str, set[str]] = {}
     with path.open("rb") as file:
         for row in read_objects(file):
             for name, value in row.items():
                 kinds.setdefault(name, set()).add(_kind(value))
-    return {name: _arrow_type(found) for name, found in kinds.items()}
+    return kinds
 
 
 def _kind(value: Any) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from models_store.errors import InvalidInput
 from models_store.spec import Spec
-from prediction.batch import csv_blocks
+from prediction.batch.formats import csv_blocks
 from prediction.batch.sources import Source
 from tests.scoring import IRIS, read
 
