@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ from prediction.journal.database import Journal
 from prediction.journal.predictions import Inserter
 from prediction.serving import predictor
 from tests import swapping
+from tests.databases import insist
 from tests.servers import Server
 from tests.swapping import ADMIN, TOKEN
 
@@ -86,7 +88,7 @@ def label_much(home: Path) -> None:
         for row in rows:  # none is like another, or they would count once
             row["body_mass_g"] = draw.uniform(0.98, 1.02) * (row["body_mass_g"] or 4000)
         predictions = answering.predict([spec.rows.object(row) for row in rows])
-        writer.insert(predictions)
+        insist(partial(writer.insert, predictions))
         pairs = zip(predictions, chosen, strict=True)
         labels = [feedback.Label(str(item.prediction_id), str(y.iloc[row])) for item, row in pairs]
         feedback.give(journal, spec.name, labels)

@@ -49,7 +49,7 @@ JOURNAL_COMMIT_SECONDS = Histogram(
     buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0),
 )
 JOURNAL_RETRIES = Counter(
-    "prediction_journal_retries", "Commits retried because another process held the journal's lock"
+    "prediction_journal_retries", "Commits retried because others held the journal's lock"
 )
 JOURNAL_FAILURES = Counter(
     "prediction_journal_failures", "Commits that failed; their requests were answered 503"

@@ -117,7 +117,7 @@ def test_a_journal_that_is_gone_acknowledges_nothing(
     if kind in ("missing", "damaged"):
         restored = command(home, "restore", str(home / "copy.db"), "--yes")
         assert 0 == restored.returncode, restored.stderr
-    with Server(home) as server:
+    with Server(home, workers=1) as server:
         assert 200 == server.post("/iris/predict", row).status_code
     assert [("ok",)] == query(f"sqlite:///{path}", "PRAGMA integrity_check")
     if kind == "log":  # its rows were in the log that the workers still had open

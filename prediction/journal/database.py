@@ -157,7 +157,8 @@ class Journal:
         durable
             Whether the commit must survive a loss of power. On PostgreSQL every commit does.
         patience_ms
-            Timeout for another writer's lock. After it: `JournalBusy`.
+            Timeout for another writer's lock on SQLite. After it: `JournalBusy`. On PostgreSQL writers
+            do not exclude each other, and a lock is waited for `LOCK_PATIENCE_MS`.
 
         Raises
         ------
@@ -202,8 +203,9 @@ class Journal:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ORDER_LOCK)))
 
     def connect_inserter(self) -> Any:
-        """Open a DBAPI connection for the caller alone; on SQLite it never waits for a lock.
+        """Open a DBAPI connection for the caller alone.
 
+        On SQLite it never waits for a lock, and does not move the log: see `sqlite.checkpoints`.
         It bypasses SQLAlchemy, whose own work takes longer than a transaction of one row. It is not of
         the pool, because an event loop must not wait until a connection of the pool is free.
         """
@@ -212,6 +214,7 @@ class Journal:
             if self.is_sqlite:
                 raw: Any = connection.driver_connection
                 raw.execute("PRAGMA busy_timeout = 0")
+                raw.execute("PRAGMA wal_autocheckpoint = 0")
                 raw.execute(f"PRAGMA synchronous = {'FULL' if self._durable_predictions else 'NORMAL'}")
         return connection
 

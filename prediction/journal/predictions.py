@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from pydantic_core import from_json
 from prediction import metrics
 from prediction.errors import JournalBusy, JournalFault, JournalUnavailable, UnknownPrediction
 from prediction.journal.database import LOCK_PATIENCE_MS, Journal
+from prediction.journal.sqlite.checkpoints import Checkpoints
 from prediction.journal.tables import predictions
 
 CHUNK_ROWS = 250
@@ -86,6 +88,7 @@ class Inserter:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._connection: Any = None
+        self._checkpoints: Checkpoints | None = None
         names, marks = ", ".join(Prediction._fields), ", ".join("?" * len(Prediction._fields))
         self._row = f"({marks})"
         self._insert = f"INSERT INTO predictions ({names}) VALUES {self._row}"  # noqa: S608 -- all ours
@@ -98,12 +101,17 @@ class Inserter:
         """Open the connection, unless it is open."""
         if self._connection is None:
             self._connection = self._journal.connect_inserter()
+            if self._journal.is_sqlite:
+                guarded = partial(self._guarded, self._connection)
+                self._checkpoints = Checkpoints(self._journal.connect_inserter, guarded)
 
     def close(self) -> None:
         """Close the connection; the next insert opens another."""
         if self._connection is not None:
+            if self._checkpoints is not None:
+                self._checkpoints.close()
             self._connection.invalidate()
-            self._connection = None
+            self._connection = self._checkpoints = None
 
     def insert(self, rows: Sequence[Prediction], again: bool = False) -> None:
         """Insert rows in one transaction: all of them or none.
@@ -120,11 +128,11 @@ class Inserter:
             self._commit(rows, again)
             metrics.JOURNAL_COMMIT_SECONDS.observe(time.perf_counter() - started)
 
-    def insert_or_reconnect(self, rows: Sequence[Prediction]) -> None:
+    def insert_or_reconnect(self, rows: Sequence[Prediction], again: bool = False) -> None:
         """Insert rows; if the connection is lost, maybe with the answer, try once more on a new one."""
         had_connection = self._connection is not None
         try:
-            self.insert(rows)
+            self.insert(rows, again)
         except (JournalBusy, JournalFault):
             raise
         except JournalUnavailable:
@@ -161,6 +169,15 @@ class Inserter:
         except JournalFault as fault:
             fault.committed = True
             raise
+        if self._checkpoints is not None:
+            self._checkpoints.committed(len(rows))
+
+    @contextmanager
+    def _guarded(self, connection: Any) -> Iterator[None]:
+        """Use the database in another thread, if its files are still those that a connection has open."""
+        with self._journal.translated_raw():
+            self._journal.demand_file(connection)
+            yield
 
     def _execute(self, cursor: Any, rows: Sequence[Prediction], rest: str) -> None:
         """Insert rows on SQLite, many by one statement: that is faster than one statement a row."""

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -33,12 +34,13 @@ TURN_SECONDS = 3.0
 STEP_ROWS, STEP_COUNTS = 20_000, 500
 """Predictions of one transaction of a turn, and about how many counts it writes at most."""
 
-PART_ROWS = 2_000
-"""Predictions of one query of a turn: 3 ms, for which a request may have to wait."""
+PART_ROWS = 1_000
+"""Predictions of one query of a turn: about 1 ms, for which a request may have to wait. The thread has a
+low priority, but one that has slept is given a processor for some milliseconds at once."""
 
-RESTS, MANY_ROWS, RESTS_OF_MANY = 30, 2_000_000, 3
-"""Where processors are busy, a turn rests so many times as long as it works. If more predictions than
-`MANY_ROWS` are not counted it rests less: each question reads all of them."""
+RESTS, MANY_ROWS, RESTS_OF_MANY = 40, 2_000_000, 3
+"""Beside requests, a turn rests so many times as long as it works. If more predictions than `MANY_ROWS` are
+not counted it rests less: each question reads all of them."""
 
 READER = ThreadPoolExecutor(1, "counting", initializer=threads.lower_priority)
 """Reads the predictions to be counted. Their counts are written by the caller: a thread of a low priority
@@ -80,7 +82,7 @@ def add(journal: Journal, connection: sa.Connection, changes: Iterable[Count]) -
 
     A stored count may be negative for some seconds: a label can be counted before its prediction.
     """
-    recent_us = now_us() - MINUTES_KEPT_US
+    recent_us = _recent_us()
     changes = list(changes)
     recent = [change for change in changes if change.at_us >= recent_us]
     journal.add(connection, rollups, _as_rows("hour_us", _sum(changes, HOUR_US)))
@@ -89,7 +91,7 @@ def add(journal: Journal, connection: sa.Connection, changes: Iterable[Count]) -
 
 def add_totals(journal: Journal, connection: sa.Connection, changes: Iterable[Total]) -> None:
     """Add differences to the sums, in a transaction that has called `order`."""
-    recent_us = now_us() - MINUTES_KEPT_US
+    recent_us = _recent_us()
     changes = list(changes)
     recent = [change for change in changes if change.at_us >= recent_us]
     journal.add(connection, sums, _as_rows("hour_us", _sum_totals(changes, HOUR_US)))
@@ -221,7 +223,7 @@ def _step(journal: Journal, turn_us: int, last_seq: int) -> bool:
     unchanged = rollup_state.update().where(
         rollup_state.c.prediction_seq == known_seq, rollup_state.c.turn_us == turn_us
     )
-    with journal.write() as connection:
+    with _rested(last_seq - until_seq, is_writer=True), journal.write() as connection:
         if not connection.execute(unchanged.values(prediction_seq=until_seq)).rowcount:
             return False
         journal.order(connection)
@@ -236,28 +238,43 @@ def _read_step(journal: Journal, last_seq: int) -> tuple[int, int, list[Count]]:
     end_seq = min(last_seq, known_seq + STEP_ROWS)
     until_seq, found = min(known_seq, end_seq), list[Count]()
     while until_seq < end_seq and len(found) < STEP_COUNTS:
-        began, used = time.monotonic(), time.thread_time()
         first_seq, until_seq = until_seq + 1, min(until_seq + PART_ROWS, end_seq)
-        with journal.read() as connection:
+        with _rested(last_seq - until_seq), journal.read() as connection:
             found += _aggregate(connection, predictions.c.seq.between(first_seq, until_seq))
-        used = time.thread_time() - used
-        waited = time.monotonic() - began - used
-        time.sleep(rest_seconds(used, waited, last_seq - until_seq))
     return known_seq, until_seq, found
 
 
-def rest_seconds(used: float, waited: float, left_rows: int) -> float:
-    """Return how long a turn rests after a query.
+@contextmanager
+def _rested(left_rows: int, is_writer: bool = False) -> Iterator[None]:
+    """Rest after a transaction of a turn. How long a writer has waited is not asked: it was for a lock."""
+    began, used = time.monotonic(), time.thread_time()
+    yield
+    used = time.thread_time() - used
+    waited = 0.0 if is_writer else time.monotonic() - began - used
+    time.sleep(rest_seconds(used, waited, busy_share(used), left_rows))
+
+
+def rest_seconds(used: float, waited: float, busy: float, left_rows: int) -> float:
+    """Return how long a turn rests after a transaction.
 
     Parameters
     ----------
     used, waited
-        Seconds that the query used of a processor, and that it waited for one: where it had to wait,
+        Seconds that it used of a processor, and that it waited for one: where it had to wait,
         requests have to wait for it too.
+    busy
+        Part of a processor that this process uses for other work.
     left_rows
         How many predictions are not counted yet.
     """
-    return (RESTS_OF_MANY if left_rows > MANY_ROWS else RESTS) * max(0.0, min(used, waited))
+    return (RESTS_OF_MANY if left_rows > MANY_ROWS else RESTS) * min(used, max(waited, used * busy))
+
+
+def busy_share(seconds: float) -> float:
+    """Sleep so long, and return which part of a processor this process has used meanwhile."""
+    began, used = time.monotonic(), time.process_time()
+    time.sleep(seconds)
+    return (time.process_time() - used) / (time.monotonic() - began)
 
 
 def _known_seq(connection: sa.Connection) -> int:
@@ -265,12 +282,14 @@ def _known_seq(connection: sa.Connection) -> int:
 
 
 def _aggregate(connection: sa.Connection, wanted: sa.ColumnElement[bool]) -> list[Count]:
-    """Count predictions of all models by minute, as if none had a label.
+    """Count predictions of all models as if none had a label: by minute, and by hour if older than a day.
 
     The query is by `seq` alone: with a model or a time in it, a database without statistics may use
     their index, and read all rows that are counted already.
     """
-    minute = (predictions.c.at_us // MINUTE_US).label("minute")
+    at_us = predictions.c.at_us
+    hour = at_us // HOUR_US * (HOUR_US // MINUTE_US)
+    minute = sa.case((at_us >= _recent_us(), at_us // MINUTE_US), else_=hour).label("minute")
     keys = (predictions.c.model, minute, predictions.c.version, predictions.c.predicted_class)
     query = sa.select(*keys, sa.func.count().label("rows")).where(wanted)
     # The minute by its name: PostgreSQL takes an expression with parameters for another one.
@@ -279,6 +298,11 @@ def _aggregate(connection: sa.Connection, wanted: sa.ColumnElement[bool]) -> lis
         Count(row.model, row.minute * MINUTE_US, row.version, row.predicted_class, "", row.rows)
         for row in connection.execute(grouped)
     ]
+
+
+def _recent_us() -> int:
+    """Return the time since which predictions are counted by minute too."""
+    return now_us() - MINUTES_KEPT_US
 
 
 def _sum(found: Iterable[Count], bucket_us: int) -> Iterator[Count]:

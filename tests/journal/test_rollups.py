@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from functools import partial
+from itertools import repeat
 
 import pytest
 import sqlalchemy as sa
@@ -418,21 +419,54 @@ def test_a_step_ends_when_it_has_many_counts(
     assert [80, 160, 200] == known
 
 
+def test_predictions_older_than_a_day_are_counted_by_hour(
+    journal: Journal, journal_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step of an old journal then takes many rows: these are of sixty minutes, and one hour."""
+    monkeypatch.setattr(rollups, "TURN_SECONDS", 0.0)
+    monkeypatch.setattr(rollups, "PART_ROWS", 10)
+    monkeypatch.setattr(rollups, "STEP_COUNTS", 7)  # a part has ten by minute, and one by hour
+    hour_us = (now_us() // HOUR_US - 48) * HOUR_US
+    record(journal, [prediction(number, at_us=hour_us + number * MINUTE_US) for number in range(60)])
+
+    rollups.roll_up(journal)
+
+    assert 60 == known_seq(journal_url)
+    assert [(60,)] == query(journal_url, "SELECT rows FROM rollups")
+
+
 @pytest.mark.parametrize(
-    ("used", "waited", "left", "expected"),
+    ("used", "waited", "busy", "left", "expected"),
     [
-        pytest.param(0.002, 0.0, 1_000_000, 0.0, id="a processor was free"),
-        pytest.param(0.002, -0.0001, 10, 0.0, id="two clocks differ"),
-        pytest.param(0.002, 0.05, 1_000_000, 0.06, id="busy"),
-        pytest.param(0.002, 0.001, 1_000_000, 0.03, id="busy for a moment"),
-        pytest.param(0.002, 0.05, 5_000_000, 0.006, id="very many are left"),
+        pytest.param(0.002, 0.0, 0.0, 1_000_000, 0.0, id="a processor was free"),
+        pytest.param(0.002, -0.0001, 0.0, 10, 0.0, id="two clocks differ"),
+        pytest.param(0.002, 0.05, 0.0, 1_000_000, 0.08, id="others keep the processor busy"),
+        pytest.param(0.002, 0.001, 0.0, 1_000_000, 0.04, id="for a moment"),
+        pytest.param(0.002, 0.0, 1.0, 1_000_000, 0.08, id="this process is busy"),
+        pytest.param(0.002, 0.0, 0.25, 1_000_000, 0.02, id="a quarter of the time"),
+        pytest.param(0.002, 0.0, 1.9, 1_000_000, 0.08, id="on two processors"),
+        pytest.param(0.002, 0.05, 1.0, 5_000_000, 0.006, id="very many are left"),
     ],
 )
 def test_counting_rests_where_requests_need_the_processor(
-    used: float, waited: float, left: int, expected: float
+    used: float, waited: float, busy: float, left: int, expected: float
 ) -> None:
-    """It takes a thirtieth of it then; what would make questions slow is counted faster."""
-    assert expected == pytest.approx(rollups.rest_seconds(used, waited, left))
+    """It takes a fortieth of it then; what would make questions slow is counted faster."""
+    assert expected == pytest.approx(rollups.rest_seconds(used, waited, busy, left))
+
+
+def test_the_work_of_other_threads_is_seen() -> None:
+    """A thread that has slept need not wait for a processor, so that waiting does not show them."""
+    assert rollups.busy_share(0.2) < 0.1
+
+    stop = threading.Event()
+    thread = threading.Thread(target=lambda: all(not stop.is_set() for _ in repeat(None)))
+    thread.start()
+    found = rollups.busy_share(0.5)
+    stop.set()
+    thread.join()
+
+    assert found > 0.1
 
 
 def test_a_long_turn_ends_and_the_next_one_continues(

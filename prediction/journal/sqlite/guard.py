@@ -186,7 +186,6 @@ class Guard:
             self._clear(known)
         with suppress(JournalFault, OSError):
             self.demand(Opened(self._file, self._log))
-            self._read_header()
             self._probe(self._status(), _read_ends)
             if self._can_write(known) and known is not None:
                 self._clear(known)
@@ -197,6 +196,8 @@ class Guard:
         kind = KINDS.get(code) or KINDS.get(code & 0xFF)
         if kind is None:
             return None
+        if kind == "damaged" and not self._log_is_in_place():  # a new connection finds another, empty log
+            kind = "log"
         fault = self._suspend(kind, str(error))
         return fault if kind in SUSPENDING else None
 
@@ -238,7 +239,7 @@ class Guard:
 
     def _log_is_in_place(self) -> bool:
         try:
-            return self._log in (None, _identity(Path(self._log_path).stat()))
+            return self._log is None or self._log == _identity(Path(self._log_path).stat())
         except OSError:
             return False
 
@@ -249,13 +250,14 @@ class Guard:
                 self._fault = None
 
     def _probe(self, file: os.stat_result, read: Callable[[sqlite3.Connection], None]) -> None:
-        """Read some of the journal by a new connection, which has no cache.
+        """Read the file's header, and some of the journal by a new connection, which has no cache.
 
         Parameters
         ----------
         file
             What the system says of the file, from before.
         """
+        self._read_header()
         try:
             with closing(_connect(self.path)) as connection:
                 read(connection)
@@ -281,12 +283,15 @@ class Guard:
         return disk.f_bavail * disk.f_frsize >= SPARE_BYTES
 
     def _read_header(self) -> None:
-        """Read the beginning of the file itself, which SQLite may have in its log.
+        """Read the beginning of the file itself: SQLite reads it from the log as long as it is there.
 
         The descriptor stays open: closing it would release the locks that SQLite has on the file.
         """
         if self._header is None or _identity(os.fstat(self._header)) != self._file:
-            self._header = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                self._header = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                return  # the next look will tell
         header = os.pread(self._header, HEADER_BYTES, 0)
         if not header.startswith(HEADER) or (self._log and header[18:20] != WAL_VERSIONS):
             raise self._suspend("damaged", "its header was overwritten")

@@ -93,6 +93,11 @@ def halve(path: Path) -> None:
 def overwrite(path: Path) -> None:
     """Overwrite the beginning of the file."""
     move_log(path)
+    overwrite_below_log(path)
+
+
+def overwrite_below_log(path: Path) -> None:
+    """Overwrite the beginning of the file, while new connections still find it whole in the log."""
     with path.open("r+b") as file:
         file.write(os.urandom(20 * 4096))
 
@@ -117,6 +122,7 @@ HARMS: list[tuple[Harm, str]] = [
     (empty, "damaged"),
     (halve, "damaged"),
     (overwrite, "damaged"),
+    (overwrite_below_log, "damaged"),
     (empty_log, "damaged"),
 ]
 
@@ -157,6 +163,21 @@ def test_harm_is_seen_without_a_request(
 
     assert journal.fault is not None
     assert kind == journal.fault.kind
+
+
+def test_a_log_that_is_deleted_during_a_look_is_not_taken_for_damage(
+    journal: Journal, inserter: Inserter, path: Path
+) -> None:
+    """A new connection then finds a new, empty log: the file is well, and needs no backup."""
+    file = path.stat()
+    delete_log(path)
+
+    assert journal._guard is not None
+    with pytest.raises(JournalFault, match=r"log \(-wal\) was deleted or replaced: restart"):
+        journal._guard._probe(file, guard._read_ends)
+
+    assert journal.fault is not None
+    assert "log" == journal.fault.kind
 
 
 @pytest.mark.parametrize("harm", [rename, rename_folder])
