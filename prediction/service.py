@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from prediction.processes import collector
+
+collector.pause()
+
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -28,6 +33,8 @@ from prediction.retraining.steps import Plan
 from prediction.serving import preparing, readiness, runtime
 from prediction.telemetry import logs
 from prediction.telemetry.tracing import Tracing
+
+collector.resume()
 
 if logs.wants_json():
     edge.write_json_logs()
@@ -204,8 +211,14 @@ OPEN_INFERENCE = Routes(
     version=bento_version,
     demand_ready=demand_ready,
 )
-GETS, SCHEMAS = RESOURCES.operations()
-DESCRIBED, OF_TENSORS = description.operations(list(SPECS.values()), list(FAULTS))
+
+
+def describe() -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    """Describe the routes that are no calls."""
+    gets, schemas = RESOURCES.operations()
+    paths, of_tensors = description.operations(list(SPECS.values()), list(FAULTS))
+    return {path: {"get": operation} for path, operation in gets.items()} | paths, schemas | of_tensors
+
 
 prediction: edge.Loop = edge.make_service(
     Base,
@@ -215,9 +228,7 @@ prediction: edge.Loop = edge.make_service(
         find=OPEN_INFERENCE.find,
         resources=[*RESOURCES.routes(), *DASHBOARD.routes(), *OPEN_INFERENCE.routes()],
         protected=RESOURCES.protected(),
-        gets=GETS,
-        described=DESCRIBED,
-        schemas=SCHEMAS | OF_TENSORS,
+        describe=describe,
         faults=FAULTS,
         hold=HOLD,
         home=SETTINGS.home,

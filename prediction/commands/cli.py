@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
+from contextlib import nullcontext
 
 from models_store.errors import Error
 from prediction import errors
-from prediction.commands import stopping, subcommands
-from prediction.commands.authoring import check, init
-from prediction.processes import openmp
+from prediction.commands import stopping
+from prediction.processes import collector, openmp
 from prediction.telemetry import logs
 
 VERSION = "0.1.0"
 """That of pyproject.toml, which a Bento does not hold."""
 
-QUICK = {"init": init.declare, "check": check.declare}
-"""The commands that need no journal and no server, and import neither."""
+MODULES = {
+    "authoring.init": ["init"],
+    "authoring.new": ["new"],
+    "authoring.check": ["check"],
+    "train": ["train"],
+    "authoring.imports": ["import"],
+    "serve": ["serve"],
+    "status": ["status"],
+    "score": ["score"],
+    "monitor": ["monitor"],
+    "retrain": ["retrain"],
+    "champions": ["promote", "rollback", "history"],
+    "artifacts": ["artifacts"],
+    "transfers": ["export", "import-feedback"],
+    "journal": ["backup", "restore", "prune"],
+}
+"""The commands of each module in the order of a model's life, which is that of the help."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,7 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
     """
     openmp.wait_asleep()  # before a command loads what fits trees
     given = sys.argv[1:] if arguments is None else arguments
-    options = parser(given[0] if given else None).parse_args(given)
+    with collector.paused() if arguments is None else nullcontext():
+        options = parser(given[0] if given else None).parse_args(given)
     if logs.wants_json():
         logs.write_json()
     try:
@@ -45,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parser(asked: str | None = None) -> argparse.ArgumentParser:
-    """Make the parser of all commands; if the first argument is a quick command, of that only."""
+    """Make the parser of all commands, or of those of one module if a command is asked for."""
     whole = argparse.ArgumentParser(
         prog="loop",
         description="Train, serve, watch and retrain scikit-learn models.",
@@ -53,31 +70,7 @@ def parser(asked: str | None = None) -> argparse.ArgumentParser:
     )
     whole.add_argument("--version", action="version", version=f"loop {VERSION}")
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    if asked in QUICK:
-        QUICK[asked](commands)
-    else:
-        _declare_all(commands)
+    those = [module for module, names in MODULES.items() if asked in names] or list(MODULES)
+    for module in those:
+        importlib.import_module(f"prediction.commands.{module}").declare(commands)
     return whole
-
-
-def _declare_all(commands: subcommands.Commands) -> None:
-    """Declare the commands in the order of a model's life, which is the order of the help."""
-    from prediction.commands import (
-        artifacts,
-        champions,
-        journal,
-        monitor,
-        retrain,
-        score,
-        serve,
-        status,
-        train,
-        transfers,
-    )
-    from prediction.commands.authoring import imports, new
-
-    for module in (
-        *(init, new, check, train, imports, serve, status, score, monitor, retrain),
-        *(champions, artifacts, transfers, journal),
-    ):
-        module.declare(commands)

@@ -12,7 +12,7 @@ import shutil
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -67,8 +67,10 @@ class Parts:
     find
         Finds what answers a POST that is no call: those of the Open Inference Protocol.
     resources
-        The GET routes. `gets` has their OpenAPI operations by path, `described` those of other routes by
-        path and method, and `schemas` the schemas of these.
+        The GET routes.
+    describe
+        Returns the OpenAPI operations of all routes that are no calls, by path and method, and their
+        schemas. It is called when somebody asks: it would take a tenth of the start.
     protected, admin_token
         The GET routes that need the admin token, if there is one. Admin calls always need it.
     hosts
@@ -83,15 +85,13 @@ class Parts:
 
     calls: Sequence[Call]
     resources: Sequence[BaseRoute]
-    gets: dict[str, dict[str, Any]]
-    schemas: dict[str, Any]
+    describe: Callable[[], tuple[dict[str, dict[str, Any]], dict[str, Any]]]
     home: Path
     max_body_bytes: int
     max_in_flight: int
     keep_alive_seconds: float
     grace_seconds: float
     find: Callable[[Scope], Answerable | None] = lambda _: None
-    described: dict[str, dict[str, Any]] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
     hold: str = ""
     hosts: Sequence[str] = ()
@@ -273,15 +273,15 @@ class Loop(Service[Any]):
         """The version of the Bento."""
         return str(self.bento.tag.version) if self.bento else "not built"
 
-    @property
+    @cached_property
     def openapi_spec(self) -> OpenAPISpecification:
         """BentoML's description with our own description of our routes."""
         spec = super().openapi_spec
         posts, schemas = calls.operations(self.parts.calls)
-        schemas |= self.parts.schemas
+        described, others = self.parts.describe()
+        schemas |= others
         paths = {path: PathItem(post=operation) for path, operation in posts.items()}
-        paths |= {path: PathItem(get=operation) for path, operation in self.parts.gets.items()}
-        paths |= {path: PathItem(**methods) for path, methods in self.parts.described.items()}
+        paths |= {path: PathItem(**methods) for path, methods in described.items()}
         paths |= {path: item for path, item in spec.paths.items() if path not in posts}
         return OpenAPISpecification(
             openapi="3.1.0",

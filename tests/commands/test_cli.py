@@ -231,6 +231,13 @@ def test_every_command_has_help_with_an_example(capsys: pytest.CaptureFixture[st
             assert name == cli.parser().parse_args(shlex.split(words)).command
 
 
+def test_each_module_declares_its_commands() -> None:
+    """The module of a command is found by this table; the others are not imported."""
+    for module, names in cli.MODULES.items():
+        (declared,) = (item.choices for item in cli.parser(names[0])._actions if item.choices)
+        assert names == list(declared), module
+
+
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
     """As pyproject.toml declares it."""
     with pytest.raises(SystemExit) as caught:
