@@ -141,7 +141,7 @@ class CatalogImage(edge.Image):
 
 
 IMAGE = CatalogImage(
-    base_image="python:3.11-slim",
+    base_image=f"python:{sys.version_info.major}.{sys.version_info.minor}-slim",  # of what is pinned here
     distro="none",  # no compiler, no git: every package is a wheel
     lock_python_packages=False,  # requirements.txt is the lock
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -137,8 +138,10 @@ def test_its_image_ends_as_ours(built: Built) -> None:
     """In a stage of its own, with our entrypoint; only what BentoML adds at the very end follows."""
     folder = PROJECT / "prediction" / "http" / "image"
     dockerfile = built.files["env/docker/Dockerfile"].read_text()
-    ours = (folder / "Dockerfile").read_text().strip()
+    base = f"python:{sys.version_info.major}.{sys.version_info.minor}-slim"
+    ours = (folder / "Dockerfile").read_text().strip().replace("FROM BASE_IMAGE", f"FROM {base}")
 
+    assert [f"FROM {base} AS base-container", f"FROM {base}"] == re.findall("^FROM .*", dockerfile, re.M)
     assert ours in dockerfile
     following = dockerfile.split(ours)[1]
     assert ["COPY", "EXPOSE", "EXPOSE", "RUN", "USER", "ENTRYPOINT"] == re.findall(

@@ -99,14 +99,15 @@ def test_it_is_ready_as_soon_as_outside(
     """In less than twice the time, both with two workers and a home that has served before."""
     outside = Path(shutil.copytree(trained_home, tmp_path / "home", symlinks=True))
     inside_seconds, outside_seconds = [], []
-    for _ in range(3):
+    for _ in range(5):  # other programs may have delayed one of them
         began = time.monotonic()
         with Server(outside):
             outside_seconds.append(time.monotonic() - began)
         with started(home, IMAGE, volume, name="prediction-of-tests") as running:
             inside_seconds.append(running.ready_seconds)
-
-    assert min(inside_seconds) < 2 * min(outside_seconds)
+        if min(inside_seconds) < 2 * min(outside_seconds):
+            return
+    pytest.fail(f"inside {inside_seconds} s, outside {outside_seconds} s")
 
 
 def test_commands_in_it_see_the_servers_store(container: Container) -> None:

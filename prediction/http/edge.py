@@ -186,6 +186,7 @@ class Image(images.Image):
         if not self.lock_python_packages:  # uv would be installed, and then not be asked
             configuration.get_uv_command = list
         ending = (IMAGE_FOLDER / "Dockerfile").read_text(encoding="utf-8")
+        ending = ending.replace("FROM BASE_IMAGE", f"FROM {self.base_image}")
         self.post_commands.append(f"true\n{ending}")
         info = super().freeze(bento_fs, *args, **kwargs)
         shutil.copy(IMAGE_FOLDER / "entrypoint.sh", bento_fs / "env" / "docker")
