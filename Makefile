@@ -80,6 +80,7 @@ bench: $(VENV)/testing ## measure against the peers, and write benchmarks/result
 	@$(BIN)/python -m benchmarks.compiling
 	@$(BIN)/python -m benchmarks.tensors
 	@$(BIN)/python -m benchmarks.scoring
+	@$(BIN)/python -m benchmarks.files
 	@$(BIN)/python -m benchmarks.loop
 	@$(BIN)/python -m benchmarks.monitoring
 	@$(BIN)/python -m benchmarks.soak

@@ -46,9 +46,8 @@ def main(arguments: list[str]) -> int:
     full = _fill_journal(trained, asked) if any(peer.full_journal for peer in chosen) else trained
     for number in range(1, options.rounds + 1):
         for peer in [peer for peer in chosen if peer.name not in results["left_out"]]:
-            place = Place(places[peer.name], CACHE / "turn", full if peer.full_journal else CACHE / "home")
-            if not peer.full_journal:
-                _copy(trained, place.home)
+            place = Place(places[peer.name], CACHE / "turn", CACHE / "home")
+            _copy(full if peer.full_journal else trained, place.home)  # its predictions are not counted yet
             _take_turn(peer, place, asked, number, options.seconds, results)
             _write(results)
     print(f"\n{report.Report(results).markdown()}\n")
@@ -107,7 +106,6 @@ def _fill_journal(trained: Path, asked: dict[str, rows.Rows]) -> Path:
             turns.check(ours, server, asked[model])
     print(f"fill a journal with {JOURNAL_ROWS:,} predictions", flush=True)
     journals.fill(home / "journal.db", JOURNAL_ROWS)
-    os.sync()
     return home
 
 
@@ -139,6 +137,7 @@ def _leave_out(peer: Peer, why: str, results: dict[str, Any]) -> None:
 def _copy(source: Path, target: Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target, symlinks=True)
+    os.sync()  # a large copy is else written while the turn is measured
 
 
 def _write(results: dict[str, Any]) -> None:

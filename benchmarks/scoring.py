@@ -60,28 +60,24 @@ def ours(model: str, source: Path, target: Path) -> float:
 def pandas(model: str, source: Path, target: Path) -> float:
     """Score with pandas and the scikit-learn pipeline, as a notebook would; return seconds."""
     import bentoml
-    import numpy as np
     import pandas as pd
+
+    from benchmarks.apps.notebook import answer
 
     tag = bentoml.models.get(f"{model}:latest").tag
     pipeline = bentoml.sklearn.load_model(tag)
     started = time.perf_counter()
-    frame = pd.read_parquet(source)
-    text = frame.select_dtypes(exclude="number").columns
-    features = frame.astype(dict.fromkeys(text, object))  # the imputer knows no pandas text
-    features[text] = features[text].where(features[text].notna(), None)
-    probabilities = pipeline.predict_proba(features)
-    frame["predicted_class"] = pipeline.classes_[np.argmax(probabilities, axis=1)]
-    for number, name in enumerate(pipeline.classes_):
-        frame[f"probability_{name}"] = probabilities[:, number]
-    frame["model"], frame["version"] = model, tag.version
+    frame = answer(pipeline, pd.read_parquet(source), model, tag.version)
     frame.to_parquet(target)
     return time.perf_counter() - started
 
 
-def peak_mib() -> float:
-    """Return the most memory that this process ever held; `getrusage` would tell its parent's."""
-    found = re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())
+def peak_mib(process: int | str = "self") -> float:
+    """Return the most memory that a process ever held; `getrusage` would tell its parent's."""
+    try:
+        found = re.search(r"VmHWM:\s*(\d+)", Path(f"/proc/{process}/status").read_text())
+    except OSError:  # it has ended
+        return 0.0
     return int(found[1]) / 1024 if found else 0.0
 
 
@@ -117,14 +113,15 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def prepare() -> None:
-    """Train, if no benchmark has yet."""
+def prepare() -> Path:
+    """Train what no benchmark has trained yet; return the home."""
     home = CACHE / "trained"
-    for model in ROWS:
+    for model in catalog.load():
         if not store.versions(home, model):
             own = os.environ | {"BENTOML_HOME": str(home)}
             command = [sys.executable, "train.py", model]
             subprocess.run(command, cwd=PROJECT, env=own, check=True, stdout=subprocess.DEVNULL)
+    return home
 
 
 def rounds(model: str, rows: int) -> dict[str, Any]:
