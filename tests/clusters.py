@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -88,15 +89,22 @@ class Cluster:
         eventually(lambda: self.agree(version))
         return time.monotonic() - began
 
-    def counted(self) -> dict[str, int]:
+    def counted(self) -> Counter[str]:
         """Return how many rows the workers of all hosts have counted, by version."""
-        found: dict[str, int] = {}
+        found: Counter[str] = Counter()
         for server in self.servers.values():
-            for name, value in series(server).items():
-                if name.startswith("prediction_predictions_total{") and value:
-                    version = name.partition('version="')[2].partition('"')[0]
-                    found[version] = found.get(version, 0) + int(value)
+            found.update(counted(server))
         return found
+
+
+def counted(server: Server) -> Counter[str]:
+    """Return how many rows the workers of one host have counted, by version."""
+    found: Counter[str] = Counter()
+    for name, value in series(server).items():
+        if name.startswith("prediction_predictions_total{") and value:
+            version = name.partition('version="')[2].partition('"')[0]
+            found[version] += int(value)
+    return found
 
 
 @contextmanager

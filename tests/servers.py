@@ -189,6 +189,7 @@ class Server:
             if child.is_running():
                 child.kill()
         self.process.wait(timeout=30)
+        psutil.wait_procs(children, timeout=30)  # the kernel closes their connections as they end
 
 
 def is_there(process: psutil.Process) -> bool:

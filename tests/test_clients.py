@@ -74,7 +74,7 @@ def typescript(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path
     folder = tmp_path_factory.mktemp("typescript")
     shutil.copytree(PROJECT / "tests" / "typescript", folder, dirs_exist_ok=True)
     run_program(folder, "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
-    (commands,) = blocks(PAGE, "text")
+    (commands,) = [block for block in blocks(PAGE, "text") if "npx " in block]
     make_types = commands.splitlines()[-1].replace(PRINTED_URL, server.url)
     run_program(folder, *make_types.removeprefix("npx ").split())
     return folder

@@ -6,7 +6,6 @@ The tests build on each other's cluster, and each leaves it with the hosts that 
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from tests import buckets, clusters, databases
 from tests.buckets import KEY, S3, SECRET
 from tests.clusters import Clients, Cluster
 from tests.databases import PASSWORD, Postgres, query
-from tests.servers import Server
 from tests.swapping import noise
 from tests.test_behind_a_proxy import NGINX
 from tests.test_loop import ENDED
@@ -75,7 +73,7 @@ def test_all_hosts_follow_and_no_request_fails(cluster: Cluster, clients: Client
     spec = catalog.load()["iris"]
     home = cluster.servers[0].home
     second = training.save(training.train(spec, 1, examples=noise(spec, 1)), home).version
-    before = Counter(cluster.counted())
+    before = cluster.counted()
     with clients.busy():
         cluster.post(0, "/iris/promote", {"version": second, "reason": "a swap"})
         seconds = [cluster.seconds_to(second)]
@@ -93,7 +91,7 @@ def test_all_hosts_follow_and_no_request_fails(cluster: Cluster, clients: Client
 
     assert [] == clients.failed()
     assert {first, second, run["candidate"]} == set(clients.answered())
-    assert clients.answered() == Counter(cluster.counted()) - before
+    assert clients.answered() == cluster.counted() - before
     assert min(seconds) <= SWAP_SECONDS, seconds
     for number in (0, 1):
         log = cluster.servers[number].read_log()
@@ -132,17 +130,12 @@ def test_an_empty_host_joins_under_load(cluster: Cluster, clients: Clients) -> N
     """It fetches the champion before it is ready, and then nginx sends it requests."""
     with clients.busy():
         added = cluster.start(3)
-        eventually(lambda: sum(cluster_counts(added).values()) > 0)
+        eventually(lambda: clusters.counted(added).total() > 0)
     champion = cluster.champion()
 
     assert [] == clients.failed()
-    assert {champion} == set(clients.answered()) == set(cluster_counts(added))
+    assert {champion} == set(clients.answered()) == set(clusters.counted(added))
     eventually(lambda: cluster.agree(champion))
-
-
-def cluster_counts(server: Server) -> dict[str, int]:
-    """Return what one host has counted."""
-    return Cluster(server.home, {}, [], "", {0: server}).counted()
 
 
 def test_each_host_restarts_in_turn(cluster: Cluster, clients: Clients, url: str) -> None:

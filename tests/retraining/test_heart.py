@@ -73,8 +73,8 @@ from prediction.retraining.heart import Heart
 journal = Journal(sys.argv[1])
 run, _ = runs.request(journal, "iris", True)
 lock = Path(sys.argv[2]) if len(sys.argv) > 2 else None
+print(run.run_id, flush=True)  # before the heart's thread, which may print at once
 with Heart(journal, run, lock, lambda reason: print(reason, flush=True)):
-    print(run.run_id, flush=True)
     time.sleep(300)
 """
 

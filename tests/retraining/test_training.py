@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from models_store import catalog, store
 from models_store.errors import Error, InvalidSpec
@@ -47,8 +48,10 @@ def trained_leaves() -> Candidate:
 
 @every_spec
 def test_the_split_does_not_depend_on_the_seed(name: str) -> None:
-    """Two seeds have the same training rows and the same holdout."""
-    one, other = trained(name, 0).dataset, trained(name, 3).dataset
+    """Two seeds have the same training rows and the same holdout; the estimator does not matter."""
+    quick = DummyClassifier if kinds.predicts_classes(SPECS[name]) else DummyRegressor
+    spec = replace(SPECS[name], pipeline=lambda _: quick())
+    one, other = (training.train(spec, seed).dataset for seed in (0, 3))
 
     assert (one.training, one.holdout, one.digest) == (other.training, other.holdout, other.digest)
 
@@ -57,7 +60,7 @@ def test_the_split_does_not_depend_on_the_seed(name: str) -> None:
 def test_the_same_seed_gives_the_same_figures(name: str) -> None:
     """All metrics and answers are equal to the last bit."""
     spec = SPECS[name]
-    one, other = trained(name, 3), training.train(spec, 3)
+    one, other = trained(name, 0), training.train(spec, 0)
     frame = spec.frame(one.dataset.columns)
 
     assert one.metrics == other.metrics
