@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -144,6 +144,8 @@ class Wire:
         self._listening: socket.socket | None = None
         self.pause_seconds = 0.0
         """Of each answer's every piece of 1 KB."""
+        self.watch: Callable[[], None] = lambda: None
+        """Called before each such piece of a request is sent on."""
 
     def __enter__(self) -> Wire:
         self.connect()
@@ -177,6 +179,8 @@ class Wire:
             while data := source.recv(1_024):
                 if is_answer:
                     time.sleep(self.pause_seconds)
+                else:
+                    self.watch()
                 if self._listening is None:
                     break
                 target.sendall(data)

@@ -1,12 +1,16 @@
-"""Files scored from a bucket into a bucket: the same bytes as on disk, and a store that fails midway."""
+"""Files scored from a bucket into one: the same bytes as on disk, also after a store or process failed."""
 
 from __future__ import annotations
 
 import io
 import json
 import shutil
-from collections.abc import Iterator
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 
 import pandas as pd
@@ -29,6 +33,7 @@ from prediction.errors import PlaceUnavailable
 from tests import buckets
 from tests.buckets import S3, Wire
 from tests.scoring import random_frame
+from tests.servers import PROJECT, environment
 
 s3 = buckets.s3
 ROWS = 6_000
@@ -71,11 +76,8 @@ def score(spec: Spec, rows: str | Path, out: str | Path, **more: object) -> Summ
 
 def parts(out: str | Path) -> dict[str, bytes]:
     """Return the bytes of each part."""
-    found = {}
-    for file in places.find([out]):
-        with file.open() as opened:
-            found[file.url.rpartition("/")[2]] = opened.read()
-    return found
+    output = OutputFolder(out)
+    return {name: output.read(name) or b"" for name in output.list() if name.startswith(places.PART)}
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +147,57 @@ def test_a_run_goes_on_after_a_store_that_was_down(
 
     assert len(on_disk) - len(before) == len(left)
     assert 3 * ROWS == summary.rows
+
+
+SCORED = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from models_store import catalog
+from prediction.batch.bulk import runs
+from prediction.batch.bulk.places import OutputFolder
+from prediction.batch.bulk.units import Sizes
+
+source, target = sys.argv[1:]
+(spec,) = catalog.select(["iris"])
+with ThreadPoolExecutor(2) as pool:
+    workers = runs.Workers(pool, outstanding=2)
+    runs.score(spec, [source], OutputFolder(target), workers=workers, sizes=Sizes(40_000, 1_000, 0))
+"""
+
+
+def kill_after(pieces: int, process: subprocess.Popen[bytes]) -> Callable[[], None]:
+    """Return what a line calls for each piece that a process sends: the process dies of the last one."""
+    left = count(pieces, -1)
+
+    def watch() -> None:
+        if next(left) == 0:
+            process.kill()
+
+    return watch
+
+
+def test_a_run_that_is_killed_again_and_again_ends_as_another(
+    s3: S3, folder: Path, on_disk: dict[str, bytes]
+) -> None:
+    """Killed while it reads and writes, and while it sends a part: no part is half there."""
+    source, out = "s3://models/of-runs/in/", "s3://models/of-runs/killed/"
+    lives = 0
+    with Wire(s3.port) as wire:
+        code: int | None = -signal.SIGKILL
+        while code == -signal.SIGKILL:
+            process = subprocess.Popen(
+                [sys.executable, "-c", SCORED, source, out],
+                cwd=PROJECT,
+                env=environment(folder.with_name("home")) | s3.environment(wire.port),
+            )
+            wire.watch = kill_after(20 + 200 * lives, process)
+            code = process.wait(timeout=60)
+            lives += 1
+            assert on_disk.items() >= parts(out).items(), lives
+
+    assert 0 == code
+    assert 3 < lives
+    assert on_disk == parts(out)
 
 
 def test_the_same_place_is_not_read_and_written(iris: Spec, folder: Path) -> None:
