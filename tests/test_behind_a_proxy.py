@@ -39,6 +39,9 @@ ORIGIN = "https://app.example.com"
 PREFIXES = ("/ml", "/kept")
 CONNECTIONS = 50
 BURSTS = 10
+LEAST_IDLE = 5
+"""A busy machine answers a burst on few connections; a server that closes idle ones would leave none."""
+
 BATCH_ROWS = 200  # slow enough for all requests of a burst to be there at once
 IDLE_SECONDS = (58.0, 63.0)
 """Around the 60 s for which the printed configuration keeps idle connections."""
@@ -329,4 +332,4 @@ def test_idle_connections_never_give_a_502(proxied: Proxied, specs: dict[str, Sp
             statuses += burst()
 
     assert {200: CONNECTIONS * (1 + BURSTS)} == Counter(statuses)
-    assert idle > CONNECTIONS // 2, "the server closed them before nginx did"
+    assert idle >= LEAST_IDLE, "the server closed them before nginx did"
