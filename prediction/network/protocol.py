@@ -145,11 +145,11 @@ class Connection(HttpToolsProtocol):
             raise TooMuch("head_too_large")
         if len(self.pipeline) >= MAX_PIPELINED:
             raise TooMuch("pipelined")
+        super().on_headers_complete()  # raises for an address that is none: the request has not begun then
         self._in_head = self._has_begun = False
         self._head_bytes = self._framing_bytes = 0
         if self._last is not None and not self._last.response_started:
             self._last.keep_alive = True  # it is not the last one after all
-        super().on_headers_complete()
         if not self.pipeline:
             self._answering = self.cycle
         # Here and not in a layer around the application: uvicorn's own answers have the id too.

@@ -154,6 +154,26 @@ def test_what_is_not_http_is_a_400_in_the_common_shape(small: Small, sent: bytes
     assert "not a valid HTTP/1.1 request" in problem(small.exchange(sent), 400)
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        b"CONNECT host:80",
+        b"GET http://host:99999/",
+        b"GET http:///",
+        b"GET http://[::1/",
+        b"GET http://host",
+    ],
+)
+def test_an_address_that_is_none_is_a_400(small: Small, target: bytes) -> None:
+    """Such a request begins as any other, and its head ends with an address that can't be read."""
+    sent = target + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+    assert "not a valid HTTP/1.1 request" in problem(small.exchange(sent), 400)
+    first, second = answers(small.exchange(get("/slow") + sent))
+    assert first.endswith(b"ok")
+    assert problem(second, 400)
+
+
 # -------------------------------------------------------------------------------------------- framing
 
 
