@@ -66,7 +66,7 @@ async def read(raw: bytes, max_values: int) -> Document:
         await asyncio.sleep(0)
     if left + len(raw) - end > WHOLE_BYTES:
         raise NotADocument(f"has more than {WHOLE_BYTES} bytes besides flat arrays of data: shorten it")
-    return Document(_unique(b"".join([*parts, raw[end:]])), cut)
+    return Document(_unique(b"".join([*parts, raw[end:]]), bool(cut)), cut)
 
 
 async def _values(raw: bytes, start: int, most: int) -> tuple[list[Any], int]:
@@ -81,28 +81,42 @@ async def _values(raw: bytes, start: int, most: int) -> tuple[list[Any], int]:
             last = _LAST.match(raw, start, start + WHOLE_BYTES)
             end = last.end() if last else start
             is_last = not raw.startswith(b",", end)
-            values += _parse(b"[" + raw[start:end] + b"]")
+            if is_last and values and not raw[start:end].strip():
+                raise _not_flat(len(values), "trailing comma")
+            values += _part(raw[start:end], len(values))
             if is_last:
                 return values, end
             end += 1
         else:
-            values += _parse(b"[" + raw[start : end - 1] + b"]")
+            values += _part(raw[start : end - 1], len(values))
         if len(values) > most:
             raise NotADocument(f"has more than {most} values in data: split it")
         start = end
         await asyncio.sleep(0)
 
 
-def _parse(raw: bytes) -> Any:
+def _part(raw: bytes, before: int) -> list[Any]:
+    """Parse some values of an array, which come after so many others."""
     try:
-        return from_json(raw)
+        values: list[Any] = from_json(b"[" + raw + b"]")
     except ValueError as error:
-        raise NotADocument(f"is not JSON: {error}") from None
+        raise _not_flat(before, str(error)) from None
+    return values
 
 
-def _unique(raw: bytes) -> Any:
-    """Parse a text; refuse a repeated key."""
-    found = _parse(raw)
+def _not_flat(before: int, cause: str) -> NotADocument:
+    """Make the error of an array. A position in a part of it is none in the text."""
+    place = f"after value {before - 1} of data" if before else "in data"
+    return NotADocument(f"is not JSON, or not flat, {place}: {cause.partition(' at line ')[0]}")
+
+
+def _unique(raw: bytes, is_cut: bool = False) -> Any:
+    """Parse a text, or what is left of one; refuse a repeated key."""
+    try:
+        found = from_json(raw)
+    except ValueError as error:
+        cause = str(error).partition(" at line ")[0] if is_cut else error
+        raise NotADocument(f"is not JSON: {cause}") from None
     json.loads(raw, object_pairs_hook=_demand_unique, parse_int=str, parse_float=str)
     return found
 

@@ -65,6 +65,17 @@ def test_a_text_is_what_json_says(kind: str, form: dict[str, Any]) -> None:
         (b'{"data": [1,' + b"2.000," * (WHOLE_BYTES // 5), "is not JSON"),
         (b'{"data": [' + b"," * WHOLE_BYTES + b"]}", "is not JSON"),
         (b'{"data": [' + b"[1]," * WHOLE_BYTES + b"[1]]}", "has a long array of arrays in data"),
+        (b'{"data": [' + b"2.000," * (WHOLE_BYTES // 5) + b"]}", "of data: trailing comma"),
+        (b'{"data": [' + b"2.000," * (WHOLE_BYTES // 5) + b" \n]}", "of data: trailing comma"),
+        (
+            b'{"data": [' + b"2.000," * (WHOLE_BYTES // 5) + b"[2]]}",
+            "is not JSON, or not flat, after value ",
+        ),
+        (b'{"data": [{}' + b",2.000" * (WHOLE_BYTES // 5) + b",]}", "of data: trailing comma"),
+        (
+            b'{"data": [{"a": 1}' + b",2.000" * (WHOLE_BYTES // 5) + b"]}",
+            "is not JSON, or not flat, in data",
+        ),
         (b'{"data": [' + b"1," * MOST * 2 + b"1]}", f"has more than {MOST} values in data: split it"),
         (b"[" + b"{}," * WHOLE_BYTES + b"{}]", f"has more than {WHOLE_BYTES} bytes besides"),
         (b'{"a": "' + b"]" * WHOLE_BYTES + b'"}', f"has more than {WHOLE_BYTES} bytes besides"),
@@ -82,6 +93,15 @@ def test_a_text_that_is_none_is_refused(raw: bytes, words: str) -> None:
         read(raw)
 
     assert words in str(error.value)
+
+
+def test_a_place_is_one_in_the_text() -> None:
+    """Of a long text no line and column are said: they would be those of a part."""
+    for wrong in (b"x]}", b"1]}}", b'1], "b": }'):
+        with pytest.raises(NotADocument, match=r"is not JSON.*: [a-z ]+\Z"):
+            read(b'{"data": [' + b"1.25000," * (WHOLE_BYTES // 4) + wrong)
+    with pytest.raises(NotADocument, match=r"column 11$"):
+        read(b'{"data": [x]}')
 
 
 @pytest.mark.parametrize(
