@@ -25,6 +25,9 @@ REPEAT_SECONDS = 600
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 PROTOCOL = "http/protobuf"
 
+SIZES = {"OTEL_BSP_MAX_QUEUE_SIZE": 2_048, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": 512}
+"""OpenTelemetry's variables for the spans that wait, and for those that are sent at once; its defaults."""
+
 _log = logging.getLogger("bentoml.prediction")
 
 
@@ -32,6 +35,11 @@ class Exporter:
     """Sends spans. The constructor imports OpenTelemetry and starts the thread.
 
     What, where and how it sends are OpenTelemetry's own variables, which its packages read.
+
+    Raises
+    ------
+    ValueError, RuntimeError
+        When a variable has a value that they refuse.
     """
 
     def __init__(self) -> None:
@@ -57,7 +65,9 @@ class Exporter:
             resource=own.merge(OTELResourceDetector().detect()),
             shutdown_on_exit=False,
         )
-        self._provider.add_span_processor(BatchSpanProcessor(trace_exporter.OTLPSpanExporter()))
+        self._provider.add_span_processor(
+            BatchSpanProcessor(trace_exporter.OTLPSpanExporter(), max_export_batch_size=_batch_size())
+        )
         self._tracer = self._provider.get_tracer("prediction")
 
     def send(self, trace: Trace) -> None:
@@ -84,6 +94,12 @@ class Exporter:
         thread = threading.Thread(target=self._provider.shutdown, name="last spans", daemon=True)
         thread.start()
         return thread
+
+
+def _batch_size() -> int:
+    """Return how many spans are sent at once: OpenTelemetry refuses more than may wait."""
+    given = {name: os.environ.get(name, "") for name in SIZES}
+    return min(int(text) if text.isdecimal() else SIZES[name] for name, text in given.items())
 
 
 def _remote(trace: Trace) -> Any:
@@ -157,6 +173,9 @@ def _drop(_record: logging.LogRecord) -> bool:
 WATCHES = {
     "opentelemetry.exporter.otlp.proto.http.trace_exporter": _Watch("spans can't be sent to the collector"),
     "opentelemetry.sdk._shared_internal": _Watch("spans are lost: the collector takes none, or too few"),
+    "opentelemetry.sdk.trace.export": _Watch(
+        "a variable OTEL_BSP_... is no whole number: OpenTelemetry takes its default"
+    ),
     "opentelemetry.util.re": _Watch(
         "OTEL_EXPORTER_OTLP_HEADERS: an entry is not name=value, and is ignored"
     ),

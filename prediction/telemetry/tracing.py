@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ OTHER_METHOD = "_OTHER"
 
 MAX_TRACESTATE = 512
 
+_log = logging.getLogger("bentoml.prediction")
+
 
 class Tracing:
     """The tracing of one worker: off until it is started.
@@ -34,8 +37,15 @@ class Tracing:
         self.exporter: Exporter | None = None
 
     def start(self) -> None:
-        """Send spans from now on. A process that was forked later would have no thread for it."""
-        self.exporter = Exporter()
+        """Send spans from now on. A process that was forked later would have no thread for it.
+
+        A worker that can't trace answers all the same.
+        """
+        try:
+            self.exporter = Exporter()
+        except (ValueError, RuntimeError) as error:
+            cause = error if isinstance(error, ValueError) else type(error).__name__
+            _log.error("nothing is traced: OpenTelemetry refuses a variable OTEL_...: %s", cause)
 
     @contextmanager
     def ending(self) -> Iterator[None]:

@@ -92,6 +92,34 @@ def test_the_operators_names_win(collector: Collector, monkeypatch: pytest.Monke
     assert SECRET == span.headers["api-key"]
 
 
+@pytest.mark.parametrize("batch", ["", "512"])
+def test_fewer_spans_may_wait_than_are_sent_at_once(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch, batch: str
+) -> None:
+    """OpenTelemetry refuses a queue that is shorter than a batch: fewer are sent at once then."""
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "100")
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", batch)
+    sender = Exporter()
+    sender.send(trace())
+    sender.begin_end().join()
+
+    assert 2 == len(collector.of(PARENT.trace_id, 2))
+
+
+def test_a_size_that_is_no_number_is_one_line(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """OpenTelemetry takes its default then; its traceback is not in the log."""
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "soon")
+    sender = Exporter()
+    sender.send(trace())
+    sender.begin_end().join()
+
+    assert 2 == len(collector.of(PARENT.trace_id, 2))
+    expected = "a variable OTEL_BSP_... is no whole number: OpenTelemetry takes its default"
+    assert [expected] == [each.getMessage() for each in caplog.records]
+
+
 @pytest.mark.parametrize(
     ("headers", "status", "expected"),
     [

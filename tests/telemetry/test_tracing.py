@@ -108,3 +108,28 @@ def test_nothing_is_traced_before_the_start() -> None:
         pass
 
     assert tracing.exporter is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "0", "max_queue_size must be a positive integer"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "-1", "schedule_delay_millis must be positive"),
+        ("OTEL_ATTRIBUTE_COUNT_LIMIT", "few", "OTEL_ATTRIBUTE_COUNT_LIMIT must be a non-negative integer"),
+        ("OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER", "hunter22", "RuntimeError"),
+    ],
+)
+def test_a_worker_that_cant_trace_starts(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str, value: str, words: str
+) -> None:
+    """A variable that OpenTelemetry refuses is one line at the level ERROR, and requests are answered."""
+    monkeypatch.setenv(name, value)
+    tracing = Tracing()
+    tracing.start()
+    with tracing.ending():
+        assert tracing.exporter is None
+
+    (line,) = caplog.records
+    assert ("ERROR", True) == (line.levelname, words in line.getMessage())
+    assert line.getMessage().startswith("nothing is traced: OpenTelemetry refuses a variable OTEL_...: ")
+    assert "hunter22" not in line.getMessage()
