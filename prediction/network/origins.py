@@ -10,7 +10,8 @@ PREFLIGHT = [
     (b"access-control-allow-methods", b"GET, HEAD, POST"),
     (
         b"access-control-allow-headers",
-        b"Authorization, Content-Type, If-None-Match, Inference-Header-Content-Length, X-Request-Id",
+        b"Authorization, Content-Encoding, Content-Type, If-None-Match, Inference-Header-Content-Length,"
+        b" traceparent, tracestate, X-Request-Id",
     ),
     (b"access-control-max-age", b"600"),
 ]

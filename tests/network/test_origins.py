@@ -28,7 +28,8 @@ def test_a_preflight_is_answered_before_the_admin_check(world: World, path: str)
     assert OURS == answer.headers["access-control-allow-origin"]
     assert "POST" in answer.headers["access-control-allow-methods"]
     allowed = answer.headers["access-control-allow-headers"].lower().split(", ")
-    assert {"authorization", "content-type", "x-request-id"} <= set(allowed)
+    assert {"authorization", "content-encoding", "content-type", "x-request-id"} <= set(allowed)
+    assert {"traceparent", "tracestate"} <= set(allowed), "a page that is traced could not call"
     assert "Origin" == answer.headers["vary"]
     assert "access-control-allow-credentials" not in answer.headers
 
