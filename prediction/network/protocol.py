@@ -17,7 +17,7 @@ import httptools
 from pydantic_core import to_json
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from prediction.network import request_ids
+from prediction.network import request_ids, upgrades
 from prediction.network.connections import Connections, Queue
 
 MAX_HEAD_BYTES = 65_535
@@ -64,6 +64,7 @@ class Connection(HttpToolsProtocol):
         self._answering: Any = None
         self._in_head = True
         self._has_begun = False
+        self._is_declined = False
         self._head_bytes = 0
         self._messages = 0
         self._body_bytes = 0
@@ -110,17 +111,28 @@ class Connection(HttpToolsProtocol):
         was_in_body, messages, self._body_bytes = not self._in_head, self._messages, 0
         try:
             self.parser.feed_data(piece)
-        except httptools.HttpParserUpgrade:
-            self.refusal = "upgrade"  # what follows is of another protocol
-            self.cycle.keep_alive = False
+        except httptools.HttpParserUpgrade as upgrade:
+            self._decline(piece[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             cause = error.__context__
-            self.refuse(cause.args[0] if isinstance(cause, TooMuch) else "not_http")
+            if not self.refusal:  # else it is behind a request to upgrade
+                self.refuse(cause.args[0] if isinstance(cause, TooMuch) else "not_http")
         else:
             if (
                 messages == self._messages
             ):  # else the piece began in another request: count from the next one on
                 self._count(len(piece), was_in_body)
+
+    def _decline(self, rest: bytes) -> None:
+        """Go on behind the head of a request to upgrade."""
+        self._is_declined = True
+        self.cycle.keep_alive = False  # what follows the request may be of another protocol
+        lines = upgrades.framing(self.headers)
+        if lines:
+            self.parser = upgrades.body_parser(self)
+            self._parse(upgrades.head(lines) + rest)
+        else:
+            self.refusal = "upgrade"
 
     def _count(self, size: int, was_in_body: bool) -> None:
         if self._in_head:
@@ -166,10 +178,14 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Note the end of a request: a head comes next, and nobody needs to wait for the body."""
+        if self.parser.should_upgrade() and upgrades.framing(self.headers):
+            return  # the parser has skipped the body: it is still to be read
         self.scope["body_arrived"] = True  # type: ignore[typeddict-unknown-key]
         self._in_head = True
         self._messages += 1
         super().on_message_complete()
+        if self._is_declined:
+            self.refusal = "upgrade"
 
     # ------------------------------------------------------------------------------------ waiting
 

@@ -28,6 +28,7 @@ from tests.network.small_server import (
 )
 
 CLOSE = b"Connection: close\r\n"
+H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
 
 
@@ -266,6 +267,40 @@ def test_a_request_to_upgrade_is_answered_as_it_is(small: Small, protocol_name: 
 
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert 1 == len(answers(answer))
+
+
+@pytest.mark.parametrize(
+    ("framing", "body", "size"),
+    [
+        (b"Content-Length: 3", [b"abc"], 3),
+        (b"Content-Length: 0", [b""], 0),
+        (b"Content-Length: 3", [b"", b"a", b"bc"], 3),
+        (b"Content-Length: 100000", [b"y" * 100_000], 100_000),
+        (b"Transfer-Encoding: chunked", [b"1\r\nz\r\n" * 50_000, b"1\r\nz\r\n0\r\n", b"\r\n"], 50_001),
+    ],
+)
+def test_the_body_of_a_request_to_upgrade_is_read(
+    small: Small, framing: bytes, body: list[bytes], size: int
+) -> None:
+    """In one piece with its head or later; what is behind it is of another protocol."""
+    head = b"POST / HTTP/1.1\r\nHost: localhost\r\n" + H2C + framing + b"\r\n\r\n"
+    with small.connect(get("/") + head + body[0]) as client:
+        for piece in body[1:]:
+            time.sleep(0.05)
+            client.sendall(piece)
+        send(client, b"bytes of another protocol")
+        first, second = answers(read_to_end(client))
+
+    assert first.endswith(b"ok")
+    assert second.endswith(b"\r\n\r\n%d" % size)
+
+
+def test_a_broken_body_of_a_request_to_upgrade_is_a_400(small: Small) -> None:
+    """Its framing has the rules and the limits of any other."""
+    head = CHUNKED + H2C + b"\r\n"
+
+    assert "not a valid" in problem(small.exchange(head + b"1\r\nz\r\nnonsense\r\n"), 400)
+    assert "the chunks of the body" in problem(small.exchange(head + b"1;" + b"e" * 3_000_000), 400)
 
 
 def test_a_client_that_waits_for_100_continue_gets_it(small: Small) -> None:
