@@ -6,6 +6,7 @@ with an underscore, and the files of an earlier run that are no parts.
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -87,7 +88,6 @@ def _find(url: str) -> list[InputFile]:
     if name and (single := _at(parent).stat(name)):
         return [_input(parent, single)]
     base, pattern = _cut(url)
-    names = None if pattern is None else _matcher(pattern)
     depth = None if pattern is None or "**" in pattern else pattern.count("/") + 1
     entries = _at(base).walk(depth)
     is_run = pattern is None and any(each.name == PLAN for each in entries)
@@ -95,7 +95,7 @@ def _find(url: str) -> list[InputFile]:
         each
         for each in entries
         if not _is_hidden(each.name)
-        and (names is None or names.fullmatch(each.name))
+        and (pattern is None or _fits(each.name.split("/"), pattern.split("/")))
         and (not is_run or (each.name.startswith(PART) and _is_known(each.name)))
     ]
     if not kept:
@@ -180,7 +180,7 @@ class OutputFolder:
         if self.url != base and not self.url.startswith(f"{base.rstrip('/')}/"):
             return False
         part = f"{self.url}/{PART}0.parquet".removeprefix(base).lstrip("/")
-        return pattern is None or _matcher(pattern).fullmatch(part) is not None
+        return pattern is None or _fits(part.split("/"), pattern.split("/"))
 
 
 def is_url(name: str | Path) -> bool:
@@ -246,27 +246,14 @@ def _cut(url: str) -> tuple[str, str | None]:
     return "/".join(parts[:wild]) or "/", "/".join(parts[wild:])
 
 
-def _matcher(pattern: str) -> re.Pattern[str]:
-    """Turn a pattern into a regular expression: `*` ends at a slash, and `**` is any number of folders."""
-    parts = pattern.split("/")
-    found = "".join(
-        "(?:[^/]+/)*" if part == "**" else _translate(part) + "/" * (place < len(parts))
-        for place, part in enumerate(parts, start=1)
-    )
-    return re.compile(f"{found}[^/]*" if parts[-1] == "**" else found)
-
-
-def _translate(part: str) -> str:
-    found = ""
-    for each in re.findall(r"\[!?\]?[^\]]*\]|.", part):
-        if each in ("*", "?"):
-            found += "[^/]*" if each == "*" else "[^/]"
-        elif len(each) > 1:
-            inner = re.sub(r"([\\\[&~|^])", r"\\\1", each[1:-1].removeprefix("!"))
-            found += f"[{'^' * each.startswith('[!')}{inner}]"
-        else:
-            found += re.escape(each)
-    return found
+def _fits(names: Sequence[str], parts: Sequence[str]) -> bool:
+    """Tell whether a path fits a pattern, both by their parts; `**` is any number of folders."""
+    if not names or not parts:
+        return not names and not parts
+    if parts[0] == "**":
+        rest = parts[1:] or ["*"]
+        return any(_fits(names[place:], rest) for place in range(len(names)))
+    return fnmatch.fnmatchcase(names[0], parts[0]) and _fits(names[1:], parts[1:])
 
 
 def _is_hidden(name: str) -> bool:

@@ -71,7 +71,18 @@ def test_a_file_that_is_named_twice_counts_once(root: str) -> None:
     assert ["in/b.csv", "in/a b%20[1].csv", "in/a.csv"] == names(root, "in/b.csv", "in/*.csv")
 
 
-@pytest.mark.parametrize("pattern", ["in/x.csv", "in/x*.csv", "in/x/", "in/_temp*/*"])
+@pytest.mark.parametrize("pattern", ["a\nb*", "a\n?.csv", "a?b.csv", "a[\n]*"])
+def test_a_name_may_hold_a_lines_end(pattern: str, tmp_path: Path) -> None:
+    """In the pattern, too."""
+    (tmp_path / "a\nb.csv").touch()
+    (tmp_path / "ab.csv").touch()
+
+    assert [f"{tmp_path}/a\nb.csv"] == [each.url for each in places.find([tmp_path / pattern])]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["in/x.csv", "in/x*.csv", "in/x/", "in/_temp*/*", "in/x[z-a].csv", "in/x[].csv", "in/x[!].*"]
+)
 def test_nothing_found_is_one_sentence(root: str, pattern: str) -> None:
     """It names what was asked for."""
     with pytest.raises(InvalidInput, match=r"in/(x|_temp)"):
