@@ -49,21 +49,15 @@ class Folder:
         with self._reading():
             return list(self._walk("", depth))
 
-    def _walk(self, below: str, depth: int | None) -> Iterator[Listed]:
+    def _walk(self, below: str, depth: int | None, above: tuple[Path, ...] = ()) -> Iterator[Listed]:
+        above = (*above, (self.path / below).resolve())
         with os.scandir(self.path / below) as found:
             for each in found:
                 name = below + each.name
                 if each.is_file():
                     yield _entry(name, each.stat())
-                elif each.is_dir() and depth != 1 and not self._is_above(each):
-                    yield from self._walk(f"{name}/", depth and depth - 1)
-
-    def _is_above(self, folder: os.DirEntry[str]) -> bool:
-        """Tell whether a folder is hidden, or a link to one that it lies in."""
-        if folder.name.startswith("."):
-            return True
-        path = Path(folder.path)
-        return folder.is_symlink() and path.parent.resolve().is_relative_to(path.resolve())
+                elif each.is_dir() and depth != 1 and not _is_left_out(each, above):
+                    yield from self._walk(f"{name}/", depth and depth - 1, above)
 
     def open(self, entry: Listed) -> LocalBytes:
         """Open a file for reading."""
@@ -188,6 +182,14 @@ def changed(url: str) -> InvalidInput:
 def gone(url: str) -> InvalidInput:
     """Make the error for a file that is not there any more."""
     return InvalidInput(f"{url} is gone: put it back, or score the others into another folder")
+
+
+def _is_left_out(folder: os.DirEntry[str], above: tuple[Path, ...]) -> bool:
+    """Tell whether a folder is hidden, or a link to one that it was reached by: links may lead in a circle."""
+    if folder.name.startswith("."):
+        return True
+    target = Path(folder.path).resolve() if folder.is_symlink() else None
+    return target is not None and any(each.is_relative_to(target) for each in above)
 
 
 def _entry(name: str, found: os.stat_result) -> Listed:

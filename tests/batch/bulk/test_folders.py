@@ -87,6 +87,17 @@ def test_a_loop_of_links_ends(tmp_path: Path) -> None:
     assert {"data/a", "link/a"} == {each.name for each in Folder(tmp_path).walk(None)}
 
 
+def test_folders_that_lead_to_each_other_end(tmp_path: Path) -> None:
+    """A link into a folder by which it was reached is not followed."""
+    for name, other in (("a", "b"), ("b", "a")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "rows").touch()
+        (tmp_path / name / "to").symlink_to(tmp_path / other)
+
+    expected = {"a/rows", "a/to/rows", "b/rows", "b/to/rows"}
+    assert expected == {each.name for each in Folder(tmp_path).walk(None)}
+
+
 def test_an_etag_changes_with_the_time_of_the_last_change(tmp_path: Path) -> None:
     """Sizes alone would not do."""
     (tmp_path / "a").write_bytes(b"12")
