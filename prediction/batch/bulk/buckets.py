@@ -63,7 +63,8 @@ class BucketFolder:
 
         def gather(store: Any) -> list[Listed]:
             pages = obstore.list(store, self._prefix or None)
-            return [self.entry(item) for page in pages for item in page]
+            items = (item for page in pages for item in page)
+            return [self.entry(item) for item in items if item["path"] != self._prefix]  # it stands for this
 
         try:
             found = self._ask("read", gather)

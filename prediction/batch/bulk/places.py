@@ -85,7 +85,7 @@ def find(names: Sequence[str | Path]) -> list[InputFile]:
 
 def _find(url: str) -> list[InputFile]:
     parent, name = _split(url)
-    if name and (single := _at(parent).stat(name)):
+    if name and (single := _at(parent).stat(name)) and not _is_folder(single, parent):
         return [_input(parent, single)]
     base, pattern = _cut(url)
     depth = None if pattern is None or "**" in pattern else pattern.count("/") + 1
@@ -95,6 +95,7 @@ def _find(url: str) -> list[InputFile]:
         each
         for each in entries
         if not _is_hidden(each.name)
+        and not _is_folder(each, base, entries)
         and (pattern is None or _fits(each.name.split("/"), pattern.split("/")))
         and (not is_run or (each.name.startswith(PART) and _is_known(each.name)))
     ]
@@ -105,6 +106,7 @@ def _find(url: str) -> list[InputFile]:
 
 def _input(place: str, entry: Listed) -> InputFile:
     url = f"{place.rstrip('/')}/{entry.name}"
+    _demand_utf_8(url)
     if not _is_known(entry.name):
         raise InvalidInput(
             f"{url}: the name must end with {', '.join(KINDS)}: name the files to score by a pattern,"
@@ -199,8 +201,9 @@ def _absolute(name: str | Path) -> str:
     Raises
     ------
     InvalidInput
-        When it is a URL of something else, or holds what might be a password.
+        When it is a URL of something else, or holds what might be a password, or bytes that are no text.
     """
+    _demand_utf_8(str(name))
     found = URL.fullmatch(str(name))
     if found is None:
         return os.path.abspath(name)  # noqa: PTH100 -- links stay as they are named
@@ -215,6 +218,13 @@ def _absolute(name: str | Path) -> str:
             " (docs/scale.md)"
         )
     return f"{scheme}://{bucket}/{key}".rstrip("/")
+
+
+def _demand_utf_8(name: str) -> None:
+    """Check that a plan, a list of refused rows and a URL can hold a name."""
+    shown = name.encode("utf-8", "backslashreplace").decode()
+    if shown != name:  # each byte that is no text is half a character
+        raise InvalidInput(f"{shown}: the name is not UTF-8: rename it")
 
 
 def _split(url: str) -> tuple[str, str]:
@@ -258,6 +268,15 @@ def _fits(names: Sequence[str], parts: Sequence[str]) -> bool:
 
 def _is_hidden(name: str) -> bool:
     return any(part.startswith((".", "_")) for part in name.split("/"))
+
+
+def _is_folder(entry: Listed, place: str, entries: Sequence[Listed] = ()) -> bool:
+    """Tell whether an object without bytes stands for a folder: consoles and engines write such ones."""
+    return (
+        entry.size == 0
+        and is_url(place)
+        and (not _is_known(entry.name) or any(each.name.startswith(f"{entry.name}/") for each in entries))
+    )
 
 
 def _is_known(name: str) -> bool:

@@ -59,6 +59,18 @@ def test_objects_are_listed_like_files(root: str, pattern: str, found: list[str]
     assert [f"{root}/{name}" for name in found] == [each.url for each in places.find([root + pattern])]
 
 
+def test_an_object_that_stands_for_a_folder_is_none_to_score(root: str) -> None:
+    """Consoles write such objects: without bytes, and the library leaves out the slash of their names."""
+    bucket, _, folder = f"{root}-made".rpartition("/")
+    OutputFolder(bucket).put(folder, b"")
+    OutputFolder(f"{root}-made-2").put("day=2", b"")
+    OutputFolder(f"{root}-made-2").put("a.csv", b"")
+
+    with pytest.raises(InvalidInput, match=rf"{folder}: there is no such file"):
+        places.find([f"{root}-made/"])
+    assert [f"{root}-made-2/a.csv"] == [each.url for each in places.find([f"{root}-made-2/"])]
+
+
 def test_an_object_is_read_by_ranges(root: str) -> None:
     """Any range, as a file."""
     (file,) = places.find([f"{root}/a.csv"])

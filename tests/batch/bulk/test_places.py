@@ -89,6 +89,20 @@ def test_nothing_found_is_one_sentence(root: str, pattern: str) -> None:
         names(root, pattern)
 
 
+def test_names_that_no_plan_can_hold_are_refused(tmp_path: Path) -> None:
+    """Names of files are bytes, which need not be text."""
+    name = os.fsdecode(b"caf\xe9.csv")
+    (tmp_path / name).touch()
+
+    for call in (
+        lambda: places.find([tmp_path]),
+        lambda: places.find([tmp_path / name]),
+        lambda: OutputFolder(tmp_path / name),
+    ):
+        with pytest.raises(InvalidInput, match=r"caf\\udce9\.csv: the name is not UTF-8: rename it"):
+            call()
+
+
 def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
     """A file must not be left out silently."""
     (tmp_path / "rows.csv.gz").touch()
