@@ -33,16 +33,25 @@ def write(plan: RunPlan, output: OutputFolder, results: Mapping[int, Result], su
                 listed.write(sinks.batch_of(rows, COLUMNS))
     output.put(SUMMARY, json.dumps(_described(plan, summary), indent=1).encode())
     if not summary.failed:
-        for number, result in results.items():
-            if result.refused:
-                output.delete(plan.refused(number))
+        clear(plan, output)
+
+
+def clear(plan: RunPlan, output: OutputFolder) -> None:
+    """Delete the lists of single units."""
+    lists = {plan.refused(number) for number in range(len(plan.units))}
+    for name in sorted(lists & output.list().keys()):
+        output.delete(name)
 
 
 def read(output: OutputFolder) -> dict[str, Any] | None:
-    """Return the summary of a run whose units are all done."""
-    text = output.read(SUMMARY)
-    found: dict[str, Any] = json.loads(text) if text else {}
-    return found if found.get("is_complete") else None
+    """Return the summary of a run whose units are all done; None if it, or its list, is not there."""
+    try:
+        found: Any = json.loads(output.read(SUMMARY) or b"{}")
+    except ValueError:  # it is damaged, and is written again
+        return None
+    if not isinstance(found, dict) or not found.get("is_complete"):
+        return None
+    return None if found.get("refused") and REFUSED not in output.list() else found
 
 
 def add(summary: Summary, plan: RunPlan, result: Result) -> None:

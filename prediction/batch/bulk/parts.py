@@ -191,21 +191,31 @@ def done(plan: RunPlan, output: OutputFolder) -> Iterator[Result]:
     Raises
     ------
     InvalidInput
-        When a file of such a name was written by something else.
+        When a file of such a name was written by something else, or is damaged.
     """
     numbers = {plan.part(number): number for number in range(len(plan.units))}
-    if not numbers.keys() & output.list().keys():
-        return
-    for part in places.find([output.url]):  # of the folder of a run, these are its parts
+    for part in output.files():
         name = part.url.rpartition("/")[2]
-        if name not in numbers:
+        if name in numbers:
+            yield _read(part, numbers[name])
+        elif name.startswith(places.PART):
             raise InvalidInput(f"{part.url} is no part of the plan in {PLAN}: {ANOTHER}")
-        whole = units.whole(part)
-        with files.reading(whole), parquet_files.opened(whole) as opened:
-            facts = (opened.metadata.metadata or {}).get(FACTS.encode())
-        if facts is None:
-            raise InvalidInput(f"{part.url} is no part of a run: {ANOTHER}")
-        yield Result(numbers[name], **json.loads(facts))
+
+
+def _read(part: InputFile, number: int) -> Result:
+    """Return what a part keeps of its result."""
+    from pyarrow.lib import ArrowException
+
+    damaged = f"{part.url} is damaged: delete it, and its unit is scored again"
+    with (
+        files.one_sentence(damaged, (OSError, ArrowException)),
+        parquet_files.opened(units.whole(part)) as opened,
+    ):
+        facts = (opened.metadata.metadata or {}).get(FACTS.encode(), b"")
+    try:
+        return Result(number, **json.loads(facts))
+    except (ValueError, TypeError):
+        raise InvalidInput(f"{part.url} is no part of a run: {ANOTHER}") from None
 
 
 def _facts(result: Result) -> str:

@@ -134,9 +134,14 @@ class OutputFolder:
 
     def list(self) -> dict[str, int]:
         """Return the sizes of its files by name; it may not be there yet."""
+        return {each.url.rpartition("/")[2]: each.size for each in self.files()}
+
+    def files(self) -> Sequence[InputFile]:
+        """Return its files, and none of folders in it, in the order of their names."""
         if isinstance(self._place, Folder) and not self._place.path.is_dir():
-            return {}
-        return {each.name: each.size for each in self._place.walk(1)}
+            return []
+        found = sorted(self._place.walk(1), key=lambda each: each.name)
+        return [InputFile(f"{self.url}/{each.name}", each.size, each.etag) for each in found]
 
     @contextmanager
     def draft(self, name: str) -> Iterator[Path]:

@@ -194,7 +194,7 @@ class _Run:
     def score(self, plan: RunPlan, watch: Watch | None) -> Summary:
         """Score the units that have no part yet."""
         self.output.clean()
-        results = {each.number: each for each in parts.done(plan, self.output)}
+        results = self._done(plan)
         summary, started = Summary(plan.model), time.perf_counter()
         for result in results.values():
             endings.add(summary, plan, result)
@@ -211,6 +211,8 @@ class _Run:
                     watch(summary, weight / total)
             if summary.failed or endings.read(self.output) is None:
                 endings.write(plan, self.output, results, summary)
+            else:
+                endings.clear(plan, self.output)
         except KeyboardInterrupt as stopped:
             stopped.add_note(_told(plan, summary))
             raise
@@ -221,6 +223,14 @@ class _Run:
             summary.refused_file = f"{self.output.url}/{endings.REFUSED}"
         summary.seconds = time.perf_counter() - started
         return summary
+
+    def _done(self, plan: RunPlan) -> dict[int, Result]:
+        """Return the results of units that are done; before the end, one whose list is lost is not."""
+        done = list(parts.done(plan, self.output))
+        if len(done) < len(plan.units) or endings.read(self.output) is None:
+            there = self.output.list()
+            done = [each for each in done if not each.refused or plan.refused(each.number) in there]
+        return {each.number: each for each in done}
 
     def _results(self, plan: RunPlan, done: Mapping[int, Result]) -> Iterator[Result]:
         left = [number for number in range(len(plan.units)) if number not in done]

@@ -126,6 +126,16 @@ def test_an_object_is_written_whole_or_not_at_all(s3: S3) -> None:
     assert {"b": 3} == output.list()
 
 
+def test_the_name_of_an_output_is_no_pattern(s3: S3) -> None:
+    """A run that was cut finds its parts."""
+    output = OutputFolder("s3://models/places/out-[1]/")
+    output.put("part-00000.csv", b"1")
+
+    assert ["s3://models/places/out-[1]/part-00000.csv"] == [each.url for each in output.files()]
+    with output.files()[0].open() as part:
+        assert b"1" == part.read()
+
+
 def test_a_large_part_is_sent_in_pieces(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its bytes are those of the draft."""
     monkeypatch.setattr(bulk_buckets, "SINGLE_BYTES", 1 << 20)

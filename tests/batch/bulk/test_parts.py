@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from models_store.errors import DamagedVersion, InvalidInput
 from models_store.spec import Spec
@@ -106,6 +108,31 @@ def test_a_part_of_something_else_is_refused(plan: RunPlan, tmp_path: Path) -> N
     pd.DataFrame({"id": [1]}).to_parquet(tmp_path / "out" / "part-00001.parquet")
 
     with pytest.raises(InvalidInput, match=r"part-00001\.parquet is no part of a run: name another folder"):
+        list(parts.done(plan, output))
+
+
+@pytest.mark.parametrize("facts", ["{}x", '{"rowz": 1}', "[1]"])
+def test_a_part_with_other_facts_is_refused(facts: str, plan: RunPlan, tmp_path: Path) -> None:
+    """Another program has written it."""
+    output = OutputFolder(tmp_path / "out")
+    output.put("plan.json", b"{}")
+    rows = pyarrow.table({"id": [1]}).replace_schema_metadata({parts.FACTS: facts})
+    parquet.write_table(rows, tmp_path / "out" / "part-00001.parquet")
+
+    with pytest.raises(InvalidInput, match=r"part-00001\.parquet is no part of a run: name another folder"):
+        list(parts.done(plan, output))
+
+
+@pytest.mark.parametrize("kept", [0, 100])
+def test_a_damaged_part_is_named_with_the_remedy(kept: int, plan: RunPlan, tmp_path: Path) -> None:
+    """A disk may lose what it had."""
+    output = OutputFolder(tmp_path / "out")
+    plans.write(plan, output)
+    parts.score(parts.unit(plan, 0, output))
+    path = tmp_path / "out" / "part-00000.parquet"
+    path.write_bytes(path.read_bytes()[:kept])
+
+    with pytest.raises(InvalidInput, match=rf"^{path} is damaged: delete it, and its unit is scored again: "):
         list(parts.done(plan, output))
 
 

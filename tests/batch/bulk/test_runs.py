@@ -148,6 +148,48 @@ def test_a_run_that_is_done_is_told_again(scored: Path, folder: Path, specs: dic
     assert before == {path.name: path.stat().st_mtime_ns for path in scored.iterdir() if path.is_file()}
 
 
+@pytest.mark.parametrize(
+    "lost", ["refused.csv", "summary.json", "part-00000.parquet", "part-00000.parquet refused.csv"]
+)
+def test_what_is_lost_of_a_run_that_is_done_is_written_again(
+    lost: str, scored: Path, folder: Path, tmp_path: Path, specs: dict[str, Spec]
+) -> None:
+    """Lists of single units are deleted at the end: those that are needed are made again."""
+    target = Path(shutil.copytree(scored, tmp_path / "out"))
+    for name in lost.split():
+        (target / name).unlink()
+
+    threads(specs["iris"], folder, target)
+
+    assert digests(scored) == digests(target)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"is_complete": 1'])
+def test_a_damaged_summary_is_written_again(
+    text: str, scored: Path, folder: Path, tmp_path: Path, specs: dict[str, Spec]
+) -> None:
+    """The parts say what is done."""
+    target = Path(shutil.copytree(scored, tmp_path / "out"))
+    (target / "summary.json").write_text(text)
+
+    threads(specs["iris"], folder, target)
+
+    assert digests(scored) == digests(target)
+
+
+def test_parts_in_a_folder_below_the_output_are_not_those_of_the_run(
+    scored: Path, folder: Path, tmp_path: Path, specs: dict[str, Spec]
+) -> None:
+    """Somebody has put one away."""
+    target = Path(shutil.copytree(scored, tmp_path / "out"))
+    (target / "part-old").mkdir()
+    (target / "part-00003.parquet").rename(target / "part-old" / "part-00003.parquet")
+
+    threads(specs["iris"], folder, target)
+
+    assert digests(scored) == digests(target)
+
+
 def test_reading_and_writing_in_one_place_is_refused(
     folder: Path, tmp_path: Path, specs: dict[str, Spec]
 ) -> None:
