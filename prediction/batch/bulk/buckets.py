@@ -63,8 +63,9 @@ class BucketFolder:
 
         def gather(store: Any) -> list[Listed]:
             pages = obstore.list(store, self._prefix or None)
+            # An object of the folder's own name, without bytes, stands for it.
             items = (item for page in pages for item in page)
-            return [self.entry(item) for item in items if item["path"] != self._prefix]  # it stands for this
+            return [self.entry(item) for item in items if item["path"] != self._prefix]
 
         try:
             found = self._ask("read", gather)

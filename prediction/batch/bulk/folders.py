@@ -185,7 +185,7 @@ def gone(url: str) -> InvalidInput:
 
 
 def _is_left_out(folder: os.DirEntry[str], above: tuple[Path, ...]) -> bool:
-    """Tell whether a folder is hidden, or a link to one that it was reached by: links may lead in a circle."""
+    """Tell whether a folder is hidden, or a link to one that it was reached by."""
     if folder.name.startswith("."):
         return True
     target = Path(folder.path).resolve() if folder.is_symlink() else None

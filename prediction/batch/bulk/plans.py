@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from models_store.errors import InvalidInput
 from prediction.batch.bulk.places import PART, PLAN, InputFile, OutputFolder
@@ -82,6 +82,20 @@ class RunPlan(BaseModel):
     files: list[PlannedFile]
     units: list[Bounds]
     recorded: RunRecording | None = None
+
+    @model_validator(mode="after")
+    def _demand_all_rows(self) -> RunPlan:
+        """Check that units are all of each file, once and in order: else rows would be lost, or come twice."""
+        place = (0, 0)
+        for each in self.units:
+            if place != (each.file, each.start) or (each.end is not None and each.end <= each.start):
+                raise ValueError("units are not next to each other")
+            place = (each.file + 1, 0) if each.end is None else (each.file, each.end)
+        if place != (len(self.files), 0):
+            raise ValueError("units are not all of the files")
+        if any(each.form and not 0 < each.head <= each.file.size for each in self.files):
+            raise ValueError("a header is longer than its file")
+        return self
 
     def name(self, number: int) -> str:
         """Return a unit's number as the names of its files have it."""

@@ -87,6 +87,41 @@ def test_a_plan_that_is_none_is_refused(text: str, tmp_path: Path) -> None:
     assert text == (tmp_path / "plan.json").read_text()
 
 
+@pytest.mark.parametrize(
+    "units",
+    [
+        [],
+        PLAN.units[:-1],
+        PLAN.units[1:],
+        PLAN.units[:1] + PLAN.units[2:],
+        [PLAN.units[0], *PLAN.units],
+        [*PLAN.units, Bounds(2)],
+        [Bounds(-1), *PLAN.units],
+        [Bounds(0, 0, 60), *PLAN.units[1:]],
+        [Bounds(0, 0, 50), Bounds(0, 50, 40), Bounds(0, 40), *PLAN.units[2:]],
+    ],
+)
+def test_a_plan_that_leaves_rows_out_or_has_them_twice_is_refused(
+    units: list[Bounds], tmp_path: Path
+) -> None:
+    """Somebody has edited it, or a disk has."""
+    text = PLAN.model_copy(update={"units": units}).model_dump_json()
+    (tmp_path / "plan.json").write_text(text)
+
+    with pytest.raises(InvalidInput, match=r"plan\.json can't be used: .* name another folder to write$"):
+        plans.read(OutputFolder(tmp_path))
+
+
+@pytest.mark.parametrize("head", [-1, 0, 101])
+def test_a_header_lies_in_its_file(head: int, tmp_path: Path) -> None:
+    """Else rows would be read as a header."""
+    files = [replace(PLAN.files[0], head=head), PLAN.files[1]]
+    (tmp_path / "plan.json").write_text(PLAN.model_copy(update={"files": files}).model_dump_json())
+
+    with pytest.raises(InvalidInput, match=r"plan\.json can't be used"):
+        plans.read(OutputFolder(tmp_path))
+
+
 def test_parts_without_a_plan_are_refused(tmp_path: Path) -> None:
     """They are of something else."""
     (tmp_path / "part-00003.parquet").write_text("mine")
