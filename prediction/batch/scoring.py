@@ -109,7 +109,7 @@ def score(  # the way in for people: one call, its choices named
         When rows can't be answered.
     """
     (spec,) = catalog.select([model])
-    if spread or _is_run(rows, target):
+    if any(each is not None for each in spread.values()) or _is_run(rows, target):
         _refuse_in_run(server=server, strict=strict)
         names, folder, workers = _names(rows), _folder(target), Workers(**spread)
         return runs.score(

@@ -56,6 +56,8 @@ class Workers:
             raise InvalidInput(f"{given[0]} has its own workers: leave {given[1]} out")
         if self.processes is not None and self.processes < 1:
             raise InvalidInput("processes must be 1 or more")
+        if self.outstanding < 1:  # with none no unit would be scored
+            raise InvalidInput("outstanding must be 1 or more")
 
 
 def score(

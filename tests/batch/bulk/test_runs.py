@@ -284,6 +284,7 @@ def test_any_executor_scores_a_run_called_as_people_call_it(
         ("out.parquet", {}, r"out\.parquet is the name of a file: name a folder to write, such as out/"),
         (None, {}, "name the folder to write"),
         ("out", {"processes": 0}, "processes must be 1 or more"),
+        ("out", {"outstanding": 0}, "outstanding must be 1 or more"),
         ("out", {"strict": True}, "strict is for a single file into a file"),
         ("out", {"server": "http://127.0.0.1:1"}, "server is for a single file into a file"),
         ("out", {"processes": 1, "executor": ThreadPoolExecutor(1)}, "leave processes out"),
