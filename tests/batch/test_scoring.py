@@ -169,6 +169,18 @@ def test_a_file_without_rows_is_scored(
     assert (0, [*empty.columns, "predicted_class"]) == (len(found), list(found.columns)[:5])
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("value", ["[" * 99 + "]" * 99, '{"a":' * 99 + "1" + "}" * 99, "[[], [[]]]"])
+def test_nested_json_is_copied(value: str, kind: str, home: Path, tmp_path: Path) -> None:
+    """As deep as a file may have it."""
+    (tmp_path / "a.jsonl").write_text(f'{json.dumps(scoring.IRIS)[:-1]}, "x": {value}}}\n')
+
+    batch.score("iris", tmp_path / "a.jsonl", tmp_path / f"out{kind}")
+
+    ((row,),) = [chunk.by_row() for chunk in Source(tmp_path / f"out{kind}", 1_000)]
+    assert json.loads(value) == (row["x"] if kind == ".jsonl" else json.loads(row["x"]))
+
+
 @pytest.mark.parametrize("target", KINDS)
 def test_no_value_of_json_lines_is_lost(target: str, home: Path, tmp_path: Path) -> None:
     """A column may begin or change its type after thousands of rows, in every kind of target."""
@@ -277,6 +289,15 @@ def test_impossible_calls_are_refused(home: Path, tmp_path: Path, specs: dict[st
         batch.score("iris", tmp_path / "rows.csv", "")
     with pytest.raises(InvalidInput, match="there is no folder"):
         batch.score("iris", tmp_path / "rows.csv", tmp_path / "gone" / "out.csv")
+
+
+def test_choices_of_runs_may_be_none(home: Path, tmp_path: Path) -> None:
+    """A caller that has no executor hands on none."""
+    frame = pd.DataFrame([scoring.IRIS])
+    source = scoring.write(tmp_path / "a.csv", [scoring.IRIS])
+
+    assert 1 == len(batch.score("iris", frame, executor=None, processes=None))
+    assert 1 == batch.score("iris", source, tmp_path / "out.csv", processes=None, dask=None).rows
 
 
 def test_a_home_without_models_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

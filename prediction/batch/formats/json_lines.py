@@ -21,6 +21,9 @@ INT64 = range(-(2**63), 2**63)
 EXACT = range(-(2**53), 2**53 + 1)
 """Integers that a float64 holds without rounding."""
 
+MAX_DEPTH = 100
+"""Brackets within each other: Python reads deeper ones than it can write."""
+
 HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 """A lone surrogate: JSON can name it, and no encoding can write it."""
 
@@ -98,11 +101,27 @@ def read_objects(lines: Iterable[bytes]) -> Iterator[Row]:
             raise ValueError(f"line {number} is not UTF-8: save the file as UTF-8") from error
         except json.JSONDecodeError as error:  # its own message counts lines within this line
             raise ValueError(f"line {number}: {error.msg} at character {error.colno}") from error
-        except (ValueError, RecursionError) as error:  # RecursionError: too many nested brackets
+        except ValueError as error:
             raise ValueError(f"line {number}: {error}") from error
+        except RecursionError:
+            raise ValueError(_too_deep(number)) from None
+        if line.count(b"[") + line.count(b"{") > MAX_DEPTH and _is_too_deep(row):
+            raise ValueError(_too_deep(number))
         if not isinstance(row, dict):
             raise ValueError(f"line {number} is not a JSON object")
         yield row
+
+
+def _too_deep(number: int) -> str:
+    return f"line {number} has more than {MAX_DEPTH} brackets within each other"
+
+
+def _is_too_deep(row: Any) -> bool:
+    level = [row]
+    for _ in range(MAX_DEPTH):
+        inner = [each.values() if isinstance(each, dict) else each for each in level]
+        level = [each for values in inner for each in values if isinstance(each, list | dict)]
+    return bool(level)
 
 
 def _refuse_constant(name: str) -> None:

@@ -93,7 +93,10 @@ def test_values_of_mixed_types_are_refused_one_by_one(tmp_path: Path, specs: dic
         ('{"name": NaN}', "line 2: NaN is not JSON: write null where a value is missing"),
         ('{"name": -Infinity}', "line 2: -Infinity is not JSON: write null where a value is missing"),
         ('{"name": 1, "name": 2}', 'line 2: "name" is given twice: write each field once'),
-        ('{"name": ' + "[" * 100_000, "line 2: maximum recursion depth exceeded"),
+        ('{"name": ' + "[" * 100_000, "line 2 has more than 100 brackets within each other"),
+        ('{"name": ' + "[" * 100 + "]" * 100 + "}", "line 2 has more than 100 brackets within each other"),
+        ('{"a":' * 300 + "1" + "}" * 300, "line 2 has more than 100 brackets within each other"),
+        ("null", "line 2 is not a JSON object"),
     ],
 )
 def test_a_line_that_is_not_an_object_is_named(line: str, words: str, tmp_path: Path) -> None:
