@@ -203,5 +203,16 @@ def _batch(chunk: Chunk, rows: Rows, added: Mapping[str, Any], types: Mapping[st
             columns[name] = values.cast(sinks.arrow_type(types[name]))
         else:
             array = sinks.as_json(column) if isinstance(column, list) else column
-            columns[name] = array if len(rows) == len(rows.kept) else array.filter(kept)
+            columns[name] = array if len(rows) == len(rows.kept) else _filtered(array, kept)
     return pyarrow.RecordBatch.from_pydict({**columns, **added})
+
+
+def _filtered(array: Any, kept: Any) -> Any:
+    """Return some values of an array; Arrow itself can't choose among views of texts, as some programs write."""
+    import pyarrow
+
+    try:
+        return array.filter(kept)
+    except pyarrow.lib.ArrowNotImplementedError:
+        pairs = zip(array.to_pylist(), kept.to_pylist(), strict=True)
+        return pyarrow.array([value for value, is_kept in pairs if is_kept], array.type)

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from models_store.errors import InvalidInput
 from models_store.spec import Spec
@@ -49,6 +51,24 @@ def test_a_stretch_is_scored_as_in_the_whole_file(job: Job, tmp_path: Path) -> N
     pd.testing.assert_frame_equal(expected.iloc[50:].reset_index(drop=True), found, check_exact=True)
     assert [61] == [each["row"] for each in refused]
     assert [11] == [each["row"] for each in own]
+
+
+@pytest.mark.parametrize(
+    "kind", [pyarrow.string_view(), pyarrow.binary_view(), pyarrow.list_(pyarrow.string_view())], ids=str
+)
+def test_columns_of_views_are_copied(kind: Any, job: Job, tmp_path: Path) -> None:
+    """Beside a refused row, too: Arrow has no filter for them."""
+    frame = scoring.random_frame(job.spec, 3)
+    frame.loc[1, "petal_width_cm"] = 99.0
+    values = [["a"], ["b"], None] if pyarrow.types.is_list(kind) else ["a", "b", None]
+    table = pyarrow.Table.from_pandas(frame).append_column("note", pyarrow.array(values, kind))
+    parquet.write_table(table, tmp_path / "rows.parquet")
+
+    with Writer(tmp_path / "out.parquet") as rows, Writer(tmp_path / "refused.csv") as refused:
+        job.write(job.open(tmp_path / "rows.parquet"), rows, refused, Summary("iris"))
+
+    found = parquet.read_table(tmp_path / "out.parquet")["note"].to_pylist()
+    assert table["note"].to_pylist()[::2] == found
 
 
 def test_a_file_is_opened_only_with_its_columns(job: Job, tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ class RunPlan(BaseModel):
 
     @model_validator(mode="after")
     def _demand_all_rows(self) -> RunPlan:
-        """Check that units are all of each file, once and in order: else rows would be lost, or come twice."""
+        """Check that units are all of each file, once and in order: no row is lost or comes twice."""
         place = (0, 0)
         for each in self.units:
             if place != (each.file, each.start) or (each.end is not None and each.end <= each.start):
