@@ -45,19 +45,20 @@ def main(arguments: list[str] | None = None) -> int:
     """
     openmp.wait_asleep()  # before a command loads what fits trees
     given = sys.argv[1:] if arguments is None else arguments
-    with collector.paused() if arguments is None else nullcontext():
-        options = parser(given[0] if given else None).parse_args(given)
-    if logs.wants_json():
-        logs.write_json()
+    command = " ".join(["loop", *given[:1]])
     try:
-        with stopping.stoppable():
+        with stopping.stoppable():  # also while a command is imported, which takes a moment
+            with collector.paused() if arguments is None else nullcontext():
+                options = parser(given[0] if given else None).parse_args(given)
+            if logs.wants_json():
+                logs.write_json()
             return int(options.act(options))
     except (Error, OSError) as error:
-        logs.fail(f"loop {options.command}: {errors.in_full(error)}")
+        logs.fail(f"{command}: {errors.in_full(error)}")
         return 1
     except stopping.Stopped as stopped:
         words = "; ".join([str(stopped), *getattr(stopped, "__notes__", ())])  # how to go on, if one can
-        logs.fail(f"loop {options.command}: {words}")
+        logs.fail(f"{command}: {words}")
         return stopped.exit_code
 
 

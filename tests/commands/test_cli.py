@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 import shutil
 import sqlite3
+import subprocess
+import sys
 import tomllib
 from contextlib import closing
 from pathlib import Path
@@ -85,6 +87,29 @@ def test_missing_arguments_are_misuse(arguments: list[str], capsys: pytest.Captu
 
     assert 2 == caught.value.code
     assert "usage: loop" in capsys.readouterr().err
+
+
+STOPPED_EARLY = """
+import signal, sys
+from prediction.commands import cli
+
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "prediction.commands.score":
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+sys.exit(cli.main(["score", "iris", "a.csv", "b.csv"]))
+"""
+
+
+def test_a_command_that_is_stopped_while_it_is_imported_says_so() -> None:
+    """In a line, as later."""
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED_EARLY], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+
+    assert (130, "loop score: interrupted\n") == (done.returncode, done.stderr)
 
 
 def test_a_newer_journal_is_not_touched(main: Main, journal: Journal, journal_url: str) -> None:
