@@ -208,7 +208,7 @@ def _batch(chunk: Chunk, rows: Rows, added: Mapping[str, Any], types: Mapping[st
 
 
 def _filtered(array: Any, kept: Any) -> Any:
-    """Return some values of an array; Arrow can't choose among views of texts, which some programs write."""
+    """Return some values of an array; Arrow itself can't choose among views of texts."""
     import pyarrow
 
     try:

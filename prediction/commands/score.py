@@ -115,7 +115,10 @@ def _show(summary: Summary, target: str) -> None:
         print(f"{units} no part:")
         for place, reason in islice(summary.failed.items(), MAX_FAILED):
             print(f"  {place}: {reason}")
-        print("the others are done: mend what is wrong, and give the same command again")
+        print(
+            "the others are done: give the same command again if the reason has gone; a file that is mended"
+        )
+        print("is another one: score it into another folder")
 
 
 def _table(summary: Summary, target: str) -> Table:

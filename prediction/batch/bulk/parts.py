@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -30,6 +31,8 @@ from prediction.batch.sources import Known
 
 FACTS = "prediction-loop"
 """The key of what a part counts, in the metadata of its Parquet file."""
+
+NUMBERED = re.compile(r": .*\b(row|line) \d")
 
 _loading = threading.Lock()
 
@@ -98,7 +101,14 @@ def score(unit: Unit) -> Result:
     except Unwritable:
         raise
     except InvalidInput as error:
-        return Result(unit.number, error=str(error))
+        return Result(unit.number, error=f"{error}{_counted_from(unit, str(error))}")
+
+
+def _counted_from(unit: Unit, error: str) -> str:
+    """Say from where an error counts rows and lines, if not from the beginning of the file."""
+    if unit.bounds.start == 0 or not NUMBERED.search(error):
+        return ""
+    return f" (rows and lines are counted from byte {unit.bounds.start:,} on, and the header is line 1)"
 
 
 def _score(unit: Unit) -> Result:

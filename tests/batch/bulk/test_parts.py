@@ -11,6 +11,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from models_store import catalog
 from models_store.errors import DamagedVersion, InvalidInput
 from models_store.spec import Spec
 from prediction.batch import scorers
@@ -19,6 +20,7 @@ from prediction.batch.bulk.parts import Result
 from prediction.batch.bulk.places import OutputFolder
 from prediction.batch.bulk.plans import Bounds, PlannedFile, RunPlan
 from prediction.batch.files import Unwritable
+from prediction.batch.formats.csv_blocks import Form
 from tests import disks, scoring
 
 
@@ -76,6 +78,28 @@ def test_a_unit_that_cant_be_read_has_no_part(plan: RunPlan, tmp_path: Path) -> 
     assert f"{path} has changed since the run began: score it into another folder" == changed.error
     assert f"{path} is gone: put it back, or score the others into another folder" == gone.error
     assert ["plan.json"] == [path.name for path in (tmp_path / "out").glob("*") if path.is_file()]
+
+
+def test_rows_in_the_midst_of_a_file_are_counted_from_a_place_that_is_told(
+    plan: RunPlan, tmp_path: Path
+) -> None:
+    """Nobody has counted the rows before them."""
+    path, output = tmp_path / "rows.csv", OutputFolder(tmp_path / "out")
+    frame = scoring.random_frame(catalog.load()["iris"], 1)
+    head, row = (f"{each}\n".encode() for each in frame.to_csv(index=False).split())
+    path.write_bytes(head + row * 99 + b'"open,1\n')
+    (file,) = places.find([path])
+    form, start = Form(list(frame)), len(head) + 70 * len(row)
+    planned = PlannedFile(file, form, len(head))
+    made = plan.model_copy(update={"files": [planned], "units": [Bounds(0, 0, start), Bounds(0, start)]})
+    plans.write(made, output)
+
+    first, second = (parts.score(parts.unit(made, number, output)) for number in (0, 1))
+
+    words = "a quotation mark is left open in row 30, which has no end"
+    where = f"rows and lines are counted from byte {start:,} on, and the header is line 1"
+    assert (70, "") == (first.rows, first.error)
+    assert f"{path} can't be read: {words} ({where})" == second.error
 
 
 def test_a_full_disk_is_raised_and_leaves_nothing(plan: RunPlan, tmp_path: Path) -> None:
