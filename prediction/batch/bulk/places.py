@@ -184,9 +184,10 @@ class OutputFolder:
     def lies_in(self, name: str | Path) -> bool:
         """Tell whether it is a folder to read, or lies in one, or its parts would match a pattern."""
         base, pattern = _cut(_absolute(name))
-        if self.url != base and not self.url.startswith(f"{base.rstrip('/')}/"):
+        base, own = _real(base), _real(self.url)
+        if own != base and not own.startswith(f"{base.rstrip('/')}/"):
             return False
-        part = f"{self.url}/{PART}0.parquet".removeprefix(base).lstrip("/")
+        part = f"{own}/{PART}0.parquet".removeprefix(base).lstrip("/")
         return pattern is None or _fits(part.split("/"), pattern.split("/"))
 
 
@@ -230,6 +231,11 @@ def _demand_utf_8(name: str) -> None:
     shown = name.encode("utf-8", "backslashreplace").decode()
     if shown != name:  # each byte that is no text is half a character
         raise InvalidInput(f"{shown}: the name is not UTF-8: rename it")
+
+
+def _real(url: str) -> str:
+    """Return a path without links in it; the URL of a bucket is as it is."""
+    return url if is_url(url) else os.path.realpath(url)
 
 
 def _split(url: str) -> tuple[str, str]:

@@ -233,6 +233,17 @@ def test_an_output_knows_what_lies_in_it(tmp_path: Path) -> None:
     assert not OutputFolder("s3://bucket/out").holds(InputFile("s3://bucket/out2/a.csv", 0, ""))
 
 
+def test_an_output_may_lie_in_what_is_read_by_a_link(tmp_path: Path) -> None:
+    """Whether the link is to what is read or to what is written."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "link").symlink_to("in")
+
+    assert OutputFolder(tmp_path / "in" / "out").lies_in(tmp_path / "link")
+    assert OutputFolder(tmp_path / "link" / "out").lies_in(tmp_path / "in")
+    assert not OutputFolder(tmp_path / "link" / "out").lies_in(tmp_path / "in" / "*.csv")
+    assert not OutputFolder(tmp_path / "out").lies_in(tmp_path / "link")
+
+
 @pytest.mark.parametrize(
     ("output", "name", "expected"),
     [
