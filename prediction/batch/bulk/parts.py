@@ -130,14 +130,11 @@ def _write(unit: Unit, job: Job) -> Result:
     source = job.open(_stretch(unit), _known(unit))
     with output.draft(unit.part) as part:
         listed = part.with_name(unit.refused)
-        try:
-            with Writer(part) as scored, Writer(listed, jobs.REFUSED_COLUMNS) as refused:
-                job.write(source, scored, refused, summary)
-                counts = dict(summary.classes), summary.absent
-                result = Result(unit.number, summary.rows, summary.refused, *counts)
-                scored.describe(FACTS, _facts(result))
-        except Unwritable as error:  # people know the place of drafts by the folder that they are for
-            raise Unwritable(str(error).replace(str(part.parent), output.url)) from error
+        with Writer(part) as scored, Writer(listed, jobs.REFUSED_COLUMNS) as refused:
+            job.write(source, scored, refused, summary)
+            counts = dict(summary.classes), summary.absent
+            result = Result(unit.number, summary.rows, summary.refused, *counts)
+            scored.describe(FACTS, _facts(result))
         if summary.refused:  # before the part: with it, the unit is done
             with output.draft(unit.refused) as draft:
                 listed.replace(draft)

@@ -20,7 +20,7 @@ from models_store.errors import InvalidInput
 from prediction.batch.bulk import ranges
 from prediction.batch.bulk.buckets import BucketFolder
 from prediction.batch.bulk.folders import Folder, Listed
-from prediction.batch.files import KINDS
+from prediction.batch.files import KINDS, Unwritable
 
 PLAN, PART = "plan.json", "part-"
 """The name of a run's plan in its output, and the beginning of the names of its parts."""
@@ -147,10 +147,14 @@ class OutputFolder:
     def draft(self, name: str) -> Iterator[Path]:
         """Lend a local path of that name to write to. At the end it becomes the file, whole.
 
-        After an exception, or a kill, there is no file, or the one that was there.
+        After an exception, or a kill, there is no file, or the one that was there. People know the place of
+        drafts by the folder that they are for: so do messages.
         """
         with self._place.drafts() as folder:
-            yield folder / name
+            try:
+                yield folder / name
+            except Unwritable as error:
+                raise Unwritable(str(error).replace(str(folder), self.url)) from error
             self._place.put(name, folder / name)
 
     def put(self, name: str, data: bytes) -> None:

@@ -12,8 +12,10 @@ from prediction.batch.bulk import endings
 from prediction.batch.bulk.parts import Result
 from prediction.batch.bulk.places import InputFile, OutputFolder
 from prediction.batch.bulk.plans import Bounds, PlannedFile, RunPlan
+from prediction.batch.files import Unwritable
 from prediction.batch.jobs import Summary
 from prediction.batch.scorers import Pinned
+from tests import disks
 
 PLAN = RunPlan(
     format=1,
@@ -75,6 +77,19 @@ def test_behind_a_failed_unit_rows_have_no_number(output: OutputFolder, tmp_path
     assert 4 == len(list(tmp_path.glob("refused-*")))
     assert endings.read(output) is None
     assert summary.failed == json.loads((tmp_path / "summary.json").read_text())["failed"]
+
+
+def test_a_full_disk_names_the_list_and_not_its_draft(tmp_path: Path) -> None:
+    """Nobody knows the folders of drafts."""
+    folder = tmp_path / "small"
+    with disks.small(folder, "64k"):
+        output = OutputFolder(folder / "out")
+        output.put("refused-00000.csv", b'"row","field","reason"\n1,"x","y"\n')
+        disks.fill(folder)
+        with pytest.raises(
+            Unwritable, match=rf"^{folder}/out(/refused\.csv)? can't be written: .*No space"
+        ):
+            end(output, [Result(0, 10, 1)])
 
 
 def test_without_refused_rows_there_is_no_list(tmp_path: Path) -> None:

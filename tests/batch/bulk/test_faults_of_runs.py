@@ -95,7 +95,7 @@ def test_a_full_disk_ends_a_run_that_goes_on_later(
             if summary.units == 3:
                 disks.fill(small)
 
-        with pytest.raises(InvalidInput, match=rf"small/out.* can't be written: .*; \d of 10 {AGAIN}$"):
+        with pytest.raises(InvalidInput, match=rf"small/out.* can't be written: .*; \d+ of 10 {AGAIN}$"):
             score(specs["iris"], rows, small / "out", fill)
         disks.free(small)
         done = len(list((small / "out").glob("part-*")))
