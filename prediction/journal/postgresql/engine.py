@@ -13,6 +13,10 @@ from sqlalchemy import event
 STATEMENT_SECONDS = 10.0
 """Statement timeout."""
 
+SILENT_SECONDS = 5.0
+"""Timeout of a transaction that does nothing: its host may have lost its power or its network, and its
+locks would stay until TCP gives the connection up, after two hours by default."""
+
 CLIENT = {
     "connect_timeout": 2,  # of each host of the URL
     # A host that has crashed sends nothing: without these, a connection would wait for ever.
@@ -36,7 +40,11 @@ def make(url: sa.URL, patience_ms: int, **pool: Any) -> sa.Engine:
         Options of the pool.
     """
     engine = _make(url, {}, pool)
-    writing, snapshot = begin(patience_ms), begin(patience_ms, " ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    # A snapshot locks nothing that others wait for, and its rows may be read slowly.
+    snapshot = begin(patience_ms, " ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    writing = (
+        f"{begin(patience_ms)}; SET LOCAL idle_in_transaction_session_timeout = {SILENT_SECONDS * 1000:.0f}"
+    )
 
     def start(connection: sa.Connection) -> None:
         is_snapshot = connection.get_execution_options().get("snapshot")

@@ -15,6 +15,7 @@ from prediction.journal import feedback, ledger, predictions, retention, rollups
 from prediction.journal.database import Journal
 from prediction.journal.feedback import Label
 from prediction.journal.ledger import NewChampion
+from prediction.journal.postgresql.engine import SILENT_SECONDS
 from prediction.journal.predictions import Inserter
 from prediction.times import HOUR_US, now_us
 from tests import databases, poolers
@@ -67,6 +68,32 @@ def test_each_transaction_has_our_timeouts(journal: Journal) -> None:
         connection.rollback()
         assert raw is not None
         assert ("0", "0") == raw.execute(LIMITS).fetchone()
+
+
+def test_a_host_that_falls_silent_keeps_no_lock(journal: Journal) -> None:
+    """As one without power in the middle of a label: others wait for some seconds, and it commits nothing.
+
+    A snapshot locks nothing, and may be read slowly.
+    """
+    (prediction_id,) = record(journal, [prediction(now_us() % 10**12)])
+
+    def is_labelled() -> bool:
+        with suppress(JournalBusy):
+            return ["recorded"] == feedback.give(journal, "iris", [Label(prediction_id, "setosa")])
+        return False
+
+    def fall_silent() -> None:
+        with journal.write() as silent:
+            journal.order(silent)
+            assert not is_labelled()
+            eventually(is_labelled, 3 * SILENT_SECONDS)
+
+    count = "SELECT count(*) FROM feedback"
+    with journal.snapshot() as slow:
+        before = slow.exec_driver_sql(count).scalar_one()
+        with pytest.raises(JournalUnavailable):
+            fall_silent()
+        assert before == slow.exec_driver_sql(count).scalar_one()
 
 
 def test_a_snapshot_sees_one_state_and_writes_nothing(journal: Journal) -> None:
