@@ -43,6 +43,11 @@ STEPS = (
 PUBLISH_SECONDS = 120.0
 """How long a candidate is tried to be published: its training took longer."""
 
+JOURNAL_SECONDS = 120.0
+"""How long a run waits for a journal that failed at the promotion, to learn how the promotion ended."""
+
+RETRY_SECONDS = 1.0
+
 PREFETCH_SECONDS = 2.0
 """Time for other hosts to download a candidate before it is promoted; they look once a second."""
 
@@ -183,10 +188,10 @@ def _publish(plan: Plan, run: Retraining, saved: store.Version) -> None:
     """Put the candidate where other hosts find it, and let them download it."""
     try:
         plan.versions.publish(saved, PUBLISH_SECONDS)
+        runs.offer(plan.journal, run.run_id, saved.version)
     except Error:
         store.delete(plan.home, run.model, saved.version)
         raise
-    runs.offer(plan.journal, run.run_id, saved.version)
     time.sleep(PREFETCH_SECONDS)
 
 
@@ -196,8 +201,7 @@ def _promote(plan: Plan, run: Retraining, before: Entry, new: ledger.NewChampion
     try:
         result = runs.promote(journal, run, new, before.position, ending)
     except JournalUnavailable as error:
-        # If the run has ended, it was promoted, and only the answer of the journal was lost.
-        if runs.finish(journal, run.run_id, Ending("failed", str(error))):
+        if _fail(journal, run, str(error)) != "promoted":  # else only the answer of the journal was lost
             store.delete(plan.home, run.model, new.version)
         raise
     if result == "promoted":
@@ -209,6 +213,19 @@ def _promote(plan: Plan, run: Retraining, before: Entry, new: ledger.NewChampion
         verdict = (ending.verdict or {}) | {"promote": False, "sentence": judging.OVERTAKEN}
         ending = ending._replace(status="rejected", candidate=None, verdict=verdict)
     runs.finish(journal, run.run_id, ending)
+
+
+def _fail(journal: Journal, run: Retraining, reason: str) -> str:
+    """End a run unless it has ended, once the journal answers; return its status."""
+    deadline = time.monotonic() + JOURNAL_SECONDS
+    while True:
+        try:
+            runs.finish(journal, run.run_id, Ending("failed", reason))
+            return runs.get(journal, run.model, run.run_id).status
+        except JournalUnavailable:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(RETRY_SECONDS)
 
 
 def _reject(plan: Plan, run: Retraining, verdict: gate.Verdict, rows: dict[str, int] | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ import sqlalchemy as sa
 
 from models_store import store
 from models_store.spec import Spec
+from prediction.artifacts.bucket import Bucket
+from prediction.artifacts.exchange import Exchange
+from prediction.errors import JournalUnavailable
 from prediction.journal import feedback, ledger, runs, tables
 from prediction.journal.database import Journal
 from prediction.journal.ledger import NewChampion
@@ -195,6 +199,51 @@ def test_a_candidate_is_deleted_if_the_journal_fails(home: Path, specs: dict[str
     assert ("failed", None) == (ended.status, ended.candidate)
     assert "the journal does not answer" in ended.step
     assert versions == store.versions(home, "iris")
+
+
+def test_a_candidate_is_deleted_if_the_journal_fails_after_the_publication(
+    home: Path, specs: dict[str, Spec], tmp_path: Path
+) -> None:
+    """As on a host whose network was cut: other hosts mark the run as interrupted."""
+    journal, versions = labels.give(home, specs["iris"], 120), store.versions(home, "iris")
+    asked, _ = runs.request(journal, "iris", force=True)
+
+    def watch(reported: str) -> None:
+        if reported == "publish":
+            rename_runs(home, "runs", "lost")
+
+    shared = Exchange(home, Bucket((tmp_path / "shared").as_uri()))
+    plan = steps.Plan(specs["iris"], home, journal, 0, 10, exchange=shared)
+    with pytest.raises(JournalUnavailable):
+        steps.execute(plan, asked, watch=watch)
+
+    assert versions == store.versions(home, "iris")
+
+
+def test_a_run_waits_for_the_journal_to_learn_how_its_promotion_ended(
+    home: Path, specs: dict[str, Spec]
+) -> None:
+    """The journal fails at the promotion, and is back a moment later: nothing was promoted."""
+    journal, versions = labels.give(home, specs["iris"], 120), store.versions(home, "iris")
+    asked, _ = runs.request(journal, "iris", force=True)
+    back = threading.Timer(2.0, rename_runs, (home, "lost", "runs"))
+
+    def watch(reported: str) -> None:
+        if reported == "promote":
+            rename_runs(home, "runs", "lost")
+            back.start()
+
+    ended = steps.execute(steps.Plan(specs["iris"], home, journal, 0, 10), asked, watch=watch)
+    back.join()
+
+    assert "failed" == ended.status
+    assert versions == store.versions(home, "iris")
+
+
+def rename_runs(home: Path, old: str, new: str) -> None:
+    """Take the table of runs away from a journal, or put it back."""
+    with databases.connected(f"sqlite:///{home / 'journal.db'}") as connection:
+        connection.exec_driver_sql(f"ALTER TABLE {old} RENAME TO {new}")
 
 
 def test_a_promotion_deletes_old_versions(home: Path, specs: dict[str, Spec]) -> None:
