@@ -5,7 +5,10 @@ No message of the library leaves this module: it may quote what a server answers
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -29,6 +32,12 @@ MISSING = "it answers with the status 404"
 
 REFUSED = "it refuses the credentials in the environment, or there are none"
 
+ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT")
+KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
+METADATA = "//169.254.169.254/"
+"""Where the library asks for credentials when there are none."""
+
 
 def connect(url: str, seconds: float) -> Any:
     """Open a bucket or a prefix of one; the credentials and the endpoint are in the environment. No I/O.
@@ -37,8 +46,16 @@ def connect(url: str, seconds: float) -> Any:
     ----------
     seconds
         Timeout of a request.
+
+    Raises
+    ------
+    ValueError
+        When the URL or a variable of the environment can't be used.
     """
     from obstore.store import from_url
+
+    if url.startswith("s3:"):
+        _check_environment()
 
     options: Any = {
         "allow_http": True,  # an endpoint that the operator names may be one of this machine
@@ -46,6 +63,35 @@ def connect(url: str, seconds: float) -> Any:
         "timeout": timedelta(seconds=seconds),
     }
     return from_url(url, client_options=options, retry_config=RETRY)
+
+
+def _check_environment() -> None:
+    """Refuse variables of S3 that make the library panic, with the name and without the value."""
+    for name in (*ENDPOINTS, *KEYS, *REGIONS):
+        value = os.environ.get(name, "https://unset")
+        if value != value.strip() or not value.isprintable():
+            raise ValueError(f"{name}: has a space or a line's end too many")
+        if name in ENDPOINTS and not re.match("https?://[^/]", value):
+            raise ValueError(f"{name}: give a URL such as https://s3.example.com:9000, or unset it")
+
+
+@contextmanager
+def calling() -> Iterator[None]:
+    """Turn a panic of the library, which is no `Exception`, into an error: no thread of ours may end by it.
+
+    Raises
+    ------
+    ValueError
+    """
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        words = "the library fails: check the variables of the environment"
+    else:
+        return
+    raise ValueError(words)
 
 
 def reason(error: Exception, source: str) -> str:
@@ -63,7 +109,7 @@ def reason(error: Exception, source: str) -> str:
         return text
     status = re.search(r"status code: (\d{3})", text)
     refused = status is not None and status[1] in ("401", "403")
-    if refused or isinstance(error, PermissionDeniedError | UnauthenticatedError):
+    if refused or METADATA in text or isinstance(error, PermissionDeniedError | UnauthenticatedError):
         return REFUSED
     if status is not None:
         return f"it answers with the status {status[1]}"

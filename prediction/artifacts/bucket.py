@@ -123,7 +123,8 @@ class Bucket:
         from obstore.exceptions import AlreadyExistsError, BaseError
 
         try:
-            return call(self._open(ANSWER_SECONDS + size / object_stores.BYTES_A_SECOND))
+            with object_stores.calling():
+                return call(self._open(ANSWER_SECONDS + size / object_stores.BYTES_A_SECOND))
         except AlreadyExistsError:
             raise
         except _Cut:

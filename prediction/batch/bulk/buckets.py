@@ -148,9 +148,13 @@ class BucketFolder:
         size: int = 0,
         patience_seconds: float = 0.0,
     ) -> Answer:
-        store = object_stores.connect(self.bucket, ANSWER_SECONDS + size / object_stores.BYTES_A_SECOND)
+        seconds = ANSWER_SECONDS + size / object_stores.BYTES_A_SECOND
         url = f"{self.url}/{name}".rstrip("/")
-        return _patiently(f"{url} can't be {what}", lambda: call(store), patience_seconds)
+
+        def connect_and_call() -> Answer:
+            return call(object_stores.connect(self.bucket, seconds))
+
+        return _patiently(f"{url} can't be {what}", connect_and_call, patience_seconds)
 
     def key(self, name: str) -> str:
         """Return the whole key of a name."""
@@ -170,7 +174,9 @@ class BucketBytes:
         self._entry = entry
         self._url = f"{place.url}/{entry.name}"
         seconds = ANSWER_SECONDS + ranges.MOST_BYTES / object_stores.BYTES_A_SECOND
-        self._store = object_stores.connect(place.bucket, seconds)
+        self._store: Any = _patiently(
+            f"{self._url} can't be read", lambda: object_stores.connect(place.bucket, seconds), 0.0
+        )
 
     def fetch(self, start: int, end: int) -> bytes:
         """Return the bytes from one place to another, all of them."""
@@ -208,7 +214,8 @@ def _patiently(beginning: str, call: Callable[[], Answer], patience_seconds: flo
     deadline, pause = time.monotonic() + patience_seconds, FIRST_PAUSE_SECONDS
     while True:
         try:
-            return call()
+            with object_stores.calling():
+                return call()
         except (AlreadyExistsError, PreconditionError):
             raise
         except (BaseError, ValueError) as error:
