@@ -275,10 +275,22 @@ def _parse(url: str) -> sa.URL:
     with suppress(ArgumentError, ValueError):
         parsed = sa.make_url(url)
         if parsed.get_backend_name() == "postgresql":
-            return parsed.set(drivername="postgresql+psycopg")
+            return _demand_hosts(parsed.set(drivername="postgresql+psycopg"))
         if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
             return parsed.set(drivername="sqlite")
     raise InvalidSettings(
         "PREDICTION_DATABASE_URL: give sqlite:////path/to/file.db or"
         " postgresql+psycopg://user:password@host/database"
     )
+
+
+def _demand_hosts(url: sa.URL) -> sa.URL:
+    """Return the URL if its hosts can be read. After an @ a password would be the name of a host."""
+    if "@" in f"{url.host}{url.database}":
+        raise InvalidSettings("PREDICTION_DATABASE_URL: write an @ in the user or the password as %40")
+    try:
+        url.get_dialect()().create_connect_args(url)
+    except ArgumentError:
+        words = "give each of several hosts as host=name:port (docs/postgresql.md)"
+        raise InvalidSettings(f"PREDICTION_DATABASE_URL: {words}") from None
+    return url

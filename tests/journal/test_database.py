@@ -73,6 +73,23 @@ def test_a_url_of_another_database_is_refused(url: str) -> None:
     assert "hunter2" not in told(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("url", "remedy"),
+    [
+        ("postgresql://user:hun@ter2@host/journal", "an @ in the user or the password as %40"),
+        ("postgresql://user:hun@ter2/3@host/journal", "an @ in the user or the password as %40"),
+        ("postgresql://user:ter2@/journal?host=one,other&port=5432", "several hosts as host=name:port"),
+    ],
+)
+def test_a_url_of_postgresql_that_can_t_be_read_is_refused(url: str, remedy: str) -> None:
+    """Half of a password would be the name of a host, which messages show."""
+    with pytest.raises(InvalidSettings, match="PREDICTION_DATABASE_URL: ") as caught:
+        Journal(url)
+
+    assert remedy in str(caught.value)
+    assert "ter2" not in told(caught.value)
+
+
 def told(error: BaseException) -> str:
     """Return all that a traceback of an error would show."""
     return "".join(traceback.format_exception(error))
