@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from models_store.graphs import boosters, encoders, nodes, votes
+from models_store.graphs import boosters, encoders, nodes, steps, votes
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -42,5 +42,5 @@ def convert(estimator: Any, types: list[tuple[str, Any]], more: dict[int, Any] |
 
 @lru_cache(maxsize=1)
 def _register() -> None:
-    for each in (nodes, encoders, votes):
+    for each in (nodes, encoders, steps, votes):
         each.register()

@@ -38,11 +38,12 @@ def _is_text(operator: Any) -> bool:
     return isinstance(operator.inputs[0].type, StringTensorType)
 
 
-def _width(operator: Any) -> int:
+def width(operator: Any) -> int:
+    """Return how many columns an operator takes."""
     return sum(each.get_second_dimension() for each in operator.inputs)
 
 
-def _joined(nodes: Nodes, operator: Any) -> str:
+def joined(nodes: Nodes, operator: Any) -> str:
     """Join the inputs of an operator into one matrix."""
     names = [each.full_name for each in operator.inputs]
     return nodes.add("Concat", names, axis=1) if len(names) > 1 else names[0]
@@ -62,8 +63,8 @@ def _indicated(imputer: Any) -> list[int]:
 
 def _shape_of_imputer(operator: Any) -> None:
     first, imputer = operator.inputs[0], operator.raw_operator
-    width = len(_kept(imputer)) + len(_indicated(imputer))
-    operator.outputs[0].type = type(first.type)([first.get_first_dimension(), width])
+    wide = len(_kept(imputer)) + len(_indicated(imputer))
+    operator.outputs[0].type = type(first.type)([first.get_first_dimension(), wide])
 
 
 def _imputer(scope: Any, operator: Any, container: Any) -> None:
@@ -72,7 +73,7 @@ def _imputer(scope: Any, operator: Any, container: Any) -> None:
     imputer, nodes = operator.raw_operator, Nodes(scope, container)
     if not _is_missing(imputer.missing_values):
         raise NoConverter(f"SimpleImputer(missing_values={imputer.missing_values!r})")
-    given, kept, indicated = _joined(nodes, operator), _kept(imputer), _indicated(imputer)
+    given, kept, indicated = joined(nodes, operator), _kept(imputer), _indicated(imputer)
     if _is_text(operator):
         if indicated:
             raise NoConverter("SimpleImputer(add_indicator=True) of texts")
@@ -99,7 +100,7 @@ def _is_category(nodes: Nodes, operator: Any, categories: list[Any]) -> str:
     from onnx import TensorProto
     from skl2onnx.common.data_types import guess_numpy_type
 
-    is_text, given = _is_text(operator), _joined(nodes, operator)
+    is_text, given = _is_text(operator), joined(nodes, operator)
     like = object if is_text else guess_numpy_type(operator.inputs[0].type)
     parts = []
     for at, known in enumerate(categories):
@@ -110,8 +111,8 @@ def _is_category(nodes: Nodes, operator: Any, categories: list[Any]) -> str:
             places = nodes.constant([list(map(_is_missing, known))], bool)
             equal = nodes.add("Or", [equal, nodes.add("And", [nodes.add("IsNaN", [one]), places])])
         parts.append(equal)
-    joined = nodes.add("Concat", parts, axis=1) if len(parts) > 1 else parts[0]
-    return nodes.cast(joined, TensorProto.FLOAT)
+    every = nodes.add("Concat", parts, axis=1) if len(parts) > 1 else parts[0]
+    return nodes.cast(every, TensorProto.FLOAT)
 
 
 def _one_hot(scope: Any, operator: Any, container: Any) -> None:
@@ -170,7 +171,7 @@ def _shape_of_ordinal(operator: Any) -> None:
     from skl2onnx.common.data_types import FloatTensorType
 
     first = operator.inputs[0]
-    operator.outputs[0].type = FloatTensorType([first.get_first_dimension(), _width(operator)])
+    operator.outputs[0].type = FloatTensorType([first.get_first_dimension(), width(operator)])
 
 
 def _ordinal(scope: Any, operator: Any, container: Any) -> None:
