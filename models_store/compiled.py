@@ -174,20 +174,24 @@ def build(
     columns
         All rows of the dataset.
     seed
-        Of the random rows; they cover the physical ranges and have missing values.
+        Of the random rows. Half of them cover the physical ranges and have missing values; the others are
+        made of values of the dataset, because answers hardly differ in most of a wide range.
     labels
         Those of the dataset, as canonical texts.
     target
         What the pipeline predicts, by default the target of the spec.
     """
     target = target or spec.target
-    random = spec.random_columns(random_rows, np.random.default_rng(seed), columns)
+    rng, half = np.random.default_rng(seed), random_rows // 2
+    random = spec.random_columns(random_rows - half, rng, columns)
+    nearby = spec.nearby_columns(half, rng, columns)
     step, remedy = (
         "predict on random rows of the ranges",
         "each row that the features allow must get an answer",
     )
+    parts = (columns, random, nearby)
     with failures.blamed(spec.name, step, spec.pipeline, remedy), pipelines.named(spec):
-        proof = _Proof.of(target, pipeline, spec, _Rows(list(spec.inputs), (columns, random)), labels)
+        proof = _Proof.of(target, pipeline, spec, _Rows(list(spec.inputs), parts), labels)
     tried: list[Compiled] = []
     for inputs in _layouts(spec):
         for attempt in _attempts(pipeline, inputs, proof):

@@ -242,6 +242,27 @@ class Spec:
             columns[name] = values
         return columns
 
+    def nearby_columns(self, rows: int, rng: np.random.Generator, seen: Columns) -> Columns:
+        """Draw rows where those of the dataset are: each value is one of its column.
+
+        One number of each row is next to such a value, where steps and categories begin and end.
+
+        Parameters
+        ----------
+        seen
+            Rows of the dataset.
+        """
+        columns: dict[str, list[Any]] = {}
+        for name in self.inputs:
+            columns[name] = [seen[name][row] for row in rng.integers(len(seen[name]), size=rows).tolist()]
+        numbers = [name for name, each in self.inputs.items() if each.span is not None]
+        for row, at in enumerate(rng.integers(len(numbers), size=rows) if numbers else ()):
+            values = columns[numbers[at]]
+            near = self.inputs[numbers[at]].near(values[row]) if values[row] is not None else ()
+            if near:
+                values[row] = near[rng.integers(len(near))]
+        return columns
+
 
 def _features(fields: Mapping[str, FieldInfo]) -> dict[str, Feature]:
     """Read declarations without faults."""

@@ -13,10 +13,12 @@ import pandas as pd
 import psutil
 import pytest
 from numpy.typing import NDArray
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from models_store import catalog, compiled
 from models_store.compiled import RANDOM_ROWS, Compiled, Session
-from models_store.spec import Columns, Features, Spec, category, classes, number
+from models_store.spec import Columns, Features, Spec, category, classes, integer, number
 from models_store.targets.decisions import TOLERANCE
 from tests import kinds
 from tests.servers import SHIPPED
@@ -300,6 +302,28 @@ def test_trees_behind_a_scaler_compile(spec: Spec, pipeline: Callable[[int], Any
 
     assert result.onnx is not None, result.reason
     assert result.reason.startswith("float64")
+
+
+def test_a_graph_that_rounds_where_the_dataset_is_is_not_compiled() -> None:
+    """Votes of float32 differ for integers above 2^24, which hardly any row of a wide range is near."""
+    from sklearn.ensemble import AdaBoostClassifier
+    from sklearn.linear_model import LogisticRegression
+
+    fields = {"serial": integer("A serial number", unit="", low=0, high=2_000_000_000, example=1)}
+    features = type(
+        "Made", (Features,), {"__annotations__": {"serial": int}, "__module__": __name__, **fields}
+    )
+    start = 2**24  # float32 holds each fourth number from here on, and not each one
+    X = pd.DataFrame({"serial": range(start, start + 400, 4)})
+    y = pd.Series(np.where(X["serial"] > start + 120, "new", "old"))
+
+    def votes(_: int) -> Any:
+        return make_pipeline(StandardScaler(), AdaBoostClassifier(LogisticRegression(C=10), n_estimators=1))
+
+    result = build(Spec("made", "Made up", features, classes("new", "old"), lambda: (X, y), votes)).compiled
+
+    assert result.onnx is None
+    assert "float32 matrix, float32 columns: differs by" in result.reason
 
 
 @pytest.mark.parametrize("columns", [1, 2, 4])

@@ -419,6 +419,19 @@ def test_random_rows_miss_what_may_be_missing() -> None:
     assert columns != BREAD.random_columns(2000, np.random.default_rng(1))
 
 
+def test_nearby_rows_have_values_of_the_dataset_or_ones_next_to_them() -> None:
+    """A number is a step of 32 or of 64 bits beside, an integer one more or less; others are as seen."""
+    number = next(name for name, each in BREAD.inputs.items() if each.kind == "number")
+    seen = BREAD.random_columns(50, np.random.default_rng(0))
+    found = BREAD.nearby_columns(2000, np.random.default_rng(0), seen)
+
+    assert set(found[number]) - set(seen[number])
+    for name, each in BREAD.inputs.items():
+        near = [value for old in seen[name] if old is not None for value in each.near(old)]
+        assert set(found[name]) <= {*seen[name], *near}
+    assert found == BREAD.nearby_columns(2000, np.random.default_rng(0), seen)
+
+
 def test_the_serving_path_imports_neither_scikit_learn_nor_pandas(tmp_path: Path) -> None:
     """A process that loads the catalog and validates rows has not loaded what only training needs."""
     code = (
