@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
 DRAWN_WORDS = 30
-ENDS = (" ", " ", " ", ", ", ". ", "! ", "\n", "  ")
+ENDS = (" ", " ", " ", ", ", ". ", "! ", "\n", "  ", "\u00a0", "\u2028", "\u3000")
+"""Between drawn words; those at the end are blanks for Python, and not for every pattern of the runtime."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from pydantic_core import CoreSchema
 
-LETTERS = string.ascii_letters + string.digits + "éßñøЖ中-'"
+LETTERS = string.ascii_letters + string.digits + "éßñøЖ中İ\u0301²٣_-'"
 HALF = re.compile("[\ud800-\udfff]")
 """Half a character: objects of Python may hold it, and no encoding can write it."""
 

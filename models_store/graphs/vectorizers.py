@@ -6,7 +6,10 @@ not have, `en_US.UTF-8`. So a graph gets a pattern for all letters, and an input
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,8 +24,14 @@ LOWERED = "_lower_"
 PATTERN = r"(?u)\b\w\w+\b"
 """scikit-learn's default: words of two letters or more."""
 
-WORDS = r"[\pL\pN_][\pL\pN_]+"
-"""The same for the runtime, which has no \\b of Unicode."""
+
+@lru_cache(maxsize=1)
+def words() -> str:
+    """Return the same pattern for the runtime, whose letters are of another version of Unicode."""
+    every = "".join(chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000)
+    ends = ((ord(found[0][0]), ord(found[0][-1])) for found in re.finditer(r"\w+", every))
+    letters = "".join(rf"\x{{{first:x}}}-\x{{{last:x}}}" for first, last in ends)
+    return f"[{letters}][{letters}]+"
 
 
 def options(estimator: Any) -> dict[int, Any]:
@@ -30,7 +39,7 @@ def options(estimator: Any) -> dict[int, Any]:
     from sklearn.feature_extraction.text import CountVectorizer
 
     return {
-        id(found): {"tokenexp": WORDS}
+        id(found): {"tokenexp": words()}
         for found in _inside(estimator, set())
         if isinstance(found, CountVectorizer)
         and found.analyzer == "word"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,14 @@ import onnxruntime
 import pandas as pd
 import pytest
 from onnx import TensorProto, helper
+from skl2onnx.common.data_types import StringTensorType
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline, make_union
 
 from models_store import compiled
-from models_store.graphs import vectorizers
+from models_store.graphs import converter, vectorizers
 from models_store.spec import Features, Spec, classes, text
 
 WORDS = [
@@ -96,12 +98,40 @@ def test_a_vectoriser_with_its_defaults_compiles_and_agrees() -> None:
     assert fitted.predict_proba(SPEC.frame({"note": ODD})) == pytest.approx(together, abs=1e-6)
 
 
+def test_every_character_is_a_letter_where_it_is_one_for_python() -> None:
+    """The runtime has another version of Unicode: it knows letters that Python does not."""
+    rows = [f"the{chr(code)}the" for code in range(1, sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
+    counter = CountVectorizer(vocabulary=["the"], lowercase=False)
+    model = converter.convert(
+        counter, [("rows", StringTensorType([None, 1]))], vectorizers.options(counter)
+    )
+    found = onnxruntime.InferenceSession(model.SerializeToString()).run(
+        None, {"rows": np.array(rows, object)[:, None]}
+    )[0]
+
+    others = np.flatnonzero(found.ravel() != counter.transform(rows).toarray().ravel())
+    assert [] == [rows[other] for other in others]
+
+
+def test_blanks_that_the_runtime_does_not_know_are_noticed() -> None:
+    r"""`\S` of the runtime takes a no-break space for a letter: the pipeline is served."""
+    X, y = SPEC.load()
+    columns = SPEC.columns_of(X)
+    pattern = ColumnTransformer([("words", CountVectorizer(token_pattern=r"\S+"), "note")])
+    fitted = make_pipeline(pattern, LogisticRegression()).fit(SPEC.frame(columns), y)
+
+    built = compiled.build(fitted, SPEC, columns, seed=0, random_rows=1_000)
+
+    assert built.onnx is None
+    assert "differs by" in built.reason
+
+
 def test_only_vectorisers_of_scikit_learns_words_get_another_pattern() -> None:
     """A pattern of the spec itself is kept, and characters are no words."""
     default, own = TfidfVectorizer(), CountVectorizer(token_pattern="[a-z]+")
     made = make_pipeline(make_union(default, own, TfidfVectorizer(analyzer="char")), LogisticRegression())
 
-    assert {id(default): {"tokenexp": vectorizers.WORDS}} == vectorizers.options(made)
+    assert {id(default): {"tokenexp": vectorizers.words()}} == vectorizers.options(made)
 
 
 def graph(*nodes: onnx.NodeProto) -> onnx.ModelProto:
