@@ -17,6 +17,9 @@ from models_store.errors import Error, InvalidSpec
 MAX_WORDS = 400
 """Characters of an exception's message; the rest is cut off."""
 
+TRACE = "\nStack trace:"
+"""What follows in messages of XGBoost are addresses of its functions."""
+
 CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 """The user and the password in a URL: an answer or a log must not show them."""
 
@@ -40,6 +43,11 @@ KNOWN = (
         "it takes only whole numbers from 0 on as labels: declare these as classes, or wrap it in a class"
         " that translates the labels",
     ),
+    (
+        r"a category not in the training set",  # XGBoost
+        "it takes no new categories: put an encoder before it that does, such as"
+        ' OneHotEncoder(handle_unknown="ignore")',
+    ),
     (r"could not convert string to float", "it takes only numbers: put an encoder of categories before it"),
     (r"contains NaN|contains missing", "it takes no missing values: put an imputer before it"),
     (
@@ -55,7 +63,7 @@ def words(error: BaseException) -> str:
     if isinstance(error, Error):
         return str(error)
     try:
-        text = " ".join(str(error).split())
+        text = " ".join(str(error).partition(TRACE)[0].split())
     except Exception:  # the exception is a class of the user, whose own method fails
         text = ""
     text = CREDENTIALS.sub("***@", text)

@@ -63,6 +63,8 @@ def of_lightgbm(estimator: Any) -> Ensemble:
     text = estimator.booster_.model_to_string(num_iteration=estimator.best_iteration_ or None)
     head, *blocks = text.split("end of trees")[0].split("\nTree=")
     known = dict(line.partition("=")[::2] for line in head.splitlines())
+    if "objective" not in known:
+        raise NoConverter("LightGBM with an objective that is a function")
     objective, *parameters = known["objective"].split()
     if objective not in LIGHTGBM or "average_output" in known or "sqrt" in parameters:
         raise NoConverter(f"LightGBM with the objective {known['objective']}")

@@ -15,7 +15,12 @@ KNOWN = (
         r"at most 1 input\(s\) is\(are\) supported|Mismatch between expected shape",
         "its converter takes one matrix of numbers",
     ),
-    (r"Conflicted constraint|bound to different types", "its converter mixes numbers of 64 and of 32 bits"),
+    (r"Unable to find column name", "it chooses columns by name, and a matrix has none"),
+    (
+        r"Conflicted constraint|bound to different types|does not match expected type",
+        "its converter mixes numbers of 64 and of 32 bits",
+    ),
+    (r"'_TemperatureScaling' object", "no converter knows CalibratedClassifierCV(method='temperature')"),
     (r"FunctionTransformer is not supported", "no converter knows the function of a FunctionTransformer"),
     (r"invalid literal for int\(\)", "its converter takes only whole numbers as labels"),
 )

@@ -22,6 +22,7 @@ class Silent(Exception):
     ("error", "expected"),
     [
         (ValueError("two\n\n   lines"), "ValueError: two lines"),
+        (ValueError("no\n\nStack trace:\n  [bt] (0) lib.so(+0x2e) [0x7f]"), "ValueError: no"),
         (KeyError("x"), "KeyError: 'x'"),
         (SystemExit(), "SystemExit"),
         (Silent(), "Silent"),
@@ -121,6 +122,7 @@ def test_errors_of_ours_and_interrupts_pass() -> None:
         (ValueError("Invalid classes inferred from unique values of `y`"), "only whole numbers from 0 on"),
         (ValueError("could not convert string to float: 'Biscoe'"), "an encoder of categories"),
         (ValueError("Input X contains NaN."), "put an imputer before it"),
+        (ValueError("Found a category not in the training set for the 0th column"), "no new categories"),
         (pickle.PicklingError("Can't pickle <function <lambda>>"), "at the top of a file"),
         (ValueError("something else"), "mend it"),
     ],

@@ -102,7 +102,11 @@ def test_xgboost_of_a_number_agrees(objective: str) -> None:
 
 @pytest.mark.parametrize(
     "parameters",
-    [{"boosting_type": "rf", "bagging_freq": 1, "bagging_fraction": 0.5}, {"linear_tree": True}],
+    [
+        {"boosting_type": "rf", "bagging_freq": 1, "bagging_fraction": 0.5},
+        {"linear_tree": True},
+        {"objective": lambda y, p: (p - y, np.ones_like(y))},
+    ],
 )
 def test_it_says_what_it_does_not_read(parameters: dict[str, Any]) -> None:
     """The table of a training shows these words."""

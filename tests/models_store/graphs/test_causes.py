@@ -21,6 +21,16 @@ from models_store.graphs.causes import NoConverter
             ValueError("invalid literal for int() with base 10: 'x'"),
             "its converter takes only whole numbers",
         ),
+        (
+            RuntimeError("Unable to find column name 'k' among names ['_rows']. Make sure the input names"),
+            "it chooses columns by name, and a matrix has none",
+        ),
+        (
+            RuntimeError(
+                "Type (tensor(double)) of output arg (p) of node (Exp) does not match expected type"
+            ),
+            "its converter mixes numbers of 64 and of 32 bits",
+        ),
         (NoConverter("trees of wood"), "no converter knows trees of wood"),
         (ValueError("something new\nand help"), "ValueError: something new"),
         (ValueError(), "ValueError"),
