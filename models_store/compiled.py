@@ -186,7 +186,7 @@ def build(
     random = spec.random_columns(random_rows - half, rng, columns)
     nearby = spec.nearby_columns(half, rng, columns)
     step, remedy = (
-        "predict on random rows of the ranges",
+        "predict on random rows of the ranges and on their ends",
         "each row that the features allow must get an answer",
     )
     parts = (columns, random, nearby)

@@ -245,7 +245,8 @@ class Spec:
     def nearby_columns(self, rows: int, rng: np.random.Generator, seen: Columns) -> Columns:
         """Draw rows where those of the dataset are: each value is one of its column.
 
-        One number of each row is next to such a value, where steps and categories begin and end.
+        One number of each row is next to such a value, where steps and categories begin and end, or to 0
+        or an end of its range, where some functions are not defined.
 
         Parameters
         ----------
@@ -257,10 +258,11 @@ class Spec:
             columns[name] = [seen[name][row] for row in rng.integers(len(seen[name]), size=rows).tolist()]
         numbers = [name for name, each in self.inputs.items() if each.span is not None]
         for row, at in enumerate(rng.integers(len(numbers), size=rows) if numbers else ()):
-            values = columns[numbers[at]]
-            near = self.inputs[numbers[at]].near(values[row]) if values[row] is not None else ()
-            if near:
-                values[row] = near[rng.integers(len(near))]
+            each = self.inputs[numbers[at]]
+            value = columns[each.name][row]
+            if value is not None and each.span is not None:
+                near = each.near(rng.choice([value, value, value, *each.span, 0.0]))
+                columns[each.name][row] = near[rng.integers(len(near))] if near else value
         return columns
 
 

@@ -61,10 +61,11 @@ class Number(Feature):
         """Return the floats of 64 bits and of 32 bits next to a number, and itself."""
         import numpy as np
 
-        single = np.float32(value)
         ends = np.float32(-np.inf), np.float32(np.inf)
-        found = [value, *(float(np.nextafter(value, float(end))) for end in ends)]
-        found += [float(single), *(float(np.nextafter(single, end)) for end in ends)]
+        found = [float(value), *(float(np.nextafter(value, float(end))) for end in ends)]
+        with np.errstate(over="ignore"):  # float32 is finite up to 3.4e38
+            single = np.float32(value)
+            found += [float(single), *(float(np.nextafter(single, end)) for end in ends)]
         return [each for each in dict.fromkeys(found) if self.low <= each <= self.high]
 
     def draw(self, rows: int, rng: np.random.Generator, seen: Sequence[Any]) -> list[Any]:

@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 from models_store import catalog, compiled
 from models_store.compiled import RANDOM_ROWS, Compiled, Session
+from models_store.errors import InvalidSpec
 from models_store.spec import Columns, Features, Spec, category, classes, integer, number
 from models_store.targets.decisions import TOLERANCE
 from tests import kinds
@@ -324,6 +325,28 @@ def test_a_graph_that_rounds_where_the_dataset_is_is_not_compiled() -> None:
 
     assert result.onnx is None
     assert "float32 matrix, float32 columns: differs by" in result.reason
+
+
+def test_a_pipeline_that_fails_at_the_end_of_a_range_is_refused() -> None:
+    """A request may send 0 where the range begins with it, and no random row has it."""
+    from sklearn.preprocessing import FunctionTransformer
+
+    logs = replace(
+        IRIS, pipeline=lambda _: make_pipeline(FunctionTransformer(np.log), logistic_regression(0))
+    )
+    fields = {"size": number("A size", unit="", low=0, high=10, example=1)}
+    features = type(
+        "Made", (Features,), {"__annotations__": {"size": float}, "__module__": __name__, **fields}
+    )
+    X = pd.DataFrame({"size": np.linspace(0.5, 9, 50)})
+    y = pd.Series(np.where(X["size"] > 4, "new", "old"))
+    made = replace(logs, features=features, target=classes("new", "old"), load=lambda: (X, y))
+
+    with (
+        np.errstate(divide="ignore"),
+        pytest.raises(InvalidSpec, match="on their ends failed: ValueError: Input X contains inf"),
+    ):
+        build(made)
 
 
 @pytest.mark.parametrize("columns", [1, 2, 4])

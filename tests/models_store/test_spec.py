@@ -426,8 +426,10 @@ def test_nearby_rows_have_values_of_the_dataset_or_ones_next_to_them() -> None:
     found = BREAD.nearby_columns(2000, np.random.default_rng(0), seen)
 
     assert set(found[number]) - set(seen[number])
+    assert set(BREAD.inputs[number].span or ()) <= set(found[number])
     for name, each in BREAD.inputs.items():
-        near = [value for old in seen[name] if old is not None for value in each.near(old)]
+        ends = [*each.span, 0.0] if each.span else []
+        near = [value for old in [*seen[name], *ends] if old is not None for value in each.near(old)]
         assert set(found[name]) <= {*seen[name], *near}
     assert found == BREAD.nearby_columns(2000, np.random.default_rng(0), seen)
 
