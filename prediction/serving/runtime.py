@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from models_store import store
-from models_store.errors import Error, UnknownModel
+from models_store.errors import Error, UnknownModel, UnknownVersion
 from models_store.spec import Features, Spec
 from prediction import errors, metrics
 from prediction.artifacts.exchange import Exchange
@@ -148,25 +148,31 @@ class Runtime:
         if fault is not None and self._journal_required:
             raise JournalFault(fault.message)
 
-    def version(self, name: str) -> store.Version:
-        """Return the version of a model that answers; `NotReady` if there is none."""
-        if name not in self._serving:
-            raise self._not_ready(name)
-        return self._serving[name].predictor.version
-
-    async def predict(self, name: str, rows: Sequence[Features]) -> list[Prediction]:
-        """Answer validated rows of one model, all with the same version, and record the answers.
+    def version(self, name: str, wanted: str | None = None) -> store.Version:
+        """Return the version of a model that answers.
 
         Raises
         ------
         NotReady
             When no version of the model could be loaded.
+        UnknownVersion
+            When a version is wanted and another one answers.
+        """
+        return self._answering(name, wanted).predictor.version
+
+    async def predict(
+        self, name: str, rows: Sequence[Features], wanted: str | None = None
+    ) -> list[Prediction]:
+        """Answer validated rows of one model, all with the same version, and record the answers.
+
+        Raises
+        ------
+        NotReady, UnknownVersion
+            As `version`.
         JournalUnavailable
             When the answers can't be recorded.
         """
-        serving = self._serving.get(name)
-        if serving is None:
-            raise self._not_ready(name)
+        serving = self._answering(name, wanted)
         trace = spans.current()
         trace.by(name, serving.predictor.version.version)
         with trace.stage("scoring"):
@@ -229,6 +235,17 @@ class Runtime:
             name: (item.predictor.version.version, item.since_us) for name, item in self._serving.items()
         }
         workers.report(self._journal, socket.gethostname(), os.getpid(), serving)
+
+    def _answering(self, name: str, wanted: str | None) -> Serving:
+        serving = self._serving.get(name)
+        if serving is None:
+            raise self._not_ready(name)
+        served = serving.predictor.version.version
+        if wanted not in (None, served):
+            raise UnknownVersion(
+                f"this version of {name} is not served: only the champion is, which is {served}"
+            )
+        return serving
 
     def _swap(self, name: str, champion: Entry) -> bool:
         """Load a new champion, or, if nothing is served yet, the newest champion that can be loaded."""

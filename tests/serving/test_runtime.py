@@ -18,7 +18,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from models_store import catalog, store
-from models_store.errors import NothingTrained, UnknownModel
+from models_store.errors import NothingTrained, UnknownModel, UnknownVersion
 from models_store.spec import Features, Spec
 from models_store.store import Version
 from prediction.errors import JournalUnavailable, NotReady
@@ -260,6 +260,25 @@ def test_a_promotion_is_followed(served: Runtime, home: Path, journal: Journal) 
     assert swaps + 1 == counted("prediction_swaps_total", model="iris")
     (row,) = workers.reported_since(journal, "iris", 0)
     assert (socket.gethostname(), os.getpid(), new.version) == (row.host, row.worker, row.version)
+
+
+def test_what_wants_a_version_gets_it_or_no_answer(served: Runtime, home: Path, journal: Journal) -> None:
+    """After a swap the version before is refused, and nothing is recorded for it."""
+    served.start()
+    old = served.version("iris").version
+    asyncio.run(served.predict("iris", rows(served), old))
+    new = another(home)
+    promote(journal, new)
+    served.follow()
+
+    with pytest.raises(UnknownVersion, match=f"only the champion is, which is {new.version}"):
+        asyncio.run(served.predict("iris", rows(served), old))
+    answered = asyncio.run(served.predict("iris", rows(served), new.version))
+
+    assert [new.version] == [item.version for item in answered]
+    with closing(sqlite3.connect(home / "journal.db")) as connection:
+        recorded = connection.execute("SELECT version FROM predictions ORDER BY seq").fetchall()
+    assert [(old,), (new.version,)] == recorded
 
 
 def test_a_running_worker_follows_a_promotion(served: Runtime, home: Path, journal: Journal) -> None:

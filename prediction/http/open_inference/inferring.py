@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from pydantic_core import from_json, to_json
 
-from models_store.errors import InvalidInput, UnknownVersion
+from models_store.errors import InvalidInput
 from models_store.spec import Spec
 from prediction.http.incoming_bodies import Media
 from prediction.http.open_inference import requests
@@ -62,12 +62,7 @@ class Model:
         ------
         UnknownVersion, NotReady
         """
-        served = self.runtime.version(self.spec.name).version
-        if version not in (None, served):
-            raise UnknownVersion(
-                f"this version of {self.spec.name} is not served: only the champion is, which is {served}"
-            )
-        return served
+        return self.runtime.version(self.spec.name, version).version
 
 
 @dataclass
@@ -113,7 +108,7 @@ class Inference:
             raise _flat(self.model, error) from None
         served = known.demand(self.version)
         table = ColumnTable(known.spec, columns, question.rows)
-        answered = await known.runtime.predict(self.model, table)
+        answered = await known.runtime.predict(self.model, table, self.version)
         return self._write(question, answered, answered[0].version if answered else served)
 
     def _write(self, question: Question, answered: Sequence[Prediction], version: str) -> bytes:
