@@ -281,6 +281,7 @@ def test_a_journal_that_fails_is_503_until_it_answers(
                 rounds += 1
             waited.assert_short()
             if name == "stopped":
+                assert 200 == server.get("/readyz").status_code
                 assert 503 == server.get(f"/iris/predictions/{prediction_id}").status_code
         eventually(partial(answers, server, "/iris/predict", row))
         assert {200} == {request().status_code for request in requests.values()}

@@ -40,6 +40,9 @@ REPORT_SECONDS = 5.0
 ADAPT_SECONDS = 5.0
 PREFETCH_SECONDS = 1.0
 
+REPEAT_SECONDS = 60.0
+"""Pause before a log line about work that fails as it did before: some is tried twice a second."""
+
 _log = logging.getLogger("bentoml.prediction")
 
 
@@ -96,6 +99,8 @@ class Runtime:
         """By model: why its champion can't be loaded."""
         self._logged: dict[str, str] = {}
         """By version: the reason that was logged last, so that it is logged once."""
+        self._failing: dict[str, tuple[str, float]] = {}
+        """By periodic work that fails: the words that were logged last, and when (`time.monotonic`)."""
         self._fault: FileFault | None = None
         """What was wrong with the journal's file when it was looked at last."""
         self._stopping = threading.Event()
@@ -329,5 +334,11 @@ class Runtime:
             metrics.TASK_FAILURES.labels(task.name).inc()
             if isinstance(error, JournalFault):  # it has its own line in the log
                 return
-            words = errors.cause(error)
-            _log.warning("periodic work %s failed: %s: %s", task.name, type(error).__name__, words)
+            words = f"{type(error).__name__}: {errors.cause(error)}"
+            now, (before, at) = time.monotonic(), self._failing.get(task.name, ("", 0.0))
+            if words != before or now - at >= REPEAT_SECONDS:
+                _log.warning("periodic work %s failed: %s", task.name, words)
+                self._failing[task.name] = words, now
+        else:
+            if self._failing.pop(task.name, None):
+                _log.info("periodic work %s works again", task.name)

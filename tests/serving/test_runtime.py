@@ -620,6 +620,30 @@ def test_periodic_work_that_fails_is_counted_and_done_again(served: Runtime) -> 
     assert before + done["bad"] == counted("prediction_background_failures_total", task="bad")
 
 
+def test_work_that_fails_is_logged_once_for_each_reason(
+    served: Runtime, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not at each try, of which there are some a second; then one line says that it works again."""
+    caplog.set_level("INFO", "bentoml.prediction")
+    tries = 0
+
+    def fail() -> None:
+        nonlocal tries
+        tries += 1
+        if tries <= 6:
+            raise ValueError("early" if tries <= 3 else "late")
+
+    served.start([Task("odd", 0.01, fail)])
+    eventually(lambda: tries > 7)
+    served.stop()
+
+    assert [
+        "periodic work odd failed: ValueError: early",
+        "periodic work odd failed: ValueError: late",
+        "periodic work odd works again",
+    ] == [message for message in caplog.messages if " odd " in message]
+
+
 def test_a_long_task_does_not_delay_a_swap(served: Runtime, home: Path, journal: Journal) -> None:
     """The ledger is followed in a thread of its own."""
     begun, swapped = threading.Event(), threading.Event()
