@@ -68,7 +68,9 @@ def connect(url: str, seconds: float) -> Any:
 def _check_environment() -> None:
     """Refuse variables of S3 that make the library panic, with the name and without the value."""
     for name in (*ENDPOINTS, *KEYS, *REGIONS):
-        value = os.environ.get(name, "https://unset")
+        value = os.environ.get(name)
+        if value is None:
+            continue
         if value != value.strip() or not value.isprintable():
             raise ValueError(f"{name}: has a space or a line's end too many")
         if name in ENDPOINTS and not re.match("https?://[^/]", value):
