@@ -51,11 +51,10 @@ def rows(home: Path, tmp_path: Path, specs: dict[str, Spec]) -> Path:
 def score(
     spec: Spec, rows: Path, target: Path, watch: Callable[[Summary, float], None] | None = None
 ) -> Summary:
-    """Score files in small units, in one thread of this process."""
+    """Score files in small units, in one thread of this process, which is at most two units ahead."""
     with ThreadPoolExecutor(1) as executor:
-        return runs.score(
-            spec, [rows], OutputFolder(target), workers=Workers(executor), sizes=SIZES, watch=watch
-        )
+        workers = Workers(executor, outstanding=2)
+        return runs.score(spec, [rows], OutputFolder(target), workers=workers, sizes=SIZES, watch=watch)
 
 
 def children() -> set[int]:
