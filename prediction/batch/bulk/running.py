@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from concurrent.futures import BrokenExecutor, Executor, Future
+from queue import SimpleQueue
 from typing import TypeVar
 
 from models_store.errors import Error, InvalidInput
@@ -45,28 +46,33 @@ def run(
     """
     left, again = iter(tasks), deque[tuple[Task, int]]()
     waiting: dict[Future[Result], tuple[Task, int]] = {}
+    # `concurrent.futures.wait` locks all futures one after the other. Ctrl+C in the midst would leave them
+    # locked, and the executor's threads would wait for them without end.
+    ready: SimpleQueue[Future[Result]] = SimpleQueue()
     try:
         while True:
             while len(waiting) < outstanding:
                 given = again.popleft() if again else next(((task, 1) for task in left), None)
                 if given is None:
                     break
-                waiting[executor.submit(call, given[0])] = given
+                future = executor.submit(call, given[0])
+                waiting[future] = given
+                future.add_done_callback(ready.put)
             if not waiting:
                 return
-            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                task, tries = waiting.pop(future)
-                if future.cancelled():  # by the executor
-                    raise BrokenExecutor("it has cancelled a unit")
-                error = future.exception()
-                if error is None:
-                    yield future.result()
-                elif isinstance(error, Error | BrokenExecutor):
-                    raise error
-                elif tries < TRIES and not isinstance(error, GivenUp):
-                    again.append((task, tries + 1))
-                else:
-                    yield failed(task, str(error) or type(error).__name__)
+            future = ready.get()
+            task, tries = waiting.pop(future)
+            if future.cancelled():  # by the executor
+                raise BrokenExecutor("it has cancelled a unit")
+            error = future.exception()
+            if error is None:
+                yield future.result()
+            elif isinstance(error, Error | BrokenExecutor):
+                raise error
+            elif tries < TRIES and not isinstance(error, GivenUp):
+                again.append((task, tries + 1))
+            else:
+                yield failed(task, str(error) or type(error).__name__)
     except BrokenExecutor as error:
         raise InvalidInput(f"the executor can't be used any more: {error}") from error
     finally:

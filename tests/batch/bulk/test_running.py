@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from models_store.errors import InvalidInput
 from prediction.batch.bulk import running
+from tests.servers import PROJECT, environment
 
 
 @pytest.fixture
@@ -87,3 +91,57 @@ def test_a_broken_executor_is_one_sentence() -> None:
     words = r"^the executor can't be used any more: .*initializer"
     with ThreadPoolExecutor(1, initializer=fail) as executor, pytest.raises(InvalidInput, match=words):
         list(running.run(str, range(3), executor, 2, failed))
+
+
+INTERRUPTED = """
+import sys, threading
+from concurrent.futures import ThreadPoolExecutor
+from prediction.batch.bulk import running
+
+def interrupt_at(moment):
+    lines = {}
+    def trace(frame, event, _):
+        nonlocal moment
+        if not frame.f_code.co_filename.endswith(("concurrent/futures/_base.py", "bulk/running.py")):
+            return None
+        # Python goes back to a line with `with` to unlock, where a signal does not interrupt it
+        moment -= event == "line" and frame.f_lineno > lines.get(frame, 0)
+        lines[frame] = frame.f_lineno
+        if moment == 0:
+            sys.settrace(None)
+            raise KeyboardInterrupt
+        return trace
+    return trace
+
+moment, is_whole = 0, False
+while not is_whole:
+    moment += 1
+    executor = ThreadPoolExecutor(2)
+    sys.settrace(interrupt_at(moment))
+    try:
+        is_whole = len(list(running.run(str, range(6), executor, 4, None))) == 6
+    except KeyboardInterrupt:
+        pass
+    sys.settrace(None)
+    ending = threading.Thread(target=executor.shutdown, daemon=True)
+    ending.start()
+    ending.join(5)
+    assert not ending.is_alive(), f"a thread hangs after an interruption at line {moment}"
+print(moment, flush=True)
+"""
+
+
+def test_ctrl_c_at_any_moment_leaves_no_future_locked(tmp_path: Path) -> None:
+    """The threads of the executor end, at whichever line of the run the main thread is interrupted."""
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED],
+        cwd=PROJECT,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert 0 == done.returncode, done.stderr[-500:]
+    assert int(done.stdout) > 50
