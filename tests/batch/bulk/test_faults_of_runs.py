@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +25,7 @@ from prediction.batch.bulk.units import Sizes
 from prediction.batch.jobs import Summary
 from tests import disks, scoring
 from tests.batch.bulk.test_runs import digests
-from tests.servers import PROJECT, environment, interruptible
+from tests.servers import interruptible, run
 
 SIZES = Sizes(bytes=8_000, rows=300, small=0)
 AGAIN = "units are done: give the same command again to go on"
@@ -217,15 +216,9 @@ def test_a_unit_that_is_killed_at_any_moment_is_done_or_not(
     target.mkdir()
     (target / "plan.json").write_bytes((tmp_path / "other" / "plan.json").read_bytes())
 
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", KILL_LATER + KILLED, str(target)],
-        cwd=PROJECT,
-        env=environment(home),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
+    quiet = ("-W", "ignore::DeprecationWarning")
+    done = run("python", *quiet, "-c", KILL_LATER + KILLED, str(target), home=home)
+    assert 0 == done.returncode, done.stderr
 
     code, left, found = json.loads(done.stdout)
     part, listed, second = "part-00000.parquet", "refused-00000.csv", "part-00001.parquet"
@@ -280,22 +273,9 @@ def test_a_run_that_is_killed_again_and_again_ends_as_another(
     rows: Path, home: Path, tmp_path: Path
 ) -> None:
     """Wherever it is killed: while it plans, scores, lists refused rows, sums up and cleans."""
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            KILL_LATER + KILLED_AGAIN,
-            str(rows),
-            str(tmp_path / "out"),
-            str(tmp_path / "other"),
-        ],
-        cwd=PROJECT,
-        env=environment(home),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
+    folders = (str(each) for each in (rows, tmp_path / "out", tmp_path / "other"))
+    done = run("python", "-c", KILL_LATER + KILLED_AGAIN, *folders, home=home)
+    assert 0 == done.returncode, done.stderr
 
     code, lives = json.loads(done.stdout)
     assert 0 == code

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -14,7 +12,7 @@ import pytest
 
 from models_store.errors import InvalidInput
 from prediction.batch.bulk import running
-from tests.servers import PROJECT, environment
+from tests.servers import run
 
 
 @pytest.fixture
@@ -133,15 +131,7 @@ print(moment, flush=True)
 
 def test_ctrl_c_at_any_moment_leaves_no_future_locked(tmp_path: Path) -> None:
     """The threads of the executor end, at whichever line of the run the main thread is interrupted."""
-    done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED],
-        cwd=PROJECT,
-        env=environment(tmp_path),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run("python", "-c", INTERRUPTED, home=tmp_path)
 
     assert 0 == done.returncode, done.stderr[-500:]
     assert int(done.stdout) > 50
